@@ -1,0 +1,64 @@
+"""Softmax attention in one place, so that the kernel is the benchmark's choice and not the layer's.
+
+    attend(q, k, v, bias) = softmax(q kᵀ / √D + bias) v
+
+A layer calls `attend`; whoever runs the layer chooses how it is computed with `use_kernel`:
+
+- `explicit`: two matmuls with the softmax between them, the form that published rows were measured in;
+- `fused`: `torch.nn.functional.scaled_dot_product_attention`, whichever back-end torch picks.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Kernel(Protocol):
+    """One way to compute `attend`."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor: ...
+
+
+def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Two matmuls; the logits are written to memory."""
+    logits = (q * q.shape[-1] ** -0.5) @ k.mT
+    if bias is not None:
+        logits = logits + bias
+    return logits.softmax(dim=-1) @ v
+
+
+def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """torch's fused attention, which takes four dimensions: leading ones are folded into the first."""
+    lead = q.shape[:-3]
+    if bias is not None:
+        bias = bias.expand(*lead, -1, q.shape[-2], k.shape[-2]).flatten(0, -4)
+    q, k, v = (x.flatten(0, -4) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, bias).unflatten(0, lead)
+
+
+KERNELS: dict[str, Kernel] = {"explicit": explicit, "fused": fused}
+
+_kernel: ContextVar[Kernel] = ContextVar("kernel", default=explicit)
+
+
+@contextmanager
+def use_kernel(name: str) -> Iterator[None]:
+    """Compute every `attend` inside the context with the kernel of this name, one of `KERNELS`."""
+    token = _kernel.set(KERNELS[name])
+    try:
+        yield
+    finally:
+        _kernel.reset(token)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Softmax attention: `[..., heads, N, E]` from queries `[..., heads, N, D]`.
+
+    Keys are `[..., heads, M, D]`, values `[..., heads, M, E]`; logits are scaled by D^-½. `bias` is added to
+    them and broadcasts to `[..., heads, N, M]`. At least one dimension stands before the heads.
+    """
+    return _kernel.get()(q, k, v, bias)

@@ -1,0 +1,13 @@
+"""The mistakes that a user can mend. Everything else is a bug and keeps its traceback."""
+
+
+class AttnbenchError(Exception):
+    """A message for the user: what is wrong with which value, why, and what to do about it."""
+
+
+class UnsupportedGeometry(AttnbenchError):  # noqa: N818 - named for what a mechanism's author says
+    """A mechanism that cannot be built for this map says so with its reason; the case becomes a row."""
+
+
+class InvalidSetting(AttnbenchError):  # noqa: N818
+    """A setting has a value that the mechanism has no meaning for."""

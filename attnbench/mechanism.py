@@ -1,0 +1,84 @@
+"""The contract between attnbench and a mechanism: a layer that maps tokens to tokens on an H×W map.
+
+A mechanism's author writes an `nn.Module` whose constructor takes a `Geometry` and whose `forward` maps
+`[B, N, C]` to `[B, N, C]`, and one `Mechanism` value that names it. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from attnbench.errors import AttnbenchError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Setting = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What a layer is built for: `dim` channels in `heads` heads on a map of `height` × `width` tokens.
+
+    Tokens are in row-major order: token t = row · width + column.
+    """
+
+    dim: int
+    heads: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "heads", "height", "width"):
+            if getattr(self, name) < 1:
+                raise AttnbenchError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.dim % self.heads:
+            raise AttnbenchError(
+                f"{self.heads} heads do not divide {self.dim} channels; choose --heads so that they do."
+            )
+
+    @property
+    def tokens(self) -> int:
+        """N = H · W."""
+        return self.height * self.width
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of one head, C / heads."""
+        return self.dim // self.heads
+
+    @property
+    def size(self) -> str:
+        """The map as it is written on the command line: `14x28`."""
+        return f"{self.height}x{self.width}"
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """Where a mechanism was published."""
+
+    title: str
+    venue: str
+    year: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One entry of the registry.
+
+    `build(geometry, **settings)` makes the layer; `macs(geometry, **settings)` is its closed form: the
+    multiply-adds of one image's forward pass, in the convention of `attnbench.measure.cost`, which must
+    count the same number. `settings` are the defaults of the keyword arguments that define the mechanism;
+    their types are the types that the command line accepts. `build` raises `UnsupportedGeometry` for a map
+    that it has no meaning for and `InvalidSetting` for a value that it has no meaning for.
+    """
+
+    name: str
+    title: str
+    build: Callable[..., nn.Module]
+    macs: Callable[..., int]
+    paper: Paper
+    settings: Mapping[str, Setting] = field(default_factory=dict)
