@@ -1,0 +1,60 @@
+"""Large-kernel attention (Guo et al., 2022), the mixing layer of VAN.
+
+A convolution wide enough to see far is taken apart into a 5 × 5 depthwise one, a 7 × 7 depthwise one of
+dilation 3 and a 1 × 1 one. What comes out is no weight of a softmax but a gate, one number per token and
+channel:
+
+    u = GELU(proj_1 x)
+    a = point(dilated(depthwise(u)))
+    out = proj_2(u ⊙ a) + x
+
+The residual belongs to the layer. There are no heads, and any map will do: a token sees the 23 × 23 tokens
+around it.
+
+MACs for N tokens of C channels: 3NC² for the three 1 × 1 convolutions, (5² + 7²)NC for the depthwise ones.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnbench import Geometry, Mechanism, Paper
+from mechanisms._maps import as_channels_first, as_tokens
+
+
+class LargeKernelAttention(nn.Module):
+    """A gate from a large convolution in three parts, with the residual inside."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        self.geometry = geometry
+        c = geometry.dim
+        self.proj_1 = nn.Linear(c, c)
+        self.depthwise = nn.Conv2d(c, c, kernel_size=5, padding=2, groups=c)
+        self.dilated = nn.Conv2d(c, c, kernel_size=7, padding=9, dilation=3, groups=c)
+        self.point = nn.Linear(c, c)
+        self.proj_2 = nn.Linear(c, c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        u = F.gelu(self.proj_1(x))
+        a = self.point(as_tokens(self.dilated(self.depthwise(as_channels_first(u, self.geometry)))))
+        return self.proj_2(u * a) + x
+
+
+def macs(geometry: Geometry) -> int:
+    n, c = geometry.tokens, geometry.dim
+    return 3 * n * c**2 + (5**2 + 7**2) * n * c
+
+
+van = Mechanism(
+    name="van",
+    title="VAN",
+    build=LargeKernelAttention,
+    macs=macs,
+    paper=Paper(
+        title="Visual Attention Network",
+        venue="Computational Visual Media",
+        year=2023,
+        url="https://arxiv.org/abs/2202.09741",
+    ),
+)
