@@ -1,0 +1,78 @@
+"""Published numbers as data: Table IV of «Fast Vision Transformers with HiLo Attention», and its claims.
+
+Pan, Cai and Zhuang, NeurIPS 2022, arXiv 2205.13213. Throughputs are images per second at batch 64 on an
+Intel i9-10900X and an NVIDIA RTX 3090, with float32 and PyTorch 1.8.1.
+"""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+DEVICES = {"cpu": "Intel i9-10900X", "cuda": "NVIDIA RTX 3090"}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One row of Table IV; `note` says why our count differs where it does."""
+
+    name: str
+    title: str
+    params_m: float
+    flops_m: float
+    cpu_imgs_per_s: int
+    cuda_imgs_per_s: int
+    note: str
+
+    def imgs_per_s(self, device: str) -> int:
+        """Throughput on the paper's `cpu` or `cuda` device."""
+        return {"cpu": self.cpu_imgs_per_s, "cuda": self.cuda_imgs_per_s}[device]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence of the paper: `faster` is `ratio` times as fast as `slower` on `device`."""
+
+    faster: str
+    slower: str
+    device: str
+    ratio: float
+    source: str
+
+
+@cache
+def published() -> dict[str, Published]:
+    """Table IV by mechanism, in its order."""
+    return {
+        row["name"]: Published(
+            name=row["name"],
+            title=row["title"],
+            params_m=float(row["params_m"]),
+            flops_m=float(row["flops_m"]),
+            cpu_imgs_per_s=int(row["cpu_imgs_per_s"]),
+            cuda_imgs_per_s=int(row["cuda_imgs_per_s"]),
+            note=row["note"],
+        )
+        for row in _rows("table_iv.csv")
+    }
+
+
+@cache
+def claims() -> tuple[Claim, ...]:
+    """The paper's sentences about the speed of single layers."""
+    return tuple(
+        Claim(row["faster"], row["slower"], row["device"], float(row["ratio"]), row["source"])
+        for row in _rows("claims.csv")
+    )
+
+
+def in_table_order(names: Iterable[str]) -> list[str]:
+    """The names of Table IV in its order, then all others as they come."""
+    position = {name: index for index, name in enumerate(published())}
+    return sorted(names, key=lambda name: position.get(name, len(position)))
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = (files(__package__) / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

@@ -1,0 +1,28 @@
+"""The published numbers."""
+
+from attnbench.paper import claims, in_table_order, published
+
+
+def test_table_iv_has_fourteen_rows_from_msa_to_hilo():
+    names = list(published())
+    assert len(names) == 14
+    assert (names[0], names[-1]) == ("msa", "hilo")
+    hilo = published()["hilo"]
+    assert (hilo.params_m, hilo.flops_m, hilo.imgs_per_s("cpu"), hilo.imgs_per_s("cuda")) == (
+        2.2,
+        298.3,
+        1029,
+        5104,
+    )
+
+
+def test_claims_agree_with_the_papers_own_table_to_its_digits():
+    for claim in claims():
+        ratio = published()[claim.faster].imgs_per_s(claim.device) / published()[claim.slower].imgs_per_s(
+            claim.device
+        )
+        assert round(ratio, 1) == claim.ratio
+
+
+def test_names_that_the_paper_does_not_have_come_last():
+    assert in_table_order(["mine", "hilo", "yours", "msa"]) == ["msa", "hilo", "mine", "yours"]
