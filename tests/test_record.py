@@ -1,0 +1,70 @@
+"""The file that outlives a run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attnbench.errors import AttnbenchError
+from attnbench.record import RECORDS, append, newest, read
+from tests.fakes import record
+
+
+def test_what_is_appended_is_read_back(tmp_path: Path):
+    rows = [
+        record("msa", [1.0, 2.0]),
+        record("hilo:alpha=0.5", settings={"alpha": 0.5}, uncounted=("aten::x",)),
+    ]
+    for row in rows:
+        append(tmp_path, row)
+    found = read(tmp_path)
+    assert list(found.records) == rows
+    assert found.warnings == ()
+
+
+def test_a_last_line_that_was_cut_off_is_left_out_and_said_so(tmp_path: Path):
+    for row in (record("msa"), record("hilo")):
+        append(tmp_path, row)
+    path = tmp_path / RECORDS
+    path.write_text(path.read_text()[:-100])
+    found = read(tmp_path)
+    assert [row.label for row in found.records] == ["msa"]
+    assert "last line was cut off" in found.warnings[0]
+
+
+def test_damage_before_the_last_line_is_an_error(tmp_path: Path):
+    append(tmp_path, record("msa"))
+    path = tmp_path / RECORDS
+    path.write_text("{broken\n" + path.read_text())
+    with pytest.raises(AttnbenchError, match="line 1 is not JSON"):
+        read(tmp_path)
+
+
+def test_an_unknown_schema_is_an_error_that_names_both(tmp_path: Path):
+    append(tmp_path, record("msa", schema=99))
+    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schema 1"):
+        read(tmp_path)
+
+
+def test_a_row_with_other_fields_is_an_error_that_names_them(tmp_path: Path):
+    append(tmp_path, record("msa"))
+    path = tmp_path / RECORDS
+    row = json.loads(path.read_text())
+    del row["threads"]
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(AttnbenchError, match="threads missing or unknown"):
+        read(tmp_path)
+
+
+def test_a_folder_without_a_run_says_how_to_make_one(tmp_path: Path):
+    with pytest.raises(AttnbenchError, match="`attnbench run` makes one"):
+        read(tmp_path)
+    with pytest.raises(AttnbenchError, match="There is no run in"):
+        newest(tmp_path)
+
+
+def test_the_newest_run_is_the_one_that_was_measured_last(tmp_path: Path):
+    for name, started_at in (("a", "2026-03-01"), ("b", "2026-05-01"), ("c", "2026-04-01")):
+        (tmp_path / name).mkdir()
+        append(tmp_path / name, record(started_at=started_at))
+    assert newest(tmp_path).name == "b"
