@@ -1,0 +1,124 @@
+"""Rounds, warm-up and samples; knows clocks and callables, and no device.
+
+Members are compared in pairs: a *round* times every member once, in random order, so that whatever drifts on
+the machine meets all of them alike.
+"""
+
+import gc
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from attnbench.measure.clock import Clock
+from attnbench.sweep import Protocol
+
+LEAST_WARMUP_CALLS = 2
+STABLE_CALLS = 4  # two halves of two calls each
+STABLE_WITHIN = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Warmup:
+    """How a member was warmed up; `stable` says that it stopped getting faster before the time was over."""
+
+    calls: int
+    seconds: float
+    per_call_s: float
+    stable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What is timed: a call, and how many of it make one sample."""
+
+    call: Callable[[], object]
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One member's sample in a round: seconds per call by the clock that counts, and by its witness."""
+
+    member: int
+    round: int
+    position: int
+    seconds: float
+    wall_s: float
+
+
+def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
+    """Seconds per call over `calls` calls in a row."""
+    clock.start()
+    for _ in range(calls):
+        call()
+    return clock.stop() / calls
+
+
+def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> Warmup:
+    """Call until the time of a call is stable: the medians of the last two halves within 2 %."""
+    seconds: list[float] = []
+    while True:
+        seconds.append(sample(call, 1, clock))
+        total, stable = sum(seconds), _is_stable(seconds)
+        enough = len(seconds) >= LEAST_WARMUP_CALLS and total >= protocol.least_warmup_s
+        if enough and (stable or total >= protocol.most_warmup_s):
+            return Warmup(len(seconds), total, median(seconds[len(seconds) // 2 :]), stable)
+
+
+def calls_per_sample(per_call_s: float, protocol: Protocol) -> int:
+    """As many calls as make a sample long enough for its clock."""
+    return max(1, math.ceil(protocol.min_sample_s / per_call_s))
+
+
+def rounds(
+    members: Sequence[Member],
+    clock: Clock,
+    witness: Clock,
+    protocol: Protocol,
+    deadline: float,
+    now: Callable[[], float] = time.perf_counter,
+) -> Iterator[Turn]:
+    """Time each member once a round, in random order, until all rounds are done or one would pass `deadline`.
+
+    `witness` times the same calls again; where it is `clock` itself, one sample serves both.
+    """
+    shuffle = random.Random(protocol.seed)
+    longest = 0.0
+    with _collector_paused():
+        for number in range(protocol.rounds if members else 0):
+            started = now()
+            if number and started + longest > deadline:
+                return
+            order = shuffle.sample(range(len(members)), len(members))
+            for position, index in enumerate(order):
+                member = members[index]
+                seconds = sample(member.call, member.calls, clock)
+                wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
+                yield Turn(index, number, position, seconds, wall_s)
+            gc.collect()
+            longest = max(longest, now() - started)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Collect now, and then only when asked; what lives already is not looked through again."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _is_stable(seconds: Sequence[float]) -> bool:
+    if len(seconds) < STABLE_CALLS:
+        return False
+    quarter = max(2, len(seconds) // 4)
+    before, after = median(seconds[-2 * quarter : -quarter]), median(seconds[-quarter:])
+    return abs(after / before - 1) <= STABLE_WITHIN

@@ -1,0 +1,106 @@
+"""Counts are complete and exact where fvcore alone is silent or rounds."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnbench import Geometry
+from attnbench.attention import KERNELS, use_kernel
+from attnbench.measure.cost import Cost, count
+from mechanisms.msa import msa
+
+TABLE_IV = Geometry(768, 12, 14, 14)
+N, C, H, D = 196, 768, 12, 64
+
+
+class Layer(nn.Module):
+    """A layer of one operation on heads `[1, 12, 196, 64]`."""
+
+    def __init__(self, operation) -> None:  # type: ignore[no-untyped-def]
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.operation(x.unflatten(-1, (H, D)).transpose(1, 2))
+
+
+def cost_of(operation) -> Cost:  # type: ignore[no-untyped-def]
+    return count(Layer(operation), TABLE_IV)
+
+
+@pytest.mark.parametrize(
+    ("operation", "macs"),
+    [
+        (lambda x: x @ x.mT @ x, 59_006_976),
+        (lambda x: F.scaled_dot_product_attention(x, x, x), 59_006_976),
+        (
+            lambda x: F.scaled_dot_product_attention(x, x[:, :, :49], x[:, :, :49, :16]),
+            H * N * 49 * (64 + 16),
+        ),
+        (lambda x: torch.baddbmm(torch.zeros(1), x[0], x[0].mT), 29_503_488),
+        (lambda x: torch.einsum("bhnd,bhmd->bhnm", x, x), 29_503_488),
+        (
+            lambda x: torch.einsum("bhnd,bhde,bhn->bhne", x, x[:, :, :64], x[..., 0]),
+            H * N * D * D + H * N * D // 2,
+        ),
+        (lambda x: x @ torch.zeros(D, 32), H * N * D * 32),
+        (lambda x: torch.zeros(32, D) @ x.mT, H * N * D * 32),
+        (lambda x: F.layer_norm(x, (D,), torch.ones(D), torch.zeros(D)), 5 * N * C),
+        (lambda x: F.softmax(x, dim=-1) * 2 + x, 0),
+    ],
+    ids=[
+        "explicit",
+        "sdpa",
+        "sdpa-uneven",
+        "baddbmm",
+        "einsum",
+        "einsum-3",
+        "matmul",
+        "parameter-first",
+        "norm",
+        "rest",
+    ],
+)
+def test_an_operation_costs_its_multiply_adds(operation, macs: int):  # type: ignore[no-untyped-def]
+    cost = cost_of(operation)
+    assert cost.macs == macs
+    assert cost.uncounted == ()
+
+
+def test_an_operator_of_unknown_cost_is_named():
+    assert cost_of(lambda x: torch.cdist(x, x)).uncounted == ("aten::cdist",)
+
+
+def test_the_fused_path_of_torchs_own_attention_is_not_free():
+    attention = nn.MultiheadAttention(C, H, batch_first=True)
+
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = attention
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.attention(x, x, x, need_weights=False)[0]
+
+    cost = count(Wrapped(), TABLE_IV)
+    assert cost.macs == 521_428_992 or cost.uncounted
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_layer_costs_the_same_under_every_kernel(kernel: str):
+    with use_kernel(kernel):
+        assert count(msa.build(TABLE_IV), TABLE_IV).macs == 521_428_992
+
+
+def test_operators_add_up_to_the_whole():
+    cost = count(msa.build(TABLE_IV), TABLE_IV)
+    assert sum(cost.by_operator.values()) == cost.macs
+    assert cost.by_operator["linear"] == 462_422_016
+
+
+def test_parameters_that_do_not_train_and_buffers_are_left_out():
+    layer = msa.build(TABLE_IV)
+    layer.register_buffer("table", torch.zeros(1000))
+    layer.proj.bias.requires_grad_(False)
+    assert count(layer, TABLE_IV).params == 2_362_368 - 768
