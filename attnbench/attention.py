@@ -35,7 +35,8 @@ def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """torch's fused attention, which takes four dimensions: leading ones are folded into the first."""
     lead = q.shape[:-3]
     if bias is not None:
-        bias = bias.expand(*lead, -1, q.shape[-2], k.shape[-2]).flatten(0, -4)
+        heads = bias.shape[-3] if bias.ndim > 2 else 1
+        bias = bias.expand(*lead, heads, q.shape[-2], k.shape[-2]).flatten(0, -4)
     q, k, v = (x.flatten(0, -4) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, bias).unflatten(0, lead)
 

@@ -1,0 +1,24 @@
+"""The contract's values."""
+
+import pytest
+
+from attnbench import Geometry
+from attnbench.errors import AttnbenchError
+
+
+def test_a_geometry_knows_its_tokens_and_head_dim():
+    geometry = Geometry(dim=768, heads=12, height=14, width=28)
+    assert (geometry.tokens, geometry.head_dim, geometry.size) == (392, 64, "14x28")
+
+
+def test_heads_that_do_not_divide_the_channels_are_refused():
+    with pytest.raises(
+        AttnbenchError, match="5 heads do not divide 192 channels; choose --heads so that they do"
+    ):
+        Geometry(192, 5, 14, 14)
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 1, 1), (8, 0, 1, 1), (8, 1, 0, 1), (8, 1, 1, -3)])
+def test_sizes_below_one_are_refused(numbers: tuple[int, int, int, int]):
+    with pytest.raises(AttnbenchError, match="must be at least 1"):
+        Geometry(*numbers)
