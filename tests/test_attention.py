@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attnbench.attention import KERNELS, attend, use_kernel
+from attnbench.attention import KERNELS, Kernel, attend, explicit, use_kernel
 
 
 def by_hand(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -36,10 +36,16 @@ def test_a_bias_may_differ_between_windows(kernel: str):
 
 def test_the_choice_of_kernel_ends_with_its_context(monkeypatch: pytest.MonkeyPatch):
     used: list[str] = []
-    for name, kernel in KERNELS.items():
-        monkeypatch.setitem(
-            KERNELS, name, lambda *inputs, name=name, kernel=kernel: (used.append(name), kernel(*inputs))[1]
-        )
+
+    def spy(name: str) -> Kernel:
+        def attend_and_tell(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+            used.append(name)
+            return explicit(q, k, v, bias)
+
+        return attend_and_tell
+
+    for name in KERNELS:
+        monkeypatch.setitem(KERNELS, name, spy(name))
     x = torch.randn(1, 1, 2, 4)
     with use_kernel("explicit"):
         with use_kernel("fused"):

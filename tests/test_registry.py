@@ -40,7 +40,7 @@ def test_the_builtins_are_the_rows_of_table_iv(builtins: Registry):
 
 
 def test_an_unknown_name_brings_the_closest_one(builtins: Registry):
-    with pytest.raises(AttnbenchError, match="No mechanism is called 'hlio'. Did you mean 'hilo'?"):
+    with pytest.raises(AttnbenchError, match=r"No mechanism is called 'hlio'\. Did you mean 'hilo'\?"):
         builtins.choose("hlio")
 
 
@@ -57,7 +57,7 @@ def test_settings_that_equal_the_defaults_leave_no_trace_in_the_label(builtins: 
 
 
 def test_an_unknown_setting_brings_the_closest_one(builtins: Registry):
-    with pytest.raises(AttnbenchError, match="hilo has no setting 'alfa'. Did you mean 'alpha'?"):
+    with pytest.raises(AttnbenchError, match=r"hilo has no setting 'alfa'\. Did you mean 'alpha'\?"):
         builtins.choose("hilo:alfa=1")
 
 

@@ -1,0 +1,90 @@
+"""What `attnbench run` shows while it measures: a bar with the time left, and the estimates so far."""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import median
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from attnbench.measure.facts import Fact, Failed, Timed, Warmed
+from attnbench.sweep import Block, Protocol
+
+
+def plan_lines(blocks: Sequence[Block], protocol: Protocol, expected_s: float) -> list[str]:
+    """What is about to happen, and for how long."""
+    members = len(blocks[0].cases)
+    lines = [
+        f"{block.name}: {members} mechanism{'s' * (members != 1)}, up to {protocol.rounds} rounds "
+        f"in at most {_minutes(protocol.max_seconds)}"
+        for block in blocks
+    ]
+    return [*lines, f"This takes about {_minutes(expected_s)}; Ctrl-C keeps what is measured by then."]
+
+
+class Progress:
+    """A live display of one run, fed with facts; without a terminal it says only when a block begins."""
+
+    def __init__(
+        self, console: Console, blocks: Sequence[Block], protocol: Protocol, expected_s: float
+    ) -> None:
+        self.console = console
+        self.blocks = blocks
+        self.protocol = protocol
+        self.expected_s = expected_s
+        self.began = time.monotonic()
+        self.block: int | None = None
+        self.states: dict[int, str] = {}
+        self.times_s: dict[int, list[float]] = defaultdict(list)
+        self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self.render)
+
+    def __enter__(self) -> Self:
+        self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def watch(self, block: int, fact: Fact) -> None:
+        """Take in a fact of the block of this index."""
+        if block != self.block:
+            self.block, self.states, self.times_s = block, {}, defaultdict(list)
+            if not self.console.is_terminal:
+                self.console.print(f"measuring {self.blocks[block].name} …")
+        match fact:
+            case Warmed():
+                self.states[fact.case] = "warm"
+            case Failed():
+                self.states[fact.case] = fact.outcome
+            case Timed():
+                self.times_s[fact.case].append(fact.sample.seconds)
+
+    def render(self) -> RenderableType:
+        """The bar, and under it a line a mechanism."""
+        if self.block is None:
+            return "starting the worker …"
+        block = self.blocks[self.block]
+        table = Table(box=None)
+        for heading in (block.name, "img/s so far", "rounds"):
+            table.add_column(heading, justify="left" if heading == block.name else "right")
+        for index, case in enumerate(block.cases):
+            times_s = self.times_s.get(index)
+            estimate = f"{block.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
+            table.add_row(case.title, estimate, str(len(times_s or ())))
+        return Group(self._bar(), table)
+
+    def _bar(self) -> Table:
+        elapsed_s = time.monotonic() - self.began
+        left_s = max(0.0, self.expected_s - elapsed_s)
+        bar = Table.grid(padding=(0, 1))
+        text = f"{_minutes(elapsed_s)} gone, about {_minutes(left_s)} left"
+        bar.add_row(ProgressBar(total=self.expected_s, completed=elapsed_s, width=40), text)
+        return bar
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

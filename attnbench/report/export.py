@@ -1,0 +1,31 @@
+"""Files and texts for other programs; a run's can be made again from its records."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from attnbench.catalogue import Entry
+from attnbench.report.frame import frame
+from attnbench.report.metrics import Row
+
+TABLE = "table.csv"
+
+
+def write_table(rows: Sequence[Row], folder: Path) -> Path:
+    """Write the rows to `table.csv` in the run's folder and return its path."""
+    path = folder / TABLE
+    frame(rows).to_csv(path, index=False)
+    return path
+
+
+def registry_csv(entries: Sequence[Entry]) -> str:
+    """The registry as CSV: exact counts, and the published ones in millions."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "title", "params", "macs", "published_params_m", "published_flops_m"])
+    for entry in entries:
+        paper = (entry.published.params_m, entry.published.flops_m) if entry.published else ("", "")
+        mechanism = entry.choice.mechanism
+        writer.writerow([mechanism.name, mechanism.title, entry.params, entry.macs, *paper])
+    return text.getvalue()

@@ -1,0 +1,41 @@
+"""`attnbench check`: the contract from the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+PLUGIN = """
+from torch import nn
+from attnbench import Geometry, Mechanism, Paper
+
+class Half(nn.Module):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        self.map = nn.Linear(geometry.dim, geometry.dim)
+
+    def forward(self, x):
+        return self.map(x)
+
+paper = Paper("None", "Nowhere", 2026, "https://example.org")
+half = Mechanism("half", "Half", Half, lambda geometry: geometry.tokens * geometry.dim**2 // {divisor}, paper)
+"""
+
+
+@pytest.mark.parametrize(("divisor", "status"), [(1, 0), (2, 1)])
+def test_a_file_is_checked_and_what_fails_is_said(attnbench: Run, tmp_path: Path, divisor: int, status: int):
+    path = tmp_path / "half.py"
+    path.write_text(PLUGIN.format(divisor=divisor))
+    done = attnbench("check", path, "--res", "2,3x2")
+    assert done.status == status
+    assert "3x2" in done.out
+    assert "14x14" not in done.out
+    assert ("costs 9,216 multiply-adds, but its closed form says 4,608" in done.out) == bool(status)
+
+
+def test_a_builtin_is_checked_with_settings_and_a_refusal_is_no_failure(attnbench: Run):
+    done = attnbench("check", "sra:reduction=3", "--res", "2,4")
+    assert done.status == 0
+    assert "2x2, refused: " in done.out
+    assert "The contract is kept." in done.out

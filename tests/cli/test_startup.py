@@ -1,0 +1,35 @@
+"""Commands that need no torch do not wait for it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from attnbench.record import append
+from tests.fakes import record
+
+HEAVY = ("torch", "pandas", "matplotlib", "scipy", "fvcore")
+
+
+def modules_after(*arguments: str) -> set[str]:
+    """Which heavy modules a command has imported when it ends."""
+    code = (
+        "import sys; sys.argv = ['attnbench', *sys.argv[1:]]\n"
+        "from attnbench.cli import main\n"
+        "try: main()\n"
+        f"finally: print('imported:', *[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.rpartition("imported:")[2].split())
+
+
+def test_help_imports_nothing_heavy():
+    assert modules_after("--help") == set()
+
+
+def test_compare_runs_without_torch(tmp_path: Path):
+    append(tmp_path, record("msa", [0.1] * 6))
+    append(tmp_path, record("hilo", [0.2] * 6))
+    assert "torch" not in modules_after("compare", str(tmp_path), "--plot")
+    assert (tmp_path / "throughput.png").exists()

@@ -1,0 +1,60 @@
+"""What figures draw, read back as numbers."""
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+
+from attnbench.paper import published
+from attnbench.report.figure import colour, draw_flops_against_time, draw_ratios, draw_throughput
+from attnbench.report.metrics import Measured, measured, rows
+from tests.fakes import record
+
+SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
+
+
+@pytest.fixture
+def axes() -> Axes:
+    return Figure().subplots()
+
+
+@pytest.fixture
+def table() -> list[Measured]:
+    times = {"msa": 0.4, "hilo": 0.2, "mine": 0.8}
+    return measured(rows([record(label, [s * x for x in SPREAD]) for label, s in times.items()]))
+
+
+def test_bars_are_sorted_start_at_zero_and_carry_their_intervals(axes: Axes, table: list[Measured]):
+    draw_throughput(axes, table)
+    (bars,) = (container for container in axes.containers if isinstance(container, BarContainer))
+    assert [bar.get_width() for bar in bars] == pytest.approx([80, 160, 320])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["MINE", "MSA", "HILO"]
+    assert axes.get_xlim()[0] == 0
+    assert [text.get_text() for text in axes.texts] == ["80", "160", "320"]
+    ends = bars.errorbar.lines[2][0].get_segments()
+    throughput = table[1].timing.throughput
+    np.testing.assert_allclose(ends[2][:, 0], [throughput.low, throughput.high])
+
+
+def test_ratios_stand_beside_the_published_ones(axes: Axes, table: list[Measured]):
+    draw_ratios(axes, table)
+    ours, theirs = axes.lines[0], next(line for line in axes.lines if line.get_marker() == "D")
+    assert list(ours.get_xdata()) == pytest.approx([0.5, 1.0, 2.0])
+    assert list(theirs.get_xdata()) == pytest.approx([1.0, 1029 / 505])
+    assert list(theirs.get_ydata()) == [1, 2]
+    assert axes.get_xscale() == "log"
+
+
+def test_the_line_of_msas_rate_goes_through_msa(axes: Axes, table: list[Measured]):
+    draw_flops_against_time(axes, table)
+    (line,) = (line for line in axes.lines if line.get_linestyle() == "--")
+    (_, right), (_, top) = np.asarray(line.get_data(), dtype=float)
+    assert top / right == pytest.approx(1e3 * 0.4 / 64 / 500)
+    assert (axes.get_xlim()[0], axes.get_ylim()[0]) == (0, 0)
+
+
+def test_a_mechanism_keeps_its_colour_whatever_stands_beside_it(table: list[Measured]):
+    assert colour("hilo", table) == colour("hilo", table[:1])
+    names = [*published(), "mine"]
+    assert len({colour(name, table) for name in names}) == len(names)
