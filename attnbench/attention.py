@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -24,11 +25,18 @@ class Kernel(Protocol):
 
 
 def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-    """Two matmuls; the logits are written to memory."""
-    logits = (q * q.shape[-1] ** -0.5) @ k.mT
+    """Two matmuls; the logits are written to memory.
+
+    Leading dimensions are folded into one, so that neither matmul copies its operands again, and the scale is
+    part of the first one.
+    """
+    lead = q.shape[:-2]
+    q, k, v = (x.contiguous().flatten(0, -3) for x in (q, k, v))
+    logits = torch.baddbmm(q.new_empty(()), q, k.mT, beta=0, alpha=q.shape[-1] ** -0.5)
     if bias is not None:
-        logits = logits + bias
-    return logits.softmax(dim=-1) @ v
+        logits.unflatten(0, lead).add_(bias)
+    logits = logits.softmax(dim=-1)  # under the same name: the logits are freed before the second matmul
+    return (logits @ v).unflatten(0, lead)
 
 
 def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:

@@ -20,17 +20,17 @@ from attnbench.mechanism import Geometry
 
 # Operators that fvcore has no formula for and that hold no multiply-adds to count.
 VIEWS_AND_COPIES = """
-    T mT unflatten unfold unsqueeze_ narrow diagonal chunk split view_as reshape_as expand_as flip
+    T mT numpy_T unflatten unfold unsqueeze_ narrow diagonal chunk split view_as reshape_as expand_as flip
     meshgrid movedim swapaxes swapdims clone copy_ constant_pad_nd pad im2col repeat repeat_interleave
     tile where take_along_dim index_select index_put index_put_ index_copy index_add index_add_ scatter
     scatter_ scatter_add masked_fill_ fill_ zeros_like empty_like ones_like full_like new_zeros new_empty
     new_full bernoulli_ pixel_shuffle pixel_unshuffle tril triu
 """
 ELEMENT_WISE = """
-    abs add add_ sub sub_ rsub mul mul_ div div_ floor_divide remainder reciprocal neg sign pow square
-    sqrt rsqrt exp exp_ log sin cos tanh tanh_ sigmoid sigmoid_ silu silu_ gelu gelu_ relu_ leaky_relu
-    hardtanh softplus erf elu eq ne lt le gt ge bitwise_and bitwise_or logical_and logical_or logical_not
-    maximum minimum clamp_min clamp_max
+    abs add add_ addcmul sub sub_ rsub mul mul_ div div_ floor_divide remainder reciprocal neg sign pow
+    square sqrt rsqrt exp exp_ log sin cos tanh tanh_ sigmoid sigmoid_ silu silu_ gelu gelu_ relu_
+    leaky_relu hardtanh softplus erf elu eq ne lt le gt ge bitwise_and bitwise_or logical_and logical_or
+    logical_not maximum minimum clamp_min clamp_max
 """
 REDUCTIONS = """
     sum mean var norm linalg_vector_norm amax amin argmax argmin cumsum logsumexp softmax log_softmax

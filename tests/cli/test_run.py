@@ -76,8 +76,8 @@ def test_a_gpu_that_is_not_there_is_said_with_what_torch_sees(attnbench: Run):
 
 def test_an_interrupt_keeps_the_records_and_ends_with_130(tmp_path: Path):
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "attnbench", "run", "msa", "--device", "cpu", "--res", "7", "--batch", "64",
-               "--max-seconds", "60", "--out", str(folder)]  # fmt: skip
+    arguments = ["run", "msa", "--device", "cpu", "--res", "7", "--max-seconds", "60", "--out", str(folder)]
+    command = [sys.executable, "-m", "attnbench", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     shard = folder / "shard.jsonl"
     while process.poll() is None and not (shard.exists() and shard.read_text().count("Timed") > 2):

@@ -1,10 +1,13 @@
 """What figures draw, read back as numbers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from attnbench.paper import published
 from attnbench.report.figure import colour, draw_flops_against_time, draw_ratios, draw_throughput
@@ -12,6 +15,11 @@ from attnbench.report.metrics import Measured, measured, rows
 from tests.fakes import record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
+
+
+def numbers(drawn: Any) -> NDArray[np.float64]:
+    """What an axis was given, as numbers."""
+    return np.asarray(drawn, dtype=float)
 
 
 @pytest.fixture
@@ -32,24 +40,25 @@ def test_bars_are_sorted_start_at_zero_and_carry_their_intervals(axes: Axes, tab
     assert [label.get_text() for label in axes.get_yticklabels()] == ["MINE", "MSA", "HILO"]
     assert axes.get_xlim()[0] == 0
     assert [text.get_text() for text in axes.texts] == ["80", "160", "320"]
+    assert bars.errorbar is not None
     ends = bars.errorbar.lines[2][0].get_segments()
     throughput = table[1].timing.throughput
-    np.testing.assert_allclose(ends[2][:, 0], [throughput.low, throughput.high])
+    np.testing.assert_allclose(ends[2][:, 0], numbers([throughput.low, throughput.high]))
 
 
 def test_ratios_stand_beside_the_published_ones(axes: Axes, table: list[Measured]):
     draw_ratios(axes, table)
     ours, theirs = axes.lines[0], next(line for line in axes.lines if line.get_marker() == "D")
-    assert list(ours.get_xdata()) == pytest.approx([0.5, 1.0, 2.0])
-    assert list(theirs.get_xdata()) == pytest.approx([1.0, 1029 / 505])
-    assert list(theirs.get_ydata()) == [1, 2]
+    np.testing.assert_allclose(numbers(ours.get_xdata()), [0.5, 1.0, 2.0])
+    np.testing.assert_allclose(numbers(theirs.get_xdata()), [1.0, 1029 / 505])
+    np.testing.assert_array_equal(numbers(theirs.get_ydata()), [1, 2])
     assert axes.get_xscale() == "log"
 
 
 def test_the_line_of_msas_rate_goes_through_msa(axes: Axes, table: list[Measured]):
     draw_flops_against_time(axes, table)
     (line,) = (line for line in axes.lines if line.get_linestyle() == "--")
-    (_, right), (_, top) = np.asarray(line.get_data(), dtype=float)
+    (_, right), (_, top) = numbers(line.get_data())
     assert top / right == pytest.approx(1e3 * 0.4 / 64 / 500)
     assert (axes.get_xlim()[0], axes.get_ylim()[0]) == (0, 0)
 

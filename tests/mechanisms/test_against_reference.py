@@ -1,0 +1,64 @@
+"""Every mechanism equals a slow float64 reference of its formula: outputs and gradients, on any map."""
+
+import importlib
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnbench import Geometry
+from attnbench.attention import KERNELS, use_kernel
+from attnbench.paper import published
+from attnbench.registry import Registry, discover
+
+MAPS = [(14, 14), (7, 7), (9, 5), (4, 10), (3, 2)]
+NAMES = list(published())
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return discover()
+
+
+@pytest.fixture(autouse=True)
+def _in_float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def with_random_weights(layer: nn.Module) -> nn.Module:
+    """Weights under which no bias is zero and no norm is the identity."""
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return layer
+
+
+def outputs_and_gradients(f: Callable[[Tensor], Tensor], layer: nn.Module, x: Tensor) -> list[Tensor]:
+    """f(x), and the gradients of a fixed random projection of it by x and by every parameter."""
+    out = f(x)
+    cotangent = torch.randn(out.shape, dtype=out.dtype, generator=torch.Generator().manual_seed(1))
+    return [out, *torch.autograd.grad(out, [x, *layer.parameters()], cotangent)]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("height", "width"), MAPS, ids=lambda n: str(n))
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_and_gradients_equal_the_formula(
+    registry: Registry, name: str, height: int, width: int, kernel: str
+) -> None:
+    geometry = Geometry(48, 6, height, width)
+    mechanism = registry[name]
+    module = importlib.import_module(f"tests.references.{name.replace('-', '_')}")
+    layer = with_random_weights(mechanism.build(geometry, **mechanism.settings))
+    x = torch.randn(2, geometry.tokens, geometry.dim, requires_grad=True)
+
+    with use_kernel(kernel):
+        ours = outputs_and_gradients(layer, layer, x)
+    formula = outputs_and_gradients(
+        lambda x: module.reference(layer, x, geometry, **mechanism.settings), layer, x
+    )
+
+    for actual, expected in zip(ours, formula, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-8, atol=1e-10)

@@ -1,0 +1,81 @@
+"""What holds for every mechanism: exact counts, the contract at odd sizes, its plain transcription."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from attnbench import Geometry
+from attnbench.contract import SIZES, examine
+from attnbench.measure.cost import count
+from attnbench.paper import published
+from attnbench.registry import Registry, discover
+
+PLAIN = Path(__file__).parents[1] / "plain"
+REFUSED = {("sra", "1x1")}  # a map below the reduction leaves no keys
+
+PARAMS_AND_MACS = {  # one layer of 768 channels and 12 heads on 14×14 tokens, complete and unrounded
+    "msa": (2_362_368, 521_428_992),
+    "cross-window": (2_370_048, 493_280_256),
+    "dat": (2_378_796, 528_691_968),
+    "performer": (2_362_368, 617_240_064),
+    "linformer": (2_462_720, 616_562_688),
+    "sra": (4_723_968, 419_559_168),
+    "local-window": (2_362_368, 477_173_760),
+    "shifted-window": (2_362_368, 477_173_760),
+    "focal": (2_443_034, 526_851_072),
+    "xca": (2_362_380, 481_689_600),
+    "quadtree": (5_331_458, 622_884_864),
+    "van": (1_830_144, 357_955_584),
+    "hornet": (2_232_192, 436_512_384),
+    "hilo": (2_198_528, 298_296_320),
+}
+OTHER_GEOMETRIES = [Geometry(768, 12, 13, 17), Geometry(384, 6, 28, 28), Geometry(96, 12, 5, 9)]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return discover([PLAIN])
+
+
+@pytest.mark.parametrize("name", PARAMS_AND_MACS)
+def test_costs_what_the_specification_says_to_the_last_digit(registry: Registry, name: str):
+    geometry = Geometry(768, 12, 14, 14)
+    cost = count(registry[name].build(geometry, **registry[name].settings), geometry)
+    assert (cost.params, cost.macs) == PARAMS_AND_MACS[name]
+    assert cost.uncounted == ()
+
+
+@pytest.mark.parametrize("name", PARAMS_AND_MACS)
+def test_rounds_to_the_published_numbers(name: str):
+    params, macs = PARAMS_AND_MACS[name]
+    paper = published()[name]
+    assert round(params / 1e6, 2) == paper.params_m
+    assert (round(macs / 1e6, 1) == paper.flops_m) == (not paper.note)
+
+
+@pytest.mark.parametrize("geometry", OTHER_GEOMETRIES, ids=lambda geometry: f"{geometry.dim}-{geometry.size}")
+@pytest.mark.parametrize("name", PARAMS_AND_MACS)
+def test_the_closed_form_is_the_count_elsewhere_too(registry: Registry, name: str, geometry: Geometry):
+    mechanism = registry[name]
+    layer = mechanism.build(geometry, **mechanism.settings)
+    assert mechanism.macs(geometry, **mechanism.settings) == count(layer, geometry).macs
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", PARAMS_AND_MACS)
+def test_keeps_the_contract_or_refuses_the_size(registry: Registry, name: str, size: tuple[int, int]):
+    findings = list(examine(registry.choose(name), [Geometry(48, 6, *size)]))
+    assert [finding for finding in findings if finding.passed is False] == []
+    refused = any(finding.passed is None for finding in findings)
+    assert refused == ((name, findings[0].geometry.size) in REFUSED)
+
+
+@pytest.mark.parametrize("name", PARAMS_AND_MACS)
+def test_equals_its_plain_transcription_with_the_same_weights(registry: Registry, name: str):
+    geometry = Geometry(48, 6, 14, 14)
+    layer, plain = (registry[n].build(geometry, **registry[n].settings) for n in (name, f"plain-{name}"))
+    targets = plain.state_dict()
+    plain.load_state_dict({key: value.view_as(targets[key]) for key, value in layer.state_dict().items()})
+    x = torch.randn(2, geometry.tokens, geometry.dim)
+    torch.testing.assert_close(layer(x), plain(x), rtol=1e-4, atol=1e-5)
