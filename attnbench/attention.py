@@ -24,19 +24,21 @@ class Kernel(Protocol):
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor: ...
 
 
-def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-    """Two matmuls; the logits are written to memory.
+def scores(q: Tensor, k: Tensor, bias: Tensor | None = None) -> Tensor:
+    """q kᵀ / √D + bias, `[..., heads, N, M]`: what the softmax of `attend` is taken of.
 
-    Leading dimensions are folded into one, so that neither matmul copies its operands again, and the scale is
-    part of the first one.
+    Leading dimensions are folded into one, and the scale is part of the matmul: no operand is copied twice.
     """
-    lead = q.shape[:-2]
-    q, k, v = (x.contiguous().flatten(0, -3) for x in (q, k, v))
-    logits = torch.baddbmm(q.new_empty(()), q, k.mT, beta=0, alpha=q.shape[-1] ** -0.5)
-    if bias is not None:
-        logits.unflatten(0, lead).add_(bias)
-    logits = logits.softmax(dim=-1)  # under the same name: the logits are freed before the second matmul
-    return (logits @ v).unflatten(0, lead)
+    folded = torch.baddbmm(
+        q.new_empty(()), q.flatten(0, -3), k.flatten(0, -3).mT, beta=0, alpha=q.shape[-1] ** -0.5
+    )
+    logits = folded.unflatten(0, q.shape[:-2])
+    return logits if bias is None else logits.add_(bias)
+
+
+def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Two matmuls; the logits are written to memory."""
+    return scores(q, k, bias).softmax(dim=-1) @ v
 
 
 def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:

@@ -16,6 +16,7 @@ MACs for N tokens of C channels: 3NC² for the two projections, 7²N(2C - c_0) f
 2N(c_0² + … + c_(n-2)²) for the gates.
 """
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeometry
@@ -46,13 +47,16 @@ class RecursiveGatedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
-        p, q = self.proj_in(x).split((self.widths[0], sum(self.widths)), dim=-1)
-        q = SCALE * as_tokens(self.depthwise(as_channels_first(q, self.geometry)))
+        # Two products with parts of one weight: the convolution would copy a slice of a joint output.
+        parts = (self.widths[0], sum(self.widths))
+        weights, biases = self.proj_in.weight.split(parts), self.proj_in.bias.split(parts)
+        p, q = (F.linear(x, weight, bias) for weight, bias in zip(weights, biases, strict=True))
+        q = as_tokens(self.depthwise(as_channels_first(q, self.geometry))).mul_(SCALE)
         first, *others = q.split(self.widths, dim=-1)
 
-        y = p * first
+        y = p.mul_(first)
         for gate, other in zip(self.gates, others, strict=True):
-            y = gate(y) * other
+            y = gate(y).mul_(other)  # in place: the fresh output of a projection
         return self.proj_out(y)
 
 

@@ -31,8 +31,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper
-from attnbench.attention import attend
+from attnbench.attention import attend, scores
 from mechanisms._maps import as_map, pad, round_up
+from mechanisms._patches import PatchConvolution
 
 
 class ValueBranch(nn.Module):
@@ -41,14 +42,14 @@ class ValueBranch(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.norm_1 = nn.GroupNorm(1, dim)
-        self.reduce = nn.Conv2d(dim, dim, 2, stride=2)
+        self.reduce = PatchConvolution(dim, 2)
         self.norm_2 = nn.GroupNorm(1, dim)
         self.point = nn.Linear(dim, dim)
 
     def forward(self, v: Tensor) -> Tensor:
         """Map a map `[B, 2H, 2W, C]` to a map `[B, H, W, C]`."""
-        v = self.reduce(F.gelu(self.norm_1(v.permute(0, 3, 1, 2))))
-        return self.point(F.gelu(self.norm_2(v)).permute(0, 2, 3, 1))
+        v = self.reduce(F.gelu(_on_channels_first(self.norm_1, v)))
+        return self.point(F.gelu(_on_channels_first(self.norm_2, v)))
 
 
 class QuadtreeAttention(nn.Module):
@@ -87,7 +88,9 @@ class QuadtreeAttention(nn.Module):
         x = pad(as_map(x, self.geometry), self.height, self.width)
         q, k, v = self._mean_maps(self.q(x)), self._mean_maps(self.k(x)), self._value_maps(self.v(x))
         messages = self._messages(self._trees(q), self._trees(k), self._trees(v))
-        local = self._trees([_depthwise(lepe, value) for lepe, value in zip(self.lepe, v, strict=True)])
+        local = self._trees(
+            [_on_channels_first(lepe, value) for lepe, value in zip(self.lepe, v, strict=True)]
+        )
 
         weights = self.level_weights.softmax(dim=0)
         levels = (w * (a + m) for w, a, m in zip(weights, local, messages, strict=True))
@@ -162,9 +165,9 @@ def _in_order(tree: Tensor) -> Tensor:
     return tree.movedim(-2, 1).flatten(2, -2)
 
 
-def _depthwise(convolution: nn.Module, x: Tensor) -> Tensor:
-    """Run a convolution on a map `[B, H, W, C]`."""
-    return convolution(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+def _on_channels_first(module: nn.Module, x: Tensor) -> Tensor:
+    """Run a module of channels-first maps on a map `[B, H, W, C]`: nothing is copied."""
+    return module(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 def _attend_and_choose(
@@ -174,9 +177,7 @@ def _attend_and_choose(
 
     The choice needs the scores, which `attend` does not give; they are not worth computing twice.
     """
-    logits = (q * q.shape[-1] ** -0.5) @ k.mT
-    if bias is not None:
-        logits = logits + bias
+    logits = scores(q, k, bias)
     return logits.softmax(dim=-1) @ v, logits.topk(count, sorted=False).indices
 
 

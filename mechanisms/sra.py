@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeometry
 from attnbench.attention import attend
-from mechanisms._maps import as_channels_first, as_tokens
+from mechanisms._maps import as_map
+from mechanisms._patches import PatchConvolution
 
 
 class SpatialReductionAttention(nn.Module):
@@ -41,7 +42,7 @@ class SpatialReductionAttention(nn.Module):
         self.q = nn.Linear(c, c)
         self.kv = nn.Linear(c, 2 * c)
         if reduction > 1:
-            self.reduce = nn.Conv2d(c, c, kernel_size=reduction, stride=reduction)
+            self.reduce = PatchConvolution(c, reduction)
             self.norm = nn.LayerNorm(c)
         self.proj = nn.Linear(c, c)
 
@@ -50,7 +51,7 @@ class SpatialReductionAttention(nn.Module):
         heads = self.geometry.heads
         y = x
         if self.reduction > 1:
-            y = self.norm(as_tokens(self.reduce(as_channels_first(x, self.geometry))))  # [B, M, C]
+            y = self.norm(self.reduce(as_map(x, self.geometry)).flatten(1, 2))  # [B, M, C]
 
         q = self.q(x).unflatten(-1, (heads, -1)).transpose(1, 2)  # [B, H, N, D]
         k, v = self.kv(y).unflatten(-1, (2, heads, -1)).permute(2, 0, 3, 1, 4)  # each [B, H, M, D]

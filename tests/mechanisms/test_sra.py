@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
@@ -36,7 +37,7 @@ def test_a_patch_as_large_as_the_map_gives_every_token_the_same_value() -> None:
     layer = SpatialReductionAttention(geometry, reduction=4)
     x = torch.randn(2, geometry.tokens, geometry.dim)
 
-    patch = layer.reduce(x.mT.unflatten(-1, (4, 4))).flatten(1)  # [B, C]
+    patch = F.conv2d(x.mT.unflatten(-1, (4, 4)), layer.reduce.weight, layer.reduce.bias).flatten(1)  # [B, C]
     _, value = layer.kv(layer.norm(patch)).chunk(2, dim=-1)
     torch.testing.assert_close(layer(x), layer.proj(value).unsqueeze(1).expand_as(x))
 
