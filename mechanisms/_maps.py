@@ -36,15 +36,15 @@ def pad(x: Tensor, height: int, width: int) -> Tensor:
     return F.pad(x, (0, 0, 0, columns, 0, rows)) if rows or columns else x
 
 
-def split_windows(x: Tensor, rows: int, columns: int, parts: int, heads: int) -> Tensor:
+def split_windows(x: Tensor, rows: int, columns: int) -> Tensor:
     """Cut a map of packed projections into windows, row-major, with one copy.
 
-    `x` is `[B, H, W, parts · heads · D]`, H a multiple of `rows` and W of `columns`. Returns
+    `x` is `[B, H, W, parts, heads, D]`, H a multiple of `rows` and W of `columns`. Returns
     `[parts, B, windows, heads, rows · columns, D]`: queries, keys and values as `attend` takes them.
     """
-    x = x.unflatten(1, (-1, rows)).unflatten(3, (-1, columns)).unflatten(-1, (parts, heads, -1))
+    x = x.unflatten(2, (-1, columns)).unflatten(1, (-1, rows))
     x = x.permute(5, 0, 1, 3, 6, 2, 4, 7)  # [parts, B, H/rows, W/columns, heads, rows, columns, D]
-    return x.flatten(5, 6).flatten(2, 3)
+    return x.contiguous().flatten(5, 6).flatten(2, 3)  # in one copy, where matmuls would make one each
 
 
 def merge_windows(x: Tensor, height: int, width: int, rows: int, columns: int) -> Tensor:

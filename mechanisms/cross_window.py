@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeometry
 from attnbench.attention import attend
-from mechanisms._maps import as_map, merge_windows, round_up
+from mechanisms._maps import as_map, merge_windows, round_up, split_windows
 
 
 class CrossWindowAttention(nn.Module):
@@ -64,13 +64,13 @@ class CrossWindowAttention(nn.Module):
         if (height, width) != (self.geometry.height, self.geometry.width):
             bottom, right = height - self.geometry.height - top, width - self.geometry.width - left
             qkv = F.pad(qkv, (0, 0, 0, 0, 0, 0, left, right, top, bottom))
-        stripes = qkv.unflatten(2, (-1, columns)).unflatten(1, (-1, rows))
-
-        # One copy here spares one each for q, k and v inside the matmuls.
-        q, k, v = stripes.permute(5, 0, 1, 3, 6, 2, 4, 7).contiguous().flatten(5, 6).flatten(2, 3)
+        q, k, v = split_windows(qkv, rows, columns)
         heads = attend(q, k, v)  # [B, stripes, heads/2, rows · columns, D]
 
-        images = stripes[..., 2, :, :].transpose(2, 3).flatten(5).flatten(0, 2).permute(0, 3, 1, 2)
+        stripes = qkv[..., 2, :, :].flatten(3).unflatten(2, (-1, columns)).unflatten(1, (-1, rows))
+        images = (
+            stripes.transpose(2, 3).flatten(0, 2).permute(0, 3, 1, 2)
+        )  # [B · stripes, C/2, rows, columns]
         local = lepe(images).flatten(2).unflatten(1, (heads.shape[2], -1)).mT.unflatten(0, heads.shape[:2])
 
         # LePE stands first so that the sum has its channels-last memory, and the merge has less to reorder.

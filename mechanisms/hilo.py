@@ -54,7 +54,7 @@ class HiLo(nn.Module):
     def hi_fi(self, x: Tensor) -> Tensor:
         """Map `[B, H, W, C]`, whole windows, to the Hi-Fi channels `[B, H, W, D_h]`."""
         s = self.window
-        q, k, v = split_windows(self.h_qkv(x), s, s, parts=3, heads=self.high_heads)
+        q, k, v = split_windows(self.h_qkv(x).unflatten(-1, (3, self.high_heads, -1)), s, s)
         heads = attend(q, k, v)  # [B, M, heads, s², D]
         return self.h_proj(merge_windows(heads, x.shape[1], x.shape[2], s, s))
 

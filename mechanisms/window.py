@@ -61,7 +61,7 @@ class WindowAttention(nn.Module):
 
     def plain(self, qkv: Tensor) -> Tensor:
         """Attention inside the windows of a projected map `[B, H, W, 3C]`: a map `[B, H, W, C]`."""
-        q, k, v = split_windows(qkv, self.window, self.window, parts=3, heads=self.geometry.heads)
+        q, k, v = split_windows(qkv.unflatten(-1, (3, self.geometry.heads, -1)), self.window, self.window)
         heads = attend(q, k, v)  # [B, windows, heads, w², D]
         return merge_windows(heads, self.height, self.width, self.window, self.window)
 
@@ -96,7 +96,7 @@ class WindowAttention(nn.Module):
 
     def _cut(self, grid: Tensor) -> Tensor:
         """Cut a grid `[H, W]` of numbers into windows `[windows, w²]`."""
-        cells = split_windows(grid[None, ..., None], self.window, self.window, parts=1, heads=1)
+        cells = split_windows(grid[None, ..., None, None, None], self.window, self.window)
         return cells.reshape(-1, self.window**2)
 
 
