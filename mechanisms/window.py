@@ -10,6 +10,9 @@ together in its last row and column of windows. Rows are therefore labelled [0, 
 columns likewise, and the mask is -100 between tokens of unlike label, 0 between others. There is no
 position term: Table IV has it off.
 
+The value of the mask is a setting, because it decides the speed: e^-100 is a subnormal number in float32,
+which many CPUs multiply slowly, while -1000 leaves nothing of a weight.
+
 MACs for N tokens of C channels: 4NC² for the projections, 2Nw²C for the attention.
 
 A map that windows do not divide follows Swin's code for dense prediction: the input is zero-padded at the
@@ -33,7 +36,7 @@ class WindowAttention(nn.Module):
     back: Tensor
     mask: Tensor
 
-    def __init__(self, geometry: Geometry, window: int, shift: int) -> None:
+    def __init__(self, geometry: Geometry, window: int, shift: int, mask: float = -100.0) -> None:
         super().__init__()
         if window < 1:
             raise InvalidSetting(f"window attention: window is {window}; it must be at least 1.")
@@ -51,7 +54,7 @@ class WindowAttention(nn.Module):
             order = self._rolled_windows().flatten()
             self.register_buffer("order", order, persistent=False)  # the token at each place in the windows
             self.register_buffer("back", order.argsort(), persistent=False)  # the place of each token
-            self.register_buffer("mask", self._mask(), persistent=False)  # [windows, w², w²]
+            self.register_buffer("mask", self._mask(mask), persistent=False)  # [windows, w², w²]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
@@ -83,11 +86,11 @@ class WindowAttention(nn.Module):
         tokens = torch.arange(self.height * self.width).view(self.height, self.width)
         return self._cut(tokens.roll((-self.shift, -self.shift), (0, 1)))
 
-    def _mask(self) -> Tensor:
-        """-100 between tokens that only the roll made neighbours, `[windows, w², w²]`."""
+    def _mask(self, value: float) -> Tensor:
+        """`value` between tokens that only the roll made neighbours, `[windows, w², w²]`."""
         rows, columns = (self._labels(length) for length in (self.height, self.width))
         regions = self._cut(3 * rows[:, None] + columns)
-        return torch.where(regions[:, :, None] == regions[:, None, :], 0.0, -100.0)
+        return torch.where(regions[:, :, None] == regions[:, None, :], 0.0, value)
 
     def _labels(self, length: int) -> Tensor:
         """Along a rolled side: 0 before the last window, 1 in it, 2 where the roll has brought the start."""
@@ -100,7 +103,7 @@ class WindowAttention(nn.Module):
         return cells.reshape(-1, self.window**2)
 
 
-def macs(geometry: Geometry, window: int, shift: int) -> int:  # noqa: ARG001 - a shift is free
+def macs(geometry: Geometry, window: int, shift: int, mask: float = -100.0) -> int:  # noqa: ARG001 - both are free
     n, c = round_up(geometry.height, window) * round_up(geometry.width, window), geometry.dim
     return 4 * n * c**2 + 2 * n * window**2 * c
 
@@ -127,5 +130,5 @@ shifted_window = Mechanism(
     build=WindowAttention,
     macs=macs,
     paper=SWIN,
-    settings={"window": 7, "shift": 3},
+    settings={"window": 7, "shift": 3, "mask": -100.0},
 )

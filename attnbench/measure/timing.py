@@ -16,7 +16,6 @@ from statistics import median
 from attnbench.measure.clock import Clock
 from attnbench.sweep import Protocol
 
-LEAST_WARMUP_CALLS = 2
 STABLE_CALLS = 4  # two halves of two calls each
 STABLE_WITHIN = 0.02
 
@@ -64,8 +63,7 @@ def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> War
     while True:
         seconds.append(sample(call, 1, clock))
         total, stable = sum(seconds), _is_stable(seconds)
-        enough = len(seconds) >= LEAST_WARMUP_CALLS and total >= protocol.least_warmup_s
-        if enough and (stable or total >= protocol.most_warmup_s):
+        if total >= protocol.least_warmup_s and (stable or total >= protocol.most_warmup_s):
             return Warmup(len(seconds), total, median(seconds[len(seconds) // 2 :]), stable)
 
 

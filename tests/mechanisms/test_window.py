@@ -64,6 +64,17 @@ def test_a_shift_masks_the_pairs_that_the_roll_brought_together() -> None:
     assert (mask == 0).sum(dim=(1, 2)).tolist() == [2401, 1225, 1225, 625]
 
 
+def test_a_mask_of_minus_a_thousand_leaves_no_subnormal_weight_and_the_same_output() -> None:
+    geometry = Geometry(DIM, HEADS, 14, 14)
+    usual, strict = (WindowAttention(geometry, 7, 3, mask) for mask in (-100.0, -1000.0))
+    strict.load_state_dict(usual.state_dict())
+    x = torch.randn(2, geometry.tokens, DIM)
+
+    assert 0 < usual.mask.exp().min() < torch.finfo(torch.float32).tiny
+    assert strict.mask.exp().min() == 0
+    torch.testing.assert_close(strict(x), usual(x))
+
+
 def test_a_map_is_padded_before_it_is_rolled() -> None:
     layer = windows(9, 14, shift=3)
     x = torch.randn(2, 9, 14, DIM)

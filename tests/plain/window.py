@@ -30,7 +30,7 @@ def window_reverse(windows: Tensor, window: int, h: int, w: int) -> Tensor:
 class PlainWindow(nn.Module):
     mask: Tensor | None
 
-    def __init__(self, geometry: Geometry, window: int, shift: int) -> None:
+    def __init__(self, geometry: Geometry, window: int, shift: int, mask: float = -100.0) -> None:
         super().__init__()
         self.height, self.width = geometry.height, geometry.width
         self.missing_rows, self.missing_columns = -geometry.height % window, -geometry.width % window
@@ -40,9 +40,9 @@ class PlainWindow(nn.Module):
         self.scale = geometry.head_dim**-0.5
         self.qkv = nn.Linear(geometry.dim, 3 * geometry.dim)
         self.proj = nn.Linear(geometry.dim, geometry.dim)
-        self.register_buffer("mask", self.build_mask() if shift > 0 else None, persistent=False)
+        self.register_buffer("mask", self.build_mask(mask) if shift > 0 else None, persistent=False)
 
-    def build_mask(self) -> Tensor:
+    def build_mask(self, masked: float) -> Tensor:
         labels = torch.zeros(1, self.height + self.missing_rows, self.width + self.missing_columns, 1)
         parts = (slice(0, -self.window), slice(-self.window, -self.shift), slice(-self.shift, None))
         label = 0
@@ -52,7 +52,7 @@ class PlainWindow(nn.Module):
                 label += 1
         windows = window_partition(labels, self.window).squeeze(-1)
         difference = windows.unsqueeze(1) - windows.unsqueeze(2)
-        return difference.masked_fill(difference != 0, -100.0).masked_fill(difference == 0, 0.0)
+        return difference.masked_fill(difference != 0, masked).masked_fill(difference == 0, 0.0)
 
     def attend(self, x: Tensor) -> Tensor:
         b, n, c = x.shape

@@ -9,7 +9,9 @@ from attnbench import Geometry
 from tests.references._pieces import attention, pad, side_by_side
 
 
-def reference(layer: Any, x: Tensor, geometry: Geometry, window: int, shift: int) -> Tensor:
+def reference(
+    layer: Any, x: Tensor, geometry: Geometry, window: int, shift: int, mask: float = -100.0
+) -> Tensor:
     images = []
     for image in x:
         padded = pad(image.reshape(geometry.height, geometry.width, -1), window)
@@ -20,7 +22,7 @@ def reference(layer: Any, x: Tensor, geometry: Geometry, window: int, shift: int
             for column in range(width)
         ]
         qkv = torch.stack(rolled) @ layer.qkv.weight.T + layer.qkv.bias
-        out = attend_in_windows(qkv.reshape(height, width, 3 * c), geometry.heads, window, shift)
+        out = attend_in_windows(qkv.reshape(height, width, 3 * c), geometry.heads, window, shift, mask)
         out = out @ layer.proj.weight.T + layer.proj.bias
         cropped = [
             out[(row - shift) % height, (column - shift) % width]
@@ -31,7 +33,7 @@ def reference(layer: Any, x: Tensor, geometry: Geometry, window: int, shift: int
     return torch.stack(images)
 
 
-def attend_in_windows(qkv: Tensor, heads: int, window: int, shift: int) -> Tensor:
+def attend_in_windows(qkv: Tensor, heads: int, window: int, shift: int, masked: float) -> Tensor:
     """Attention of a map [H, W, 3C] in windows; tokens from opposite borders are masked from each other."""
     height, width, _ = qkv.shape
 
@@ -41,7 +43,7 @@ def attend_in_windows(qkv: Tensor, heads: int, window: int, shift: int) -> Tenso
             (region(row, height, window, shift), region(column, width, window, shift))
             for row, column in cells
         ]
-        mask = torch.tensor([[0.0 if a == b else -100.0 for b in labels] for a in labels], dtype=qkv.dtype)
+        mask = torch.tensor([[0.0 if a == b else masked for b in labels] for a in labels], dtype=qkv.dtype)
         q, k, v = qkv[top : top + window, left : left + window].flatten(0, 1).chunk(3, dim=-1)
         return attention(q, k, v, heads, mask.expand(heads, -1, -1)).reshape(window, window, -1)
 
