@@ -69,18 +69,24 @@ def survey(blocks: Sequence[Block], setup: Setup) -> Survey:
     return Survey(environment, tuple(tuple(islice(in_order, len(block.cases))) for block in blocks))
 
 
-def estimate_s(blocks: Sequence[Block], known: Survey, protocol: Protocol) -> float:
-    """About how long timing the blocks will take, from their counts and the machine's matmul rate."""
-    total = 0.0
-    for block, counts in zip(blocks, known.blocks, strict=True):
-        macs = [fact.macs for fact in counts if isinstance(fact, Counted)]
-        calls_s = [SLOWER_THAN_MATMUL * block.batch * n / known.environment.macs_per_s for n in macs]
-        warmup_s = sum(
-            min(max(4 * call_s, protocol.least_warmup_s), protocol.most_warmup_s) for call_s in calls_s
-        )
-        round_s = sum(max(call_s, protocol.min_sample_s) for call_s in calls_s)
-        total += WORKER_START_S + min(warmup_s + protocol.rounds * round_s, protocol.max_seconds)
-    return total
+def estimates_s(blocks: Sequence[Block], known: Survey, protocol: Protocol) -> list[float]:
+    """About how long each block will take, from its counts and the machine's matmul rate."""
+    return [
+        _estimate_s(block, counts, known.environment.macs_per_s, protocol)
+        for block, counts in zip(blocks, known.blocks, strict=True)
+    ]
+
+
+def _estimate_s(
+    block: Block, counts: Sequence[Counted | Failed], macs_per_s: float, protocol: Protocol
+) -> float:
+    macs = [fact.macs for fact in counts if isinstance(fact, Counted)]
+    calls_s = [SLOWER_THAN_MATMUL * block.batch * n / macs_per_s for n in macs]
+    warmup_s = sum(
+        min(max(4 * call_s, protocol.least_warmup_s), protocol.most_warmup_s) for call_s in calls_s
+    )
+    round_s = sum(max(call_s, protocol.min_sample_s) for call_s in calls_s)
+    return WORKER_START_S + min(warmup_s + protocol.rounds * round_s, protocol.max_seconds)
 
 
 def measure(

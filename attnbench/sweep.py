@@ -7,8 +7,6 @@ from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry, Setting
 from attnbench.registry import Choice
 
-DTYPES = ("float32", "bfloat16", "float16", "float64")
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -66,7 +64,11 @@ class Protocol:
     least_warmup_s: float
     most_warmup_s: float
     min_sample_s: float
-    seed: int
+    seed: int = 0
+
+
+DEFAULT = Protocol(rounds=30, max_seconds=300, least_warmup_s=0.3, most_warmup_s=3.0, min_sample_s=0.005)
+QUICK = Protocol(rounds=10, max_seconds=70, least_warmup_s=0.1, most_warmup_s=0.5, min_sample_s=0.005)
 
 
 def read_size(text: str) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """`attnbench run`: measure a sweep, show it as it goes, end with the table."""
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -8,11 +9,6 @@ from typing import Annotated
 import typer
 
 from attnbench.cli.options import Dim, Heads, Plugins, Sizes, split
-
-SECONDS = {
-    False: 300.0,
-    True: 60.0,
-}  # for timing one block, by --quick: six minutes and ninety seconds in all
 
 
 class Dtype(StrEnum):
@@ -73,7 +69,7 @@ def run(
     from attnbench.registry import discover
     from attnbench.report.export import write_table
     from attnbench.report.metrics import rows
-    from attnbench.sweep import Protocol, read_size, sweep
+    from attnbench.sweep import DEFAULT, QUICK, read_size, sweep
 
     geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]
     devices = split(device) or machine.devices()
@@ -82,19 +78,12 @@ def run(
     registry = discover(plugins or ())
     choices = [registry.choose(text) for text in mechanisms] if mechanisms else all_choices(registry)
     blocks = sweep(choices, geometries, devices, batch=batch, dtype=dtype, kernel=kernel)
+    effort = QUICK if quick else DEFAULT
     setup = runner.Setup(
         plugins=tuple(str(path.resolve()) for path in plugins or ()),
         threads=threads or machine.physical_cores(),
-        protocol=Protocol(
-            rounds=10 if quick else 30,
-            max_seconds=max_seconds or SECONDS[quick],
-            least_warmup_s=0.1 if quick else 0.3,
-            most_warmup_s=0.5 if quick else 3.0,
-            min_sample_s=0.005,
-            seed=seed,
-        ),
+        protocol=replace(effort, seed=seed, max_seconds=max_seconds or effort.max_seconds),
     )
-
     folder = out or Path("results") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     screen = console()
     for problem in registry.problems:
@@ -102,7 +91,7 @@ def run(
     with screen.status(f"Counting {sum(len(block.cases) for block in blocks)} cases…"):
         known = runner.survey(blocks, setup)
     runner.open_folder(folder)
-    expected_s = runner.estimate_s(blocks, known, setup.protocol)
+    expected_s = runner.estimates_s(blocks, known, setup.protocol)
     for line in plan_lines(blocks, setup.protocol, expected_s):
         screen.print(line)
     with Progress(screen, blocks, setup.protocol, expected_s) as progress:
