@@ -186,7 +186,7 @@ def _record(
         macs=counted.macs if counted else None,
         macs_closed_form=counted.macs_closed_form if counted else None,
         macs_by_operator=counted.by_operator if counted else {},
-        uncounted=tuple(counted.uncounted) if counted else (),
+        uncounted=counted.uncounted if counted else (),
         samples=samples,
         calls_per_sample=warmed.calls_per_sample if warmed else None,
         warmup_calls=warmed.calls if warmed else None,

@@ -1,7 +1,41 @@
-"""Fixtures that every test shares."""
+"""Fixtures that every test shares: a fixed seed, and commands as a shell would see them."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
+
+from attnbench.cli import main
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left on the terminal, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def attnbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `attnbench` with these arguments."""
+
+    def run(*arguments: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["attnbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        code = ended.value.code
+        return Outcome(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -78,6 +78,8 @@ def parse(line: str) -> Fact:
     kind = _KINDS[row.pop("fact")]
     if kind is Environment:
         row["machine"] = Machine(**row["machine"])
+    if kind is Counted:
+        row["uncounted"] = tuple(row["uncounted"])
     if kind is Timed:
         row["sample"] = Sample(**row["sample"])
     return kind(**row)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attnbench.record import RECORDS, append
-from tests.cli.conftest import Run
+from tests.conftest import Run
 from tests.fakes import record
 
 TIMES = {"msa": 0.4, "hilo": 0.2, "sra": 0.3, "local-window": 0.25, "van": 0.3}

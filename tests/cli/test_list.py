@@ -4,7 +4,7 @@ import csv
 import io
 
 from attnbench.paper import published
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 
 def test_csv_holds_exact_counts_in_the_papers_order(attnbench: Run):

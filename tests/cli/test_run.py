@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 TINY = ("--dim", "8", "--heads", "2", "--batch", "2", "--quick")
 
