@@ -213,7 +213,7 @@ def _facts_of(job: Job, shard: Path) -> Iterator[Fact]:
     environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     with tempfile.TemporaryFile("w+") as errors:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "attnbench.measure.worker", str(shard)],
+            [sys.executable, "-P", "-m", "attnbench.measure.worker", str(shard)],
             stdin=subprocess.PIPE,
             stdout=errors,
             stderr=errors,

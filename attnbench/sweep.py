@@ -90,7 +90,7 @@ def sweep(
     dtype: str,
     kernel: str,
 ) -> tuple[Block, ...]:
-    """One block for each device and geometry, with every chosen mechanism in it."""
+    """One block for each device and geometry, with every chosen mechanism in it once."""
     return tuple(
         Block(
             tuple(
@@ -106,7 +106,7 @@ def sweep(
                     dtype=dtype,
                     kernel=kernel,
                 )
-                for choice in choices
+                for choice in {choice.label: choice for choice in choices}.values()
             )
         )
         for device in devices

@@ -22,7 +22,7 @@ def test_what_is_not_a_size_is_refused(text: str):
 def test_cases_of_one_device_and_size_make_a_block():
     registry = discover()
     geometries = [Geometry(48, 6, 2, 2), Geometry(48, 6, 2, 3)]
-    choices = [registry.choose("msa"), registry.choose("hilo:alpha=1")]
+    choices = [registry.choose(text) for text in ("msa", "hilo:alpha=1", "hilo:alpha=1.0")]
     blocks = sweep(choices, geometries, ["cpu", "cuda"], batch=4, dtype="float32", kernel="fused")
     assert [(block.device, block.geometry.size) for block in blocks] == [
         ("cpu", "2x2"), ("cpu", "2x3"), ("cuda", "2x2"), ("cuda", "2x3"),

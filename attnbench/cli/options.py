@@ -23,5 +23,5 @@ Results = Annotated[Path, typer.Option("--results", help="The folder that holds 
 
 
 def split(values: list[str] | None) -> list[str]:
-    """The items of an option that may be repeated and may hold commas."""
-    return [item for value in values or () for item in value.split(",") if item]
+    """The items of an option that may be repeated and may hold commas, each once."""
+    return list(dict.fromkeys(item for value in values or () for item in value.split(",") if item))

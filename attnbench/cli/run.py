@@ -52,7 +52,7 @@ def run(
     max_seconds: Annotated[
         float | None,
         typer.Option(
-            "--max-seconds", min=0, help="Timing of one device and size. [default: 300, 70 with --quick]"
+            "--max-seconds", min=1, help="Timing of one device and size. [default: 300, 70 with --quick]"
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run goes.")] = None,

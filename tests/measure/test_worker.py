@@ -150,9 +150,7 @@ def test_every_mechanism_runs_on_a_gpu_and_equals_the_cpu(registry: Registry, ke
         choice = registry.choose(name)
         outputs = []
         for device in ("cpu", "cuda"):
-            (block,) = sweep(
-                [choice], [Geometry(48, 6, 9, 5)], [device], batch=2, dtype="float32", kernel=kernel
-            )
+            (block,) = sweep([choice], [geometry], [device], batch=2, dtype="float32", kernel=kernel)
             (case,) = block.cases
             set_up_torch(1)
             with torch.inference_mode():
