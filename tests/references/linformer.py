@@ -6,23 +6,16 @@ import torch
 from torch import Tensor
 
 from attnbench import Geometry
+from tests.references._pieces import attention
 
 
 def reference(layer: Any, x: Tensor, geometry: Geometry, rank: int) -> Tensor:
-    c, d = geometry.dim, geometry.head_dim
+    c = geometry.dim
     images = []
     for image in x:
         q = image @ layer.query.weight.T + layer.query.bias
         k, v = (image @ layer.kv.weight.T + layer.kv.bias).split(c, dim=-1)
         k = torch.stack([layer.reduce_k[:, slot] @ k for slot in range(rank)])  # [rank, C]
         v = torch.stack([layer.reduce_v[:, slot] @ v for slot in range(rank)])
-        rows = []
-        for token in range(geometry.tokens):
-            heads = []
-            for head in range(geometry.heads):
-                channels = slice(head * d, (head + 1) * d)
-                logits = k[:, channels] @ q[token, channels] / d**0.5
-                heads.append(torch.softmax(logits, dim=0) @ v[:, channels])
-            rows.append(torch.cat(heads))
-        images.append(torch.stack(rows) @ layer.proj.weight.T + layer.proj.bias)
+        images.append(attention(q, k, v, geometry.heads) @ layer.proj.weight.T + layer.proj.bias)
     return torch.stack(images)
