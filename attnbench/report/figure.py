@@ -1,6 +1,6 @@
 """Figures on axes that are given; `save_figures` gives them a page and a file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from attnbench.statistics import Estimate
 
 FORMATS = ("png", "pdf")
 PANEL_INCHES = (5.2, 4.6)
+LABEL_GAP = 0.045  # of the axis, between names in a column
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -78,27 +79,27 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     axes.set_yticks(places, [row.record.title for row, _ in compared])
     axes.grid(axis="y", color="0.92")
     axes.set_xlabel(f"Speed relative to {BASELINE.upper()} (right is faster)")
-    axes.legend(loc="best", frameon=False, fontsize=8)
+    axes.legend(loc="best", framealpha=1, edgecolor="none", fontsize=8)
 
 
 def draw_flops_against_time(axes: Axes, rows: Sequence[Measured]) -> None:
     """Time per image over FLOPs; on the line through MSA a layer's time would follow its FLOPs alone."""
-    points: dict[str, tuple[float, float]] = {}
-    for row in rows:
-        if row.record.macs is None:
-            continue
-        point = (row.record.macs / 1e6, 1e3 * row.timing.time_s.value / row.record.batch)
-        points[row.record.label] = point
+    counted = [row for row in rows if row.record.macs is not None]
+    points = {row.record.label: _macs_m_and_time_ms(row) for row in counted}
+    for row in counted:
         errors = _errors([row.timing.time_s], 1e3 / row.record.batch)
-        axes.errorbar(*point, yerr=errors, fmt="o", color=colour(row.record.label, rows), capsize=2)
-        axes.annotate(row.record.title, point, (5, 4), textcoords="offset points", fontsize=8)
-    right = 1.15 * max((macs_m for macs_m, _ in points.values()), default=1.0)
+        x, y = points[row.record.label]
+        axes.errorbar(x, y, yerr=errors, fmt="o", color=colour(row.record.label, rows), capsize=2)
+    right = 1.05 * max((macs_m for macs_m, _ in points.values()), default=1.0)
+    top = 1.05 * max((time_ms for _, time_ms in points.values()), default=1.0)
     if BASELINE in points:
         macs_m, time_ms = points[BASELINE]
-        top = right * time_ms / macs_m
-        axes.plot([0, right], [0, top], color="grey", linewidth=0.8, linestyle="--", zorder=0)
+        at_right = right * time_ms / macs_m
+        axes.plot([0, right], [0, at_right], color="grey", linewidth=0.8, linestyle="--", zorder=0)
         label = f"at {BASELINE.upper()}'s rate"
-        axes.annotate(label, (0.3 * right, 0.3 * top), ha="right", va="bottom", fontsize=8, color="grey")
+        axes.annotate(label, (0.3 * right, 0.3 * at_right), ha="right", va="bottom", fontsize=8, color="grey")
+    titles = {row.record.title: points[row.record.label] for row in counted}
+    _label_at_the_side(axes, titles, right, gap=LABEL_GAP * top)
     axes.set_xlim(0, right)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("FLOPs (M multiply-adds per image)")
@@ -140,6 +141,20 @@ def _save(figure: Figure, stem: Path) -> list[Path]:
         for path in paths:
             figure.savefig(path)
     return paths
+
+
+def _macs_m_and_time_ms(row: Measured) -> tuple[float, float]:
+    return (row.record.macs or 0) / 1e6, 1e3 * row.timing.time_s.value / row.record.batch
+
+
+def _label_at_the_side(axes: Axes, points: Mapping[str, tuple[float, float]], x: float, gap: float) -> None:
+    """Name points in a column right of `x`, in their order, each name at least `gap` above the last."""
+    leader = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.6, "relpos": (0, 0.5)}
+    height = -gap
+    for text, point in sorted(points.items(), key=lambda item: item[1][1]):
+        height = max(point[1], height + gap)
+        place = (1.03 * x, height)
+        axes.annotate(text, point, place, fontsize=8, va="center", arrowprops=leader, annotation_clip=False)
 
 
 def _errors(estimates: Sequence[Estimate], scale: float = 1.0) -> list[list[float]]:

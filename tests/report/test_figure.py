@@ -67,3 +67,12 @@ def test_a_mechanism_keeps_its_colour_whatever_stands_beside_it(table: list[Meas
     assert colour("hilo", table) == colour("hilo", table[:1])
     names = [*published(), "mine"]
     assert len({colour(name, table) for name in names}) == len(names)
+
+
+def test_names_at_the_side_do_not_overlap_and_keep_the_order_of_their_points(axes: Axes):
+    same = [record(label, [0.4] * 6, title=label) for label in ("msa", "hilo", "van")]
+    draw_flops_against_time(axes, measured(rows([*same, record("sra", [0.8] * 6, title="sra")])))
+    names = [text for text in axes.texts if text.get_text() in ("msa", "hilo", "van", "sra")]
+    heights = [numbers(text.get_position())[1] for text in names]
+    assert names[-1].get_text() == "sra"
+    assert np.diff(heights).min() >= 0.045 * 12.5
