@@ -91,9 +91,9 @@ class Registry(Mapping[str, Mechanism]):
 
     def of(self, path: Path) -> list[str]:
         """The names that came from a plugin file or folder."""
-        place = str(path.resolve())
+        place = path.resolve()
         return [
-            name for name, origin in self._origins.items() if str(Path(origin).resolve()).startswith(place)
+            name for name, origin in self._origins.items() if Path(origin).resolve().is_relative_to(place)
         ]
 
     def choose(self, text: str) -> Choice:
@@ -118,7 +118,7 @@ def discover(plugins: Sequence[Path] = ()) -> Registry:
     A third-party package that cannot be imported is left out and named in the registry's `problems`; a
     built-in that fails keeps its traceback, and a plugin that the user named is an `AttnbenchError`.
     """
-    entries = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name != BUILTIN, entry.name))
+    entries = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     modules: list[ModuleType] = []
     problems: list[str] = []
     for entry in entries:

@@ -58,23 +58,28 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
-        qkv = self.qkv(pad(as_map(x, self.geometry), self.height, self.width))
-        out = self.proj(self.shifted(qkv) if self.shift else self.plain(qkv))
+        x = pad(as_map(x, self.geometry), self.height, self.width)
+        out = self.proj(self.shifted(x) if self.shift else self.plain(x))
         return out[:, : self.geometry.height, : self.geometry.width].flatten(1, 2)
 
-    def plain(self, qkv: Tensor) -> Tensor:
-        """Attention inside the windows of a projected map `[B, H, W, 3C]`: a map `[B, H, W, C]`."""
-        q, k, v = split_windows(qkv.unflatten(-1, (3, self.geometry.heads, -1)), self.window, self.window)
-        heads = attend(q, k, v)  # [B, windows, heads, w², D]
-        return merge_windows(heads, self.height, self.width, self.window, self.window)
+    def plain(self, x: Tensor) -> Tensor:
+        """Attention inside the windows of a map, from and to `[B, H, W, C]`.
 
-    def shifted(self, qkv: Tensor) -> Tensor:
+        The input is cut, not its projection, which is three times as large.
+        """
+        w = self.window
+        windows = x.unflatten(2, (-1, w)).unflatten(1, (-1, w)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        qkv = self.qkv(windows).unflatten(-1, (3, self.geometry.heads, -1))
+        heads = attend(*qkv.permute(3, 0, 1, 4, 2, 5))  # [B, windows, heads, w², D]
+        return merge_windows(heads, self.height, self.width, w, w)
+
+    def shifted(self, x: Tensor) -> Tensor:
         """As `plain`, inside the windows of the rolled map.
 
         Rolling and cutting are one gather, and so are joining and rolling back. Heads stand before windows,
         so that the mask broadcasts over images and heads at once.
         """
-        parts = qkv.flatten(1, 2).unflatten(-1, (3, self.geometry.heads, -1)).permute(2, 0, 3, 1, 4)
+        parts = self.qkv(x).flatten(1, 2).unflatten(-1, (3, self.geometry.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k, v = parts.index_select(3, self.order).unflatten(3, (-1, self.window**2))
         heads = attend(q, k, v, self.mask)  # [B, heads, windows, w², D]
         # Gathered along dimension 1, torch would first make its input contiguous: a second copy.

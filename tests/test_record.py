@@ -1,6 +1,7 @@
 """The file that outlives a run."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,4 +68,12 @@ def test_the_newest_run_is_the_one_that_was_measured_last(tmp_path: Path):
     for name, started_at in (("a", "2026-03-01"), ("b", "2026-05-01"), ("c", "2026-04-01")):
         (tmp_path / name).mkdir()
         append(tmp_path / name, record(started_at=started_at))
+    (tmp_path / "z").mkdir()
     assert newest(tmp_path).name == "b"
+
+
+def test_a_record_is_on_the_disk_before_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
+    append(tmp_path, record("msa"))
+    assert sizes == [(tmp_path / RECORDS).stat().st_size]

@@ -89,6 +89,11 @@ def test_a_plugin_file_adds_its_mechanisms(plugin: Path):
     assert len(found) == len(published()) + 1
 
 
+def test_a_plugin_is_found_again_by_a_relative_path(plugin: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(plugin.parent)
+    assert discover([Path(plugin.name)]).of(Path(plugin.name)) == ["mine"]
+
+
 def test_a_package_is_walked_one_level_without_its_private_modules(tmp_path: Path):
     package = tmp_path / "pack"
     package.mkdir()
@@ -101,7 +106,9 @@ def test_a_package_is_walked_one_level_without_its_private_modules(tmp_path: Pat
 def test_one_value_that_is_found_twice_is_no_clash(tmp_path: Path):
     again = tmp_path / "again.py"
     again.write_text("from mechanisms.msa import msa\nsame = msa\n")
-    assert len(discover([again])) == len(published())
+    found = discover([again])
+    assert len(found) == len(published())
+    assert found.of(again) == []
 
 
 def test_a_name_that_clashes_names_both_origins(tmp_path: Path):

@@ -3,16 +3,19 @@
 import os
 import signal
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attnbench import Geometry, runner
 from attnbench.errors import AttnbenchError
-from attnbench.measure.facts import Fact, Timed
+from attnbench.measure.facts import Counted, Environment, Fact, Timed
 from attnbench.record import RecordFile, read
 from attnbench.registry import discover
-from attnbench.sweep import Protocol, sweep
+from attnbench.sweep import Block, Protocol, sweep
+from tests.fakes import MACHINE
 
 GEOMETRY = Geometry(8, 2, 2, 2)
 QUICK = Protocol(rounds=6, max_seconds=20, least_warmup_s=0, most_warmup_s=0.1, min_sample_s=0.0005, seed=0)
@@ -51,6 +54,16 @@ class Dies(Layer):
             os._exit(9)
         return self.map(x)
 
+class OnlyBatches(Layer):
+    def forward(self, x):
+        if len(x) == 1:
+            raise ValueError("one image is no batch")
+        return self.map(x)
+
+class TellsThreads(Layer):
+    def forward(self, x):
+        raise ValueError(os.environ["OMP_NUM_THREADS"] + os.environ["MKL_NUM_THREADS"])
+
 class Slow(Layer):
     def forward(self, x):
         time.sleep(0.1)
@@ -62,6 +75,8 @@ for name, layer in list(globals().items()):
             name.lower(), name, layer, lambda geometry: geometry.tokens * geometry.dim**2,
             Paper("None", "Nowhere", 2026, "https://example.org"),
         )
+
+liar = Mechanism("liar", "Liar", Slow, lambda geometry: 7, Paper("None", "Nowhere", 2026, "https://example.org"))
 """
 
 
@@ -72,12 +87,22 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def measure(
-    plugin: Path, folder: Path, texts: list[str], protocol: Protocol = QUICK
-) -> tuple[bool, RecordFile, list[Fact]]:
-    registry = discover([plugin])
+def sweep_of(
+    texts: list[str], plugins: Sequence[Path] = (), geometries: Sequence[Geometry] = (GEOMETRY,)
+) -> tuple[Block, ...]:
+    registry = discover(plugins)
     choices = [registry.choose(text) for text in texts]
-    blocks = sweep(choices, [GEOMETRY], ["cpu"], batch=2, dtype="float32", kernel="explicit")
+    return sweep(choices, geometries, ["cpu"], batch=2, dtype="float32", kernel="explicit")
+
+
+def measure(
+    plugin: Path,
+    folder: Path,
+    texts: list[str],
+    protocol: Protocol = QUICK,
+    geometries: Sequence[Geometry] = (GEOMETRY,),
+) -> tuple[bool, RecordFile, list[Fact]]:
+    blocks = sweep_of(texts, [plugin], geometries)
     setup = runner.Setup((str(plugin),), 1, protocol)
     known = runner.survey(blocks, setup)
     runner.open_folder(folder)
@@ -87,29 +112,40 @@ def measure(
 
 
 def test_every_case_is_one_row_whatever_becomes_of_it(plugin: Path, tmp_path: Path):
-    texts = ["msa", "refuses", "raises", "othershape", "notanumber", "hilo:alpha=0.5"]
+    failing = ["refuses", "raises", "othershape", "notanumber", "tellsthreads"]
+    texts = ["msa", *failing, "onlybatches", "hilo:alpha=0.5"]
     finished, found, _ = measure(plugin, tmp_path, texts)
     assert finished
     rows = {row.label: row for row in found.records}
     assert list(rows) == texts
     assert {label: row.outcome for label, row in rows.items()} == {
         "msa": "measured", "refuses": "unsupported", "raises": "crashed", "othershape": "wrong",
-        "notanumber": "wrong", "hilo:alpha=0.5": "measured",
+        "notanumber": "wrong", "tellsthreads": "crashed", "onlybatches": "measured",
+        "hilo:alpha=0.5": "measured",
     }  # fmt: skip
     assert rows["refuses"].reason == "this map is too square"
     assert rows["raises"].reason == "ValueError: no batches please"
     assert rows["othershape"].reason == "the output has shape (2, 1, 8) instead of (2, 4, 8)"
-    assert "NaN" in (rows["notanumber"].reason or "")
+    assert rows["notanumber"].reason == "the output holds NaN or infinite numbers"
+    assert rows["tellsthreads"].reason == "ValueError: 11"
+    assert rows["onlybatches"].reason == "not counted: ValueError: one image is no batch"
+    assert rows["onlybatches"].macs is None
 
 
 def test_a_row_holds_counts_samples_and_what_decided_them(plugin: Path, tmp_path: Path):
-    _, found, seen = measure(plugin, tmp_path, ["msa", "hilo"])
-    msa = found.records[0]
+    _, found, seen = measure(plugin, tmp_path, ["msa", "liar"])
+    msa, liar = found.records
     assert (msa.params, msa.macs, msa.macs_closed_form) == (4 * 8 * 8 + 4 * 8, 4 * 4 * 64 + 2 * 16 * 8, 1280)
     assert [sample.round for sample in msa.samples] == list(range(6))
     assert all(sample.seconds > 0 for sample in msa.samples)
     assert (msa.threads, msa.flags["threads"], msa.protocol) == (1, "1", QUICK)
     assert sum(isinstance(fact, Timed) for fact in seen) == 12
+    assert (liar.macs, liar.macs_closed_form) == (4 * 8 * 8, 7)
+    assert (liar.warmup_calls, liar.calls_per_sample) == (1, 1)
+    assert liar.warmup_s is not None
+    assert 0.1 <= liar.warmup_s < 1
+    assert msa.calls_per_sample is not None
+    assert msa.calls_per_sample > 1
     positions = [
         (a.position, b.position) for a, b in zip(*(row.samples for row in found.records), strict=True)
     ]
@@ -124,21 +160,50 @@ def test_a_worker_that_dies_leaves_rows_that_say_so(plugin: Path, tmp_path: Path
     assert all("ended with status 9" in (row.reason or "") for row in found.records)
 
 
-def test_an_interrupt_keeps_what_was_measured(plugin: Path, tmp_path: Path):
-    long = Protocol(rounds=1000, max_seconds=60, least_warmup_s=0, most_warmup_s=0, min_sample_s=0, seed=0)
-    folder = tmp_path / "run"
+LONG = Protocol(rounds=1000, max_seconds=60, least_warmup_s=0, most_warmup_s=0, min_sample_s=0, seed=0)
 
-    def interrupt_after_the_first_samples() -> None:
-        shard = folder / runner.SHARD
-        while not (shard.exists() and shard.read_text().count("Timed") > 4):
-            threading.Event().wait(0.05)
+
+def interrupt_when(shard: Path, word: str, times: int) -> None:
+    """Press Ctrl-C, from a thread, as soon as the shard holds a word so many times."""
+
+    def watch() -> None:
+        while not (shard.exists() and shard.read_text().count(word) >= times):
+            threading.Event().wait(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt_after_the_first_samples, daemon=True).start()
-    finished, found, _ = measure(plugin, folder, ["msa", "slow"], long)
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def test_an_interrupt_keeps_what_was_measured_and_ends_the_run(plugin: Path, tmp_path: Path):
+    interrupt_when(tmp_path / runner.SHARD, "Timed", 5)
+    geometries = [GEOMETRY, Geometry(8, 2, 3, 3)]
+    finished, found, _ = measure(plugin, tmp_path, ["msa", "slow"], LONG, geometries)
     assert not finished
-    assert [row.label for row in found.records] == ["msa", "slow"]
+    assert [(row.label, row.height) for row in found.records] == [("msa", 2), ("slow", 2)]
     assert all(row.outcome == "measured" and 1 <= len(row.samples) < 1000 for row in found.records)
+
+
+def test_what_was_not_timed_before_an_interrupt_is_no_row(plugin: Path, tmp_path: Path):
+    interrupt_when(tmp_path / runner.SHARD, "Warmed", 1)
+    finished, found, _ = measure(plugin, tmp_path, ["slow", "liar"], LONG)
+    assert not finished
+    assert found.records == ()
+
+
+def test_the_estimate_follows_batch_work_and_rounds_up_to_the_limit():
+    (case, *_), counted = sweep_of(["msa"])[0].cases, Counted(0, 1, 10**9, 10**9, {}, ())
+    known = runner.Survey(Environment(MACHINE, {}, macs_per_s=1e9), ((counted,),))
+
+    def seconds(batch: int, rounds: int, max_seconds: float) -> float:
+        block = Block((replace(case, batch=batch),))
+        protocol = replace(QUICK, rounds=rounds, max_seconds=max_seconds, most_warmup_s=0)
+        (estimate,) = runner.estimates_s([block], known, protocol)
+        return estimate - runner.WORKER_START_S
+
+    call_s = runner.SLOWER_THAN_MATMUL
+    assert seconds(batch=1, rounds=5, max_seconds=1000) == pytest.approx(5 * call_s)
+    assert seconds(batch=4, rounds=5, max_seconds=1000) == pytest.approx(20 * call_s)
+    assert seconds(batch=4, rounds=500, max_seconds=1000) == 1000
 
 
 def test_a_setting_without_a_meaning_is_the_users_mistake(plugin: Path, tmp_path: Path):

@@ -23,9 +23,11 @@ def test_cases_of_one_device_and_size_make_a_block():
     registry = discover()
     geometries = [Geometry(48, 6, 2, 2), Geometry(48, 6, 2, 3)]
     choices = [registry.choose(text) for text in ("msa", "hilo:alpha=1", "hilo:alpha=1.0")]
-    blocks = sweep(choices, geometries, ["cpu", "cuda"], batch=4, dtype="float32", kernel="fused")
+    blocks = sweep(choices, geometries, ["cpu", "cuda"], batch=4, dtype="bfloat16", kernel="fused")
     assert [(block.device, block.geometry.size) for block in blocks] == [
         ("cpu", "2x2"), ("cpu", "2x3"), ("cuda", "2x2"), ("cuda", "2x3"),
     ]  # fmt: skip
     assert [case.label for case in blocks[0].cases] == ["msa", "hilo:alpha=1.0"]
-    assert {case.batch for block in blocks for case in block.cases} == {4}
+    assert {(case.batch, case.dtype, case.kernel) for block in blocks for case in block.cases} == {
+        (4, "bfloat16", "fused")
+    }

@@ -93,6 +93,13 @@ def test_a_layer_costs_the_same_under_every_kernel(kernel: str):
         assert count(msa.build(TABLE_IV), TABLE_IV).macs == 521_428_992
 
 
+def test_attention_is_explicit_unless_told_otherwise_also_after_a_failure():
+    layer = msa.build(TABLE_IV)
+    with pytest.raises(KeyError), use_kernel("fused"):
+        raise KeyError
+    assert "scaled_dot_product_attention" not in count(layer, TABLE_IV).by_operator
+
+
 def test_operators_add_up_to_the_whole():
     cost = count(msa.build(TABLE_IV), TABLE_IV)
     assert sum(cost.by_operator.values()) == cost.macs
