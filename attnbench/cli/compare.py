@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli.options import Results
+from attnbench.errors import AttnbenchError
 
 
 def compare(
@@ -25,6 +26,8 @@ def compare(
     from attnbench.report.table import agreement, claims_table
 
     found = read(run or newest(results))
+    if not found.records:
+        raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
     table = rows(found.records)
     out = console()
     out.print(f"{found.folder}", style="bold")

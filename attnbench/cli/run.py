@@ -100,9 +100,8 @@ def run(
     table = rows(found.records)
     path = write_table(table, folder)
     print_results(screen, found, table)
-    screen.print(
-        f"{len(table)} rows in {folder}/records.jsonl and {path}. `attnbench compare --plot` draws them."
-    )
+    rows_in = f"{len(table)} row{'s' * (len(table) != 1)} in {folder}/records.jsonl and {path}"
+    screen.print(f"{rows_in}. `attnbench compare --plot` draws them.")
     if not finished:
         screen.print("Interrupted: everything that was measured is kept.")
         raise typer.Exit(130)

@@ -37,6 +37,8 @@ def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
         mine = [row for row in with_time if row.size == size]
         suffix = f"-{size}" if len(sizes) > 1 else ""
         for name, draw in FIGURES.items():
+            if draw is draw_ratios and not any(row.timing.speed for row in mine):
+                continue  # no baseline was measured
             paths += _save(_page(draw, mine), folder / f"{name}{suffix}")
     return paths
 

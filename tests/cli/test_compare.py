@@ -47,3 +47,16 @@ def test_a_folder_without_a_run_is_the_users_mistake(attnbench: Run, tmp_path: P
     done = attnbench("compare", tmp_path)
     assert done.status == 2
     assert "`attnbench run` makes one" in done.err
+
+
+def test_an_empty_run_is_said_to_be_one(attnbench: Run, tmp_path: Path):
+    (tmp_path / RECORDS).touch()
+    done = attnbench("compare", tmp_path)
+    assert done.status == 2
+    assert "holds no rows" in done.err
+
+
+def test_without_a_baseline_there_are_no_ratios_to_draw(attnbench: Run, tmp_path: Path):
+    append(tmp_path, record("hilo", [0.2] * 6))
+    assert attnbench("compare", tmp_path, "--plot").status == 0
+    assert {path.name for path in tmp_path.glob("*.png")} == {"throughput.png", "flops-time.png"}
