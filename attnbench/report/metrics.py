@@ -76,10 +76,8 @@ def published_ratio(row: Row, baseline: str = BASELINE) -> float | None:
 
 
 def speed_of(faster: str, slower: str, device: str, table: Iterable[Row]) -> Estimate | None:
-    """How many times as fast one mechanism is as another in Table IV's setting; None = not measured."""
-    found = {
-        row.record.label: row.record for row in measured(table) if row.device == device and row.published
-    }
+    """How many times as fast one mechanism is as another in rows of one setting; None = not measured."""
+    found = {row.record.label: row.record for row in measured(table) if row.device == device}
     return _speed(found[faster], found[slower]) if faster in found and slower in found else None
 
 

@@ -85,8 +85,9 @@ def claims_table(rows: Sequence[Row]) -> Table:
     for heading in ("Claim", "Paper", "Ours [95 %]"):
         table.add_column(heading, justify="left" if heading == "Claim" else "right")
     table.add_column("On this machine")
+    in_the_papers_setting = [row for row in rows if row.published]
     for claim in claims():
-        ours = speed_of(claim.faster, claim.slower, claim.device, rows)
+        ours = speed_of(claim.faster, claim.slower, claim.device, in_the_papers_setting)
         sentence = f"{claim.faster} is faster than {claim.slower} on a {claim.device.upper()}"
         table.add_row(sentence, f"{claim.ratio:g}×", _estimate(ours) if ours else "—", verdict(claim, ours))
     return table

@@ -60,3 +60,10 @@ def test_without_a_baseline_there_are_no_ratios_to_draw(attnbench: Run, tmp_path
     append(tmp_path, record("hilo", [0.2] * 6))
     assert attnbench("compare", tmp_path, "--plot").status == 0
     assert {path.name for path in tmp_path.glob("*.png")} == {"throughput.png", "flops-time.png"}
+
+
+def test_claims_are_about_the_papers_setting_only(attnbench: Run, tmp_path: Path):
+    for label, seconds in TIMES.items():
+        append(tmp_path, record(label, [seconds] * 6, batch=8))
+    out = attnbench("compare", tmp_path).out
+    assert out.count("not measured in this run") == 3
