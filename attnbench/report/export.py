@@ -25,7 +25,8 @@ def registry_csv(entries: Sequence[Entry]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "title", "params", "macs", "published_params_m", "published_flops_m"])
     for entry in entries:
-        paper = (entry.published.params_m, entry.published.flops_m) if entry.published else ("", "")
+        published = entry.published
+        paper = (f"{published.params_m:.2f}", f"{published.flops_m:.1f}") if published else ("", "")
         mechanism = entry.choice.mechanism
         writer.writerow([mechanism.name, mechanism.title, entry.params, entry.macs, *paper])
     return text.getvalue()

@@ -12,6 +12,7 @@ def test_csv_holds_exact_counts_in_the_papers_order(attnbench: Run):
     lines = list(csv.DictReader(io.StringIO(done.out)))
     assert [line["name"] for line in lines] == list(published())
     assert list(lines[0]) == ["name", "title", "params", "macs", "published_params_m", "published_flops_m"]
+    assert lines[-1]["published_params_m"] == "2.20"
     assert lines[0] == {
         "name": "msa", "title": "MSA", "params": "2362368", "macs": "521428992",
         "published_params_m": "2.36", "published_flops_m": "521.4",
