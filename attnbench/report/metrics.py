@@ -55,10 +55,10 @@ class Measured(Row):
     timing: Timing
 
 
-def rows(records: Sequence[Record], baseline: str = BASELINE) -> list[Row]:
+def rows(records: Sequence[Record]) -> list[Row]:
     """A row for each record, in the records' order, compared with the baseline of its own block."""
     baselines = {
-        _block(record): record for record in records if record.label == baseline and _has_time(record)
+        _block(record): record for record in records if record.label == BASELINE and _has_time(record)
     }
     return [_row(record, baselines.get(_block(record))) for record in records]
 
@@ -68,11 +68,11 @@ def measured(table: Iterable[Row]) -> list[Measured]:
     return [row for row in table if isinstance(row, Measured)]
 
 
-def published_ratio(row: Row, baseline: str = BASELINE) -> float | None:
+def published_ratio(row: Row) -> float | None:
     """The paper's throughput of this mechanism over its baseline's, on the same kind of device."""
     if row.published is None:
         return None
-    return row.published.imgs_per_s(row.device) / published()[baseline].imgs_per_s(row.device)
+    return row.published.imgs_per_s(row.device) / published()[BASELINE].imgs_per_s(row.device)
 
 
 def speed_of(faster: str, slower: str, device: str, table: Iterable[Row]) -> Estimate | None:
