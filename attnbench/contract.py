@@ -17,7 +17,7 @@ from attnbench.mechanism import Geometry
 from attnbench.registry import Choice
 
 SIZES = ((14, 14), (1, 1), (2, 3), (7, 7), (13, 17), (16, 16), (28, 28), (14, 56))
-BATCH = 3
+BATCH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def keeps_the_shape(subject: Subject) -> None:
 
 
 def keeps_images_apart(subject: Subject) -> None:
-    scale = torch.tensor([1.0, 8.0, 0.1], dtype=torch.float64).view(BATCH, 1, 1)
+    scale = torch.tensor([1.0, 8.0], dtype=torch.float64).view(BATCH, 1, 1)
     x = scale * subject.x  # images of unlike size show what is shared over the batch
     alone = torch.cat([subject.layer(image) for image in x.split(1)])
     _require_equal(subject.layer(x), alone, "an image's output depends on the other images of its batch")
