@@ -1,32 +1,64 @@
-"""The machine and the software that made a number; no host or user name."""
+"""The machine and the software that made a number; no host or user name, and no path."""
 
 import os
 import platform
-import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
-import psutil
-
+from attnbench import system
 from attnbench.errors import AttnbenchError
+
+DECIDE_ANY_TIME = (
+    *("cpu", "cores", "logical_cores", "threads_per_core", "sockets", "numa_nodes", "last_level_cache_bytes"),
+    *("capability", "governor", "turbo", "transparent_hugepages", "virtual", "cpu_quota"),
+    *("python", "torch", "torch_commit", "parallel", "environment"),
+)
+DECIDE_CUDA_TIME = (
+    *("gpu", "gpu_processors", "gpu_power_limit_w", "gpu_ecc", "gpu_clock_max_mhz"),
+    *("driver", "cuda", "cudnn", "triton"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a reader must know to expect the same number; None = the system does not tell."""
+    """What a reader must know to expect the same number; None = the system does not tell, or has none.
+
+    `cores` are physical ones that the process may use, `logical_cores` count hyper-threads. `cpu_quota` is in
+    cores. `environment` holds the variables that change what a library does.
+    """
 
     cpu: str
     cores: int
+    logical_cores: int
+    threads_per_core: int | None
+    sockets: int | None
+    numa_nodes: int | None
+    last_level_cache_bytes: int | None
     memory_bytes: int
+    memory_limit_bytes: int | None
     capability: str
+    governor: str | None
+    turbo: str | None
+    transparent_hugepages: str | None
+    virtual: str | None
+    cpu_quota: float | None
     gpu: str | None
     gpu_memory_bytes: int | None
+    gpu_processors: int | None
+    gpu_power_limit_w: float | None
+    gpu_ecc: str | None
+    gpu_clock_max_mhz: float | None
     driver: str | None
     cuda: str | None
+    cudnn: str | None
+    triton: str | None
     system: str
     python: str
     torch: str
+    torch_commit: str | None
+    parallel: str | None
+    environment: Mapping[str, str]
     attnbench: str
     commit: str | None
 
@@ -35,9 +67,35 @@ class Machine:
         return self.cpu if device == "cpu" else self.gpu or "unknown GPU"
 
     def describe(self, device: str, threads: int) -> str:
-        """One line for a title: the processor of `device` and the software."""
-        used = f", {threads} thread{'s' * (threads != 1)}" if device == "cpu" else ""
-        return f"{self.processor(device)}{used}, torch {self.torch}"
+        """One line for over a table or figure: the processor of `device` and the software."""
+        system, _, release = self.system.partition(" ")
+        software = [
+            f"torch {self.torch.partition('+')[0]}",
+            f"Python {'.'.join(self.python.split('.')[:2])}",
+            f"{system} {release.partition('.')[0]}",
+            f"attnbench {self.attnbench}",
+        ]
+        return ", ".join([*(self._cpu(threads) if device == "cpu" else self._gpu()), *software])
+
+    def decisive(self, device: str) -> dict[str, object]:
+        """The fields that decide a time on `device`: where they are equal, times may be compared."""
+        names = DECIDE_ANY_TIME if device == "cpu" else DECIDE_ANY_TIME + DECIDE_CUDA_TIME
+        return {name: getattr(self, name) for name in names}
+
+    def _cpu(self, threads: int) -> list[str]:
+        virtual = ", virtual" if self.virtual else ""
+        return [
+            f"{self.cpu} ({_many(self.cores, 'core')}{virtual})",
+            _many(threads, "thread"),
+            self.capability,
+        ]
+
+    def _gpu(self) -> list[str]:
+        return [
+            self.processor("cuda"),
+            f"driver {self.driver or 'unknown'}",
+            f"CUDA {self.cuda or 'unknown'}",
+        ]
 
 
 def inspect_machine() -> Machine:
@@ -45,31 +103,50 @@ def inspect_machine() -> Machine:
     import torch
 
     gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
+    asked = ("driver_version", "power.limit", "ecc.mode.current", "clocks.max.sm")
+    driver, power_limit, ecc, clock_max = system.query_gpu(*asked) if gpu else [None] * len(asked)
+    cudnn = torch.backends.cudnn.version() if gpu else None
     return Machine(
-        cpu=_cpu_name(),
-        cores=physical_cores(),
-        memory_bytes=psutil.virtual_memory().total,
+        cpu=system.cpu_name(),
+        cores=system.physical_cores(),
+        logical_cores=system.logical_cores(),
+        threads_per_core=system.threads_per_core(),
+        sockets=system.sockets(),
+        numa_nodes=system.numa_nodes(),
+        last_level_cache_bytes=system.last_level_cache_bytes(),
+        memory_bytes=system.memory_bytes(),
+        memory_limit_bytes=system.memory_limit_bytes(),
         capability=torch.backends.cpu.get_cpu_capability(),
+        governor=system.governor(),
+        turbo=system.turbo(),
+        transparent_hugepages=system.transparent_hugepages(),
+        virtual=system.virtual(),
+        cpu_quota=system.cpu_quota(),
         gpu=gpu.name if gpu else None,
         gpu_memory_bytes=gpu.total_memory if gpu else None,
-        driver=_first_line("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-        if gpu
-        else None,
+        gpu_processors=gpu.multi_processor_count if gpu else None,
+        gpu_power_limit_w=system.decimal(power_limit),
+        gpu_ecc=ecc,
+        gpu_clock_max_mhz=system.decimal(clock_max),
+        driver=driver,
         cuda=torch.version.cuda,
+        cudnn=str(cudnn) if cudnn else None,
+        triton=system.version_of("triton"),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         torch=torch.__version__,
+        torch_commit=torch.version.git_version[:12] if torch.version.git_version else None,
+        parallel=system.parallel(torch.__config__.parallel_info()),
+        environment=system.environment(os.environ),
         attnbench=version("attnbench"),
-        commit=_commit(),
+        commit=system.commit(),
     )
 
 
-def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads not counted twice."""
-    allowed = (
-        len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
-    )
-    return max(1, min(allowed or 1, psutil.cpu_count(logical=False) or 1))
+def differences(ours: Machine, theirs: Machine, device: str) -> list[tuple[str, object, object]]:
+    """The fields that decide a time on `device` and differ: name, our value, their value."""
+    other = theirs.decisive(device)
+    return [(name, own, other[name]) for name, own in ours.decisive(device).items() if own != other[name]]
 
 
 def devices() -> tuple[str, ...]:
@@ -93,29 +170,5 @@ def require_device(device: str) -> None:
         )
 
 
-def _cpu_name() -> str:
-    """The model name as the kernel gives it, or else the architecture."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    name = next(names, platform.processor() or platform.machine())
-    return name.replace("(R)", "").replace("(TM)", "")
-
-
-def _commit() -> str | None:
-    """attnbench's own commit, marked `+` when files differ from it; None outside a checkout."""
-    here = str(Path(__file__).parent)
-    commit = _first_line("git", "-C", here, "rev-parse", "--short=12", "HEAD")
-    changed = commit and _first_line(
-        "git", "-C", here, "status", "--porcelain", "--untracked-files=no", "--", ".."
-    )
-    return f"{commit}+" if changed else commit
-
-
-def _first_line(*command: str) -> str | None:
-    """The first line that a command prints; None where it is missing, fails or prints nothing."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return next(iter(done.stdout.splitlines()), None)
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
