@@ -2,12 +2,14 @@
 
 A time is summarised by its median over rounds, a comparison by the median of the rounds' log-ratios, because
 both members of a round met the same machine. Intervals come from the percentile bootstrap with a fixed seed,
-rounds resampled within their sessions.
+rounds resampled within their sessions. A verdict asks for more than an interval: a sign test that stays
+significant beside all other verdicts, sessions that agree, and an effect above the block's noise floor.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,19 @@ from numpy.typing import NDArray
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 LEAST_ROUNDS = 5  # the median of fewer rounds has no interval worth printing
+MARGIN = 0.03  # speeds this close are the same for any purpose
+
+Floats = Sequence[float] | NDArray[np.float64]
+Integers = Sequence[int] | NDArray[np.int_]
+
+
+class Verdict(StrEnum):
+    """What may be said of two speeds."""
+
+    faster = "faster"
+    slower = "slower"
+    same = "same"
+    unclear = "unclear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +40,122 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    def within(self, precision: float) -> bool:
+        """Whether half the interval is at most `precision` of the value."""
+        return None not in (self.low, self.high) and self.half_width <= precision
 
-def median_with_interval(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width relative to the value; infinite without an interval."""
+        if self.low is None or self.high is None:
+            return math.inf
+        return (self.high - self.low) / 2 / self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A ratio of speeds, and what a verdict on it needs.
+
+    `p_value` is the chance of rounds as one-sided as these if neither were faster; `by_session` has the ratio
+    of each session that is long enough to have one.
+    """
+
+    ratio: Estimate
+    p_value: float
+    by_session: tuple[float, ...]
+
+
+def median_with_interval(values: Floats, sessions: Integers) -> Estimate:
     """The median of `values`, each measured in the session of the same index."""
     array = np.asarray(values, dtype=float)
     middle = float(np.median(array))
     if len(array) < LEAST_ROUNDS:
         return Estimate(middle)
     medians = np.median(array[_resamples(np.asarray(sessions))], axis=1)
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(medians, [tail, 100 - tail])
-    return Estimate(middle, float(low), float(high))
+    return Estimate(middle, *_interval(medians))
 
 
-def paired_ratio(
-    numerators: Sequence[float], denominators: Sequence[float], sessions: Sequence[int]
-) -> Estimate:
+def paired_ratio(numerators: Floats, denominators: Floats, sessions: Integers) -> Estimate:
     """The median ratio of values that were measured in the same rounds, on the scale of logarithms."""
-    logarithms = np.log(np.asarray(numerators, dtype=float) / np.asarray(denominators, dtype=float))
-    logarithm = median_with_interval(logarithms.tolist(), sessions)
-    if logarithm.low is None or logarithm.high is None:
-        return Estimate(math.exp(logarithm.value))
-    return Estimate(math.exp(logarithm.value), math.exp(logarithm.low), math.exp(logarithm.high))
+    return _exp(median_with_interval(_log_ratios(numerators, denominators), sessions))
+
+
+def compare_pairs(numerators: Floats, denominators: Floats, sessions: Integers) -> Comparison:
+    """The paired ratio with its sign test and the ratio of each session."""
+    logarithms = _log_ratios(numerators, denominators)
+    medians = _session_medians(logarithms, np.asarray(sessions))
+    return Comparison(
+        _exp(median_with_interval(logarithms, sessions)),
+        _sign_test(logarithms),
+        tuple(np.exp(medians).tolist()),
+    )
+
+
+def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Floats, Integers]) -> Comparison:
+    """The ratio of two medians that were measured at different times: values and sessions of each.
+
+    Every session of the one is set beside every session of the other, so that they agree only when they do
+    not overlap.
+    """
+    from scipy.stats import mannwhitneyu
+
+    (above, above_sessions), (below, below_sessions) = (
+        (np.log(np.asarray(values, dtype=float)), np.asarray(sessions))
+        for values, sessions in (numerators, denominators)
+    )
+    difference = Estimate(float(np.median(above) - np.median(below)))
+    if min(len(above), len(below)) >= LEAST_ROUNDS:
+        first = np.median(above[_resamples(above_sessions, seed=1)], axis=1)
+        second = np.median(below[_resamples(below_sessions, seed=2)], axis=1)
+        difference = Estimate(difference.value, *_interval(first - second))
+    pairs = np.subtract.outer(
+        _session_medians(above, above_sessions), _session_medians(below, below_sessions)
+    )
+    p_value = float(mannwhitneyu(above, below).pvalue)
+    return Comparison(_exp(difference), p_value, tuple(np.exp(pairs).ravel().tolist()))
+
+
+def noise_floor(twin: Estimate) -> float | None:
+    """How far from 1 the ratio of a layer to its own twin may lie: nothing smaller is an effect."""
+    if twin.low is None or twin.high is None:
+        return None
+    return max(1 / twin.low, twin.high) - 1
+
+
+def verdicts(comparisons: Sequence[Comparison], floors: Sequence[float]) -> list[Verdict]:
+    """A verdict for each comparison, above the noise floor of the same index.
+
+    The sign tests are corrected together (Benjamini-Hochberg), so that all comparisons whose verdicts are
+    read together belong into one call.
+    """
+    from scipy.stats import false_discovery_control
+
+    if not comparisons:
+        return []
+    p_values = false_discovery_control([comparison.p_value for comparison in comparisons])
+    return [
+        _verdict(comparison, p_value < 1 - CONFIDENCE, floor)
+        for comparison, p_value, floor in zip(comparisons, p_values, floors, strict=True)
+    ]
+
+
+def precise_enough(
+    times: NDArray[np.float64], sessions: NDArray[np.int_], baseline: int | None, precision: float
+) -> bool:
+    """Whether every level, and every ratio to the baseline's row if there is one, is within `precision`.
+
+    `times` `[members, rounds]` holds the rounds that all members have.
+    """
+    levels = all(median_with_interval(row, sessions).within(precision) for row in times)
+    if baseline is None or not levels:
+        return levels
+    return all(paired_ratio(times[baseline], row, sessions).within(precision) for row in times)
+
+
+def session_spread(values: Floats, sessions: Integers) -> float | None:
+    """How far apart the medians of the sessions lie, relative to the smallest; None for one session."""
+    medians = _session_medians(np.asarray(values, dtype=float), np.asarray(sessions))
+    return float(medians.max() / medians.min() - 1) if len(medians) > 1 else None
 
 
 def rank_correlation(ours: Sequence[float], theirs: Sequence[float]) -> float:
@@ -56,8 +165,53 @@ def rank_correlation(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return float(kendalltau(ours, theirs).statistic)
 
 
-def _resamples(sessions: NDArray[np.int_]) -> NDArray[np.int_]:
+def _verdict(comparison: Comparison, significant: bool, floor: float) -> Verdict:
+    ratio, by_session = comparison.ratio, comparison.by_session
+    if ratio.low is None or ratio.high is None:
+        return Verdict.unclear
+    if all(1 / (1 + MARGIN) <= value <= 1 + MARGIN for value in (ratio.low, ratio.high, *by_session)):
+        return Verdict.same
+    above_floor = max(ratio.value, 1 / ratio.value) - 1 > floor
+    if significant and above_floor and min(ratio.low, *by_session, math.inf) > 1:
+        return Verdict.faster
+    if significant and above_floor and max(ratio.high, *by_session, 0) < 1:
+        return Verdict.slower
+    return Verdict.unclear
+
+
+def _log_ratios(numerators: Floats, denominators: Floats) -> NDArray[np.float64]:
+    logarithms: NDArray[np.float64] = np.log(np.asarray(numerators, float) / np.asarray(denominators, float))
+    return logarithms
+
+
+def _exp(logarithm: Estimate) -> Estimate:
+    if logarithm.low is None or logarithm.high is None:
+        return Estimate(math.exp(logarithm.value))
+    return Estimate(math.exp(logarithm.value), math.exp(logarithm.low), math.exp(logarithm.high))
+
+
+def _interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(resampled, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _sign_test(logarithms: NDArray[np.float64]) -> float:
+    """The two-sided binomial test that the median is 0; rounds that say neither are left out."""
+    from scipy.stats import binomtest
+
+    positive, negative = int((logarithms > 0).sum()), int((logarithms < 0).sum())
+    return float(binomtest(positive, positive + negative).pvalue) if positive + negative else 1.0
+
+
+def _session_medians(values: NDArray[np.float64], sessions: NDArray[np.int_]) -> NDArray[np.float64]:
+    """The median of each session with at least `LEAST_ROUNDS` rounds."""
+    groups = [values[sessions == session] for session in np.unique(sessions)]
+    return np.array([np.median(group) for group in groups if len(group) >= LEAST_ROUNDS])
+
+
+def _resamples(sessions: NDArray[np.int_], seed: int = 0) -> NDArray[np.int_]:
     """Indices `[RESAMPLES, rounds]`: each session's rounds drawn from that session, with replacement."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     members = [np.flatnonzero(sessions == session) for session in np.unique(sessions)]
     return np.concatenate([random.choice(rounds, (RESAMPLES, len(rounds))) for rounds in members], axis=1)
