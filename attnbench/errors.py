@@ -1,5 +1,9 @@
 """The mistakes that a user can mend. Everything else is a bug and keeps its traceback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class AttnbenchError(Exception):
     """A message for the user: what is wrong with which value, why, and what to do about it."""
@@ -11,3 +15,15 @@ class UnsupportedGeometry(AttnbenchError):  # noqa: N818 - named for what a mech
 
 class InvalidSetting(AttnbenchError):  # noqa: N818
     """A setting has a value that the mechanism has no meaning for."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say which file could not be written, and that nothing is lost, when the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise AttnbenchError(
+            f"{path} cannot be written: {error.strerror}. What is measured is kept: make room, and run the "
+            "same command again."
+        ) from error

@@ -4,25 +4,28 @@
 name; None = not measured. Neither torch nor pandas is needed to read it.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from attnbench.errors import AttnbenchError
+from attnbench.errors import AttnbenchError, writing
 from attnbench.machine import Machine
 from attnbench.mechanism import Setting
-from attnbench.sweep import Protocol
+from attnbench.protocol import Protocol
+from attnbench.sweep import Case, Role
+from attnbench.witness import Witness
 
-SCHEMA = 1
+SCHEMA = 2
 RECORDS = "records.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Seconds per call in one round of one session; `position` is the member's turn in that round.
+    """Seconds per call in one round of one session; `position` is the case's turn in that round.
 
     On a CUDA device `seconds` is the device's own time, and `wall_s` the synchronised time of the host.
     """
@@ -35,13 +38,33 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One case: what was asked, what came out, and where. `outcome` is measured, unsupported or crashed."""
+class Warmup:
+    """How a case was made ready in a session; `stable` says that its calls had stopped getting faster."""
 
+    session: int
+    calls: int
+    seconds: float
+    stable: bool
+    calls_per_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One case: what was asked, what came out, and where.
+
+    `outcome` is measured, unsupported, out_of_memory, timed_out, crashed or wrong. `key` stands for all that
+    decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
+    record that is not `complete` was written when its run was interrupted.
+    """
+
+    key: str
+    block: str
+    role: Role
     mechanism: str
     label: str
     title: str
     settings: Mapping[str, Setting]
+    source: str
     dim: int
     heads: int
     height: int
@@ -53,16 +76,16 @@ class Record:
     kernel: str
     outcome: str
     reason: str | None
+    complete: bool
     params: int | None
     macs: int | None
     macs_closed_form: int | None
     macs_by_operator: Mapping[str, int]
     uncounted: tuple[str, ...]
+    least_bytes: int | None
     samples: tuple[Sample, ...]
-    calls_per_sample: int | None
-    warmup_calls: int | None
-    warmup_s: float | None
-    warmup_stable: bool | None
+    warmups: tuple[Warmup, ...]
+    witnesses: tuple[Witness, ...]
     threads: int
     protocol: Protocol
     flags: Mapping[str, str]
@@ -80,17 +103,28 @@ class RecordFile:
     warnings: tuple[str, ...]
 
 
-def append_line(path: Path, content: Mapping[str, Any]) -> None:
-    """Add one JSON line and see it onto the disk."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(content, ensure_ascii=False) + "\n")
+def key(case: Case, protocol: Protocol, threads: int, machine: Machine) -> str:
+    """What decides a case's number, in twelve digits: the same key, the same measurement."""
+    decisive = [asdict(case), asdict(protocol), threads, machine.decisive(case.device)]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def append(folder: Path, records: Iterable[Record]) -> None:
+    """Add records to the run in `folder` and see them onto the disk."""
+    path = folder / RECORDS
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
         file.flush()
         os.fsync(file.fileno())
 
 
-def append(folder: Path, record: Record) -> None:
-    """Add one record to the run in `folder`."""
-    append_line(folder / RECORDS, asdict(record))
+def mend(path: Path) -> None:
+    """Cut off a last line that was not finished, so that the next one begins on its own."""
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
 
 
 def read(folder: Path) -> RecordFile:
@@ -136,10 +170,13 @@ def _from_row(row: Mapping[str, Any], path: Path, number: int) -> Record:
     if row.keys() != names:
         different = ", ".join(sorted(row.keys() ^ names))
         raise AttnbenchError(f"{path}, line {number} is not a record: {different} missing or unknown.")
-    samples = tuple(Sample(**sample) for sample in row["samples"])
     nested = {
-        "samples": samples,
+        "role": Role(row["role"]),
+        "uncounted": tuple(row["uncounted"]),
+        "samples": tuple(Sample(**sample) for sample in row["samples"]),
+        "warmups": tuple(Warmup(**warmup) for warmup in row["warmups"]),
+        "witnesses": tuple(Witness(**witness) for witness in row["witnesses"]),
         "machine": Machine(**row["machine"]),
         "protocol": Protocol(**row["protocol"]),
     }
-    return Record(**{**row, **nested, "uncounted": tuple(row["uncounted"])})
+    return Record(**{**row, **nested})

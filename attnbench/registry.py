@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.mechanism import Mechanism, Setting
+from attnbench.source import source_of
 
 GROUP = "attnbench.mechanisms"
 BUILTIN = "builtin"
@@ -32,10 +33,12 @@ class Choice:
     """A mechanism with all its settings, as `name` or `name:key=value,key=value` asks for it.
 
     `label` is that text normalised: only settings that differ from the defaults, in the mechanism's order.
+    `source` stands for the mechanism's code and changes with it.
     """
 
     mechanism: Mechanism
     settings: Mapping[str, Setting]
+    source: str
 
     @property
     def label(self) -> str:
@@ -109,7 +112,7 @@ class Registry(Mapping[str, Mechanism]):
                     f"{name} has no setting {key!r}.{_closest(key, settings)} Its settings: {known}."
                 )
             settings[key] = _read_setting(name, key, value, mechanism.settings[key])
-        return Choice(mechanism, settings)
+        return Choice(mechanism, settings, source_of(mechanism))
 
 
 def discover(plugins: Sequence[Path] = ()) -> Registry:

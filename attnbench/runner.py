@@ -1,18 +1,14 @@
 """From a sweep to records: spawns workers, reads their shards, writes what they found. Does no torch work.
 
-The parent only waits and reads; everything that touches a layer happens in worker processes of
-`attnbench.measure.worker`. A worker's shard lies in the run's folder until its facts are records, so that an
-interrupt loses nothing.
+A block's facts gather in its shard until it is finished, and become records then. Whatever ends this process
+or a worker, the shard says what is left to do.
 """
 
-import os
-import subprocess
-import sys
+import hashlib
+import math
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -21,16 +17,23 @@ from typing import Literal
 
 from attnbench import record
 from attnbench.errors import AttnbenchError
+from attnbench.folder import complete_keys, shard_of, shards
 from attnbench.measure import facts
-from attnbench.measure.facts import Counted, Environment, Fact, Failed, Timed, Warmed
-from attnbench.measure.job import Job
+from attnbench.measure.facts import Counted, Environment, Fact, Failed, Job, Uncounted
+from attnbench.measure.process import DISK_FAILED, WorkerEnded, facts_of_worker
+from attnbench.measure.story import Story
+from attnbench.mechanism import Geometry
+from attnbench.protocol import Protocol
 from attnbench.record import Record
-from attnbench.sweep import Block, Case, Protocol
+from attnbench.sweep import Block, Case, Role, ceilings
 
-SHARD = "shard.jsonl"
-POLL_S = 0.2
 WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for the estimate only
 SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
+TYPICAL_SPREAD = 0.05  # of the samples of one layer; for the estimate only
+MOST_KILLS = 3  # of workers from outside, before a run gives up
+
+Watch = Callable[[int, Fact], None]
+Known = Counted | Uncounted | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,206 +46,246 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What is known before anything is timed: the environment, and each block's counts or refusals."""
+class Planned:
+    """A block that is to be measured, with what is known of its cases before, by label."""
 
+    block: Block
     environment: Environment
-    blocks: tuple[tuple[Counted | Failed, ...], ...]
+    found: Mapping[str, tuple[Known, ...]]
+
+    @property
+    def unfit(self) -> list[tuple[Case, Failed]]:
+        """The members that will not be timed, and why."""
+        return [
+            (case, fact)
+            for case in self.block.members
+            for fact in self.found[case.label]
+            if isinstance(fact, Failed)
+        ]
+
+    @property
+    def macs(self) -> list[int]:
+        """The multiply-adds of a call of each case that will be timed."""
+        unfit = {case.label for case, _ in self.unfit}
+        return [
+            case.batch * fact.macs
+            for case in self.block.cases
+            for fact in self.found[case.label]
+            if isinstance(fact, Counted) and case.label not in unfit
+        ]
+
+    def facts(self) -> Iterator[Known]:
+        """What is known, case by case of the block."""
+        for index, case in enumerate(self.block.cases):
+            yield from (replace(fact, case=index) for fact in self.found[case.label])
 
 
-def survey(blocks: Sequence[Block], setup: Setup) -> Survey:
-    """Count every case in one worker; a setting without a meaning is an `AttnbenchError`."""
-    cases = tuple(case for block in blocks for case in block.cases)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            found = list(_facts_of(_job("count", cases, setup), Path(folder) / SHARD))
-        except WorkerDied as death:
-            raise AttnbenchError(
-                f"The cases could not be counted: {death}. Leave out the one at fault."
-            ) from death
-    (environment,) = (fact for fact in found if isinstance(fact, Environment))
-    counts = [fact for fact in found if isinstance(fact, Counted | Failed)]
-    for fact in counts:
-        if isinstance(fact, Failed) and fact.outcome == "mistake":
-            raise AttnbenchError(fact.reason)
-    in_order = iter(counts)
-    return Survey(environment, tuple(tuple(islice(in_order, len(block.cases))) for block in blocks))
-
-
-def estimates_s(blocks: Sequence[Block], known: Survey, protocol: Protocol) -> list[float]:
-    """About how long each block will take, from its counts and the machine's matmul rate."""
+def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
+    """Count every case in a worker of its own; a setting without a meaning is an `AttnbenchError`."""
+    cases = tuple(case for block in blocks for case in _without_twin(block))
+    with tempfile.TemporaryDirectory() as temporary:
+        shard = Path(temporary) / "counts.jsonl"
+        facts.save(shard, [_job("count", cases, setup)])
+        _work_off(shard, lambda story: story.uncounted, lambda _: None)
+        story = Story(facts.read(shard))
+    for failure in story.failed.values():
+        if failure.outcome == "mistake":
+            raise AttnbenchError(failure.reason)
+    known = story.known
+    found = iter([(case.label, known.get(index, ())) for index, case in enumerate(cases)])
     return [
-        _estimate_s(block, counts, known.environment.macs_per_s, protocol)
-        for block, counts in zip(blocks, known.blocks, strict=True)
+        Planned(block, story.environment, dict(islice(found, len(_without_twin(block))))) for block in blocks
     ]
 
 
-def _estimate_s(
-    block: Block, counts: Sequence[Counted | Failed], macs_per_s: float, protocol: Protocol
-) -> float:
-    macs = [fact.macs for fact in counts if isinstance(fact, Counted)]
-    calls_s = [SLOWER_THAN_MATMUL * block.batch * n / macs_per_s for n in macs]
+def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned]:
+    """What is left of a plan in the run in `folder`: blocks, with those of their members that have no row.
+
+    A shard that nothing is left to do for becomes records; one of another plan becomes records that are not
+    complete.
+    """
+    for shard in shards(folder):
+        record.mend(shard)
+        if not Story(facts.read(shard)).sessions_left:
+            _settle(shard, folder, complete=True)
+    done = complete_keys(folder)
+    left = [_left_of(planned, setup, done) for planned in plan]
+    wanted = {_shard(planned, setup, folder) for planned in left}
+    for shard in shards(folder):
+        if shard not in wanted:
+            _settle(shard, folder, complete=False)
+    return [planned for planned in left if planned.block.members]
+
+
+def estimates_s(plan: Sequence[Planned], protocol: Protocol) -> list[float]:
+    """About how long each block will take, from its counts and the machine's matmul rate."""
+    return [_estimate_s(planned, protocol) for planned in plan]
+
+
+def measure(plan: Sequence[Planned], setup: Setup, folder: Path, watch: Watch) -> bool:
+    """Time the blocks one after the other and append their records to the run in `folder`.
+
+    `watch` is told each fact with its block's index as it arrives, those of an earlier run first. Returns
+    False when the user interrupted; what was measured until then is recorded, and can be gone on with.
+    """
+    return all(
+        _measure_block(planned, setup, folder, partial(watch, index)) for index, planned in enumerate(plan)
+    )
+
+
+def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) -> list[Record]:
+    """What this machine can do at best, measured now: a record for the matmul and one for the copy."""
+    block = Block(ceilings(geometry, device, dtype))
+    with tempfile.TemporaryDirectory() as temporary:
+        shard = Path(temporary) / "ceilings.jsonl"
+        (planned,) = survey([block], setup)
+        facts.save(shard, [_job("time", block.cases, setup), planned.environment, *planned.facts()])
+        _work_off(shard, lambda story: story.sessions_left, lambda _: None)
+        return list(records_of(Story(facts.read(shard)), complete=True))
+
+
+def records_of(story: Story, *, complete: bool) -> Iterator[Record]:
+    """The rows of a block; those of an unfinished one only where something is known already."""
+    job = story.job
+    setup = Setup(job.plugins, job.threads, job.protocol)
+    keys = _keys(job.cases, setup, story.environment)
+    for index, key in enumerate(keys):
+        if complete or index in story.failed or index in story.samples:
+            yield _record(story, index, key, _together(keys), complete=complete)
+
+
+def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable[[Fact], None]) -> bool:
+    shard = _shard(planned, setup, folder)
+    if not shard.exists():
+        new = shard.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        facts.save(new, [_job("time", planned.block.cases, setup), planned.environment, *planned.facts()])
+        new.rename(shard)
+    for fact in facts.read(shard):
+        watch(fact)
+    try:
+        _work_off(shard, lambda story: story.sessions_left, watch)
+    except KeyboardInterrupt:
+        record.mend(shard)
+        record.append(folder, records_of(Story(facts.read(shard)), complete=False))
+        return False
+    _settle(shard, folder, complete=True)
+    return True
+
+
+def _settle(shard: Path, folder: Path, *, complete: bool) -> None:
+    """Turn a shard into those records that are not there yet."""
+    done = complete_keys(folder)
+    new = [row for row in records_of(Story(facts.read(shard)), complete=complete) if row.key not in done]
+    record.append(folder, new)
+    shard.unlink()
+
+
+def _work_off(shard: Path, left: Callable[[Story], object], watch: Callable[[Fact], None]) -> None:
+    """Run workers on a shard until nothing is left of its job; a case that ends its worker has failed."""
+    suspects: list[int | None] = []
+    while left(story := Story(facts.read(shard))):
+        try:
+            for fact in facts_of_worker(shard, story.job.threads, story.job.protocol.timeout_s):
+                watch(fact)
+        except WorkerEnded as end:
+            record.mend(shard)
+            case = end.at_work.case if end.at_work else None
+            if end.returncode == DISK_FAILED:
+                raise AttnbenchError(
+                    f"{shard.parent} cannot be written: {end}. What is measured is kept: make room, and run "
+                    "the same command again."
+                ) from end
+            if end.from_outside and case not in suspects and len(suspects) < MOST_KILLS:
+                suspects.append(case)
+            elif end.at_work:
+                reason = f"{end}" if end.outcome == "timed_out" else f"while {end.at_work.step}, {end}"
+                failure = Failed(end.at_work.case, end.outcome, reason)
+                facts.save(shard, [failure])
+                watch(failure)
+            else:
+                raise AttnbenchError(f"A worker could not begin: {end}.") from end
+
+
+def _without_twin(block: Block) -> list[Case]:
+    return [case for case in block.cases if case.role is not Role.twin]
+
+
+def _left_of(planned: Planned, setup: Setup, done: set[str]) -> Planned:
+    """The block with the members that have no row yet, and its controls."""
+    members = planned.block.members
+    keys = _keys(members, setup, planned.environment)
+    left = [case for case, key in zip(members, keys, strict=True) if key not in done]
+    return replace(planned, block=planned.block.of(left))
+
+
+def _estimate_s(planned: Planned, protocol: Protocol) -> float:
+    calls_s = [SLOWER_THAN_MATMUL * n / planned.environment.macs_per_s for n in planned.macs]
     warmup_s = sum(
         min(max(4 * call_s, protocol.least_warmup_s), protocol.most_warmup_s) for call_s in calls_s
     )
-    round_s = sum(max(call_s, protocol.min_sample_s) for call_s in calls_s)
-    return WORKER_START_S + min(warmup_s + protocol.rounds * round_s, protocol.max_seconds)
+    rounds = max(protocol.sessions * protocol.least_rounds, _rounds_for(protocol.precision))
+    timing_s = protocol.sessions * warmup_s + rounds * sum(max(s, protocol.min_sample_s) for s in calls_s)
+    return protocol.sessions * WORKER_START_S + min(timing_s, protocol.max_seconds)
 
 
-def measure(
-    blocks: Sequence[Block],
-    known: Survey,
-    setup: Setup,
-    folder: Path,
-    watch: Callable[[int, Fact], None],
-) -> bool:
-    """Time the blocks one after the other and append their records to the run in `folder`.
-
-    `watch` is told each fact with its block's index as it arrives. Returns False when the user interrupted;
-    what was measured until then is recorded.
-    """
-    return all(
-        _measure_block(block, counts, known.environment, setup, folder, partial(watch, index))
-        for index, (block, counts) in enumerate(zip(blocks, known.blocks, strict=True))
-    )
+def _rounds_for(precision: float) -> int:
+    """How many rounds make a median so precise, if samples spread as they mostly do."""
+    return math.ceil((1.96 * 1.25 * TYPICAL_SPREAD / precision) ** 2)
 
 
-def open_folder(folder: Path) -> None:
-    """Make the folder of a new run, or say why it cannot be one."""
-    if (folder / record.RECORDS).exists():
-        raise AttnbenchError(
-            f"{folder} already holds a run; name another folder with --out, or remove it first."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / record.RECORDS).touch()
-    except OSError as error:
-        raise AttnbenchError(
-            f"The folder {folder} cannot be written: {error.strerror}; name another one with --out."
-        ) from error
-
-
-class WorkerDied(Exception):  # noqa: N818
-    """A worker process ended before its job was done."""
-
-
-def _measure_block(
-    block: Block,
-    counts: Sequence[Counted | Failed],
-    environment: Environment,
-    setup: Setup,
-    folder: Path,
-    watch: Callable[[Fact], None],
-) -> bool:
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    shard = folder / SHARD
-    finished, death = True, None
-    try:
-        for fact in _facts_of(_job("time", block.cases, setup), shard):
-            watch(fact)
-    except KeyboardInterrupt:
-        finished = False
-    except WorkerDied as died:
-        death = str(died)
-
-    found = list(facts.read(shard))
-    for index, (case, count) in enumerate(zip(block.cases, counts, strict=True)):
-        story = [fact for fact in found if not isinstance(fact, Environment) and fact.case == index]
-        if finished or any(isinstance(fact, Timed) for fact in story):
-            record.append(folder, _record(case, count, story, death, environment, setup, started_at))
-    shard.unlink(missing_ok=True)
-    return finished
-
-
-def _record(
-    case: Case,
-    count: Counted | Failed,
-    story: Sequence[Fact],
-    death: str | None,
-    environment: Environment,
-    setup: Setup,
-    started_at: str,
-) -> Record:
-    """The row of one case, from its count and from all that the worker that timed it said."""
-    counted = count if isinstance(count, Counted) else None
-    warmed = next((fact for fact in story if isinstance(fact, Warmed)), None)
-    samples = tuple(fact.sample for fact in story if isinstance(fact, Timed))
-    failed = next((fact for fact in story if isinstance(fact, Failed)), None)
-    not_counted = f"not counted: {count.reason}" if isinstance(count, Failed) else None
+def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -> Record:
+    job, case = story.job, story.job.cases[index]
+    counted, failed = story.counted.get(index), story.failed.get(index)
+    not_counted = story.not_counted.get(index)
     return Record(
+        key=key,
+        block=block,
+        role=case.role,
         mechanism=case.mechanism,
         label=case.label,
         title=case.title,
         settings=case.settings,
+        source=case.source,
         **asdict(case.geometry),
         batch=case.batch,
         mode=case.mode,
         device=case.device,
         dtype=case.dtype,
         kernel=case.kernel,
-        outcome=failed.outcome if failed else "measured" if samples else "crashed",
-        reason=failed.reason if failed else death or not_counted,
+        outcome=failed.outcome if failed else "measured",
+        reason=failed.reason if failed else f"not counted: {not_counted.reason}" if not_counted else None,
+        complete=complete,
         params=counted.params if counted else None,
         macs=counted.macs if counted else None,
         macs_closed_form=counted.macs_closed_form if counted else None,
         macs_by_operator=counted.by_operator if counted else {},
         uncounted=counted.uncounted if counted else (),
-        samples=samples,
-        calls_per_sample=warmed.calls_per_sample if warmed else None,
-        warmup_calls=warmed.calls if warmed else None,
-        warmup_s=warmed.seconds if warmed else None,
-        warmup_stable=warmed.stable if warmed else None,
-        threads=setup.threads,
-        protocol=setup.protocol,
-        flags=environment.flags,
-        started_at=started_at,
-        machine=environment.machine,
+        least_bytes=counted.least_bytes if counted else None,
+        samples=story.samples.get(index, ()),
+        warmups=story.warmups.get(index, ()),
+        witnesses=story.witnesses,
+        threads=job.threads,
+        protocol=job.protocol,
+        flags=story.environment.flags,
+        started_at=job.started_at,
+        machine=story.environment.machine,
     )
 
 
+def _shard(planned: Planned, setup: Setup, folder: Path) -> Path:
+    return shard_of(folder, _together(_keys(planned.block.cases, setup, planned.environment)))
+
+
+def _keys(cases: Sequence[Case], setup: Setup, environment: Environment) -> list[str]:
+    return [record.key(case, setup.protocol, setup.threads, environment.machine) for case in cases]
+
+
+def _together(keys: Iterable[str]) -> str:
+    """The key of a block, from those of its cases."""
+    return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:12]
+
+
 def _job(task: Literal["count", "time"], cases: tuple[Case, ...], setup: Setup) -> Job:
-    return Job(task, cases, setup.plugins, setup.threads, setup.protocol)
-
-
-def _facts_of(job: Job, shard: Path) -> Iterator[Fact]:
-    """Run a worker and pass on its facts as it writes them; raise `WorkerDied` if it fails.
-
-    The worker is in a session of its own, so that an interrupt at the terminal reaches only this process.
-    """
-    threads = str(job.threads)
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    with tempfile.TemporaryFile("w+") as errors:
-        worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", "attnbench.measure.worker", str(shard)],
-            stdin=subprocess.PIPE,
-            stdout=errors,
-            stderr=errors,
-            env=environment,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            assert worker.stdin is not None
-            with suppress(BrokenPipeError), worker.stdin as pipe:
-                pipe.write(job.to_json())
-            yield from _follow(shard, lambda: worker.poll() is None)
-        finally:
-            worker.kill()
-            worker.wait()
-        if worker.returncode:
-            errors.seek(0)
-            last = (errors.read().strip().splitlines() or ["without a word"])[-1]
-            raise WorkerDied(f"the worker process ended with status {worker.returncode}: {last}")
-
-
-def _follow(shard: Path, alive: Callable[[], bool]) -> Iterator[Fact]:
-    """The facts of a shard as they are written, until its writer is gone and all are read."""
-    seen = 0
-    while True:
-        last_look = not alive()
-        found = list(facts.read(shard))
-        yield from found[seen:]
-        seen = len(found)
-        if last_look:
-            return
-        time.sleep(POLL_S)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Job(task, cases, setup.plugins, setup.threads, setup.protocol, now)

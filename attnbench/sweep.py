@@ -1,21 +1,43 @@
-"""What is measured, how much of it, and what is compared with what."""
+"""What is measured, and what is compared with what."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry, Setting
 from attnbench.registry import Choice
 
+BASELINE = "msa"  # what speeds are relative to, unless another member is named
+CEILINGS = ("matmul", "copy")
+
+
+class Role(StrEnum):
+    """Why a case is in its block: as a row of the table, or to judge those rows by.
+
+    A `control` is the baseline again, beside rows that are measured without it; the `twin` is the baseline a
+    second time, whose ratio shows the noise; a `ceiling` is what this machine can do at best.
+    """
+
+    member = "member"
+    control = "control"
+    twin = "twin"
+    ceiling = "ceiling"
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything that decides a number: a mechanism with its settings, on a geometry, run in one way."""
+    """Everything that decides a number: a mechanism with its settings, on a geometry, run in one way.
 
+    `source` stands for the mechanism's code: it changes when a line of that does.
+    """
+
+    role: Role
     mechanism: str
     label: str
     title: str
     settings: Mapping[str, Setting]
+    source: str
     geometry: Geometry
     batch: int
     mode: str
@@ -34,6 +56,11 @@ class Block:
     cases: tuple[Case, ...]
 
     @property
+    def members(self) -> tuple[Case, ...]:
+        """The cases that become rows of a table."""
+        return tuple(case for case in self.cases if case.role is Role.member)
+
+    @property
     def device(self) -> str:
         return self.cases[0].device
 
@@ -50,25 +77,16 @@ class Block:
         """What the members share, in a few words: `cpu 14x14 batch 64`."""
         return f"{self.device} {self.geometry.size} batch {self.batch}"
 
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """How much is measured: at most `rounds` rounds, in at most `max_seconds` with the warm-up.
-
-    A member warms up for `least_warmup_s` to `most_warmup_s`; a sample lasts at least `min_sample_s`; `seed`
-    fixes weights, inputs and the order inside the rounds.
-    """
-
-    rounds: int
-    max_seconds: float
-    least_warmup_s: float
-    most_warmup_s: float
-    min_sample_s: float
-    seed: int = 0
-
-
-DEFAULT = Protocol(rounds=30, max_seconds=300, least_warmup_s=0.3, most_warmup_s=3.0, min_sample_s=0.005)
-QUICK = Protocol(rounds=10, max_seconds=70, least_warmup_s=0.1, most_warmup_s=0.5, min_sample_s=0.005)
+    def of(self, members: Collection[Case]) -> "Block":
+        """This block with only some of its members; a baseline that is not among them becomes a control."""
+        (twin,) = (case for case in self.cases if case.role is Role.twin)
+        kept = []
+        for case in self.cases:
+            if case.role is not Role.member or case in members:
+                kept.append(case)
+            elif case.label == twin.label:
+                kept.append(replace(case, role=Role.control))
+        return Block(tuple(kept))
 
 
 def read_size(text: str) -> tuple[int, int]:
@@ -89,26 +107,68 @@ def sweep(
     batch: int,
     dtype: str,
     kernel: str,
+    baseline: Choice | None = None,
 ) -> tuple[Block, ...]:
-    """One block for each device and geometry, with every chosen mechanism in it once."""
+    """One block for each device and geometry, with every chosen mechanism in it once, and its controls.
+
+    The baseline is `baseline`, or MSA if it was chosen, or else the first of the choices.
+    """
+    by_label = {choice.label: choice for choice in (*choices, *([baseline] if baseline else []))}
+    base = baseline or by_label.get(BASELINE) or choices[0]
     return tuple(
-        Block(
-            tuple(
-                Case(
-                    mechanism=choice.mechanism.name,
-                    label=choice.label,
-                    title=choice.title,
-                    settings=choice.settings,
-                    geometry=geometry,
-                    batch=batch,
-                    mode="inference",
-                    device=device,
-                    dtype=dtype,
-                    kernel=kernel,
-                )
-                for choice in {choice.label: choice for choice in choices}.values()
-            )
-        )
+        _block(list(by_label.values()), base, geometry, batch, device, dtype, kernel)
         for device in devices
         for geometry in geometries
     )
+
+
+def ceilings(geometry: Geometry, device: str, dtype: str) -> tuple[Case, ...]:
+    """The cases that show what this machine can do at best in a dtype, beside layers of a geometry."""
+    return tuple(
+        Case(
+            role=Role.ceiling,
+            mechanism=name,
+            label=f"ceiling/{name}",
+            title=f"Large {name}",
+            settings={},
+            source="",
+            geometry=geometry,
+            batch=1,
+            mode="inference",
+            device=device,
+            dtype=dtype,
+            kernel="explicit",
+        )
+        for name in CEILINGS
+    )
+
+
+def _block(
+    choices: Sequence[Choice],
+    baseline: Choice,
+    geometry: Geometry,
+    batch: int,
+    device: str,
+    dtype: str,
+    kernel: str,
+) -> Block:
+    members = [
+        Case(
+            role=Role.member,
+            mechanism=choice.mechanism.name,
+            label=choice.label,
+            title=choice.title,
+            settings=choice.settings,
+            source=choice.source,
+            geometry=geometry,
+            batch=batch,
+            mode="inference",
+            device=device,
+            dtype=dtype,
+            kernel=kernel,
+        )
+        for choice in choices
+    ]
+    (again,) = (case for case in members if case.label == baseline.label)
+    twin = replace(again, role=Role.twin, title=f"{again.title} again")
+    return Block((*members, twin, *ceilings(geometry, device, dtype)))

@@ -2,30 +2,34 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from attnbench.errors import AttnbenchError
-from attnbench.record import RECORDS, append, newest, read
-from tests.fakes import record
+from attnbench.record import RECORDS, append, key, mend, newest, read
+from attnbench.sweep import Case, Role
+from tests.fakes import MACHINE, record
+from tests.shards import PROTOCOL, case, witness
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path):
     rows = [
         record("msa", [1.0, 2.0]),
-        record("hilo:alpha=0.5", settings={"alpha": 0.5}, uncounted=("aten::x",)),
+        record("hilo:alpha=0.5", settings={"alpha": 0.5}, uncounted=("aten::x",), witnesses=(witness(),)),
+        record("msa", role=Role.twin, complete=False),
     ]
-    for row in rows:
-        append(tmp_path, row)
+    append(tmp_path, rows[:2])
+    append(tmp_path, rows[2:])
     found = read(tmp_path)
     assert list(found.records) == rows
     assert found.warnings == ()
 
 
 def test_a_last_line_that_was_cut_off_is_left_out_and_said_so(tmp_path: Path):
-    for row in (record("msa"), record("hilo")):
-        append(tmp_path, row)
+    append(tmp_path, [record("msa"), record("hilo")])
     path = tmp_path / RECORDS
     path.write_text(path.read_text()[:-100])
     found = read(tmp_path)
@@ -34,7 +38,7 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_said_so(tmp_path: Path):
 
 
 def test_damage_before_the_last_line_is_an_error(tmp_path: Path):
-    append(tmp_path, record("msa"))
+    append(tmp_path, [record("msa")])
     path = tmp_path / RECORDS
     path.write_text("{broken\n" + path.read_text())
     with pytest.raises(AttnbenchError, match="line 1 is not JSON"):
@@ -42,13 +46,13 @@ def test_damage_before_the_last_line_is_an_error(tmp_path: Path):
 
 
 def test_an_unknown_schema_is_an_error_that_names_both(tmp_path: Path):
-    append(tmp_path, record("msa", schema=99))
-    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schema 1"):
+    append(tmp_path, [record("msa", schema=99)])
+    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schema 2"):
         read(tmp_path)
 
 
 def test_a_row_with_other_fields_is_an_error_that_names_them(tmp_path: Path):
-    append(tmp_path, record("msa"))
+    append(tmp_path, [record("msa")])
     path = tmp_path / RECORDS
     row = json.loads(path.read_text())
     del row["threads"]
@@ -67,7 +71,7 @@ def test_a_folder_without_a_run_says_how_to_make_one(tmp_path: Path):
 def test_the_newest_run_is_the_one_that_was_measured_last(tmp_path: Path):
     for name, started_at in (("a", "2026-03-01"), ("b", "2026-05-01"), ("c", "2026-04-01")):
         (tmp_path / name).mkdir()
-        append(tmp_path / name, record(started_at=started_at))
+        append(tmp_path / name, [record(started_at=started_at)])
     (tmp_path / "z").mkdir()
     assert newest(tmp_path).name == "b"
 
@@ -75,5 +79,55 @@ def test_the_newest_run_is_the_one_that_was_measured_last(tmp_path: Path):
 def test_a_record_is_on_the_disk_before_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sizes: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
-    append(tmp_path, record("msa"))
+    append(tmp_path, [record("msa")])
     assert sizes == [(tmp_path / RECORDS).stat().st_size]
+
+
+@pytest.mark.parametrize(
+    ("content", "left"), [("a\nb\nc", "a\nb\n"), ("a\n", "a\n"), ("a", ""), ("²\n²", "²\n"), ("", "")]
+)
+def test_a_line_that_was_not_finished_is_cut_off(tmp_path: Path, content: str, left: str):
+    path = tmp_path / RECORDS
+    path.write_text(content)
+    mend(path)
+    assert path.read_text() == left
+
+
+def test_there_is_nothing_to_mend_where_there_is_no_file(tmp_path: Path):
+    mend(tmp_path / RECORDS)
+    assert not (tmp_path / RECORDS).exists()
+
+
+def a_key(of: Case = case(), threads: int = 2, device: str = "cpu", **changes: Any) -> str:  # noqa: B008
+    names = {name: changes.pop(name) for name in list(changes) if hasattr(MACHINE, name)}
+    return key(replace(of, device=device), replace(PROTOCOL, **changes), threads, replace(MACHINE, **names))
+
+
+def test_the_same_measurement_has_the_same_key_on_every_machine_like_this():
+    assert (
+        a_key() == a_key(case()) == a_key(gpu="Abacus", driver="2.0", commit="1", attnbench="9", system="?")
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        a_key(case(source="edited")),
+        a_key(case(role=Role.control)),
+        a_key(case(settings={"alpha": 0.5})),
+        a_key(case(batch=4)),
+        a_key(threads=1),
+        a_key(sessions=3),
+        a_key(precision=0.01),
+        a_key(seed=1),
+        a_key(torch="2.14.0"),
+        a_key(cpu="Other"),
+        a_key(device="cuda"),
+    ],
+)
+def test_whatever_decides_a_number_changes_the_key(other: str):
+    assert other != a_key()
+
+
+def test_a_gpu_decides_what_is_measured_on_it():
+    assert a_key(device="cuda") != a_key(device="cuda", driver="2.0")

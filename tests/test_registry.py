@@ -51,6 +51,13 @@ def test_a_name_may_carry_settings(builtins: Registry):
     assert choice.title == "HiLo (alpha=1.0, window=4)"
 
 
+def test_a_choice_knows_the_code_of_its_mechanism(plugin: Path):
+    registry = discover([plugin])
+    before, same = registry.choose("mine"), registry.choose("mine:gain=2")
+    plugin.write_text(plugin.read_text() + "# edited")
+    assert before.source == same.source != registry.choose("mine").source
+
+
 def test_settings_that_equal_the_defaults_leave_no_trace_in_the_label(builtins: Registry):
     assert builtins.choose("hilo:alpha=0.9,window=4").label == "hilo:window=4"
     assert builtins.choose("hilo:alpha=0.90").label == "hilo"

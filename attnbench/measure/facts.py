@@ -1,18 +1,40 @@
-"""What a worker tells its parent: one JSON line a fact, in a shard file that outlives both. No torch."""
+"""What a shard holds: one JSON line a fact, in a file that outlives the workers that wrote it. No torch.
+
+A shard begins with the job. Everything that was found out about its cases follows, in the order in which it
+was: that file alone says what is done, what is left, and who was at work when a process died.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
+from attnbench.errors import writing
 from attnbench.machine import Machine
-from attnbench.record import Sample
+from attnbench.mechanism import Geometry
+from attnbench.protocol import Protocol
+from attnbench.record import Sample, Warmup
+from attnbench.sweep import Case, Role
+from attnbench.witness import Witness
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the workers of a shard do: `count` the cases, or `time` them as the members of one block."""
+
+    task: Literal["count", "time"]
+    cases: tuple[Case, ...]
+    plugins: tuple[str, ...]
+    threads: int
+    protocol: Protocol
+    started_at: str
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where the worker runs, the settings of torch that decide a number, and a rough matmul rate."""
+    """Where the workers run, the settings of torch that decide a number, and a rough matmul rate."""
 
     machine: Machine
     flags: Mapping[str, str]
@@ -20,8 +42,34 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """A worker has loaded everything; a worker that times does so as this session."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The worker is about to do this step of the case of this index: if it dies now, this was why."""
+
+    case: int
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The bytes that a call of the case of this index will need at once; None = nobody can tell before."""
+
+    case: int
+    peak_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
-    """What the case of this index costs, beside its closed form."""
+    """What the case of this index costs, beside its closed form.
+
+    `least_bytes` is what a call must move at least: weights and input read, output written, each once.
+    """
 
     case: int
     params: int
@@ -29,6 +77,15 @@ class Counted:
     macs_closed_form: int
     by_operator: Mapping[str, int]
     uncounted: tuple[str, ...]
+    least_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """The case of this index could not be counted; it may still be timed."""
+
+    case: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +102,8 @@ class Warmed:
     """The case of this index is ready to be timed."""
 
     case: int
-    calls: int
-    seconds: float
     per_call_s: float
-    stable: bool
-    calls_per_sample: int
+    warmup: Warmup
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,33 +114,84 @@ class Timed:
     sample: Sample
 
 
-Fact = Environment | Counted | Failed | Warmed | Timed
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A session is complete; this is what happened on the machine meanwhile."""
+
+    witness: Witness
+
+
+Fact = Job | Environment | Began | Started | Predicted | Counted | Uncounted | Failed | Warmed | Timed | Ended
 _KINDS: dict[str, type[Fact]] = {
-    kind.__name__: kind for kind in (Environment, Counted, Failed, Warmed, Timed)
+    kind.__name__: kind
+    for kind in (
+        Job,
+        Environment,
+        Began,
+        Started,
+        Predicted,
+        Counted,
+        Uncounted,
+        Failed,
+        Warmed,
+        Timed,
+        Ended,
+    )
 }
+
+
+def to_line(fact: Fact) -> str:
+    """The fact as one line."""
+    return json.dumps({"fact": type(fact).__name__, **asdict(fact)}) + "\n"
 
 
 def write(shard: TextIO, fact: Fact) -> None:
     """Append a fact, so that the parent can read it at once."""
-    shard.write(json.dumps({"fact": type(fact).__name__, **asdict(fact)}) + "\n")
+    shard.write(to_line(fact))
     shard.flush()
+
+
+def save(shard: Path, facts: Iterable[Fact]) -> None:
+    """Append facts and see them onto the disk; make the shard if there is none."""
+    with writing(shard), shard.open("a", encoding="utf-8") as file:
+        file.writelines(map(to_line, facts))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(shard: Path) -> list[Fact]:
+    """All facts of a shard; a last line that its worker could not finish is left out."""
+    return list(parse_whole(shard.read_bytes())[0])
+
+
+def parse_whole(content: bytes) -> tuple[Iterator[Fact], int]:
+    """The facts of the whole lines in `content`, and how many bytes those are."""
+    end = content.rfind(b"\n") + 1
+    return map(parse, content[:end].decode("utf-8").splitlines()), end
 
 
 def parse(line: str) -> Fact:
     """The fact of one whole line."""
     row: dict[str, Any] = json.loads(line)
     kind = _KINDS[row.pop("fact")]
-    if kind is Environment:
-        row["machine"] = Machine(**row["machine"])
-    if kind is Counted:
-        row["uncounted"] = tuple(row["uncounted"])
-    if kind is Timed:
-        row["sample"] = Sample(**row["sample"])
-    return kind(**row)
+    return kind(**{name: _NESTED.get((kind, name), _same)(value) for name, value in row.items()})
 
 
-def read(shard: Path) -> Iterator[Fact]:
-    """All facts of a shard; a last line that its worker could not finish is left out."""
-    if shard.exists():
-        whole, _, _ = shard.read_text(encoding="utf-8").rpartition("\n")
-        yield from map(parse, filter(None, whole.splitlines()))
+def _same(value: Any) -> Any:
+    return value
+
+
+def _case(row: Mapping[str, Any]) -> Case:
+    return Case(**{**row, "geometry": Geometry(**row["geometry"]), "role": Role(row["role"])})
+
+
+_NESTED: dict[tuple[type[Fact], str], Any] = {
+    (Job, "cases"): lambda rows: tuple(map(_case, rows)),
+    (Job, "plugins"): tuple,
+    (Job, "protocol"): lambda row: Protocol(**row),
+    (Environment, "machine"): lambda row: Machine(**row),
+    (Counted, "uncounted"): tuple,
+    (Warmed, "warmup"): lambda row: Warmup(**row),
+    (Timed, "sample"): lambda row: Sample(**row),
+    (Ended, "witness"): lambda row: Witness(**row),
+}

@@ -5,6 +5,7 @@ the machine meets all of them alike.
 """
 
 import gc
+import itertools
 import math
 import random
 import time
@@ -14,15 +15,15 @@ from dataclasses import dataclass
 from statistics import median
 
 from attnbench.measure.clock import Clock
-from attnbench.sweep import Protocol
+from attnbench.protocol import Protocol
 
 STABLE_CALLS = 4  # two halves of two calls each
 STABLE_WITHIN = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Warmup:
-    """How a member was warmed up; `stable` says that it stopped getting faster before the time was over."""
+class Pace:
+    """How fast a warm member is; `stable` says that it stopped getting faster before the time was over."""
 
     calls: int
     seconds: float
@@ -57,14 +58,14 @@ def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
     return clock.stop() / calls
 
 
-def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> Warmup:
+def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> Pace:
     """Call until the time of a call is stable: the medians of the last two halves within 2 %."""
     seconds: list[float] = []
     while True:
         seconds.append(sample(call, 1, clock))
         total, stable = sum(seconds), _is_stable(seconds)
         if total >= protocol.least_warmup_s and (stable or total >= protocol.most_warmup_s):
-            return Warmup(len(seconds), total, median(seconds[len(seconds) // 2 :]), stable)
+            return Pace(len(seconds), total, median(seconds[len(seconds) // 2 :]), stable)
 
 
 def calls_per_sample(per_call_s: float, protocol: Protocol) -> int:
@@ -76,24 +77,28 @@ def rounds(
     members: Sequence[Member],
     clock: Clock,
     witness: Clock,
-    protocol: Protocol,
+    *,
+    announce: Callable[[int], None],
+    seed: str,
     deadline: float,
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Turn]:
-    """Time each member once a round, in random order, until all rounds are done or one would pass `deadline`.
+    """Time each member once a round, in random order, until one more round would pass `deadline`.
 
-    `witness` times the same calls again; where it is `clock` itself, one sample serves both.
+    `announce` hears of a member before each of its samples. `witness` times the same calls again; where it is
+    `clock` itself, one sample serves both. The first round is always done.
     """
-    shuffle = random.Random(protocol.seed)
+    shuffle = random.Random(seed)
     longest = 0.0
     with _collector_paused():
-        for number in range(protocol.rounds if members else 0):
+        for number in itertools.count() if members else ():
             started = now()
             if number and started + longest > deadline:
                 return
             order = shuffle.sample(range(len(members)), len(members))
             for position, index in enumerate(order):
                 member = members[index]
+                announce(index)
                 seconds = sample(member.call, member.calls, clock)
                 wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
                 yield Turn(index, number, position, seconds, wall_s)

@@ -1,19 +1,30 @@
 """Rounds, warm-up and samples, on a clock that moves when told."""
 
 import gc
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from attnbench.measure.timing import Member, calls_per_sample, rounds, sample, warm_up
+from attnbench.measure.timing import Member, Turn, calls_per_sample, rounds, sample, warm_up
+from attnbench.protocol import Protocol
 from attnbench.statistics import paired_ratio
-from attnbench.sweep import Protocol
 from tests.fakes import FakeClock
 
-PROTOCOL = Protocol(
-    rounds=20, max_seconds=60, least_warmup_s=0.3, most_warmup_s=5, min_sample_s=0.005, seed=0
-)
+PROTOCOL = Protocol(sessions=1, precision=0.02, max_seconds=60, most_warmup_s=5)
+
+
+def turns(
+    members: Sequence[Member],
+    clock: FakeClock,
+    *,
+    seed: str = "0/0",
+    deadline: float = 1e9,
+    announce: Callable[[int], None] = lambda member: None,
+) -> Iterator[Turn]:
+    return rounds(members, clock, clock, announce=announce, seed=seed, deadline=deadline, now=clock)
 
 
 def test_a_sample_is_the_time_of_one_call():
@@ -56,47 +67,68 @@ def test_warm_up_that_never_settles_ends_at_its_cap_and_says_so():
     assert 5 <= warmup.seconds < 12
 
 
+def test_warm_up_may_be_cut_to_its_share_of_the_time_but_not_below_its_least():
+    assert PROTOCOL.within(2).most_warmup_s == 2
+    assert PROTOCOL.within(9).most_warmup_s == 5
+    assert PROTOCOL.within(0.1).most_warmup_s == PROTOCOL.least_warmup_s
+
+
 def test_every_round_times_every_member_once():
     clock = FakeClock()
-    members = [Member(clock.work(1), 1), Member(clock.work(2), 1), Member(clock.work(3), 1)]
-    turns = list(rounds(members, clock, clock, replace(PROTOCOL, rounds=4), deadline=1e9, now=clock))
-    assert [turn.round for turn in turns] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    members = [Member(clock.work(seconds), 1) for seconds in (1, 2, 3)]
+    four_rounds = list(islice(turns(members, clock), 12))
+    assert [turn.round for turn in four_rounds] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert [turn.position for turn in four_rounds] == [0, 1, 2] * 4
+    assert all(turn.seconds == turn.wall_s == turn.member + 1 for turn in four_rounds)
     for number in range(4):
-        mine = [turn for turn in turns if turn.round == number]
-        assert sorted(turn.member for turn in mine) == [0, 1, 2]
-        assert [turn.position for turn in mine] == [0, 1, 2]
-        assert all(turn.seconds == turn.member + 1 for turn in mine)
+        assert sorted(turn.member for turn in four_rounds if turn.round == number) == [0, 1, 2]
+
+
+def order(seed: str) -> list[int]:
+    """The members in the order of the first two rounds."""
+    clock = FakeClock()
+    return [turn.member for turn in islice(turns([Member(clock.work(1), 1)] * 6, clock, seed=seed), 12)]
 
 
 def test_the_order_inside_rounds_is_random_and_fixed_by_the_seed():
-    def orders(seed: int) -> list[int]:
-        clock = FakeClock()
-        members = [Member(clock.work(1), 1)] * 6
-        turns = rounds(members, clock, clock, replace(PROTOCOL, seed=seed), deadline=1e9, now=clock)
-        return [turn.member for turn in turns]
+    assert order("0/0")[:6] != order("0/0")[6:]
+    assert order("0/0") == order("0/0")
+    assert order("0/0") != order("1/0")
+    assert order("0/0") != order("0/1")
 
-    first_round, second_round = orders(0)[:6], orders(0)[6:12]
-    assert first_round != second_round
-    assert orders(0) == orders(0)
-    assert orders(0) != orders(1)
+
+def test_a_member_is_announced_right_before_its_sample():
+    heard: list[tuple[str, int]] = []
+    members = [Member(partial(heard.append, ("called", number)), 1) for number in (0, 1)]
+    timed = turns(members, FakeClock(), announce=lambda member: heard.append(("announced", member)))
+    order = [turn.member for turn in islice(timed, 6)]
+    assert heard == [(what, member) for member in order for what in ("announced", "called")]
 
 
 def test_no_round_begins_that_would_pass_the_deadline():
     clock = FakeClock()
-    turns = list(rounds([Member(clock.work(1), 10)], clock, clock, PROTOCOL, deadline=35, now=clock))
-    assert len(turns) == 3
+    assert len(list(turns([Member(clock.work(1), 10)], clock, deadline=35))) == 3
     assert clock.now == 30
 
 
-def test_one_round_is_timed_even_past_the_deadline():
+def test_the_longest_round_so_far_says_whether_another_one_fits():
     clock = FakeClock()
-    turns = list(rounds([Member(clock.work(100), 1)], clock, clock, PROTOCOL, deadline=1, now=clock))
-    assert len(turns) == 1
+    durations = iter([10.0, *[1.0] * 20])
+
+    def call() -> None:
+        clock.now += next(durations)
+
+    assert len(list(turns([Member(call, 1)], clock, deadline=20.5))) == 2
+
+
+def test_one_round_is_timed_even_past_the_deadline():
+    clock = FakeClock(now=5)
+    members = [Member(clock.work(100), 1), Member(clock.work(100), 1)]
+    assert len(list(turns(members, clock, deadline=1))) == 2
 
 
 def test_a_block_without_members_has_no_rounds():
-    clock = FakeClock()
-    assert list(rounds([], clock, clock, PROTOCOL, deadline=1, now=clock)) == []
+    assert list(turns([], FakeClock())) == []
 
 
 def test_a_witness_of_its_own_times_the_same_calls_again():
@@ -106,29 +138,60 @@ def test_a_witness_of_its_own_times_the_same_calls_again():
         device.now += 2
         host.now += 3
 
-    (turn,) = rounds([Member(call, 5)], device, host, replace(PROTOCOL, rounds=1), deadline=1e9, now=host)
+    (turn,) = rounds(
+        [Member(call, 5)], device, host, announce=lambda member: None, seed="", deadline=1, now=host
+    )
     assert (turn.seconds, turn.wall_s) == (2, 3)
 
 
 def test_the_collector_rests_inside_a_round_and_works_after_it():
-    states = []
-    clock = FakeClock()
-    list(rounds([Member(lambda: states.append(gc.isenabled()), 1)], clock, clock, PROTOCOL, 1e9, clock))
-    assert not any(states)
+    clock, states = FakeClock(), []
+
+    def call() -> None:
+        clock.now += 1
+        states.append(gc.isenabled())
+
+    list(turns([Member(call, 1)], clock, deadline=5))
+    assert states == [False] * 5
     assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_a_round_left_is_collected_before_the_next_one():
+    clock, collected = FakeClock(), []
+
+    class Cycle:
+        def __init__(self) -> None:
+            clock.now += 1
+            self.own = self
+
+        def __del__(self) -> None:
+            collected.append(clock.now)
+
+    list(turns([Member(Cycle, 1)], clock, deadline=3))
+    assert collected == [1, 2, 3]
+
+
+def slowing(clock: FakeClock, calls: int) -> Callable[[], None]:
+    """A call that takes 30 % longer at the end of so many than at their beginning."""
+    done = iter(range(calls))
+
+    def call() -> None:
+        clock.now += 0.01 * (1 + 0.3 * next(done) / (calls - 1))
+
+    return call
 
 
 def test_drift_of_the_machine_cancels_in_pairs():
     clock = FakeClock()
-
-    def call() -> None:
-        clock.now += 0.01 * (1 + 0.3 * clock.now / 0.69)  # 30 % slower at the end of 60 calls
-
-    turns = list(
-        rounds([Member(call, 1), Member(call, 1)], clock, clock, replace(PROTOCOL, rounds=30), 1e9, clock)
-    )
-    first, second = ([turn.seconds for turn in turns if turn.member == member] for member in (0, 1))
-    in_time_order = [turn.seconds for turn in turns]
-
+    call = slowing(clock, 60)
+    timed = list(islice(turns([Member(call, 1), Member(call, 1)], clock), 60))
+    first, second = ([turn.seconds for turn in timed if turn.member == member] for member in (0, 1))
     assert abs(paired_ratio(first, second, [0] * 30).value - 1) < 0.02
-    assert np.median(in_time_order[30:]) / np.median(in_time_order[:30]) > 1.08
+
+
+def test_drift_of_the_machine_shows_when_members_follow_each_other():
+    clock = FakeClock()
+    call = slowing(clock, 60)
+    seconds = [sample(call, 1, clock) for _ in range(60)]
+    assert np.median(seconds[30:]) / np.median(seconds[:30]) > 1.08

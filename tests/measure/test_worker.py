@@ -1,17 +1,42 @@
 """What one worker does with a layer."""
 
-import io
+import errno
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench import Geometry
+from attnbench import Geometry, UnsupportedGeometry
 from attnbench.attention import KERNELS, Kernel, explicit
-from attnbench.measure.facts import Counted, Environment, Failed, Timed, Warmed, parse, write
-from attnbench.measure.job import Job
+from attnbench.errors import InvalidSetting
+from attnbench.measure import facts
+from attnbench.measure import worker as worker_module
+from attnbench.measure.facts import (
+    Began,
+    Counted,
+    Ended,
+    Environment,
+    Fact,
+    Failed,
+    Job,
+    Predicted,
+    Started,
+    Timed,
+    Uncounted,
+    Warmed,
+)
 from attnbench.measure.worker import (
+    DiskFailed,
+    Pen,
+    TooLarge,
     WrongOutput,
+    _Checks,
     build,
     check_output,
     failure_as_fact,
@@ -20,12 +45,15 @@ from attnbench.measure.worker import (
     set_up_torch,
     work,
 )
-from attnbench.record import Sample
+from attnbench.protocol import Protocol
 from attnbench.registry import Registry, discover
-from attnbench.sweep import Case, Protocol, sweep
-from tests.fakes import MACHINE
+from attnbench.sweep import Case, sweep
+from tests.fakes import FakeClock
+from tests.shards import ENVIRONMENT, session
 
-PROTOCOL = Protocol(rounds=3, max_seconds=20, least_warmup_s=0, most_warmup_s=0, min_sample_s=0.001, seed=5)
+PROTOCOL = Protocol(
+    sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0, min_sample_s=0.001, seed=5
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,45 +64,150 @@ def registry() -> Registry:
 def cases(
     registry: Registry, *texts: str, kernel: str = "explicit", dtype: str = "float32"
 ) -> tuple[Case, ...]:
+    """The members of a block, and their twin and ceilings."""
     choices = [registry.choose(text) for text in texts]
     (block,) = sweep(choices, [Geometry(8, 2, 2, 3)], ["cpu"], batch=3, dtype=dtype, kernel=kernel)
     return block.cases
 
 
-def test_a_job_and_every_fact_survive_their_way_as_text(registry: Registry):
-    job = Job("time", cases(registry, "msa", "hilo:alpha=0.5"), ("/a/plugin.py",), 2, PROTOCOL, 1)
-    assert Job.from_json(job.to_json()) == job
-    for fact in (
-        Environment(MACHINE, {"tf32": "False"}, 1e9),
-        Counted(0, 10, 20, 21, {"linear": 20}, ("aten::x",)),
-        Failed(1, "wrong", "NaN"),
-        Warmed(0, 3, 0.5, 0.1, True, 4),
-        Timed(0, Sample(0, 1, 2, 0.5, 0.6)),
-    ):
-        shard = io.StringIO()
-        write(shard, fact)
-        assert parse(shard.getvalue()) == fact
+def worked(shard: Path, *before: Fact) -> list[Fact]:
+    """What a worker adds to a shard of these facts."""
+    facts.save(shard, before)
+    with shard.open("a") as file:
+        work(shard, Pen(file))
+    return facts.read(shard)[len(before) :]
 
 
-def test_a_worker_that_counts_and_one_that_times_write_their_facts(registry: Registry):
-    members = cases(registry, "msa", "hilo")
-    counting, timing = io.StringIO(), io.StringIO()
-    work(Job("count", members, (), 1, PROTOCOL), counting)
-    work(Job("time", members, (), 1, PROTOCOL, session=2), timing)
-    environment, *counts = map(parse, counting.getvalue().splitlines())
+def job(task: str, members: Sequence[Case], **changes: object) -> Job:
+    now = "2026-01-01T00:00:00+00:00"
+    return Job(task, tuple(members), (), 1, replace(PROTOCOL, **changes), now)  # type: ignore[arg-type]
+
+
+def test_a_worker_that_counts_says_what_each_case_needs_and_costs(registry: Registry, tmp_path: Path):
+    environment, *said = worked(
+        tmp_path / "shard", job("count", [cases(registry, "msa")[0], *cases(registry, "msa")[-2:]])
+    )
     assert isinstance(environment, Environment)
     assert environment.macs_per_s > 1e6
-    assert [type(fact) for fact in counts] == [Counted, Counted]
-    said = [parse(line) for line in timing.getvalue().splitlines()]
-    assert [fact.case for fact in said if isinstance(fact, Warmed)] == [0, 1]
+    assert environment.flags["threads"] == "1"
+    began, predicting, predicted, counting, msa, matmul, copy = said
+    assert (began, predicting, counting) == (
+        Began(0),
+        Started(0, "predicting its memory"),
+        Started(0, "counting"),
+    )
+    assert isinstance(predicted, Predicted)
+    assert isinstance(msa, Counted)
+    assert isinstance(matmul, Counted)
+    assert isinstance(copy, Counted)
+    params, macs = 4 * 8 * 8 + 4 * 8, 4 * 6 * 8 * 8 + 2 * 6 * 6 * 8
+    assert (msa.params, msa.macs, msa.macs_closed_form) == (params, macs, macs)
+    assert msa.least_bytes == 4 * (params + 2 * 3 * 6 * 8)
+    assert (matmul.case, copy.case, copy.macs) == (1, 2, 0)
+
+
+def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry, tmp_path: Path):
+    msa, hilo, *_ = cases(registry, "msa", "hilo")
+    failed = Failed(0, "crashed", "bang")
+    said = worked(tmp_path / "shard", job("count", [msa, hilo]), ENVIRONMENT, failed)
+    assert {fact.case for fact in said if isinstance(fact, Started | Counted)} == {1}
+
+
+def test_a_count_that_fails_is_tried_again_in_a_process_without_a_prediction(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise ValueError("a fake tensor was kept")
+
+    monkeypatch.setattr(worker_module, "_count", fail)
+    msa, hilo, *_ = cases(registry, "msa", "hilo")
+    start = job("count", [msa, hilo])
+    first = worked(tmp_path / "first", start)
+    assert first[-1] == Started(0, "counting")
+    second = worked(tmp_path / "second", start, *first)
+    assert second[2:4] == [Started(0, "counting"), Uncounted(0, "ValueError: a fake tensor was kept")]
+    assert second[-1] == Started(1, "counting")
+
+
+def test_a_case_that_will_not_fit_is_counted_all_the_same(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker_module, "_predicted_bytes", lambda *case: case[2] * 2**30)
+    monkeypatch.setattr(worker_module, "_free_bytes", lambda device: 2.5 * 2**30)
+    said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
+    assert isinstance(said[-2], Counted)
+    assert said[-1] == Failed(0, "out_of_memory", "it needs 3.0 GiB by prediction, and 2.5 GiB are free")
+
+
+def test_a_case_that_will_not_fit_even_alone_is_not_counted(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker_module, "_predicted_bytes", lambda *case: case[2] * 2**30)
+    monkeypatch.setattr(worker_module, "_free_bytes", lambda device: 2**29)
+    said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
+    assert not any(isinstance(fact, Counted) for fact in said)
+    assert isinstance(said[-1], Failed)
+
+
+def test_a_worker_that_times_does_one_session(registry: Registry, tmp_path: Path):
+    start = job("time", cases(registry, "msa", "hilo"))
+    said = worked(tmp_path / "shard", start, ENVIRONMENT, *session(0, range(5)))
+    assert said[0] == Began(1)
+    assert [fact.case for fact in said if isinstance(fact, Warmed)] == [0, 1, 2, 3, 4]
     timed = [fact for fact in said if isinstance(fact, Timed)]
     assert {(fact.case, fact.sample.session, fact.sample.round) for fact in timed} == {
-        (case, 2, number) for case in (0, 1) for number in range(3)
+        (case, 1, number) for case in range(5) for number in range(5)
     }
+    assert len(timed) == 25
+    assert isinstance(said[-1], Ended)
+    assert (said[-1].witness.session, said[-1].witness.device) == (1, "cpu")
+
+
+def test_each_sample_is_announced(registry: Registry, tmp_path: Path):
+    said = worked(tmp_path / "shard", job("time", cases(registry, "msa")[:2]), ENVIRONMENT)
+    samples = [(before, fact) for before, fact in pairwise(said) if isinstance(fact, Timed)]
+    assert all(before == Started(fact.case, "a sample") for before, fact in samples)
+    steps = [fact.step for fact in said if isinstance(fact, Started) and fact.case == 0]
+    assert steps[:3] == ["building it", "its first call", "warming up"]
+
+
+def test_a_session_whose_time_is_over_ends_after_one_round(registry: Registry, tmp_path: Path):
+    said = worked(
+        tmp_path / "shard",
+        job("time", cases(registry, "msa")[:2], precision=1e-9, max_seconds=0),
+        ENVIRONMENT,
+    )
+    assert {fact.sample.round for fact in said if isinstance(fact, Timed)} == {0}
+    assert isinstance(said[-1], Ended)
+
+
+def test_the_order_of_a_session_follows_from_seed_and_session(registry: Registry, tmp_path: Path):
+    members = cases(registry, "msa", "hilo")
+    again = session(0, range(5))
+
+    def order(name: str, seed: int, *before: Fact) -> list[int]:
+        said = worked(tmp_path / name, job("time", members[:3], seed=seed), ENVIRONMENT, *before)
+        return [fact.case for fact in said if isinstance(fact, Timed)]
+
+    first = order("first", 5)
+    assert order("same", 5) == first
+    assert order("other session", 5, *again) != first
+    assert order("other seed", 6) != first
+
+
+def test_what_failed_before_is_neither_built_nor_timed(registry: Registry, tmp_path: Path):
+    failed = Failed(1, "crashed", "bang")
+    said = worked(tmp_path / "shard", job("time", cases(registry, "msa", "hilo")[:3]), ENVIRONMENT, failed)
+    assert {fact.case for fact in said if isinstance(fact, Started | Timed | Warmed)} == {0, 2}
+
+
+def test_a_look_at_the_precision_comes_more_rarely_as_the_rounds_grow():
+    checks = _Checks(5)
+    assert [number for number in range(60) if checks.due(number)] == [5, 10, 15, 20, 25, 32, 40, 50]
 
 
 def test_weights_depend_on_the_seed_and_not_on_what_was_built_before(registry: Registry):
-    msa, hilo = cases(registry, "msa", "hilo")
+    msa, hilo, *_ = cases(registry, "msa", "hilo")
     first = build(registry, msa, 5).state_dict()
     build(registry, hilo, 5)
     again, other = build(registry, msa, 5).state_dict(), build(registry, msa, 6).state_dict()
@@ -110,7 +243,7 @@ def test_a_call_uses_the_kernel_of_its_case(registry: Registry, monkeypatch: pyt
     spied: Kernel = spy
     monkeypatch.setitem(KERNELS, "fused", spied)
     for kernel in ("explicit", "fused"):
-        (case,) = cases(registry, "msa", kernel=kernel)
+        case, *_ = cases(registry, "msa", kernel=kernel)
         make_call(build(registry, case, 0), case, make_inputs(case, 0))()
     assert used == ["fused"]
 
@@ -135,11 +268,57 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         check_output(output, cases(registry, "msa")[0])
 
 
-def test_a_failure_becomes_a_fact_and_ends_nothing():
-    shard = io.StringIO()
-    with failure_as_fact(4, shard):
-        raise MemoryError("too much")
-    assert parse(shard.getvalue()) == Failed(4, "crashed", "MemoryError: too much")
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        (UnsupportedGeometry("too square"), "unsupported", "too square"),
+        (InvalidSetting("alpha is 7"), "mistake", "alpha is 7"),
+        (WrongOutput("NaN"), "wrong", "NaN"),
+        (TooLarge("it needs 3 GiB"), "out_of_memory", "it needs 3 GiB"),
+        (MemoryError("too much"), "out_of_memory", "too much"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nA long story"), "out_of_memory", "CUDA out of memory."),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory",
+         "RuntimeError: DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        (ValueError("bang"), "crashed", "ValueError: bang"),
+    ],
+)  # fmt: skip
+def test_a_failure_becomes_a_fact_and_ends_nothing(
+    tmp_path: Path, error: Exception, outcome: str, reason: str
+):
+    shard = tmp_path / "shard"
+    with shard.open("a") as file, failure_as_fact(4, Pen(file)):
+        raise error
+    assert facts.read(shard) == [Failed(4, outcome, reason)]
+
+
+class FullDisk:
+    """A file that takes nothing at first."""
+
+    full = True
+
+    def write(self, text: str) -> None:
+        if self.full:
+            self.full = False
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None: ...
+
+
+def test_a_full_disk_is_no_fault_of_the_case():
+    pen = Pen(FullDisk())  # type: ignore[arg-type]
+    with pytest.raises(DiskFailed, match="No space left"), failure_as_fact(0, pen):
+        pen.write(Began(0))
+
+
+def test_a_shard_goes_onto_the_disk_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    clock, synced = FakeClock(), []
+    monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(clock.now))
+    with (tmp_path / "shard").open("a") as file:
+        pen = Pen(file)
+        for clock.now in (0.5, 1.25, 2.0, 2.5):
+            pen.sync()
+    assert synced == [1.25, 2.5]
 
 
 @pytest.mark.cuda
@@ -151,7 +330,7 @@ def test_every_mechanism_runs_on_a_gpu_and_equals_the_cpu(registry: Registry, ke
         outputs = []
         for device in ("cpu", "cuda"):
             (block,) = sweep([choice], [geometry], [device], batch=2, dtype="float32", kernel=kernel)
-            (case,) = block.cases
+            case, *_ = block.cases
             set_up_torch(1)
             with torch.inference_mode():
                 outputs.append(make_call(build(registry, case, 0), case, make_inputs(case, 0))().cpu())

@@ -1,0 +1,49 @@
+"""What this machine can do at best, measured beside the layers: a large matmul and a large copy.
+
+Both run in the same rounds as the members of a block, in the same dtype and with the same threads, so that a
+layer's share of the limit is a paired ratio too.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from attnbench.system import last_level_cache_bytes
+
+MATMUL_SIDE = {"cpu": 1024, "cuda": 8192}  # 97 % of the rate of larger ones on two cores, in 7 ms
+COPY_BYTES = {"cpu": 64 * 2**20, "cuda": 2**30}
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """A call, and the multiply-adds and bytes that it comes to."""
+
+    call: Callable[[], torch.Tensor]
+    macs: int
+    least_bytes: int
+
+
+def ceiling(name: str, device: str, dtype: torch.dtype, threads: int) -> Ceiling:
+    """The ceiling of this name, allocated on `device`."""
+    return {"matmul": _matmul, "copy": _copy}[name](device, dtype, threads)
+
+
+def _matmul(device: str, dtype: torch.dtype, threads: int) -> Ceiling:
+    """A square product; its side grows with the threads, so that each has as much to do."""
+    side = MATMUL_SIDE[device]
+    if device == "cpu":
+        side *= 2 ** int(math.log2(threads) / 3)
+    left, right, out = (torch.randn(side, side, device=device).to(dtype) for _ in range(3))
+    return Ceiling(lambda: torch.mm(left, right, out=out), side**3, 3 * side**2 * dtype.itemsize)
+
+
+def _copy(device: str, dtype: torch.dtype, _threads: int) -> Ceiling:
+    """A copy from memory to memory: larger than the last cache, into pages that are there already."""
+    size = COPY_BYTES[device]
+    if device == "cpu":
+        size = max(size, last_level_cache_bytes() or 0)
+    source = torch.randn(size // dtype.itemsize, device=device).to(dtype)
+    target = source.clone()
+    return Ceiling(lambda: target.copy_(source), 0, 2 * size)

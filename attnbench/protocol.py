@@ -1,0 +1,37 @@
+"""How much is measured: the effort that a run puts into each block."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """When a block's timing is over, and what goes into it.
+
+    `sessions` fresh processes time the block, each for at least `least_rounds` rounds, until the 95 %
+    intervals of all levels and ratios lie within ±`precision`, or until `max_seconds` of timing are spent. A
+    member warms up for `least_warmup_s` to `most_warmup_s`; a sample lasts at least `min_sample_s`; one step
+    of a case, such as its first call, may take `timeout_s`. `seed` fixes weights, inputs and the order inside
+    the rounds.
+    """
+
+    sessions: int
+    precision: float
+    max_seconds: float
+    least_rounds: int = 5
+    least_warmup_s: float = 0.3
+    most_warmup_s: float = 3.0
+    min_sample_s: float = 0.005
+    timeout_s: float = 120.0
+    seed: int = 0
+
+    def within(self, warmup_s: float) -> "Protocol":
+        """The same with a warm-up that takes no longer, unless it is the least that there must be."""
+        return replace(self, most_warmup_s=max(self.least_warmup_s, min(self.most_warmup_s, warmup_s)))
+
+
+DEFAULT = Protocol(sessions=3, precision=0.02, max_seconds=300)
+RIGOROUS = Protocol(sessions=5, precision=0.01, max_seconds=1200)
+QUICK = Protocol(
+    sessions=1, precision=0.05, max_seconds=60, least_rounds=10, least_warmup_s=0.1, most_warmup_s=0.5
+)
+CEILINGS_ALONE = Protocol(sessions=1, precision=0.01, max_seconds=10, least_rounds=20)

@@ -1,0 +1,52 @@
+"""What a machine can do at best: calls that do what they are counted for."""
+
+import pytest
+import torch
+
+from attnbench.measure import ceiling as ceiling_module
+from attnbench.measure.ceiling import COPY_BYTES, MATMUL_SIDE, ceiling
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MATMUL_SIDE, "cpu", 8)
+    monkeypatch.setitem(COPY_BYTES, "cpu", 4096)
+    monkeypatch.setattr(ceiling_module, "last_level_cache_bytes", lambda: 1000)
+
+
+@pytest.mark.parametrize(("threads", "side"), [(1, 8), (7, 8), (8, 16), (64, 32)])
+def test_the_product_grows_so_that_each_thread_has_as_much_to_do(threads: int, side: int):
+    limit = ceiling("matmul", "cpu", torch.float32, threads)
+    assert limit.call().shape == (side, side)
+    assert limit.macs == side**3
+    assert limit.least_bytes == 3 * side**2 * 4
+
+
+def test_bytes_follow_the_number_format():
+    assert ceiling("matmul", "cpu", torch.float64, 1).least_bytes == 3 * 8**2 * 8
+    assert ceiling("matmul", "cpu", torch.float64, 1).call().dtype == torch.float64
+    assert ceiling("copy", "cpu", torch.bfloat16, 1).call().numel() == 2048
+
+
+def test_a_copy_counts_what_is_read_and_what_is_written():
+    limit = ceiling("copy", "cpu", torch.float32, 1)
+    assert limit.call().nbytes == 4096
+    assert (limit.macs, limit.least_bytes) == (0, 2 * 4096)
+
+
+def test_a_copy_does_not_fit_into_the_last_cache(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ceiling_module, "last_level_cache_bytes", lambda: 10_000)
+    limit = ceiling("copy", "cpu", torch.float32, 1)
+    assert limit.call().nbytes == 10_000
+    assert limit.least_bytes == 20_000
+
+
+def test_a_cache_of_unknown_size_leaves_the_copy_as_large_as_usual(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ceiling_module, "last_level_cache_bytes", lambda: None)
+    assert ceiling("copy", "cpu", torch.float32, 1).least_bytes == 2 * 4096
+
+
+@pytest.mark.parametrize("name", ["matmul", "copy"])
+def test_a_call_allocates_nothing(name: str):
+    call = ceiling(name, "cpu", torch.float32, 1).call
+    assert call().data_ptr() == call().data_ptr()

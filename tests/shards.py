@@ -1,0 +1,125 @@
+"""Facts as a shard holds them, made by hand."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from attnbench import Geometry
+from attnbench.measure import facts
+from attnbench.measure.facts import Began, Counted, Ended, Environment, Fact, Job, Timed, Warmed
+from attnbench.measure.story import Story
+from attnbench.protocol import Protocol
+from attnbench.record import Sample, Warmup
+from attnbench.sweep import Case, Role, ceilings
+from attnbench.witness import Witness
+from tests.fakes import MACHINE
+
+GEOMETRY = Geometry(8, 2, 2, 2)
+PROTOCOL = Protocol(sessions=2, precision=0.02, max_seconds=100)
+ENVIRONMENT = Environment(MACHINE, {"threads": "1"}, macs_per_s=1e9)
+
+
+def case(label: str = "msa", role: Role = Role.member, **changes: Any) -> Case:
+    """A case in a tiny setting."""
+    plain = Case(
+        role=role,
+        mechanism=label.partition(":")[0],
+        label=label,
+        title=label.upper(),
+        settings={},
+        source=f"code of {label}",
+        geometry=GEOMETRY,
+        batch=2,
+        mode="inference",
+        device="cpu",
+        dtype="float32",
+        kernel="explicit",
+    )
+    return replace(plain, **changes)
+
+
+MSA, HILO, TWIN = case("msa"), case("hilo"), case("msa", Role.twin, title="MSA again")
+CASES = (MSA, HILO, TWIN, *ceilings(GEOMETRY, "cpu", "float32"))
+"""A block of two members: indices 0 and 1, their twin 2, the ceilings 3 and 4."""
+
+
+def job(
+    cases: tuple[Case, ...] = CASES, protocol: Protocol = PROTOCOL, task: Literal["count", "time"] = "time"
+) -> Job:
+    return Job(task, cases, (), 1, protocol, "2026-01-01T00:00:00+00:00")
+
+
+def counted(index: int) -> Counted:
+    return Counted(index, 10, 1000, 1000, {"linear": 1000}, (), 64)
+
+
+def warmed(index: int, session: int = 0) -> Warmed:
+    return Warmed(index, 0.1, Warmup(session, calls=4, seconds=1.0, stable=True, calls_per_sample=2))
+
+
+def timed(index: int, session: int = 0, number: int = 0, seconds: float = 0.1, position: int = 0) -> Timed:
+    return Timed(index, Sample(session, number, position, seconds, seconds))
+
+
+def witness(session: int = 0) -> Witness:
+    return Witness(
+        session=session,
+        device="cpu",
+        started_at="2026-01-01T00:00:00+00:00",
+        wall_s=100.0,
+        cpu_s=100.0,
+        others_cpu_s=1.0,
+        steal_s=0.0,
+        pressure_s=0.0,
+        involuntary_switches=100,
+        throttled_s=0.0,
+        swapped_bytes=0,
+        load=0.1,
+        logical_cores=2,
+        gpu_clock_mhz_start=None,
+        gpu_clock_mhz_end=None,
+        gpu_temperature_c=None,
+        gpu_power_w=None,
+        gpu_throttle_reasons=None,
+    )
+
+
+def session(number: int, indices: Sequence[int], rounds: int = 5) -> list[Fact]:
+    """All that a worker writes in a session that comes to its end."""
+    return [
+        Began(number),
+        *(warmed(index, number) for index in indices),
+        *(
+            timed(index, number, turn, position=place)
+            for turn in range(rounds)
+            for place, index in enumerate(indices)
+        ),
+        Ended(witness(number)),
+    ]
+
+
+class Workers:
+    """Stand in for workers: each does the next thing of a list, and whole sessions when it is used up."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.next: list[Iterable[Fact | BaseException]] = []
+
+    def __call__(self, shard: Path, threads: int, timeout_s: float) -> Iterator[Fact]:
+        story = Story(facts.read(shard))
+        self.started += 1
+        for fact in self.next.pop(0) if self.next else self.whole(story):
+            if isinstance(fact, BaseException):
+                raise fact
+            facts.save(shard, [fact])
+            yield fact
+
+    def counts(self, cases: int) -> list[Fact | BaseException]:
+        """All that a worker writes that counts so many cases."""
+        return [ENVIRONMENT, *map(counted, range(cases))]
+
+    def whole(self, story: Story) -> list[Fact]:
+        if story.job.task == "count":
+            return [ENVIRONMENT, *map(counted, story.uncounted)]
+        return session(story.next_session, story.alive)
