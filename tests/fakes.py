@@ -1,12 +1,16 @@
 """Stand-ins that tests share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from attnbench.machine import Machine
-from attnbench.record import Record, Sample
-from attnbench.sweep import Protocol
+from attnbench.protocol import Protocol
+from attnbench.record import Record, Sample, Warmup
+from attnbench.statistics import Estimate
+from attnbench.sweep import Role
 
 
 @dataclass
@@ -34,13 +38,18 @@ class FakeClock:
         return call
 
 
-def record(label: str = "msa", times_s: Sequence[float] = (), **changes: Any) -> Record:
-    """A measured record in Table IV's setting with these seconds per call, one a round."""
+def record(label: str = "msa", times_s: Sequence[float] = (), sessions: int = 1, **changes: Any) -> Record:
+    """A measured record in Table IV's setting with these seconds per call, one a round, in equal sessions."""
+    places = [divmod(number, max(1, len(times_s) // sessions)) for number in range(len(times_s))]
     plain = Record(
+        key=f"key of {label}",
+        block="block",
+        role=Role.member,
         mechanism=label.partition(":")[0],
         label=label,
         title=changes.pop("title", label.upper()),
         settings={},
+        source="source",
         dim=768,
         heads=12,
         height=14,
@@ -52,18 +61,18 @@ def record(label: str = "msa", times_s: Sequence[float] = (), **changes: Any) ->
         kernel="explicit",
         outcome="measured",
         reason=None,
+        complete=True,
         params=1_000_000,
         macs=500_000_000,
         macs_closed_form=500_000_000,
         macs_by_operator={"linear": 500_000_000},
         uncounted=(),
-        samples=tuple(Sample(0, number, 0, seconds, seconds) for number, seconds in enumerate(times_s)),
-        calls_per_sample=1,
-        warmup_calls=2,
-        warmup_s=0.5,
-        warmup_stable=True,
+        least_bytes=100_000_000,
+        samples=tuple(Sample(*place, 0, time, time) for place, time in zip(places, times_s, strict=True)),
+        warmups=(Warmup(0, calls=2, seconds=0.5, stable=True, calls_per_sample=1),),
+        witnesses=(),
         threads=2,
-        protocol=Protocol(30, 300, 0.3, 3, 0.005, 0),
+        protocol=Protocol(sessions=3, precision=0.02, max_seconds=300),
         flags={},
         started_at="2026-01-01T00:00:00+00:00",
         machine=MACHINE,
@@ -71,18 +80,50 @@ def record(label: str = "msa", times_s: Sequence[float] = (), **changes: Any) ->
     return replace(plain, **changes)
 
 
+def block(times_s: Mapping[str, Sequence[float]], sessions: int = 1, **changes: Any) -> list[Record]:
+    """Records that were timed in turn: members by label, and a twin that takes as long as the first."""
+    members = [record(label, seconds, sessions, **changes) for label, seconds in times_s.items()]
+    return [*members, replace(members[0], role=Role.twin)]
+
+
+def exactly(value: float) -> Estimate:
+    """What equals an estimate without any spread, but for the last digits."""
+    near: Any = pytest.approx(value)
+    return Estimate(near, near, near)
+
+
 MACHINE = Machine(
     cpu="Abacus",
     cores=2,
+    logical_cores=2,
+    threads_per_core=1,
+    sockets=1,
+    numa_nodes=1,
+    last_level_cache_bytes=2**25,
     memory_bytes=2**34,
+    memory_limit_bytes=None,
     capability="AVX2",
+    governor="performance",
+    turbo="off",
+    transparent_hugepages="madvise",
+    virtual=None,
+    cpu_quota=None,
     gpu="Loom",
     gpu_memory_bytes=2**36,
+    gpu_processors=100,
+    gpu_power_limit_w=700.0,
+    gpu_ecc="Enabled",
+    gpu_clock_max_mhz=1980.0,
     driver="1.0",
     cuda="12.8",
+    cudnn="91002",
+    triton="3.5.0",
     system="Linux 6",
     python="3.11.0",
     torch="2.13.0",
+    torch_commit="0123456789ab",
+    parallel="OpenMP 201511",
+    environment={},
     attnbench="0.1.0",
     commit=None,
 )

@@ -6,6 +6,7 @@ import typer
 
 from attnbench.cli.check import check
 from attnbench.cli.compare import compare
+from attnbench.cli.doctor import doctor
 from attnbench.cli.list import list_mechanisms
 from attnbench.cli.run import run
 from attnbench.errors import AttnbenchError
@@ -21,6 +22,7 @@ app.command("list")(list_mechanisms)
 app.command("run")(run)
 app.command("compare")(compare)
 app.command("check")(check)
+app.command("doctor")(doctor)
 
 
 def main() -> None:

@@ -1,42 +1,55 @@
-"""`attnbench compare`: a run beside the paper."""
+"""`attnbench compare`: a run beside the paper, or two runs side by side."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Results
+from attnbench.cli.options import Results, read_share
 from attnbench.errors import AttnbenchError
+
+SLOWER = 3  # the exit status that --fail-on promises
 
 
 def compare(
     run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="The folder of a run. [default: the newest]")
+        Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run. [default: the newest]")
+    ] = None,
+    after: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A later run, to be set beside the first.")
     ] = None,
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw Figure 6 and its companions beside the run.")
     ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="LABEL", help="What speeds are relative to. [default: the run's]"),
+    ] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", metavar="slower:SHARE", help="Exit with 3 if a verdict is slower by more."),
+    ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Set a run beside the paper's table: ratios to MSA, rank correlation, claims; with --plot, Figure 6."""
+    """Compare the members of a run with a baseline and with the paper, or two runs case by case."""
+    from attnbench.cli import show
     from attnbench.cli.console import console
-    from attnbench.cli.show import print_results
     from attnbench.record import newest, read
-    from attnbench.report.metrics import rows
-    from attnbench.report.table import agreement, claims_table
 
-    found = read(run or newest(results))
-    if not found.records:
-        raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
-    table = rows(found.records)
+    share = _read_threshold(fail_on) if fail_on else None
+    first = read(run or newest(results))
     out = console()
-    out.print(f"{found.folder}", style="bold")
-    print_results(out, found, table)
-    for line in agreement(table):
-        out.print(line)
-    out.print(claims_table(table))
-    if plot:
-        from attnbench.report.figure import save_figures
+    if after is None:
+        slower = show.print_run(out, first, baseline, plot=plot, share=share)
+    else:
+        slower = show.print_changes(out, first, read(after), baseline, share=share)
+    if slower:
+        out.print(f"Slower by more than {fail_on}: {', '.join(slower)}.")
+        raise typer.Exit(SLOWER)
 
-        for path in save_figures(table, found.folder):
-            out.print(f"drawn: {path}")
+
+def _read_threshold(text: str) -> float:
+    kind, _, share = text.partition(":")
+    if kind != "slower":
+        raise AttnbenchError(f"--fail-on is {text!r}; it must be slower:SHARE, such as slower:5%.")
+    return read_share("--fail-on slower", share)

@@ -1,9 +1,22 @@
 """Options that several commands share, named, so that a signature reads as a list of settings."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from attnbench.errors import AttnbenchError
+
+
+class Dtype(StrEnum):
+    """Number formats of weights and inputs."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+    float64 = "float64"
+
 
 Plugins = Annotated[
     list[Path] | None,
@@ -19,9 +32,29 @@ Sizes = Annotated[
         "--res", metavar="SIZE", help="Maps of tokens, 14 or 14x28; commas or repeated. [default: 14]"
     ),
 ]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option("--device", help="cpu or cuda; commas or repeated. [default: all that torch sees]"),
+]
+Numbers = Annotated[Dtype, typer.Option("--dtype", help="Numbers of weights and inputs.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads. [default: the physical cores]")
+]
 Results = Annotated[Path, typer.Option("--results", help="The folder that holds the runs.")]
 
 
 def split(values: list[str] | None) -> list[str]:
     """The items of an option that may be repeated and may hold commas, each once."""
     return list(dict.fromkeys(item for value in values or () for item in value.split(",") if item))
+
+
+def read_share(option: str, text: str) -> float:
+    """A share that is written `2%` or `0.02`."""
+    number, percent, rest = text.partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if rest or not 0 < share < 1:
+        raise AttnbenchError(f"{option} is {text!r}; it must be a share such as 2% or 0.02.")
+    return share

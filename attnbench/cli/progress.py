@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Self
 
@@ -11,18 +12,43 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from attnbench.measure.facts import Fact, Failed, Timed, Warmed
-from attnbench.sweep import Block, Protocol
+from attnbench.measure.facts import Began, Fact, Failed, Timed, Warmed
+from attnbench.protocol import Protocol
+from attnbench.runner import Planned
+from attnbench.sweep import Block, Role
+
+REFRESH_HZ = 1  # drawing costs milliseconds of a core that is being measured on
 
 
-def plan_lines(blocks: Sequence[Block], protocol: Protocol, expected_s: Sequence[float]) -> list[str]:
-    """What is about to happen, and for how long."""
-    lines = [
-        f"{block.name}: {_number(len(block.cases), 'mechanism')}, up to {_number(protocol.rounds, 'round')} "
-        f"in at most {_duration(protocol.max_seconds)}"
-        for block in blocks
-    ]
-    return [*lines, f"This takes about {_duration(sum(expected_s))}; Ctrl-C keeps what is measured by then."]
+def plan_lines(
+    plan: Sequence[Planned],
+    left: Sequence[Planned],
+    protocol: Protocol,
+    expected_s: Sequence[float],
+    path: Path,
+) -> list[str]:
+    """What is about to happen, and for how long; what will not be timed, and why; what is there already."""
+    lines = []
+    there = sum(len(planned.block.members) for planned in plan) - sum(
+        len(planned.block.members) for planned in left
+    )
+    if there:
+        lines.append(
+            f"{_number(there, 'row')} of this plan are in {path} already; --fresh measures them again."
+        )
+    for planned in left:
+        members = _number(len(planned.block.members), "mechanism")
+        lines.append(
+            f"{planned.block.name}: {members}, {_number(protocol.sessions, 'session')}, "
+            f"until ±{100 * protocol.precision:g} % or {_duration(protocol.max_seconds)} of timing"
+        )
+        lines += [f"  not timed: {case.title}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit]
+    if left:
+        lines.append(
+            f"This takes about {_duration(sum(expected_s))}; Ctrl-C keeps what is measured by then, and the "
+            "same command goes on."
+        )
+    return lines
 
 
 class Progress:
@@ -43,10 +69,13 @@ class Progress:
         self.now = now
         self.began = now()
         self.block: int | None = None
-        self.block_began = self.rounds_began = self.began
+        self.session = 0
+        self.block_began = self.began
         self.states: dict[int, str] = {}
         self.times_s: dict[int, list[float]] = defaultdict(list)
-        self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self.render)
+        self.live = Live(
+            console=console, refresh_per_second=REFRESH_HZ, transient=True, get_renderable=self.render
+        )
 
     def __enter__(self) -> Self:
         self.live.start()
@@ -60,25 +89,21 @@ class Progress:
         if block != self.block:
             self._begin(block)
         match fact:
+            case Began():
+                self.session = fact.session
             case Warmed():
                 self.states[fact.case] = "warm"
-                self.rounds_began = self.now()
             case Failed():
                 self.states[fact.case] = fact.outcome
             case Timed():
                 self.times_s[fact.case].append(fact.sample.seconds)
 
     def left_s(self) -> float:
-        """The time that is left: by the pace of this block's rounds, and by estimate for the others."""
+        """The time that is left by estimate; a block that takes longer than that is about to end."""
         if self.block is None:
             return sum(self.expected_s)
         gone_s = self.now() - self.block_began
-        left_s = self.expected_s[self.block] - gone_s
-        done = min((len(times) for times in self.times_s.values()), default=0)
-        if done:
-            by_rounds = (self.now() - self.rounds_began) / done * (self.protocol.rounds - done)
-            left_s = min(by_rounds, self.protocol.max_seconds - gone_s)
-        return max(0.0, left_s) + sum(self.expected_s[self.block + 1 :])
+        return max(0.0, self.expected_s[self.block] - gone_s) + sum(self.expected_s[self.block + 1 :])
 
     def render(self) -> RenderableType:
         """The bar, and under it a line a mechanism."""
@@ -86,17 +111,20 @@ class Progress:
             return "starting the worker …"
         block = self.blocks[self.block]
         table = Table(box=None)
-        for heading in (block.name, "img/s so far", "rounds"):
-            table.add_column(heading, justify="left" if heading == block.name else "right")
+        table.add_column(f"{block.name}, session {self.session + 1} of {self.protocol.sessions}")
+        for heading in ("img/s so far", "rounds"):
+            table.add_column(heading, justify="right")
         for index, case in enumerate(block.cases):
+            if case.role is Role.ceiling:
+                continue
             times_s = self.times_s.get(index)
             estimate = f"{block.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
             table.add_row(case.title, estimate, str(len(times_s or ())))
         return Group(self._bar(), table)
 
     def _begin(self, block: int) -> None:
-        self.block, self.states, self.times_s = block, {}, defaultdict(list)
-        self.block_began = self.rounds_began = self.now()
+        self.block, self.session, self.states, self.times_s = block, 0, {}, defaultdict(list)
+        self.block_began = self.now()
         if not self.console.is_terminal:
             self.console.print(f"measuring {self.blocks[block].name} …")
 

@@ -1,5 +1,6 @@
 """`attnbench run`: measure a sweep, show it as it goes, end with the table."""
 
+import sys
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -8,16 +9,22 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Dim, Heads, Plugins, Sizes, split
+from attnbench.cli.options import (
+    Devices,
+    Dim,
+    Dtype,
+    Heads,
+    Numbers,
+    Plugins,
+    Sizes,
+    Threads,
+    read_share,
+    split,
+)
+from attnbench.errors import AttnbenchError
+from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
 
-
-class Dtype(StrEnum):
-    """Number formats of weights and inputs."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-    float64 = "float64"
+RESULTS = Path("results")
 
 
 class Kernel(StrEnum):
@@ -32,76 +39,108 @@ def run(
         list[str] | None,
         typer.Argument(metavar="[MECHANISM]...", help="msa, or hilo:alpha=0.5,window=4. [default: all]"),
     ] = None,
-    device: Annotated[
-        list[str] | None,
-        typer.Option("--device", help="cpu or cuda; commas or repeated. [default: all that torch sees]"),
-    ] = None,
+    device: Devices = None,
     sizes: Sizes = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images in one call.")] = 64,
     dim: Dim = 768,
     heads: Heads = 12,
-    dtype: Annotated[Dtype, typer.Option("--dtype", help="Numbers of weights and inputs.")] = Dtype.float32,
+    dtype: Numbers = Dtype.float32,
     kernel: Annotated[Kernel, typer.Option("--kernel", help="How attention is computed.")] = Kernel.explicit,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads. [default: the physical cores]")
+    threads: Threads = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="MECHANISM", help="What speeds are relative to. [default: msa]"),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Fixes weights, inputs and the order of rounds.")] = 0,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer rounds: an impression in 90 seconds.")
+        bool, typer.Option("--quick", help="One session, ±5 %: an impression in 90 seconds.")
     ] = False,
+    rigorous: Annotated[
+        bool, typer.Option("--rigorous", help="Five sessions, ±1 %, up to 20 minutes a block.")
+    ] = False,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", metavar="SHARE", help="Stop at intervals of ± this. [default: 2%]"),
+    ] = None,
+    sessions: Annotated[
+        int | None, typer.Option("--sessions", min=1, help="Fresh processes that time a block. [default: 3]")
+    ] = None,
     max_seconds: Annotated[
         float | None,
-        typer.Option(
-            "--max-seconds", min=1, help="Timing of one device and size. [default: 300, 70 with --quick]"
-        ),
+        typer.Option("--max-seconds", min=1, help="Timing of one device and size. [default: 300]"),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", min=1, help="Seconds for one step, such as a first call. [default: 120]"),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run goes.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Put aside what the same command measured before.")
+    ] = False,
     plugins: Plugins = None,
 ) -> None:
-    """Measure mechanisms against each other, in Table IV's setting unless told otherwise."""
+    """Measure mechanisms against each other, in Table IV's setting unless told otherwise.
+
+    A run that was interrupted or killed goes on with the same command.
+    """
     from attnbench import machine, runner
     from attnbench.catalogue import all_choices
     from attnbench.cli.console import console
-    from attnbench.cli.progress import Progress, plan_lines
-    from attnbench.cli.show import print_results
+    from attnbench.cli.session import carry_out
     from attnbench.mechanism import Geometry
-    from attnbench.record import read
     from attnbench.registry import discover
-    from attnbench.report.export import write_table
-    from attnbench.report.metrics import rows
-    from attnbench.sweep import DEFAULT, QUICK, read_size, sweep
+    from attnbench.sweep import read_size, sweep
+    from attnbench.system import physical_cores
 
+    protocol = _protocol(quick, rigorous, precision, sessions, max_seconds, timeout, seed)
     geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]
     devices = split(device) or machine.devices()
     for name in devices:
         machine.require_device(name)
     registry = discover(plugins or ())
     choices = [registry.choose(text) for text in mechanisms] if mechanisms else all_choices(registry)
-    blocks = sweep(choices, geometries, devices, batch=batch, dtype=dtype, kernel=kernel)
-    effort = QUICK if quick else DEFAULT
+    base = registry.choose(baseline) if baseline else None
+    blocks = sweep(choices, geometries, devices, batch=batch, dtype=dtype, kernel=kernel, baseline=base)
     setup = runner.Setup(
         plugins=tuple(str(path.resolve()) for path in plugins or ()),
-        threads=threads or machine.physical_cores(),
-        protocol=replace(effort, seed=seed, max_seconds=max_seconds or effort.max_seconds),
+        threads=threads or physical_cores(),
+        protocol=protocol,
     )
-    folder = out or Path("results") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     screen = console()
     for problem in registry.problems:
         screen.print(f"· {problem}", markup=False)
-    with screen.status(f"Counting {sum(len(block.cases) for block in blocks)} cases…"):
-        known = runner.survey(blocks, setup)
-    runner.open_folder(folder)
-    expected_s = runner.estimates_s(blocks, known, setup.protocol)
-    for line in plan_lines(blocks, setup.protocol, expected_s):
-        screen.print(line)
-    with Progress(screen, blocks, setup.protocol, expected_s) as progress:
-        finished = runner.measure(blocks, known, setup, folder, progress.watch)
-    found = read(folder)
-    table = rows(found.records)
-    path = write_table(table, folder)
-    print_results(screen, found, table)
-    rows_in = f"{len(table)} row{'s' * (len(table) != 1)} in {folder}/records.jsonl and {path}"
-    screen.print(f"{rows_in}. `attnbench compare --plot` draws them.")
+    command = [word for word in sys.argv[1:] if word != "--fresh"]
+    finished = carry_out(screen, blocks, setup, _folder(out, command), command, fresh=fresh)
     if not finished:
-        screen.print("Interrupted: everything that was measured is kept.")
+        screen.print("Interrupted: everything that was measured is kept, and the same command goes on.")
         raise typer.Exit(130)
+
+
+def _protocol(
+    quick: bool,
+    rigorous: bool,
+    precision: str | None,
+    sessions: int | None,
+    max_seconds: float | None,
+    timeout_s: float | None,
+    seed: int,
+) -> Protocol:
+    """The effort that was asked for: a preset, and what differs from it."""
+    if quick and rigorous:
+        raise AttnbenchError("--quick and --rigorous exclude each other; choose one of them.")
+    effort = QUICK if quick else RIGOROUS if rigorous else DEFAULT
+    return replace(
+        effort,
+        precision=read_share("--precision", precision) if precision else effort.precision,
+        sessions=sessions or effort.sessions,
+        max_seconds=max_seconds or effort.max_seconds,
+        timeout_s=timeout_s or effort.timeout_s,
+        seed=seed,
+    )
+
+
+def _folder(out: Path | None, command: list[str]) -> Path:
+    """Where the run goes: as asked, or where the same command was not finished, or a new place."""
+    from attnbench.folder import unfinished
+
+    return out or unfinished(RESULTS, command) or RESULTS / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

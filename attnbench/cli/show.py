@@ -1,18 +1,80 @@
-"""How commands show the rows of a run."""
+"""How commands show the rows of a run, and the changes between two."""
 
 from collections.abc import Sequence
 
 from rich.console import Console
 
+from attnbench.errors import AttnbenchError
 from attnbench.record import RecordFile
-from attnbench.report.metrics import Row
-from attnbench.report.table import notes, result_table
+from attnbench.report.advice import advice
+from attnbench.report.difference import changes, unlike
+from attnbench.report.metrics import Row, is_slower, rows
+from attnbench.report.table import agreement, change_table, claims_table, notes, result_table
 
 
-def print_results(out: Console, found: RecordFile, rows: Sequence[Row]) -> None:
-    """One table a size, then what a reader must know beside them."""
-    for size in dict.fromkeys(row.size for row in rows):
-        mine = [row for row in rows if row.size == size]
-        out.print(result_table(mine))
-    for note in [*found.warnings, *notes(rows)]:
+def print_results(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
+    """One table a size, then what a reader must know beside them, and what disturbed the measurement."""
+    for size in dict.fromkeys(row.size for row in table):
+        out.print(result_table([row for row in table if row.size == size]))
+    for note in [*found.warnings, *notes(table), *disturbances(table)]:
         out.print(f"· {note}", markup=False)
+
+
+def disturbances(table: Sequence[Row]) -> list[str]:
+    """The advice of each block, once."""
+    lines: dict[str, str] = {}
+    for row in {row.record.block: row for row in table}.values():
+        where = f"{row.device} {row.size}: "
+        for line in advice(row.record.witnesses, row.record.threads):
+            lines.setdefault(line, where)
+    return [where + line for line, where in lines.items()]
+
+
+def print_run(
+    out: Console, found: RecordFile, baseline: str | None, *, plot: bool, share: float | None
+) -> list[str]:
+    """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
+    if not found.records:
+        raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
+    table = rows(found.records, baseline)
+    out.print(f"{found.folder}", style="bold")
+    print_results(out, found, table)
+    for line in agreement(table):
+        out.print(line)
+    out.print(claims_table(table))
+    if plot:
+        from attnbench.report.figure import save_figures
+
+        for path in save_figures(table, found.folder):
+            out.print(f"drawn: {path}")
+    timed = [(row, row.timing) for row in table if row.timing]
+    return [
+        f"{row.record.title} ({row.device} {row.size})"
+        for row, timing in timed
+        if is_slower(timing.speed, timing.verdict, share)
+    ]
+
+
+def print_changes(
+    out: Console, before: RecordFile, after: RecordFile, baseline: str | None, *, share: float | None
+) -> list[str]:
+    """Two runs case by case, and the cases slower by `share`; refuses times that say nothing."""
+    different = unlike(before, after)
+    found = changes(before, after, baseline, times=not different)
+    if not found:
+        raise AttnbenchError(
+            f"{before.folder} and {after.folder} have no case in common; nothing to compare."
+        )
+    out.print(f"{before.folder} → {after.folder}", style="bold")
+    out.print(change_table(found))
+    if different:
+        fields = "; ".join(f"{name}: {old} → {new}" for name, old, new in different)
+        raise AttnbenchError(
+            f"The times of these runs say nothing about each other, because they differ in {fields}. "
+            "Counts are compared above; measure both on one machine with the same settings to compare times."
+        )
+    return [
+        f"{change.after.record.title} ({change.after.device} {change.after.size})"
+        for change in found
+        if is_slower(change.speed, change.verdict, share)
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attnbench.catalogue import Entry
+from attnbench.errors import writing
 from attnbench.report.frame import frame
 from attnbench.report.metrics import Row
 
@@ -15,7 +16,8 @@ TABLE = "table.csv"
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
     """Write the rows to `table.csv` in the run's folder and return its path."""
     path = folder / TABLE
-    frame(rows).to_csv(path, index=False)
+    with writing(path):
+        frame(rows).to_csv(path, index=False)
     return path
 
 

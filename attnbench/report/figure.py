@@ -1,5 +1,6 @@
 """Figures on axes that are given; `save_figures` gives them a page and a file."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,17 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from attnbench.paper import DEVICES, published
-from attnbench.report.metrics import BASELINE, Measured, Row, measured, published_ratio
+from attnbench.report.metrics import Measured, Row, measured, published_ratio
 from attnbench.statistics import Estimate
+from attnbench.sweep import BASELINE
 
 FORMATS = ("png", "pdf")
 PANEL_INCHES = (5.2, 4.6)
+TITLE_LETTERS = 88  # as many as fit over a panel
+NARROW = 4.0  # a log axis over less than this shows too few powers of two
 LABEL_GAP = 0.045  # of the axis, between names in a column
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -63,7 +68,10 @@ def draw_throughput(axes: Axes, rows: Sequence[Measured]) -> None:
 
 
 def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
-    """Our speeds relative to MSA with their intervals, and the published ones, on a log axis."""
+    """Our speeds relative to the baseline with their intervals, and the published ones, on a log axis.
+
+    The grey band is the noise floor: where an identical layer may lie.
+    """
     compared = [(row, row.timing.speed) for row in rows if row.timing.speed]
     compared.sort(key=lambda pair: pair[1].value)
     speeds = [speed for _, speed in compared]
@@ -75,12 +83,19 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     if theirs:
         label = f"paper ({DEVICES[compared[0][0].device]})"
         axes.plot(*zip(*theirs, strict=True), "D", color="tab:orange", fillstyle="none", label=label)
+    timing = compared[0][0].timing
+    floor = 1 + (timing.noise_floor or 0.0)
+    axes.axvspan(1 / floor, floor, color="0.9", label="noise floor", zorder=0)
     axes.axvline(1, color="grey", linewidth=0.8)
     axes.set_xscale("log", base=2)
+    low, high = axes.get_xlim()
+    if high / low < NARROW:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     axes.set_yticks(places, [row.record.title for row, _ in compared])
     axes.grid(axis="y", color="0.92")
-    axes.set_xlabel(f"Speed relative to {BASELINE.upper()} (right is faster)")
+    axes.set_xlabel(f"Speed relative to {(timing.baseline or BASELINE).upper()} (right is faster)")
     axes.legend(loc="best", framealpha=1, edgecolor="none", fontsize=8)
 
 
@@ -132,7 +147,8 @@ def _page(draw: Draw, rows: Sequence[Measured]) -> Figure:
             record = mine[0].record
             size = f"{record.height}×{record.width} tokens"
             setting = f"{size}, batch {record.batch}, {record.dtype}, {record.kernel} kernel"
-            axes.set_title(f"{record.machine.describe(device, record.threads)}\n{setting}", fontsize=8)
+            machine = textwrap.fill(record.machine.describe(device, record.threads), TITLE_LETTERS)
+            axes.set_title(f"{machine}\n{setting}", fontsize=8)
             draw(axes, mine)
     return figure
 

@@ -15,6 +15,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 def _line(row: Row) -> dict[str, object]:
     record, machine, timing = row.record, row.record.machine, row.timing
+    limit = timing.limit if timing else None
     return {
         "name": record.label,
         "title": record.title,
@@ -32,16 +33,25 @@ def _line(row: Row) -> dict[str, object]:
         "reason": record.reason,
         "params": record.params,
         "macs": record.macs,
+        "least_bytes": record.least_bytes,
         "uncounted": " ".join(record.uncounted) or None,
         **_estimate("time_s", timing.time_s if timing else None),
         **_estimate("imgs_per_s", timing.throughput if timing else None),
-        **_estimate("speed_vs_msa", timing.speed if timing else None),
+        "baseline": timing.baseline if timing else None,
+        **_estimate("speed_vs_baseline", timing.speed if timing else None),
+        "verdict": timing.verdict if timing else None,
+        "noise_floor": timing.noise_floor if timing else None,
         "rounds": timing.rounds if timing else 0,
         "sessions": timing.sessions if timing else 0,
+        "session_spread": timing.session_spread if timing else None,
+        "precision": record.protocol.precision,
+        "converged": timing.converged if timing else None,
+        **_estimate("fraction_of_limit", limit.fraction if limit else None),
+        "limited_by": limit.by if limit else None,
         "published_params_m": row.published.params_m if row.published else None,
         "published_flops_m": row.published.flops_m if row.published else None,
         "published_imgs_per_s": row.published.imgs_per_s(record.device) if row.published else None,
-        "published_speed_vs_msa": published_ratio(row),
+        "published_speed_vs_baseline": published_ratio(row),
         "processor": machine.processor(record.device),
         "torch": machine.torch,
         "attnbench": machine.attnbench,

@@ -1,30 +1,57 @@
-"""What a record's facts mean beside those of its block: throughput, speed against the baseline, intervals."""
+"""What a record's facts mean beside those of its block: speeds, intervals, verdicts, shares of the limit."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 
+from attnbench.errors import AttnbenchError
 from attnbench.paper import Claim, Published, published
 from attnbench.record import Record
-from attnbench.statistics import Estimate, median_with_interval, paired_ratio
+from attnbench.statistics import (
+    Comparison,
+    Estimate,
+    Verdict,
+    compare_pairs,
+    median_with_interval,
+    noise_floor,
+    session_spread,
+    verdicts,
+)
+from attnbench.sweep import BASELINE, Role
 
-BASELINE = "msa"
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
+Round = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The share of this machine's own limit that a layer reaches, and which limit that is."""
+
+    fraction: Estimate
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """What follows from a record's samples.
 
-    `throughput` is in images per second; `speed` is the baseline's time over this one's, paired by round, so
-    that 2 is twice as fast, and None without a baseline in the block.
+    `throughput` is in images per second. `speed` is the time of `baseline` over this one's, paired by round,
+    so that 2 is twice as fast; it is None for the baseline itself and without one. `noise_floor` is how far
+    from 1 the baseline's twin may lie; `converged` says that level and ratio are as precise as was asked.
     """
 
     time_s: Estimate
     throughput: Estimate
+    baseline: str | None
     speed: Estimate | None
+    verdict: Verdict | None
+    noise_floor: float | None
     rounds: int
     sessions: int
+    session_spread: float | None
+    converged: bool
+    limit: Limit | None
     launch_bound: bool
 
 
@@ -55,12 +82,93 @@ class Measured(Row):
     timing: Timing
 
 
-def rows(records: Sequence[Record]) -> list[Row]:
-    """A row for each record, in the records' order, compared with the baseline of its own block."""
-    baselines = {
-        _block(record): record for record in records if record.label == BASELINE and _has_time(record)
-    }
-    return [_row(record, baselines.get(_block(record))) for record in records]
+@dataclass(frozen=True)
+class Block:
+    """The records that were timed in turn, and what their members are judged by."""
+
+    records: Sequence[Record]
+    baseline_label: str | None
+
+    @cached_property
+    def twin(self) -> Record | None:
+        return self._first(lambda record: record.role is Role.twin)
+
+    @cached_property
+    def baseline(self) -> Record | None:
+        """What the others are compared with: the record that was asked for, or the twin's original."""
+        label = self.baseline_label or (self.twin.label if self.twin else None)
+        return self._original(label)
+
+    @cached_property
+    def noise_floor(self) -> float | None:
+        """How far from 1 the ratio of two identical layers may lie in this block."""
+        original = self._original(self.twin.label) if self.twin else None
+        comparison = compared(self.twin, original) if self.twin and original else None
+        return noise_floor(comparison.ratio) if comparison else None
+
+    def limit_of(self, record: Record) -> Limit | None:
+        """The time that this machine's matmul rate or bandwidth asks for, over the record's own, by round."""
+        bounds = {"compute": self._bound_s(record, "matmul"), "memory": self._bound_s(record, "copy")}
+        times = by_round(record)
+        shared = sorted(set(times).intersection(*bounds.values()))
+        if not shared:
+            return None
+        shares = [max(bound[key] for bound in bounds.values()) / times[key] for key in shared]
+        heaviest = max(bounds, key=lambda name: median(bounds[name][key] for key in shared))
+        return Limit(median_with_interval(shares, [session for session, _ in shared]), heaviest)
+
+    def _bound_s(self, record: Record, ceiling: str) -> dict[Round, float]:
+        """Seconds that the work of one call takes at the ceiling's rate, in each round that has it."""
+        limit = self._first(lambda found: found.role is Role.ceiling and found.mechanism == ceiling)
+        if limit is None:
+            return {}
+        share = _work(record, ceiling) / _work(limit, ceiling)
+        return {key: share * seconds for key, seconds in by_round(limit).items()}
+
+    def _original(self, label: str | None) -> Record | None:
+        partners = (Role.member, Role.control)
+        return self._first(lambda record: record.label == label and record.role in partners)
+
+    def _first(self, wanted: Callable[[Record], bool]) -> Record | None:
+        return next((record for record in self.records if wanted(record) and _has_time(record)), None)
+
+
+def rows(records: Sequence[Record], baseline: str | None = None) -> list[Row]:
+    """A row for each case, in the records' order, compared with the baseline of its own block.
+
+    All verdicts are corrected together. A `baseline` that no record has is an `AttnbenchError`.
+    """
+    labels = list(dict.fromkeys(record.label for record in records if record.role is Role.member))
+    if baseline is not None and baseline not in labels:
+        raise AttnbenchError(f"{baseline!r} is not in this run; --baseline can be {', '.join(labels)}.")
+    in_blocks = blocks(records, baseline)
+    current = {identity(record): record for record in records if record.role is Role.member}
+    pairs = [(record, in_blocks[record.block]) for record in current.values()]
+    comparisons = [_comparison(record, block) for record, block in pairs]
+    judged = iter(
+        verdicts(
+            [comparison for comparison in comparisons if comparison],
+            [block.noise_floor or 0.0 for (_, block), found in zip(pairs, comparisons, strict=True) if found],
+        )
+    )
+    return [
+        _row(record, block, comparison, next(judged) if comparison else None)
+        for (record, block), comparison in zip(pairs, comparisons, strict=True)
+    ]
+
+
+def blocks(records: Sequence[Record], baseline: str | None = None) -> dict[str, Block]:
+    """The blocks of a run by their key; of a case that was written twice the later record counts."""
+    found: dict[str, dict[tuple[str, Role], Record]] = {}
+    for record in records:
+        found.setdefault(record.block, {})[record.label, record.role] = record
+    return {key: Block(list(members.values()), baseline) for key, members in found.items()}
+
+
+def identity(record: Record) -> tuple[object, ...]:
+    """What a row of a table stands for, whoever measured it and with how much effort."""
+    size = (record.dim, record.heads, record.height, record.width, record.batch)
+    return (record.label, *size, record.mode, record.device, record.dtype, record.kernel)
 
 
 def measured(table: Iterable[Row]) -> list[Measured]:
@@ -68,20 +176,44 @@ def measured(table: Iterable[Row]) -> list[Measured]:
     return [row for row in table if isinstance(row, Measured)]
 
 
-def published_ratio(row: Row) -> float | None:
-    """The paper's throughput of this mechanism over its baseline's, on the same kind of device."""
-    if row.published is None:
+def compared(record: Record, baseline: Record) -> Comparison | None:
+    """How many times as fast as the baseline, over the rounds that have both; None if there are none."""
+    ours, theirs = by_round(record), by_round(baseline)
+    shared = sorted(ours.keys() & theirs.keys())
+    if not shared:
         return None
-    return row.published.imgs_per_s(row.device) / published()[BASELINE].imgs_per_s(row.device)
+    sessions = [session for session, _ in shared]
+    return compare_pairs([theirs[key] for key in shared], [ours[key] for key in shared], sessions)
+
+
+def by_round(record: Record) -> Mapping[Round, float]:
+    """Seconds per call in each round of each session."""
+    return {(sample.session, sample.round): sample.seconds for sample in record.samples}
+
+
+def published_ratio(row: Row) -> float | None:
+    """The paper's throughput of this mechanism over that of the row's baseline, on the same kind of device."""
+    base = published().get(row.timing.baseline or BASELINE if row.timing else BASELINE)
+    if row.published is None or base is None:
+        return None
+    return row.published.imgs_per_s(row.device) / base.imgs_per_s(row.device)
 
 
 def speed_of(faster: str, slower: str, device: str, table: Iterable[Row]) -> Estimate | None:
     """How many times as fast one mechanism is as another in rows of one setting; None = not measured."""
     found = {row.record.label: row.record for row in measured(table) if row.device == device}
-    return _speed(found[faster], found[slower]) if faster in found and slower in found else None
+    if faster not in found or slower not in found:
+        return None
+    comparison = compared(found[faster], found[slower])
+    return comparison.ratio if comparison else None
 
 
-def verdict(claim: Claim, ours: Estimate | None) -> str:
+def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | None) -> bool:
+    """Whether a verdict is slower, and the time longer by more than `share`; None asks nothing."""
+    return bool(share and speed and verdict is Verdict.slower and 1 / speed.value - 1 > share)
+
+
+def judge(claim: Claim, ours: Estimate | None) -> str:
     """Whether the claimed ratio is reached: by the whole interval, by part of it, or by none of it."""
     if ours is None:
         return "not measured in this run"
@@ -99,20 +231,33 @@ def is_paper_setting(record: Record) -> bool:
     return setting == (14, 14, 768, 12, 64, "float32")
 
 
-def _row(record: Record, baseline: Record | None) -> Row:
+def _comparison(record: Record, block: Block) -> Comparison | None:
+    if not _has_time(record) or block.baseline is None or block.baseline.label == record.label:
+        return None
+    return compared(record, block.baseline)
+
+
+def _row(record: Record, block: Block, comparison: Comparison | None, verdict: Verdict | None) -> Row:
     paper = published().get(record.label) if is_paper_setting(record) else None
     if not _has_time(record):
         return Row(record, None, paper)
+    seconds = [sample.seconds for sample in record.samples]
     sessions = [sample.session for sample in record.samples]
-    time_s = median_with_interval([sample.seconds for sample in record.samples], sessions)
-    wall_s = median(sample.wall_s for sample in record.samples)
+    time_s = median_with_interval(seconds, sessions)
+    precision = record.protocol.precision
     timing = Timing(
         time_s=time_s,
         throughput=_per_second(record.batch, time_s),
-        speed=_speed(record, baseline) if baseline else None,
-        rounds=len(sessions),
+        baseline=block.baseline.label if block.baseline else None,
+        speed=comparison.ratio if comparison else None,
+        verdict=verdict,
+        noise_floor=block.noise_floor,
+        rounds=len(seconds),
         sessions=len(set(sessions)),
-        launch_bound=wall_s > LAUNCH_BOUND * time_s.value,
+        session_spread=session_spread(seconds, sessions),
+        converged=time_s.within(precision) and (not comparison or comparison.ratio.within(precision)),
+        limit=block.limit_of(record),
+        launch_bound=median(sample.wall_s for sample in record.samples) > LAUNCH_BOUND * time_s.value,
     )
     return Measured(record, timing, paper)
 
@@ -121,28 +266,13 @@ def _has_time(record: Record) -> bool:
     return record.outcome == "measured" and bool(record.samples)
 
 
+def _work(record: Record, ceiling: str) -> float:
+    """What one call of a record comes to, in the ceiling's own unit: multiply-adds, or bytes."""
+    return record.batch * (record.macs or 0) if ceiling == "matmul" else record.least_bytes or 0
+
+
 def _per_second(batch: int, time_s: Estimate) -> Estimate:
     """Throughput by inversion: the slow end of the time is the low end of the throughput."""
     if time_s.low is None or time_s.high is None:
         return Estimate(batch / time_s.value)
     return Estimate(batch / time_s.value, batch / time_s.high, batch / time_s.low)
-
-
-def _speed(record: Record, baseline: Record) -> Estimate | None:
-    """How many times as fast as the baseline, over the rounds that have both."""
-    ours, theirs = _by_round(record), _by_round(baseline)
-    shared = sorted(ours.keys() & theirs.keys())
-    if not shared:
-        return None
-    sessions = [session for session, _ in shared]
-    return paired_ratio([theirs[key] for key in shared], [ours[key] for key in shared], sessions)
-
-
-def _by_round(record: Record) -> Mapping[tuple[int, int], float]:
-    return {(sample.session, sample.round): sample.seconds for sample in record.samples}
-
-
-def _block(record: Record) -> tuple[object, ...]:
-    """What the records of one block share."""
-    setting = (record.dim, record.heads, record.height, record.width, record.batch, record.mode)
-    return (record.device, *setting, record.started_at)

@@ -1,29 +1,46 @@
 """Tables for the terminal. Scaling to millions and rounding happen here, not before."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 from rich.table import Table
 
 from attnbench.catalogue import Entry
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES, Published, claims
-from attnbench.report.metrics import BASELINE, Row, measured, published_ratio, speed_of, verdict
-from attnbench.statistics import LEAST_ROUNDS, Estimate, rank_correlation
+from attnbench.report.difference import Change
+from attnbench.report.metrics import Measured, Row, judge, measured, published_ratio, speed_of
+from attnbench.statistics import LEAST_ROUNDS, MARGIN, Estimate, rank_correlation
+from attnbench.sweep import BASELINE
 
+PAPER = "paper"
+OPEN = "~"
 MARKS = {True: "✓", False: "✗", None: "–"}
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
+VERDICTS = (
+    f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together and agree in "
+    "all sessions"
+)
 
 
 def result_table(rows: Sequence[Row]) -> Table:
-    """Table IV for the rows of one size: ours on each device, the published figures beside them."""
+    """Table IV for the rows of one size: ours on each device, the published figures beside them, verdicts.
+
+    The paper's columns are left out where no row is in the paper's setting.
+    """
     devices = list(dict.fromkeys(row.device for row in rows))
-    table = Table(title=_title(rows, devices), caption=_caption(rows), caption_justify="left")
-    table.add_column("Mechanism", no_wrap=True)
-    for heading in ("Params (M)", "paper", "FLOPs (M)", "paper"):
-        table.add_column(heading, justify="right", no_wrap=True, style="dim" if heading == "paper" else "")
+    headings = ["Mechanism", "Params (M)", PAPER, "FLOPs (M)", PAPER]
     for device in devices:
-        for heading in (f"{device.upper()} img/s [95 %]", "paper", f"× {BASELINE.upper()} [95 %]", "paper"):
-            table.add_column(heading, justify="right", style="dim" if heading == "paper" else "")
+        relative = f"× {' / '.join(_baselines(rows, device)).upper()} [95 %]"
+        headings += [f"{device.upper()} img/s [95 %]", PAPER, relative, PAPER, "verdict", "of limit"]
+    shown = [heading != PAPER or any(row.published for row in rows) for heading in headings]
+
+    table = Table(title=_title(rows, devices), caption=_caption(rows), caption_justify="left")
+    for heading in compress(headings, shown):
+        if heading == "Mechanism":
+            table.add_column(heading, no_wrap=True)
+        else:
+            table.add_column(heading, justify="right", style="dim" if heading == PAPER else "")
     for label in dict.fromkeys(row.record.label for row in rows):
         mine = {row.device: row for row in rows if row.record.label == label}
         first = next(iter(mine.values()))
@@ -31,7 +48,31 @@ def result_table(rows: Sequence[Row]) -> Table:
             first.record.params, first.record.macs, first.published, bool(first.record.uncounted)
         )
         speeds = [cell for device in devices for cell in _speed_cells(mine.get(device))]
-        table.add_row(first.record.title, *cost, *speeds)
+        table.add_row(*compress([first.record.title, *cost, *speeds], shown))
+    return table
+
+
+def change_table(changes: Sequence[Change]) -> Table:
+    """Two runs, case by case: counts that changed, throughputs, and how many times as fast the later is."""
+    table = Table(caption=_change_caption(changes), caption_justify="left")
+    for heading in ("Mechanism", "", "Params", "FLOPs", "img/s before", "img/s after", "× before [95 %]"):
+        table.add_column(heading, justify="left" if heading in ("Mechanism", "") else "right")
+    table.add_column("verdict")
+    for change in changes:
+        before, after = change.before, change.after
+        setting = f"{after.device} {after.size} batch {after.record.batch}"
+        table.add_row(
+            after.record.title,
+            setting,
+            _changed(before.record.params, after.record.params),
+            _changed(before.record.macs, after.record.macs),
+            *(
+                _estimate(row.timing.throughput) if row.timing else row.record.outcome
+                for row in (before, after)
+            ),
+            _estimate(change.speed) if change.speed else "—",
+            "control" if change.control else change.verdict or "—",
+        )
     return table
 
 
@@ -50,6 +91,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
             promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
             found.append(f"{name}: {record.macs:,} multiply-adds counted, but its closed form is {promised}.")
     with_time = measured(rows)
+    found += _convergence_notes(with_time)
     launch_bound = [row.record.title for row in with_time if row.timing.launch_bound]
     if launch_bound:
         found.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
@@ -89,7 +131,7 @@ def claims_table(rows: Sequence[Row]) -> Table:
     for claim in claims():
         ours = speed_of(claim.faster, claim.slower, claim.device, in_the_papers_setting)
         sentence = f"{claim.faster} is faster than {claim.slower} on a {claim.device.upper()}"
-        table.add_row(sentence, f"{claim.ratio:g}×", _estimate(ours) if ours else "—", verdict(claim, ours))
+        table.add_row(sentence, f"{claim.ratio:g}×", _estimate(ours) if ours else "—", judge(claim, ours))
     return table
 
 
@@ -154,13 +196,64 @@ def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
 
 
 def _caption(rows: Sequence[Row]) -> str:
+    lines = [CONVENTION]
+    if any(row.published for row in rows):
+        lines[0] += f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
     timings = [row.timing for row in measured(rows)]
-    fewest, most = (f(timing.rounds for timing in timings) if timings else 0 for f in (min, max))
-    rounds = f"{most} paired rounds" if fewest == most else f"{fewest} to {most} paired rounds"
-    sessions = max((timing.sessions for timing in timings), default=0)
-    ours = f"medians of {rounds} in {sessions} session{'s' * (sessions != 1)}, 95 % bootstrap intervals"
-    theirs = f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
-    return f"{CONVENTION}; {ours}{theirs if any(row.published for row in rows) else ''}"
+    if timings:
+        rounds = _span([timing.rounds for timing in timings], "paired round")
+        sessions = _span([timing.sessions for timing in timings], "session")
+        floors = [timing.noise_floor for timing in timings if timing.noise_floor is not None]
+        floor = f"; noise floor ±{100 * max(floors):.1f} %, from the baseline's twin" if floors else ""
+        lines.append(f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{floor}")
+        lines.append(VERDICTS)
+    if not all(timing.converged for timing in timings):
+        lines.append(f"{OPEN} = not within ±{100 * rows[0].record.protocol.precision:g} % when time was over")
+    return "\n".join(lines)
+
+
+def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
+    """What more time would mend: intervals wider than was asked, and verdicts from a single process."""
+    found = []
+    wide = [row for row in rows if not row.timing.converged]
+    if wide:
+        protocol = wide[0].record.protocol
+        names = ", ".join(dict.fromkeys(row.record.title for row in wide))
+        found.append(
+            f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
+            "--max-seconds gives them more time, --precision asks for less."
+        )
+    if rows and max(row.timing.sessions for row in rows) == 1:
+        found.append("One session only: a second process may give other ratios; --sessions 3 asks three.")
+    return found
+
+
+def _span(numbers: Sequence[int], noun: str) -> str:
+    fewest, most = min(numbers), max(numbers)
+    count = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"{count} {noun}{'s' * (most != 1)}"
+
+
+def _baselines(rows: Sequence[Row], device: str) -> list[str]:
+    """What the speeds on a device are relative to; more than one where blocks differ."""
+    found = [row.timing.baseline for row in measured(rows) if row.device == device and row.timing.baseline]
+    return list(dict.fromkeys(found)) or [BASELINE]
+
+
+def _changed(before: int | None, after: int | None) -> str:
+    """A count, or both where they differ."""
+    old, new = ("—" if count is None else f"{count:,}" for count in (before, after))
+    return new if old == new else f"{old} → {new}"
+
+
+def _change_caption(changes: Sequence[Change]) -> str:
+    if not any(change.speed for change in changes):
+        return "counts only"
+    controls = {change.after.record.title for change in changes if change.control}
+    relative = (
+        f" relative to {', '.join(sorted(controls))}, whose code is the same in both" if controls else ""
+    )
+    return f"× before: how many times as fast the later run is{relative}; {VERDICTS}"
 
 
 def _cost_cells(
@@ -176,13 +269,22 @@ def _cost_cells(
 
 def _speed_cells(row: Row | None) -> list[str]:
     if row is None:
-        return ["", "", "", ""]
+        return [""] * 6
     theirs = published_ratio(row)
-    return [
-        _estimate(row.timing.throughput) if row.timing else row.record.outcome,
+    paper = [
         f"{row.published.imgs_per_s(row.device):,}" if row.published else "",
-        _estimate(row.timing.speed) if row.timing and row.timing.speed else "—",
         f"{theirs:.2f}" if theirs else "",
+    ]
+    if not row.timing:
+        return [row.record.outcome, paper[0], "—", paper[1], "—", "—"]
+    timing = row.timing
+    return [
+        f"{OPEN * (not timing.converged)}{_estimate(timing.throughput)}",
+        paper[0],
+        _estimate(timing.speed) if timing.speed else "1" if timing.baseline == row.record.label else "—",
+        paper[1],
+        timing.verdict or ("baseline" if timing.baseline == row.record.label else "—"),
+        f"{timing.limit.fraction.value:.2f}" if timing.limit else "—",
     ]
 
 

@@ -1,19 +1,24 @@
-"""`attnbench compare`: a run beside the paper."""
+"""`attnbench compare`: a run beside the paper, and two runs side by side."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from attnbench.record import RECORDS, append
 from tests.conftest import Run
-from tests.fakes import record
+from tests.fakes import MACHINE, block, record
 
 TIMES = {"msa": 0.4, "hilo": 0.2, "sra": 0.3, "local-window": 0.25, "van": 0.3}
+DRIFT = (1.0, 1.1, 1.05, 1.2, 1.0, 0.9) * 2
 
 
-def a_run(folder: Path, started_at: str = "2026-01-01") -> Path:
+def a_run(folder: Path, times_s: Mapping[str, float] = TIMES, **changes: Any) -> Path:
     folder.mkdir(parents=True)
-    for label, seconds in TIMES.items():
-        times = [seconds * drift for drift in (1.0, 1.1, 1.05, 1.2, 1.0, 0.9)]
-        append(folder, record(label, times, title=label.upper(), started_at=started_at))
+    drifting = {label: [seconds * drift for drift in DRIFT] for label, seconds in times_s.items()}
+    append(folder, block(drifting, **changes))
     return folder
 
 
@@ -29,8 +34,8 @@ def test_ratios_rank_correlation_and_claims_stand_beside_the_paper(attnbench: Ru
 
 
 def test_without_a_name_the_newest_run_is_compared(attnbench: Run, tmp_path: Path):
-    a_run(tmp_path / "old", "2026-01-01")
-    a_run(tmp_path / "new", "2026-02-01")
+    a_run(tmp_path / "old", started_at="2026-01-01")
+    a_run(tmp_path / "new", started_at="2026-02-01")
     assert attnbench("compare", "--results", tmp_path).out.startswith(f"{tmp_path}/new")
 
 
@@ -40,7 +45,7 @@ def test_a_cut_off_last_line_is_said_and_the_rest_compared(attnbench: Run, tmp_p
     done = attnbench("compare", path.parent)
     assert done.status == 0
     assert "last line was cut off" in done.out
-    assert "over 4 mechanisms" in done.out
+    assert "over 5 mechanisms" in done.out
 
 
 def test_a_folder_without_a_run_is_the_users_mistake(attnbench: Run, tmp_path: Path):
@@ -57,13 +62,98 @@ def test_an_empty_run_is_said_to_be_one(attnbench: Run, tmp_path: Path):
 
 
 def test_without_a_baseline_there_are_no_ratios_to_draw(attnbench: Run, tmp_path: Path):
-    append(tmp_path, record("hilo", [0.2] * 6))
+    append(tmp_path, [record("hilo", [0.2] * 6)])
     assert attnbench("compare", tmp_path, "--plot").status == 0
     assert {path.name for path in tmp_path.glob("*.png")} == {"throughput.png", "flops-time.png"}
 
 
 def test_claims_are_about_the_papers_setting_only(attnbench: Run, tmp_path: Path):
-    for label, seconds in TIMES.items():
-        append(tmp_path, record(label, [seconds] * 6, batch=8))
-    out = attnbench("compare", tmp_path).out
+    out = attnbench("compare", a_run(tmp_path / "run", batch=8)).out
     assert out.count("not measured in this run") == 3
+
+
+def test_another_baseline_can_be_asked_for(attnbench: Run, tmp_path: Path):
+    done = attnbench("compare", a_run(tmp_path / "run"), "--baseline", "hilo")
+    assert "× HILO" in done.out
+    assert "0.50 [0.50, 0.50]" in done.out
+
+
+def test_a_baseline_that_is_not_in_the_run_is_the_users_mistake(attnbench: Run, tmp_path: Path):
+    run = a_run(tmp_path / "run", {"msa": 0.4, "hilo": 0.2})
+    for arguments in ([run], [run, run]):
+        done = attnbench("compare", *arguments, "--baseline", "hlio")
+        assert done.status == 2
+        assert "'hlio' is not in this run; --baseline can be msa, hilo." in done.err
+
+
+def test_two_runs_are_set_side_by_side(attnbench: Run, tmp_path: Path):
+    before = a_run(tmp_path / "before", {"msa": 0.4, "hilo": 0.2})
+    after = a_run(tmp_path / "after", {"msa": 0.5, "hilo": 0.125})
+    done = attnbench("compare", before, after)
+    assert done.status == 0
+    assert "before" in done.out.partition("→")[0]
+    (hilo,) = (line for line in done.out.splitlines() if line.startswith("│ HILO"))
+    assert "2.00 [2.00, 2.00]" in hilo
+    assert hilo.rstrip("│ ").endswith("faster")
+
+
+def test_runs_of_different_machines_are_refused_but_for_their_counts(attnbench: Run, tmp_path: Path):
+    before = a_run(tmp_path / "before", {"msa": 0.4, "hilo": 0.2})
+    elsewhere = {"threads": 1, "machine": replace(MACHINE, cpu="Slide rule"), "macs": 7}
+    after = a_run(tmp_path / "after", {"msa": 0.4, "hilo": 0.1}, **elsewhere)
+    done = attnbench("compare", before, after)
+    assert done.status == 2
+    assert "500,000,000 → 7" in " ".join(done.out.split())
+    assert "faster" not in done.out
+    assert "they differ in cpu: Abacus → Slide rule; threads: 2 → 1." in done.err
+
+
+def test_runs_without_a_case_in_common_are_refused(attnbench: Run, tmp_path: Path):
+    done = attnbench("compare", a_run(tmp_path / "before"), a_run(tmp_path / "after", batch=8))
+    assert done.status == 2
+    assert "no case in common" in done.err
+
+
+@pytest.mark.parametrize(("share", "status"), [("slower:20%", 3), ("slower:0.2", 3), ("slower:30%", 0)])
+def test_a_run_with_a_row_that_is_slower_by_more_fails(
+    attnbench: Run, tmp_path: Path, share: str, status: int
+):
+    run = a_run(tmp_path / "run", {"msa": 0.4, "hilo": 0.5, "sra": 0.2})  # 25 % longer
+    done = attnbench("compare", run, "--fail-on", share)
+    assert done.status == status
+    assert (f"Slower by more than {share}: HILO (cpu 14x14)." in done.out) is (status == 3)
+
+
+@pytest.mark.parametrize(("share", "status"), [("slower:20%", 3), ("slower:30%", 0)])
+def test_two_runs_fail_when_the_later_is_slower_by_more(
+    attnbench: Run, tmp_path: Path, share: str, status: int
+):
+    before = a_run(tmp_path / "before", {"msa": 0.4, "hilo": 0.2})
+    after = a_run(tmp_path / "after", {"msa": 0.8, "hilo": 0.5})  # 25 % longer on a machine half as fast
+    assert attnbench("compare", before, after, "--fail-on", share).status == status
+    assert attnbench("compare", after, before, "--fail-on", share).status == 0
+
+
+def test_without_fail_on_a_slower_row_is_no_failure(attnbench: Run, tmp_path: Path):
+    done = attnbench("compare", a_run(tmp_path / "run", {"msa": 0.4, "hilo": 0.9}))
+    assert done.status == 0
+    assert "Slower by more" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("faster:5%", "--fail-on is 'faster:5%'; it must be slower:SHARE, such as slower:5%."),
+        ("5%", "--fail-on is '5%'; it must be slower:SHARE"),
+        ("slower", "--fail-on slower is ''; it must be a share such as 2% or 0.02."),
+        ("slower:much", "--fail-on slower is 'much'; it must be a share"),
+        ("slower:5", "--fail-on slower is '5'; it must be a share"),
+        ("slower:-5%", "--fail-on slower is '-5%'; it must be a share"),
+    ],
+)
+def test_a_fail_on_that_says_nothing_is_the_users_mistake(
+    attnbench: Run, tmp_path: Path, text: str, says: str
+):
+    done = attnbench("compare", a_run(tmp_path / "run"), "--fail-on", text)
+    assert done.status == 2
+    assert says in " ".join(done.err.split())

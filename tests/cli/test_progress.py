@@ -1,25 +1,22 @@
 """What `attnbench run` shows while it measures."""
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
+
 from rich.console import Console
 
-from attnbench import Geometry
 from attnbench.cli.progress import Progress, plan_lines
-from attnbench.measure.facts import Failed, Timed, Warmed
-from attnbench.record import Sample
-from attnbench.registry import discover
-from attnbench.sweep import Block, Protocol, sweep
+from attnbench.measure.facts import Began, Failed
+from attnbench.runner import Planned
+from attnbench.sweep import Block
 from tests.fakes import FakeClock
+from tests.shards import CASES, ENVIRONMENT, PROTOCOL, counted, timed, warmed
 
-PROTOCOL = Protocol(rounds=10, max_seconds=100, least_warmup_s=0, most_warmup_s=1, min_sample_s=0.005)
-
-
-@pytest.fixture
-def blocks() -> tuple[Block, ...]:
-    registry = discover()
-    choices = [registry.choose("msa"), registry.choose("hilo")]
-    geometries = [Geometry(48, 6, 2, 2), Geometry(48, 6, 2, 3)]
-    return sweep(choices, geometries, ["cpu"], batch=4, dtype="float32", kernel="explicit")
+FIRST = Block(CASES)
+SECOND = Block(tuple(replace(case, batch=4) for case in CASES))
+BLOCKS = [FIRST, SECOND]
+PLAN = [Planned(block, ENVIRONMENT, {case.label: (counted(0),) for case in block.cases}) for block in BLOCKS]
+RUN = Path("results/run")
 
 
 def text_of(progress: Progress) -> str:
@@ -29,41 +26,93 @@ def text_of(progress: Progress) -> str:
     return capture.get()
 
 
-def test_the_plan_says_what_and_how_long(blocks: tuple[Block, ...]):
-    assert plan_lines(blocks, PROTOCOL, [100, 80]) == [
-        "cpu 2x2 batch 4: 2 mechanisms, up to 10 rounds in at most 1.7 min",
-        "cpu 2x3 batch 4: 2 mechanisms, up to 10 rounds in at most 1.7 min",
-        "This takes about 3.0 min; Ctrl-C keeps what is measured by then.",
+def line_of(progress: Progress, title: str) -> list[str]:
+    """The cells of one mechanism."""
+    cells = [[cell for cell in line.split("  ") if cell] for line in text_of(progress).splitlines()]
+    return next([cell.strip() for cell in line] for line in cells if line and line[0].strip() == title)
+
+
+def test_the_plan_says_what_and_how_long():
+    assert plan_lines(PLAN, PLAN, PROTOCOL, [100, 80], RUN) == [
+        "cpu 2x2 batch 2: 2 mechanisms, 2 sessions, until ±2 % or 1.7 min of timing",
+        "cpu 2x2 batch 4: 2 mechanisms, 2 sessions, until ±2 % or 1.7 min of timing",
+        "This takes about 3.0 min; Ctrl-C keeps what is measured by then, and the same command goes on.",
     ]
 
 
-def test_each_mechanism_shows_its_estimate_so_far(blocks: tuple[Block, ...]):
-    progress = Progress(Console(), blocks, PROTOCOL, [60, 60], FakeClock())
-    progress.watch(0, Warmed(0, 2, 1, 0.5, True, 1))
-    progress.watch(0, Failed(1, "unsupported", "too small"))
+def test_the_plan_says_what_is_there_already():
+    one = replace(PLAN[0], block=FIRST.of(FIRST.members[1:]))
+    protocol = replace(PROTOCOL, sessions=1, precision=0.005, max_seconds=9)
+    assert plan_lines(PLAN, [one], protocol, [99], RUN)[:2] == [
+        "3 rows of this plan are in results/run already; --fresh measures them again.",
+        "cpu 2x2 batch 2: 1 mechanism, 1 session, until ±0.5 % or 9 s of timing",
+    ]
+
+
+def test_a_plan_without_anything_left_takes_no_time():
+    assert plan_lines(PLAN, [], PROTOCOL, [], RUN) == [
+        "4 rows of this plan are in results/run already; --fresh measures them again.",
+    ]
+
+
+def test_the_plan_names_what_will_not_be_timed_and_why():
+    failed = Failed(0, "out_of_memory", "it needs 9 GiB")
+    plan = [replace(PLAN[0], found={**PLAN[0].found, "hilo": (counted(0), failed)})]
+    assert plan_lines(plan, plan, PROTOCOL, [9], RUN)[1] == "  not timed: HILO, out_of_memory: it needs 9 GiB"
+
+
+def test_each_mechanism_shows_its_estimate_so_far():
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [60, 60], FakeClock())
+    progress.watch(1, warmed(0))
+    progress.watch(1, Failed(1, "unsupported", "too small"))
     for number, seconds in enumerate((0.5, 0.1, 0.2)):
-        progress.watch(0, Timed(0, Sample(0, number, 0, seconds, seconds)))
-    lines = text_of(progress).splitlines()
-    assert next(line.split() for line in lines if line.strip().startswith("MSA")) == ["MSA", "20", "3"]
-    assert next(line.split() for line in lines if line.strip().startswith("HiLo")) == [
-        "HiLo",
-        "unsupported",
-        "0",
-    ]
+        progress.watch(1, timed(0, number=number, seconds=seconds))
+    progress.watch(1, warmed(2))
+    assert line_of(progress, "MSA") == ["MSA", "20", "3"]
+    assert line_of(progress, "HILO") == ["HILO", "unsupported", "0"]
+    assert line_of(progress, "MSA again") == ["MSA again", "warm", "0"]
+    assert "Large matmul" not in text_of(progress)
 
 
-def test_the_time_left_follows_the_pace_of_the_rounds(blocks: tuple[Block, ...]):
-    clock = FakeClock()
-    progress = Progress(Console(), blocks, PROTOCOL, [60, 40], clock)
+def test_the_session_is_shown_and_its_samples_add_to_those_before():
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [60, 60], FakeClock())
+    progress.watch(0, timed(0, session=0))
+    assert "cpu 2x2 batch 2, session 1 of 2" in text_of(progress)
+    progress.watch(0, Began(1))
+    progress.watch(0, timed(0, session=1))
+    assert "cpu 2x2 batch 2, session 2 of 2" in text_of(progress)
+    assert line_of(progress, "MSA") == ["MSA", "20", "2"]
+
+
+def test_a_new_block_begins_with_nothing():
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [60, 60], FakeClock())
+    assert "starting the worker" in text_of(progress)
+    progress.watch(0, Began(1))
+    progress.watch(0, timed(0))
+    progress.watch(1, warmed(1))
+    assert "cpu 2x2 batch 4, session 1 of 2" in text_of(progress)
+    assert line_of(progress, "MSA") == ["MSA", "…", "0"]
+
+
+def test_the_time_left_is_the_estimate_less_what_is_gone():
+    clock = FakeClock(now=5)
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [60, 40], clock)
     assert progress.left_s() == 100
-    progress.watch(0, Warmed(0, 2, 1, 0.5, True, 1))
-    clock.now = 10
+    progress.watch(0, warmed(0))
+    clock.now = 15
     assert progress.left_s() == 90
-    progress.watch(0, Timed(0, Sample(0, 0, 0, 0.5, 0.5)))
-    progress.watch(0, Timed(0, Sample(0, 1, 0, 0.5, 0.5)))
-    assert progress.left_s() == 10 / 2 * 8 + 40
-    clock.now = 95
-    assert progress.left_s() == 5 + 40
-    progress.watch(1, Warmed(0, 2, 1, 0.5, True, 1))
+    clock.now = 100
     assert progress.left_s() == 40
-    assert "95 s gone, about 40 s left" in text_of(progress)
+    progress.watch(1, warmed(0))
+    clock.now = 110
+    assert progress.left_s() == 30
+    assert "1.8 min gone, about 30 s left" in text_of(progress)
+
+
+def test_without_a_terminal_a_block_is_named_once_when_it_begins():
+    console = Console(width=100, force_terminal=False)
+    progress = Progress(console, BLOCKS, PROTOCOL, [60, 40], FakeClock())
+    with console.capture() as capture:
+        for block in (0, 0, 1):
+            progress.watch(block, warmed(0))
+    assert capture.get().splitlines() == ["measuring cpu 2x2 batch 2 …", "measuring cpu 2x2 batch 4 …"]

@@ -1,45 +1,73 @@
 """`attnbench run` from end to end, on tiny layers, and what it says to bad input."""
 
 import csv
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from attnbench import runner
+from attnbench.folder import PLAN, shards
+from attnbench.measure.facts import Started
+from attnbench.measure.process import DISK_FAILED, WorkerEnded
+from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
+from attnbench.record import Record, read
+from attnbench.sweep import Role
 from tests.conftest import Run
+from tests.shards import Workers, session
 
-TINY = ("--dim", "8", "--heads", "2", "--batch", "2", "--quick")
+SIZE = ("--dim", "8", "--heads", "2", "--batch", "2", "--device", "cpu")
 
 
-def test_a_sweep_leaves_records_a_table_and_a_run_that_compare_draws(attnbench: Run, tmp_path: Path):
-    done = attnbench("run", "msa", "hilo:alpha=0.5", "--res", "2,2x3", "--res", "5", *TINY, "--device", "cpu",
-                     "--out", tmp_path / "run")  # fmt: skip
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
+    """No worker is started; facts appear all the same."""
+    workers = Workers()
+    monkeypatch.setattr(runner, "facts_of_worker", workers)
+    return workers
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which commands run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def members(folder: Path) -> list[Record]:
+    return [row for row in read(folder).records if row.role is Role.member]
+
+
+def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp_path: Path):
+    effort = ("--quick", "--max-seconds", "5")
+    done = attnbench("run", "msa", "hilo:alpha=0.5", "--res", "2x3", *SIZE, *effort, "--out", tmp_path)
     assert done.status == 0, done.err
-    assert "cpu 2x3 batch 2: 2 mechanisms" in done.out
+    assert "cpu 2x3 batch 2: 2 mechanisms, 1 session" in done.out
     assert "This takes about" in done.out
     assert "HiLo (alpha=0.5)" in done.out
-
-    records = [json.loads(line) for line in (tmp_path / "run" / "records.jsonl").read_text().splitlines()]
-    assert [(row["label"], row["height"], row["width"]) for row in records] == [
-        (label, *size) for size in ((2, 2), (2, 3), (5, 5)) for label in ("msa", "hilo:alpha=0.5")
-    ]
-    with (tmp_path / "run" / "table.csv").open() as file:
+    assert [(row.label, row.complete) for row in members(tmp_path)] == [
+        ("msa", True), ("hilo:alpha=0.5", True),
+    ]  # fmt: skip
+    with (tmp_path / "table.csv").open() as file:
         table = list(csv.DictReader(file))
-    assert [row["name"] for row in table] == ["msa", "hilo:alpha=0.5"] * 3
+    assert [row["name"] for row in table] == ["msa", "hilo:alpha=0.5"]
     assert all(float(row["imgs_per_s_low"]) <= float(row["imgs_per_s"]) for row in table)
+    assert attnbench("compare", tmp_path).status == 0
 
-    compared = attnbench("compare", tmp_path / "run", "--plot")
+
+def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: Workers, tmp_path: Path):
+    attnbench("run", "msa", "hilo", "--res", "2,2x3", "--res", "5", *SIZE, "--quick", "--out", tmp_path)
+    assert [(row.label, row.height, row.width) for row in members(tmp_path)] == [
+        (label, *size) for size in ((2, 2), (2, 3), (5, 5)) for label in ("msa", "hilo")
+    ]
+    compared = attnbench("compare", tmp_path, "--plot")
     assert compared.status == 0, compared.err
     sizes, figures = ("2x2", "2x3", "5x5"), ("throughput", "ratios", "flops-time")
-    drawn = {path.name for path in (tmp_path / "run").glob("*.png")}
+    drawn = {path.name for path in tmp_path.glob("*.png")}
     assert drawn == {f"{figure}-{size}.png" for figure in figures for size in sizes}
-    assert {path.stem for path in (tmp_path / "run").glob("*.pdf")} == {Path(name).stem for name in drawn}
+    assert {path.stem for path in tmp_path.glob("*.pdf")} == {Path(name).stem for name in drawn}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +76,6 @@ def test_a_sweep_leaves_records_a_table_and_a_run_that_compare_draws(attnbench: 
         (["hlio"], "No mechanism is called 'hlio'. Did you mean 'hilo'?"),
         (["hilo:alfa=1"], "hilo has no setting 'alfa'. Did you mean 'alpha'?"),
         (["hilo:alpha=x"], "alpha is 'x'; it must be a number"),
-        (["hilo:alpha=7"], "alpha is 7.0; it must lie between 0 and 1"),
         (["--heads", "5", "--dim", "192"], "5 heads do not divide 192 channels; choose --heads"),
         (["--res", "0"], "'0' is not a size"),
         (["--res", "-3"], "'-3' is not a size"),
@@ -56,15 +83,26 @@ def test_a_sweep_leaves_records_a_table_and_a_run_that_compare_draws(attnbench: 
         (["--dim", "0"], "dim is 0; it must be at least 1"),
         (["--device", "tpu"], "'tpu' is not known"),
         (["--plugin", "nowhere.py"], "nowhere.py does not exist"),
+        (["--baseline", "hlio"], "No mechanism is called 'hlio'"),
+        (["--quick", "--rigorous"], "--quick and --rigorous exclude each other; choose one of them."),
+        (["--precision", "2"], "--precision is '2'; it must be a share such as 2% or 0.02."),
+        (["--precision", "0%"], "--precision is '0%'; it must be a share"),
+        (["--precision", "100%"], "--precision is '100%'; it must be a share"),
+        (["--precision", "2%%"], "--precision is '2%%'; it must be a share"),
+        (["--precision", "nan"], "--precision is 'nan'; it must be a share"),
+        (["--precision", "much"], "--precision is 'much'; it must be a share"),
         (["msa", "--out", "/proc/run"], "/proc/run cannot be written"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_status_two(attnbench: Run, arguments: list[str], says: str):
+def test_bad_input_is_one_clear_line_and_status_two(
+    attnbench: Run, workers: Workers, here: Path, arguments: list[str], says: str
+):
     done = attnbench("run", "--device", "cpu", *arguments)
     assert done.status == 2
     assert done.err.startswith("Error: ")
     assert done.err.count("\n") == 1
     assert says in done.err
+    assert list(here.iterdir()) == []
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -74,18 +112,117 @@ def test_a_gpu_that_is_not_there_is_said_with_what_torch_sees(attnbench: Run):
     assert "sees 0 devices" in done.err
 
 
-def test_an_interrupt_keeps_the_records_and_ends_with_130(tmp_path: Path):
-    folder = tmp_path / "run"
-    arguments = ["run", "msa", "--device", "cpu", "--res", "7", "--max-seconds", "60", "--out", str(folder)]
-    command = [sys.executable, "-m", "attnbench", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    shard = folder / "shard.jsonl"
-    while process.poll() is None and not (shard.exists() and shard.read_text().count("Timed") > 2):
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "everything that was measured is kept" in out
-    (record,) = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
-    assert 2 < len(record["samples"]) < 30
+@pytest.mark.parametrize(
+    ("arguments", "protocol"),
+    [
+        ([], DEFAULT),
+        (["--quick"], QUICK),
+        (["--rigorous"], RIGOROUS),
+        (["--quick", "--precision", "3%", "--sessions", "2", "--max-seconds", "9", "--timeout", "7",
+          "--seed", "4"],
+         replace(QUICK, precision=0.03, sessions=2, max_seconds=9, timeout_s=7, seed=4)),
+        (["--precision", "0.03"], replace(DEFAULT, precision=0.03)),
+    ],
+    ids=["default", "quick", "rigorous", "each", "share"],
+)  # fmt: skip
+def test_a_row_says_with_how_much_effort_it_was_measured(
+    attnbench: Run, workers: Workers, tmp_path: Path, arguments: list[str], protocol: Protocol
+):
+    assert attnbench("run", "msa", *SIZE, *arguments, "--out", tmp_path).status == 0
+    (row,) = members(tmp_path)
+    assert row.protocol == protocol
+    assert len(row.witnesses) == protocol.sessions
+
+
+def test_a_row_says_in_which_setting_it_was_measured(attnbench: Run, workers: Workers, tmp_path: Path):
+    setting = ("--threads", "1", "--dtype", "bfloat16", "--kernel", "fused")
+    attnbench("run", "msa", *SIZE, *setting, "--out", tmp_path)
+    (row,) = members(tmp_path)
+    assert (row.dim, row.heads, row.batch, row.height, row.threads) == (8, 2, 2, 14, 1)
+    assert (row.dtype, row.kernel) == ("bfloat16", "fused")
+
+
+def test_the_named_baseline_is_measured_with_a_twin(attnbench: Run, workers: Workers, tmp_path: Path):
+    attnbench("run", "msa", *SIZE, "--baseline", "hilo", "--out", tmp_path)
+    assert [row.label for row in members(tmp_path)] == ["msa", "hilo"]
+    assert [row.label for row in read(tmp_path).records if row.role is Role.twin] == ["hilo"]
+
+
+COMMAND = ("run", "msa", "hilo", *SIZE, "--sessions", "2")
+
+
+def only_run(here: Path) -> Path:
+    """Its folder, under a name that no command gives."""
+    (folder,) = (here / "results").iterdir()
+    return folder.rename(here / "results" / "only")
+
+
+def test_an_interrupted_command_keeps_its_rows_and_goes_on_in_its_folder(
+    attnbench: Run, workers: Workers, here: Path
+):
+    workers.next = [workers.counts(5), [*session(0, range(5))[:16], KeyboardInterrupt()]]
+    stopped = attnbench(*COMMAND)
+    assert stopped.status == 130
+    assert "Interrupted: everything that was measured is kept, and the same command goes on." in stopped.out
+    folder = only_run(here)
+    assert [(row.label, len(row.samples), row.complete) for row in members(folder)] == [
+        ("msa", 2, False), ("hilo", 2, False),
+    ]  # fmt: skip
     assert (folder / "table.csv").exists()
+
+    assert attnbench(*COMMAND).status == 0
+    assert only_run(here) == folder
+    assert [(row.label, len(row.samples), row.complete) for row in members(folder)[2:]] == [
+        ("msa", 12, True), ("hilo", 12, True),
+    ]  # fmt: skip
+    assert shards(folder) == []
+    assert not (folder / PLAN).exists()
+
+
+def test_another_command_does_not_go_on_with_it(attnbench: Run, workers: Workers, here: Path):
+    workers.next = [workers.counts(5), [KeyboardInterrupt()]]
+    attnbench(*COMMAND, "--out", here / "results" / "first")
+    attnbench(*COMMAND, "--seed", "1")
+    assert len(list((here / "results").iterdir())) == 2
+
+
+def test_a_plan_that_is_finished_says_so_and_measures_nothing(
+    attnbench: Run, workers: Workers, tmp_path: Path
+):
+    attnbench(*COMMAND, "--out", tmp_path)
+    before, started = read(tmp_path).records, workers.started
+    again = attnbench(*COMMAND, "--out", tmp_path)
+    assert again.status == 0
+    assert f"2 rows of this plan are in {tmp_path} already; --fresh measures them again." in again.out
+    assert "2 rows in" in again.out
+    assert read(tmp_path).records == before
+    assert workers.started == started + 1  # to count
+
+
+def test_fresh_puts_the_rows_aside_and_measures_again(attnbench: Run, workers: Workers, tmp_path: Path):
+    attnbench(*COMMAND, "--out", tmp_path)
+    again = attnbench(*COMMAND, "--fresh", "--out", tmp_path)
+    (aside,) = tmp_path.glob("records-until-*.jsonl")
+    assert f"Starting over; the earlier rows are in {aside}." in again.out.replace("\n", "")
+    assert len(members(tmp_path)) == 2
+    assert workers.started == 2 * 3
+
+
+def test_fresh_is_no_part_of_what_is_gone_on_with(attnbench: Run, workers: Workers, here: Path):
+    workers.next = [workers.counts(5), [*session(0, range(5)), KeyboardInterrupt()]]
+    attnbench(*COMMAND, "--fresh")
+    only_run(here)
+    attnbench(*COMMAND)
+    assert [sample.session for sample in members(only_run(here))[-1].samples] == [0] * 5 + [1] * 5
+
+
+def test_a_full_disk_is_the_users_to_mend_and_the_same_command_goes_on(
+    attnbench: Run, workers: Workers, here: Path
+):
+    full = WorkerEnded("No space left on device", Started(0, "a sample"), "crashed", DISK_FAILED)
+    workers.next = [workers.counts(5), [*session(0, range(5)), full]]
+    stopped = attnbench(*COMMAND)
+    assert stopped.status == 2
+    assert re.search("cannot be written: .*No space left on device.*the same command again", stopped.err)
+    assert attnbench(*COMMAND).status == 0
+    assert [len(row.samples) for row in members(only_run(here))] == [10, 10]

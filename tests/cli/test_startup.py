@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from attnbench.record import append
-from tests.fakes import record
+from tests.fakes import block
 
 HEAVY = ("torch", "pandas", "matplotlib", "scipy", "fvcore")
 
@@ -29,7 +29,6 @@ def test_help_imports_nothing_heavy():
 
 
 def test_compare_runs_without_torch(tmp_path: Path):
-    append(tmp_path, record("msa", [0.1] * 6))
-    append(tmp_path, record("hilo", [0.2] * 6))
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
     assert "torch" not in modules_after("compare", str(tmp_path), "--plot")
     assert (tmp_path / "throughput.png").exists()

@@ -1,5 +1,7 @@
 """What figures draw, read back as numbers."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from attnbench.paper import published
-from attnbench.report.figure import colour, draw_flops_against_time, draw_ratios, draw_throughput
+from attnbench.report.figure import (
+    colour,
+    draw_flops_against_time,
+    draw_ratios,
+    draw_throughput,
+    save_figures,
+)
 from attnbench.report.metrics import Measured, measured, rows
-from tests.fakes import record
+from attnbench.sweep import Role
+from tests.fakes import block, record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 
@@ -30,7 +39,7 @@ def axes() -> Axes:
 @pytest.fixture
 def table() -> list[Measured]:
     times = {"msa": 0.4, "hilo": 0.2, "mine": 0.8}
-    return measured(rows([record(label, [s * x for x in SPREAD]) for label, s in times.items()]))
+    return measured(rows(block({label: [s * x for x in SPREAD] for label, s in times.items()})))
 
 
 def test_bars_are_sorted_start_at_zero_and_carry_their_intervals(axes: Axes, table: list[Measured]):
@@ -49,10 +58,38 @@ def test_bars_are_sorted_start_at_zero_and_carry_their_intervals(axes: Axes, tab
 def test_ratios_stand_beside_the_published_ones(axes: Axes, table: list[Measured]):
     draw_ratios(axes, table)
     ours, theirs = axes.lines[0], next(line for line in axes.lines if line.get_marker() == "D")
-    np.testing.assert_allclose(numbers(ours.get_xdata()), [0.5, 1.0, 2.0])
-    np.testing.assert_allclose(numbers(theirs.get_xdata()), [1.0, 1029 / 505])
-    np.testing.assert_array_equal(numbers(theirs.get_ydata()), [1, 2])
+    np.testing.assert_allclose(numbers(ours.get_xdata()), [0.5, 2.0])
+    np.testing.assert_allclose(numbers(theirs.get_xdata()), [1029 / 505])
+    np.testing.assert_array_equal(numbers(theirs.get_ydata()), [1])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["MINE", "HILO"]
     assert axes.get_xscale() == "log"
+    assert axes.get_xlabel() == "Speed relative to MSA (right is faster)"
+
+
+def test_ratios_to_another_baseline_stand_beside_the_papers_to_that(axes: Axes, table: list[Measured]):
+    draw_ratios(axes, measured(rows([row.record for row in table], "hilo")))
+    theirs = next(line for line in axes.lines if line.get_marker() == "D")
+    np.testing.assert_allclose(numbers(axes.lines[0].get_xdata()), [0.25, 0.5])
+    np.testing.assert_allclose(numbers(theirs.get_xdata()), [505 / 1029])
+    assert axes.get_xlabel() == "Speed relative to HILO (right is faster)"
+
+
+def test_a_band_shows_where_an_identical_layer_may_lie(axes: Axes):
+    msa, hilo, _ = block({"msa": [1.0] * 6, "hilo": [0.5] * 6})
+    noisy = replace(record("msa", [1.25] * 6), role=Role.twin)
+    draw_ratios(axes, measured(rows([msa, hilo, noisy])))
+    (band,) = (patch for patch in axes.patches if patch.get_label() == "noise floor")
+    extents = band.get_extents().transformed(axes.transData.inverted())
+    np.testing.assert_allclose([extents.x0, extents.x1], [0.8, 1.25])
+
+
+def test_a_device_without_a_baseline_draws_no_ratios_and_stops_no_figure(tmp_path: Path):
+    records = [
+        *block({"msa": [1.0] * 6, "hilo": [0.5] * 6}),
+        record("hilo", [0.1] * 6, device="cuda", block="b"),
+    ]
+    drawn = {path.name for path in save_figures(rows(records), tmp_path)}
+    assert "throughput.png" in drawn
 
 
 def test_the_line_of_msas_rate_goes_through_msa(axes: Axes, table: list[Measured]):

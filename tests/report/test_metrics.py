@@ -1,16 +1,31 @@
 """What follows from a record's samples, beside those of its block."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from attnbench.errors import AttnbenchError
 from attnbench.paper import claims
-from attnbench.record import Sample
-from attnbench.report.metrics import measured, published_ratio, rows, speed_of, verdict
-from attnbench.statistics import Estimate
-from tests.fakes import record
+from attnbench.record import Record, Sample
+from attnbench.report.metrics import Row, Timing, is_slower, judge, measured, published_ratio, rows, speed_of
+from attnbench.statistics import Estimate, Verdict
+from attnbench.sweep import Role
+from tests.fakes import block, exactly, record
 
 DRIFT = [1.0, 1.4, 0.8, 1.1, 2.0, 1.0]
+STEADY = [1.0] * 12
+
+
+def ceiling(mechanism: str, times_s: Sequence[float]) -> Record:
+    """A matmul of 1 M multiply-adds that moves 2 kB, or a copy of 1 MB."""
+    macs, moved = (1_000_000, 2_000) if mechanism == "matmul" else (0, 1_000_000)
+    plain = record(f"ceiling/{mechanism}", times_s, batch=1, macs=macs, least_bytes=moved)
+    return replace(plain, mechanism=mechanism, role=Role.ceiling)
+
+
+def timings(table: Sequence[Row]) -> dict[str, Timing]:
+    return {row.record.label: row.timing for row in measured(table)}
 
 
 def test_throughput_is_the_batch_over_the_median_time():
@@ -21,61 +36,209 @@ def test_throughput_is_the_batch_over_the_median_time():
 
 
 def test_speed_is_the_baselines_time_over_ours_in_the_same_round():
-    msa, hilo = record("msa", [0.4 * d for d in DRIFT]), record("hilo", [0.2 * d for d in DRIFT])
+    msa, hilo, twin = block({"msa": [0.4 * d for d in DRIFT], "hilo": [0.2 * d for d in DRIFT]})
     shuffled = replace(hilo, samples=hilo.samples[::-1])
-    speed = measured(rows([msa, shuffled]))[1].timing.speed
-    assert speed is not None
-    assert (speed.value, speed.low, speed.high) == pytest.approx((2.0, 2.0, 2.0))
+    speed = measured(rows([msa, shuffled, twin]))[1].timing.speed
+    assert speed == exactly(2.0)
+
+
+def test_rounds_are_told_apart_by_their_session():
+    drift = [*DRIFT, *(3 * d for d in DRIFT)]
+    found = timings(rows(block({"msa": [0.4 * d for d in drift], "hilo": [0.2 * d for d in drift]}, 2)))
+    assert found["hilo"].speed == exactly(2.0)
+    assert (found["hilo"].rounds, found["hilo"].sessions) == (12, 2)
+    assert found["hilo"].session_spread == pytest.approx(2.0)
 
 
 def test_rounds_that_only_one_member_has_are_not_compared():
-    msa = record("msa", [1.0] * 6)
-    hilo = replace(
-        record("hilo", [0.5] * 5), samples=(*record("hilo", [0.5] * 5).samples, Sample(1, 0, 0, 9, 9))
-    )
-    speed = measured(rows([msa, hilo]))[1].timing.speed
-    assert speed is not None
-    assert (speed.value, speed.low, speed.high) == pytest.approx((2.0, 2.0, 2.0))
+    msa, hilo, twin = block({"msa": [1.0] * 6, "hilo": [0.5] * 5})
+    longer = replace(hilo, samples=(*hilo.samples, Sample(1, 0, 0, 9, 9)))
+    speed = timings(rows([msa, longer, twin]))["hilo"].speed
+    assert speed == exactly(2.0)
+
+
+def test_members_without_a_round_in_common_are_not_compared():
+    msa, hilo, twin = block({"msa": [1.0] * 6, "hilo": ()})
+    elsewhere = replace(hilo, samples=(Sample(1, 0, 0, 9, 9),))
+    found = timings(rows([msa, elsewhere, twin]))["hilo"]
+    assert (found.baseline, found.speed, found.verdict) == ("msa", None, None)
 
 
 def test_a_baseline_of_another_block_is_no_baseline():
-    msa, hilo = record("msa", [1.0] * 6), record("hilo", [0.5] * 6, height=28)
-    assert [row.timing.speed is None for row in measured(rows([msa, hilo]))] == [False, True]
+    table = rows([*block({"msa": STEADY}, block="one"), record("hilo", STEADY, block="another")])
+    found = timings(table)["hilo"]
+    assert (found.baseline, found.speed, found.noise_floor) == (None, None, None)
+
+
+def test_the_twins_original_is_the_baseline_and_is_compared_with_nothing():
+    found = timings(rows(block({"hilo": STEADY, "msa": STEADY})))
+    assert (found["msa"].baseline, found["hilo"].baseline) == ("hilo", "hilo")
+    assert (found["hilo"].speed, found["hilo"].verdict) == (None, None)
+    assert found["msa"].verdict is Verdict.same
+
+
+def test_the_twin_gives_the_noise_floor_that_verdicts_must_pass():
+    msa, hilo, twin = block({"msa": STEADY, "hilo": [0.8] * 12})
+    noisy = replace(record("msa", [1.04] * 12), role=Role.twin)
+    noisier = replace(record("msa", [1.3] * 12), role=Role.twin)
+    quiet, loud, louder = (timings(rows([msa, hilo, again]))["hilo"] for again in (twin, noisy, noisier))
+    assert [quiet.noise_floor, loud.noise_floor, louder.noise_floor] == pytest.approx([0.0, 0.04, 0.3])
+    assert [quiet.verdict, loud.verdict, louder.verdict] == ["faster", "faster", "unclear"]
+
+
+def test_another_baseline_can_be_asked_for_and_the_noise_floor_stays_the_twins():
+    records = block({"msa": STEADY, "hilo": [0.5] * 12})
+    records[-1] = replace(records[-1], samples=record("msa", [1.04] * 12).samples)
+    found = timings(rows(records, "hilo"))
+    assert found["msa"].speed == exactly(0.5)
+    assert (found["msa"].verdict, found["msa"].baseline) == (Verdict.slower, "hilo")
+    assert found["hilo"].speed is None
+    assert found["hilo"].noise_floor == pytest.approx(0.04)
+
+
+def test_a_baseline_that_no_row_has_is_the_users_mistake():
+    records = [*block({"msa": STEADY, "hilo": STEADY}), ceiling("matmul", STEADY)]
+    with pytest.raises(AttnbenchError, match=r"'hlio' is not in this run; --baseline can be msa, hilo\.$"):
+        rows(records, "hlio")
+
+
+def test_a_control_is_the_baseline_and_no_row():
+    _, hilo, twin = block({"msa": STEADY, "hilo": [0.5] * 12})
+    control = replace(record("msa", STEADY), role=Role.control)
+    found = timings(rows([control, hilo, twin]))
+    assert list(found) == ["hilo"]
+    assert found["hilo"].speed == exactly(2.0)
+    assert found["hilo"].noise_floor == pytest.approx(0.0)
+
+
+def test_a_later_record_of_the_same_case_takes_the_place_of_the_earlier():
+    msa, hilo, twin = block({"msa": STEADY, "hilo": STEADY})
+    again = record("msa", [3.0] * 12)
+    table = rows([msa, hilo, twin, again])
+    assert [row.record.label for row in table] == ["msa", "hilo"]
+    assert timings(table)["msa"].time_s.value == 3.0
+    assert timings(table)["hilo"].speed == exactly(3.0)
+
+
+def test_a_record_of_another_setting_takes_nobodys_place():
+    plain = record("msa", STEADY)
+    settings = {"batch": 8, "height": 7, "dtype": "float16", "device": "cuda", "kernel": "fused", "dim": 96}
+    others = [replace(plain, **{name: value}) for name, value in settings.items()]  # type: ignore[arg-type]
+    assert len(rows([plain, *others, replace(plain, threads=1)])) == 7
+
+
+def test_a_case_measured_again_is_judged_in_its_new_block():
+    old = block({"msa": STEADY, "hilo": STEADY}, block="old")
+    new = block({"msa": STEADY, "hilo": [0.5] * 12}, block="new")
+    assert timings(rows([*old, *new]))["hilo"].speed == exactly(2.0)
+
+
+def test_the_share_of_the_limit_is_the_ceilings_time_for_our_work_over_ours():
+    # Ours does 2 × 3 M multiply-adds and moves 4 MB in 10 s; a matmul does 1 M in 1 s, a copy 1 MB in 0.5 s.
+    ours = record("msa", [10.0] * 6, batch=2, macs=3_000_000, least_bytes=4_000_000)
+    (row,) = measured(rows([ours, ceiling("matmul", [1.0] * 6), ceiling("copy", [0.5] * 6)]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction == exactly(0.6)
+    assert row.timing.limit.by == "compute"
+
+
+def test_a_layer_that_moves_much_and_computes_little_is_limited_by_memory():
+    ours = record("msa", [10.0] * 6, batch=2, macs=500_000, least_bytes=4_000_000)
+    (row,) = measured(rows([ours, ceiling("matmul", [1.0] * 6), ceiling("copy", [0.5] * 6)]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction.value == pytest.approx(0.2)
+    assert row.timing.limit.by == "memory"
+
+
+def test_the_share_of_the_limit_is_paired_by_round_and_leaves_out_rounds_that_are_not_shared():
+    ours = record("msa", [*(10 * d for d in DRIFT), 90.0], batch=1, macs=5_000_000, least_bytes=1)
+    matmul, copy = ceiling("matmul", [*DRIFT, 0.1]), ceiling("copy", DRIFT)
+    (row,) = measured(rows([ours, matmul, copy]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction == exactly(0.5)
+
+
+def test_without_both_ceilings_there_is_no_share_of_a_limit():
+    (row,) = measured(rows([record("msa", STEADY), ceiling("matmul", STEADY)]))
+    assert row.timing.limit is None
+
+
+def test_a_row_has_converged_when_level_and_ratio_are_precise():
+    wide = [0.9, 1.1] * 6
+    found = timings(rows(block({"msa": STEADY, "hilo": STEADY, "sra": wide})))
+    assert [found[name].converged for name in ("msa", "hilo", "sra")] == [True, True, False]
+    assert not timings(rows(block({"msa": wide, "hilo": STEADY})))["hilo"].converged  # its level is precise
+    assert not timings(rows(block({"msa": wide, "hilo": wide})))["hilo"].converged  # its ratio is precise
+
+
+def test_all_verdicts_of_a_run_are_corrected_together():
+    ups_and_downs = [0.9] * 9 + [1.2]  # significant alone: p = 0.02
+    lucky = block({"msa": [1.0] * 10, "hilo": ups_and_downs}, block="0")
+    others = [record for n in range(1, 9) for record in block({"msa": [1.0] * 10, "hilo": [0.9, 1.1] * 5},
+                                                              block=str(n), height=n)]  # fmt: skip
+    assert timings(rows(lucky))["hilo"].verdict is Verdict.faster
+    assert rows([*lucky, *others])[1].timing.verdict is Verdict.unclear  # type: ignore[union-attr]
 
 
 def test_a_row_that_was_not_measured_has_no_timing():
-    assert (
-        measured(rows([record("sra", [], outcome="unsupported"), record("van", [1.0], outcome="wrong")]))
-        == []
-    )
+    unmeasured = [record("sra", outcome="unsupported"), record("van", [1.0], outcome="wrong"), record("hilo")]
+    assert measured(rows(unmeasured)) == []
+    assert len(rows(unmeasured)) == 3
+
+
+def test_a_baseline_that_failed_compares_nothing():
+    msa, hilo, twin = block({"msa": STEADY, "hilo": STEADY})
+    failed = replace(msa, outcome="crashed")
+    found = timings(rows([failed, hilo, twin]))["hilo"]
+    assert (found.baseline, found.speed, found.noise_floor) == (None, None, None)
 
 
 def test_the_published_row_stands_beside_its_own_setting_only():
-    plain, other = rows([record("hilo", [1.0] * 5), record("hilo", [1.0] * 5, batch=8)])
+    plain, other = rows([record("hilo", STEADY), record("hilo", STEADY, batch=8)])
     assert plain.published is not None
     assert other.published is None
     assert published_ratio(plain) == pytest.approx(1029 / 505)
     assert published_ratio(other) is None
+    asked = rows(block({"hilo": STEADY, "sra": STEADY}))[1]
+    assert published_ratio(asked) == pytest.approx(710 / 1029)
 
 
 def test_a_gpu_is_set_beside_the_papers_gpu():
-    (row,) = rows([record("hilo", [1.0] * 5, device="cuda")])
+    (row,) = rows([record("hilo", STEADY, device="cuda")])
     assert published_ratio(row) == pytest.approx(5104 / 4403)
 
 
 def test_a_host_that_is_slower_than_its_device_is_noticed():
-    samples = [Sample(0, n, 0, 1.0, 1.3) for n in range(5)]
-    slow = replace(record("msa"), samples=tuple(samples), device="cuda")
-    fast = replace(slow, samples=tuple(replace(sample, wall_s=1.1) for sample in samples))
+    slow = replace(record("msa"), samples=tuple(Sample(0, n, 0, 1.0, 1.3) for n in range(5)), device="cuda")
+    fast = replace(slow, samples=tuple(Sample(0, n, 0, 1.0, 1.1) for n in range(5)), height=7)
     assert [row.timing.launch_bound for row in measured(rows([slow, fast]))] == [True, False]
 
 
 def test_two_mechanisms_are_compared_without_the_baseline():
     table = rows([record("sra", [0.6 * d for d in DRIFT]), record("hilo", [0.2 * d for d in DRIFT])])
     speed = speed_of("hilo", "sra", "cpu", table)
-    assert speed is not None
-    assert speed.value == pytest.approx(3.0)
+    assert speed == exactly(3.0)
     assert speed_of("hilo", "sra", "cuda", table) is None
+
+
+@pytest.mark.parametrize(
+    ("speed", "verdict", "share", "slower"),
+    [
+        (0.9, Verdict.slower, 0.1, True),  # 1 / 0.9 is 11 % longer
+        (0.9, Verdict.slower, 0.12, False),
+        (0.9, Verdict.unclear, 0.1, False),
+        (1.5, Verdict.faster, 0.1, False),
+        (0.9, Verdict.slower, None, False),
+    ],
+)
+def test_slower_by_a_share_is_a_verdict_on_a_longer_time(
+    speed: float, verdict: Verdict, share: float | None, slower: bool
+):
+    assert is_slower(Estimate(speed), verdict, share) is slower
+
+
+def test_what_was_not_compared_is_not_slower():
+    assert not is_slower(None, None, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -91,4 +254,4 @@ def test_two_mechanisms_are_compared_without_the_baseline():
 )
 def test_a_claim_is_judged_by_the_whole_interval(ours: Estimate | None, says: str):
     assert claims()[0].ratio == 1.4
-    assert verdict(claims()[0], ours) == says
+    assert judge(claims()[0], ours) == says

@@ -1,75 +1,228 @@
 """Tables and the notes under them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
+from attnbench.protocol import Protocol
+from attnbench.record import Record, RecordFile
+from attnbench.report.difference import changes
 from attnbench.report.export import write_table
+from attnbench.report.frame import frame
 from attnbench.report.metrics import rows
-from attnbench.report.table import notes, result_table
-from tests.fakes import record
+from attnbench.report.table import change_table, notes, result_table
+from attnbench.sweep import Role
+from tests.fakes import block, record
 
-TIMES = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4]
+TIMES = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4] * 3
+HALF = [time / 2 for time in TIMES]
+WIDE = [0.3, 0.5] * 9
+TABLE = {"msa": TIMES, "hilo": HALF}
 
 
 def text_of(table: object) -> str:
-    console = Console(width=200)
+    console = Console(width=240)
     with console.capture() as capture:
         console.print(table)
     return capture.get()
 
 
+def shown(records: Sequence[Record]) -> str:
+    return text_of(result_table(rows(records)))
+
+
+def cells(text: str, name: str) -> list[str]:
+    """The cells of the line that begins with a name."""
+    (line,) = (line for line in text.splitlines() if line.startswith(f"│ {name} "))
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def headings(text: str) -> list[str]:
+    (line,) = (line for line in text.splitlines() if line.startswith("┃ Mechanism"))
+    return [cell.strip() for cell in line.strip("┃").split("┃")]
+
+
+def changed(before: Sequence[Record], after: Sequence[Record], *, times: bool = True) -> str:
+    first, second = (RecordFile(Path("run"), tuple(records), ()) for records in (before, after))
+    return text_of(change_table(changes(first, second, None, times=times)))
+
+
 def test_a_table_has_a_line_a_mechanism_and_columns_a_device():
-    gpu = [replace(record(label, [t / 100 for t in TIMES]), device="cuda") for label in ("msa", "hilo")]
-    text = text_of(result_table(rows([record("msa", TIMES), record("hilo", TIMES), *gpu])))
-    assert "CPU img/s" in text
-    assert "CUDA img/s" in text
-    (line,) = (line for line in text.splitlines() if "HILO" in line)
-    cells = [cell.strip() for cell in line.strip("│").split("│")]
-    assert cells[:5] == ["HILO", "1.00", "2.20", "500.0", "298.3"]
-    assert cells[5].startswith("160 [")
-    assert (cells[6], cells[8]) == ("1,029", "2.04")
-    assert cells[9].startswith("16,000 [")
-    assert (cells[10], cells[12]) == ("5,104", "1.16")
+    gpu = {label: [time / 100 for time in times] for label, times in TABLE.items()}
+    text = shown([*block(TABLE), *block(gpu, device="cuda", block="gpu")])
+    assert headings(text)[5::6] == ["CPU img/s [95 %]", "CUDA img/s [95 %]"]
+    assert headings(text)[7::6] == ["× MSA [95 %]", "× MSA [95 %]"]
+    assert cells(text, "HILO")[:5] == ["HILO", "1.00", "2.20", "500.0", "298.3"]
+    assert cells(text, "HILO")[5:8] == ["320 [320, 320]", "1,029", "2.00 [2.00, 2.00]"]
+    assert cells(text, "HILO")[8:11] == ["2.04", "faster", "—"]
+    assert cells(text, "HILO")[11:13] == ["32,000 [32,000, 32,000]", "5,104"]
+    assert cells(text, "MSA")[7:10] == ["1", "1.00", "baseline"]
+
+
+def test_a_column_is_relative_to_the_baseline_that_was_asked_for():
+    text = text_of(result_table(rows(block(TABLE), "hilo")))
+    assert headings(text)[7] == "× HILO [95 %]"
+    assert cells(text, "HILO")[9] == "baseline"
+    assert cells(text, "MSA")[9] == "slower"
+
+
+def test_columns_of_the_paper_are_left_out_where_no_row_is_in_its_setting():
+    text = shown(block(TABLE, batch=8))
+    assert headings(text) == ["Mechanism", "Params (M)", "FLOPs (M)", "CPU img/s [95 %]", "× MSA [95 %]",
+                              "verdict", "of limit"]  # fmt: skip
+    assert cells(text, "HILO")[1:5] == ["1.00", "500.0", "40.0 [40.0, 40.0]", "2.00 [2.00, 2.00]"]
+    assert "Table IV" not in text
+    assert "paper: Table IV, batch 64, Intel i9-10900X and NVIDIA RTX 3090" in shown(block(TABLE))
+
+
+def test_a_share_of_the_limit_has_its_column():
+    half: dict[str, Any] = {"role": Role.ceiling, "batch": 1, "macs": 64 * 500_000_000, "least_bytes": 10**9}
+    limits = [record(f"ceiling/{name}", HALF, mechanism=name, **half) for name in ("matmul", "copy")]
+    assert cells(shown([*block(TABLE), *limits]), "MSA")[-1] == "0.50"
+
+
+def test_a_row_that_has_not_converged_is_marked_and_the_mark_explained():
+    text = shown(block({"msa": TIMES, "hilo": WIDE}))
+    assert cells(text, "HILO")[5].startswith("~160 [")
+    assert cells(text, "MSA")[5] == "160 [160, 160]"
+    assert "~ = not within ±2 % when time was over" in text
+    assert "~" not in shown(block(TABLE))
+
+
+def test_a_row_without_a_time_says_why():
+    text = shown([*block(TABLE), record("sra", outcome="out_of_memory")])
+    assert cells(text, "SRA")[5:] == ["out_of_memory", "710", "—", "1.41", "—", "—"]
+
+
+def test_a_row_without_a_baseline_has_no_verdict():
+    assert cells(shown([record("hilo", TIMES)]), "HILO")[7:] == ["—", "2.04", "—", "—"]
 
 
 def test_the_title_says_machine_and_setting():
-    text = text_of(result_table(rows([record("msa", TIMES)])))
-    assert "Abacus, 2 threads, torch 2.13.0" in text
+    text = shown([record("msa", TIMES)])
+    assert "Abacus (2 cores), 2 threads, AVX2, torch 2.13.0" in text
     assert "14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference" in text
-    assert "medians of 6 paired rounds in 1 session" in text
+
+
+def test_the_caption_says_how_much_was_measured_and_how_noisy_it_was():
+    records = block({"msa": TIMES, "hilo": HALF[:15]}, sessions=3)
+    records[-1] = replace(records[-1], samples=record("msa", [1.04 * t for t in TIMES], 3).samples)
+    text = shown(records)
+    assert "medians of 15 to 18 paired rounds in 3 sessions, 95 % bootstrap intervals" in text
+    assert "; noise floor ±4.0 %, from the baseline's twin" in text
+    assert "same = within ±3 %" in text
+
+
+def test_one_round_is_not_called_rounds():
+    assert "medians of 1 paired round in 1 session, 95 %" in shown([record("msa", [1.0])])
+
+
+def test_a_table_without_a_time_promises_no_medians():
+    assert "median" not in shown([record("sra", outcome="crashed")])
 
 
 def test_a_lower_bound_is_marked_and_explained():
-    table = rows([record("mine", TIMES, uncounted=("aten::cdist",))])
+    table = rows([record("mine", TIMES, 3, uncounted=("aten::cdist",))])
     assert "≥ 500.0" in text_of(result_table(table))
-    assert any("no formula for aten::cdist" in note for note in notes(table))
+    assert notes(table) == ["MINE (cpu 14x14): FLOPs are a lower bound; no formula for aten::cdist."]
 
 
 def test_notes_tell_what_is_wrong_with_a_row_and_nothing_else():
-    assert notes(rows([record("msa", TIMES)])) == []
-    assert notes(rows([record("mine", (), outcome="unsupported", reason="too square")])) == [
+    assert notes(rows(block(TABLE, sessions=3))) == []
+    assert notes(rows([record("mine", outcome="unsupported", reason="too square")])) == [
         "MINE (cpu 14x14) is unsupported: too square"
     ]
-    assert notes(rows([record("mine", TIMES, macs_closed_form=7)])) == [
+    assert notes(rows([record("mine", TIMES, 3, reason="not counted: it is shy")])) == [
+        "MINE (cpu 14x14): not counted: it is shy"
+    ]
+    assert notes(rows([record("mine", TIMES, 3, macs_closed_form=7)])) == [
         "MINE (cpu 14x14): 500,000,000 multiply-adds counted, but its closed form is 7."
     ]
-    assert "Fewer than 5 rounds" in notes(rows([record("msa", TIMES[:4])]))[0]
+
+
+def test_rows_that_have_not_converged_are_named_with_a_remedy():
+    wide = Protocol(sessions=3, precision=0.005, max_seconds=60)
+    (note,) = notes(rows(block({"msa": TIMES, "hilo": WIDE, "sra": WIDE}, 3, protocol=wide)))
+    assert note.startswith("Not within ±0.5 % after 60 s: HILO, SRA. --max-seconds gives them more time")
+
+
+def test_a_single_session_is_said_to_be_one():
+    (note,) = notes(rows(block(TABLE)))
+    assert note == "One session only: a second process may give other ratios; --sessions 3 asks three."
+
+
+def test_too_few_rounds_are_said_to_be_too_few():
+    few = notes(rows([record("msa", TIMES[:4])]))
+    assert "Fewer than 5 rounds give no interval; --max-seconds gives them more time." in few
+
+
+def test_a_launch_bound_row_is_named():
+    samples = [replace(sample, wall_s=1.3 * sample.seconds) for sample in record("msa", TIMES, 3).samples]
+    slow = record("msa", device="cuda", title="MSA", samples=tuple(samples))
+    assert notes(rows([slow])) == ["Launch-bound, the host takes longer than the device: MSA."]
+
+
+def test_two_runs_are_shown_with_both_throughputs_and_how_they_changed():
+    drift = {"msa": [1.25 * time for time in TIMES], "hilo": [0.625 * time for time in HALF]}
+    text = changed(block(TABLE), block(drift))
+    assert cells(text, "HILO")[1:] == ["cpu 14x14 batch 64", "1,000,000", "500,000,000", "320 [320, 320]",
+                                       "512 [512, 512]", "2.00 [2.00, 2.00]", "faster"]  # fmt: skip
+    assert cells(text, "MSA")[-2:] == ["0.80 [0.80, 0.80]", "control"]
+    assert "how many times as fast the later run is relative to MSA, whose code is the same in both" in text
+
+
+def test_counts_that_changed_show_both():
+    after = [replace(found, params=2_000_000, macs=None) for found in block(TABLE)]
+    assert cells(changed(block(TABLE), after), "HILO")[2:4] == ["1,000,000 → 2,000,000", "500,000,000 → —"]
+
+
+def test_without_times_a_change_shows_counts_only():
+    text = changed(block(TABLE), block(TABLE), times=False)
+    assert cells(text, "HILO")[-2:] == ["—", "—"]
+    assert "counts only" in text
+    assert "same = within" not in text
+
+
+def test_a_case_without_a_time_shows_its_outcome():
+    failed = [replace(found, outcome="crashed") for found in block(TABLE)]
+    assert cells(changed(block(TABLE), failed), "HILO")[-4:] == ["320 [320, 320]", "crashed", "—", "—"]
 
 
 def test_the_csv_keeps_base_units_and_exact_counts(tmp_path: Path):
-    path = write_table(
-        rows([record("msa", TIMES), record("mine", (), outcome="wrong", reason="it is late", macs=None)]),
-        tmp_path,
-    )
+    failed = record("mine", outcome="wrong", reason="it is late", macs=None)
+    path = write_table(rows([*block(TABLE), failed]), tmp_path)
     table = pd.read_csv(path).to_dict("records")
-    assert [line["name"] for line in table] == ["msa", "mine"]
-    assert table[0]["macs"] == 500_000_000
-    assert table[0]["time_s"] == 0.4
-    assert table[0]["published_imgs_per_s"] == 505
-    assert table[1]["reason"] == "it is late"
-    assert math.isnan(table[1]["imgs_per_s"])
+    assert [line["name"] for line in table] == ["msa", "hilo", "mine"]
+    assert (table[0]["macs"], table[0]["time_s"], table[0]["published_imgs_per_s"]) == (500_000_000, 0.4, 505)
+    assert table[2]["reason"] == "it is late"
+    assert math.isnan(table[2]["imgs_per_s"])
     assert "500000000," in path.read_text()
+
+
+def test_the_csv_says_how_sure_a_number_is():
+    drift = [1.0, 1.1] * 9
+    limits = [record(f"ceiling/{name}", [10 * d for d in drift], 3, mechanism=name, role=Role.ceiling,
+                     batch=1, macs=10**12, least_bytes=10**9) for name in ("matmul", "copy")]  # fmt: skip
+    records = block({"msa": drift, "hilo": [d / 2 for d in drift]}, sessions=3)
+    records[-1] = replace(records[-1], samples=record("msa", [1.04 * d for d in drift], 3).samples)
+    line = frame(rows([*records, *limits])).to_dict("records")[1]
+    assert (line["time_s_low"], line["time_s"], line["time_s_high"]) == pytest.approx((0.5, 0.525, 0.55))
+    assert [line[f"speed_vs_baseline{end}"] for end in ("_low", "", "_high")] == pytest.approx([2.0] * 3)
+    assert (line["baseline"], line["verdict"], line["noise_floor"]) == ("msa", "faster", pytest.approx(0.04))
+    assert (line["rounds"], line["sessions"], line["session_spread"]) == (18, 3, 0.0)
+    assert (line["precision"], line["converged"]) == (0.02, False)
+    assert line["limited_by"] == "memory"
+    assert [line[f"fraction_of_limit{end}"] for end in ("_low", "", "_high")] == pytest.approx([2.0] * 3)
+
+
+def test_the_csv_leaves_empty_what_was_not_measured():
+    line = frame(rows([*block(TABLE), record("sra", outcome="crashed")])).to_dict("records")[2]
+    assert (line["rounds"], line["sessions"]) == (0, 0)
+    empty = ("time_s_low", "baseline", "verdict", "noise_floor", "converged", "limited_by", "session_spread")
+    assert [name for name in empty if not pd.isna(line[name])] == []

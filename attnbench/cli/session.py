@@ -1,0 +1,49 @@
+"""The part of `attnbench run` after the parsing: hold the folder, measure what is left, show the rows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from attnbench import folder, runner
+from attnbench.cli.progress import Progress, plan_lines
+from attnbench.cli.show import print_results
+from attnbench.record import read
+from attnbench.report.export import write_table
+from attnbench.report.metrics import rows
+from attnbench.runner import Planned, Setup
+from attnbench.sweep import Block
+
+
+def carry_out(
+    screen: Console, blocks: Sequence[Block], setup: Setup, path: Path, command: Sequence[str], *, fresh: bool
+) -> bool:
+    """Measure the blocks into the run at `path`, and end with its tables; False when the user interrupted."""
+    with screen.status(f"Counting {sum(len(block.members) for block in blocks)} cases…"):
+        plan = runner.survey(blocks, setup)
+    with folder.held(path):
+        if fresh and (aside := folder.start_over(path)):
+            screen.print(f"Starting over; the earlier rows are in {aside}.")
+        folder.save_plan(path, command)
+        left = runner.pending(plan, setup, path)
+        finished = _measured(screen, plan, left, setup, path)
+        found = read(path)
+        table = rows(found.records)
+        csv = write_table(table, path)
+        if finished:
+            folder.forget_plan(path)
+    print_results(screen, found, table)
+    rows_in = f"{len(table)} row{'s' * (len(table) != 1)} in {path}/records.jsonl and {csv}"
+    screen.print(f"{rows_in}. `attnbench compare --plot` draws them.")
+    return finished
+
+
+def _measured(
+    screen: Console, plan: Sequence[Planned], left: Sequence[Planned], setup: Setup, path: Path
+) -> bool:
+    """Show what is left to do, and do it."""
+    expected_s = runner.estimates_s(left, setup.protocol)
+    for line in plan_lines(plan, left, setup.protocol, expected_s, path):
+        screen.print(line, markup=False)
+    with Progress(screen, [planned.block for planned in left], setup.protocol, expected_s) as progress:
+        return runner.measure(left, setup, path, progress.watch)

@@ -1,0 +1,51 @@
+"""What `attnbench doctor` shows of a machine."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.table import Table
+
+from attnbench.machine import Machine
+from attnbench.record import Record
+from attnbench.statistics import Estimate, median_with_interval
+
+UNITS = {"matmul": "G multiply-adds/s", "copy": "GB/s, read and written"}
+
+
+def machine_table(machine: Machine) -> Table:
+    """The fingerprint that every record carries, a line a field that the system tells."""
+    table = Table(box=None, show_header=False)
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in asdict(machine).items():
+        if value not in (None, {}):
+            table.add_row(*_readable(name, value))
+    return table
+
+
+def ceiling_lines(records: Sequence[Record]) -> list[str]:
+    """The rate of each ceiling with its interval, or why it has none."""
+    return [
+        f"{record.title} on {record.device} in {record.dtype}, {record.threads} threads: {_rate(record)}"
+        for record in records
+    ]
+
+
+def _rate(record: Record) -> str:
+    if record.outcome != "measured":
+        return f"{record.outcome}, {record.reason}"
+    work = (record.macs if record.mechanism == "matmul" else record.least_bytes) or 0
+    rates = [work / sample.seconds / 1e9 for sample in record.samples]
+    rate: Estimate = median_with_interval(rates, [sample.session for sample in record.samples])
+    interval = f" [{rate.low:,.1f}, {rate.high:,.1f}]" if rate.low is not None else ""
+    return f"{rate.value:,.1f}{interval} {UNITS[record.mechanism]}"
+
+
+def _readable(name: str, value: object) -> tuple[str, str]:
+    heading = name.replace("_", " ").removesuffix(" bytes").removesuffix(" w").removesuffix(" mhz")
+    if name.endswith("_bytes") and isinstance(value, int):
+        return heading, f"{value / 2**20:,.0f} MiB"
+    if isinstance(value, dict):
+        return heading, ", ".join(f"{key}={text}" for key, text in value.items())
+    unit = {"w": " W", "mhz": " MHz"}.get(name.rpartition("_")[2], "")
+    return heading, f"{value}{unit}"
