@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from attnbench import record
-from attnbench.errors import AttnbenchError
+from attnbench.errors import AttnbenchError, writing
 from attnbench.record import RECORDS
 
 LOCK = ".lock"
@@ -78,14 +79,17 @@ def start_over(folder: Path) -> Path | None:
 
 def save_plan(folder: Path, command: Sequence[str]) -> None:
     """Note which command this run belongs to, so that the same command finds it again."""
-    (folder / PLAN).write_text(json.dumps({"command": list(command)}), encoding="utf-8")
+    new = folder / f"{PLAN}.new"
+    with writing(new):
+        new.write_text(json.dumps({"command": list(command)}), encoding="utf-8")
+        new.replace(folder / PLAN)
 
 
 def unfinished(results: Path, command: Sequence[str]) -> Path | None:
     """The newest run in `results` that the same command began and did not finish."""
     plans = sorted(results.glob(f"*/{PLAN}"), key=lambda plan: plan.stat().st_mtime, reverse=True)
     wanted = {"command": list(command)}
-    return next((plan.parent for plan in plans if json.loads(plan.read_text("utf-8")) == wanted), None)
+    return next((plan.parent for plan in plans if _read(plan) == wanted), None)
 
 
 def forget_plan(folder: Path) -> None:
@@ -94,8 +98,14 @@ def forget_plan(folder: Path) -> None:
 
 
 def _holder(folder: Path) -> str:
+    holder = _read(folder / HOLDER)
+    return f"process {holder['process']}, since {holder['since']}" if holder else "another process"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a small file says; nothing where it is gone, or was cut off while it was written."""
     try:
-        holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return "another process"
-    return f"process {holder['process']}, since {holder['since']}"
+        return {}
+    return content

@@ -8,6 +8,7 @@ import hashlib
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -175,9 +176,9 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
 
 def _settle(shard: Path, folder: Path, *, complete: bool) -> None:
     """Turn a shard into those records that are not there yet."""
-    done = complete_keys(folder)
-    new = [row for row in records_of(Story(facts.read(shard)), complete=complete) if row.key not in done]
-    record.append(folder, new)
+    there = {(row.block, row.key) for row in record.read(folder).records if row.complete}
+    rows = records_of(Story(facts.read(shard)), complete=complete)
+    record.append(folder, (row for row in rows if (row.block, row.key) not in there))
     shard.unlink()
 
 
@@ -186,8 +187,9 @@ def _work_off(shard: Path, left: Callable[[Story], object], watch: Callable[[Fac
     suspects: list[int | None] = []
     while left(story := Story(facts.read(shard))):
         try:
-            for fact in facts_of_worker(shard, story.job.threads, story.job.protocol.timeout_s):
-                watch(fact)
+            with closing(facts_of_worker(shard, story.job.threads, story.job.protocol.timeout_s)) as news:
+                for fact in news:
+                    watch(fact)
         except WorkerEnded as end:
             record.mend(shard)
             case = end.at_work.case if end.at_work else None

@@ -1,11 +1,12 @@
 """Which code a mechanism is made of, as a short hash: measurements are kept until it changes."""
 
+import ast
 import hashlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from attnbench.mechanism import Mechanism
@@ -14,31 +15,51 @@ ATTENTION = "attnbench.attention"  # what attnbench itself adds to a layer
 
 
 def source_of(mechanism: Mechanism) -> str:
-    """Twelve digits that change with the mechanism's module, or one that it uses of its own package."""
-    modules: dict[str, ModuleType] = {}
+    """Twelve digits that change with the mechanism's module, or one that it imports of its own package."""
+    files: dict[str, Path] = {}
     for name in (_module_of(mechanism.build), _module_of(mechanism.macs)):
-        _collect(name, modules)
+        _collect(name, files)
     code = hashlib.sha256()
-    for name in sorted(modules):
-        code.update(Path(str(modules[name].__file__)).read_bytes())
+    for name in sorted(files):
+        code.update(files[name].read_bytes())
     return code.hexdigest()[:12]
 
 
-def _collect(name: str, modules: dict[str, ModuleType]) -> None:
-    """Add the module of this name, and whatever it refers to in its own package."""
-    if name in modules or not getattr(sys.modules.get(name), "__file__", None):
+def _collect(name: str, files: dict[str, Path]) -> None:
+    """Add the file of the module of this name, and of what that imports of its own package."""
+    file = _file_of(name)
+    if name in files or file is None:
         return
-    modules[name] = sys.modules[name]
-    for used in _used_by(modules[name]):
-        if used == ATTENTION or used.partition(".")[0] == name.partition(".")[0] != "attnbench":
-            _collect(used, modules)
+    files[name] = file
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    for imported in _imports(file, package):
+        if imported == ATTENTION or imported.partition(".")[0] == name.partition(".")[0]:
+            _collect(imported, files)
 
 
-def _used_by(module: ModuleType) -> Iterator[str]:
-    for value in vars(module).values():
-        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        if isinstance(name, str):
-            yield name
+def _imports(file: Path, package: str) -> Iterator[str]:
+    """All names that a file imports anywhere: modules, and what may be a module in a package."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(relative, package) if node.level else relative
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _file_of(name: str) -> Path | None:
+    """The Python file of a module; None where the name is not that of one."""
+    if name in sys.modules:
+        file = getattr(sys.modules[name], "__file__", None)  # a built-in module has none
+    else:
+        try:
+            spec = importlib.util.find_spec(name)
+        except ImportError:
+            return None
+        file = spec.origin if spec else None
+    return Path(file) if file and file.endswith(".py") else None
 
 
 def _module_of(function: Callable[..., Any]) -> str:

@@ -2,8 +2,9 @@
 
 A time is summarised by its median over rounds, a comparison by the median of the rounds' log-ratios, because
 both members of a round met the same machine. Intervals come from the percentile bootstrap with a fixed seed,
-rounds resampled within their sessions. A verdict asks for more than an interval: a sign test that stays
-significant beside all other verdicts, sessions that agree, and an effect above the block's noise floor.
+rounds resampled within their sessions. A verdict asks for more than an interval: tests over rounds and over
+sessions that stay significant beside all other verdicts, sessions that agree, and an effect above the block's
+noise floor.
 """
 
 import math
@@ -56,8 +57,8 @@ class Estimate:
 class Comparison:
     """A ratio of speeds, and what a verdict on it needs.
 
-    `p_value` is the chance of rounds as one-sided as these if neither were faster; `by_session` has the ratio
-    of each session that is long enough to have one.
+    `p_value` is the chance of rounds, and of sessions, as one-sided as these if neither were faster: the
+    larger of the two. `by_session` has the ratio of each session that is long enough to have one.
     """
 
     ratio: Estimate
@@ -81,12 +82,12 @@ def paired_ratio(numerators: Floats, denominators: Floats, sessions: Integers) -
 
 
 def compare_pairs(numerators: Floats, denominators: Floats, sessions: Integers) -> Comparison:
-    """The paired ratio with its sign test and the ratio of each session."""
+    """The paired ratio, that of each session, and a sign test over rounds with a t-test over sessions."""
     logarithms = _log_ratios(numerators, denominators)
     medians = _session_medians(logarithms, np.asarray(sessions))
     return Comparison(
         _exp(median_with_interval(logarithms, sessions)),
-        _sign_test(logarithms),
+        max(_sign_test(logarithms), _session_test(medians)),
         tuple(np.exp(medians).tolist()),
     )
 
@@ -108,11 +109,10 @@ def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Float
         first = np.median(above[_resamples(above_sessions, seed=1)], axis=1)
         second = np.median(below[_resamples(below_sessions, seed=2)], axis=1)
         difference = Estimate(difference.value, *_interval(first - second))
-    pairs = np.subtract.outer(
-        _session_medians(above, above_sessions), _session_medians(below, below_sessions)
-    )
-    p_value = float(mannwhitneyu(above, below).pvalue)
-    return Comparison(_exp(difference), p_value, tuple(np.exp(pairs).ravel().tolist()))
+    medians = _session_medians(above, above_sessions), _session_medians(below, below_sessions)
+    p_value = max(float(mannwhitneyu(above, below).pvalue), _session_test(*medians))
+    pairs = np.exp(np.subtract.outer(*medians))
+    return Comparison(_exp(difference), p_value, tuple(pairs.ravel().tolist()))
 
 
 def noise_floor(twin: Estimate) -> float | None:
@@ -202,6 +202,22 @@ def _sign_test(logarithms: NDArray[np.float64]) -> float:
 
     positive, negative = int((logarithms > 0).sum()), int((logarithms < 0).sum())
     return float(binomtest(positive, positive + negative).pvalue) if positive + negative else 1.0
+
+
+def _session_test(medians: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> float:
+    """The t-test that the sessions' logarithms have the mean 0, or that of `others`.
+
+    Rounds of one session share whatever that process was dealt, so that they alone count for too much. Where
+    nothing scatters, or one session is all there is, it has nothing to say: 0.
+    """
+    from scipy.stats import ttest_1samp, ttest_ind
+
+    samples = [medians] if others is None else [medians, others]
+    if min(map(len, samples)) < 2 or not any(np.ptp(sample) > 0 for sample in samples):
+        return 0.0
+    if others is None:
+        return float(ttest_1samp(medians, 0.0).pvalue)
+    return float(ttest_ind(medians, others, equal_var=False).pvalue)
 
 
 def _session_medians(values: NDArray[np.float64], sessions: NDArray[np.int_]) -> NDArray[np.float64]:

@@ -136,7 +136,7 @@ class Raises(Good):
 def found(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> list[Finding]:
     paper = Paper("None", "Nowhere", 2026, "https://example.org")
     mechanism = Mechanism("mine", "Mine", layer, lambda geometry: macs, paper)
-    return list(examine(Choice(mechanism, {}), [GEOMETRY]))
+    return list(examine(Choice(mechanism, {}, "source"), [GEOMETRY]))
 
 
 def broken(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> dict[str, str]:
@@ -187,7 +187,7 @@ def test_a_closed_form_that_differs_from_the_count_is_named_with_both():
 
 def test_an_output_that_changes_with_the_kernel_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(KERNELS, "fused", lambda q, k, v, bias: 1 + explicit(q, k, v, bias))
-    findings = list(examine(Choice(msa, {}), [GEOMETRY]))
+    findings = list(examine(Choice(msa, {}, "source"), [GEOMETRY]))
     assert [f.question for f in findings if not f.passed] == ["agrees under every kernel"]
 
 
@@ -200,7 +200,7 @@ def test_a_refused_geometry_does_not_end_the_examination():
 
     paper = Paper("None", "Nowhere", 2026, "https://example.org")
     square = Mechanism("square", "Square", Square, lambda geometry: 4 * 64, paper)
-    findings = list(examine(Choice(square, {}), [GEOMETRY, Geometry(8, 2, 2, 2)]))
+    findings = list(examine(Choice(square, {}, "source"), [GEOMETRY, Geometry(8, 2, 2, 2)]))
     assert [finding.passed for finding in findings] == [None] + [True] * len(QUESTIONS)
 
 

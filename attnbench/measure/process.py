@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -37,15 +37,16 @@ class WorkerEnded(Exception):  # noqa: N818
         return self.outcome == "crashed" and self.returncode in (-signal.SIGKILL, -signal.SIGTERM)
 
 
-def facts_of_worker(shard: Path, threads: int, timeout_s: float) -> Iterator[Fact]:
+def facts_of_worker(shard: Path, threads: int, timeout_s: float) -> Generator[Fact]:
     """Run one worker on a shard and pass on its new facts as it writes them; raise `WorkerEnded` if it fails.
 
     A step that takes longer than `timeout_s` ends the worker.
     """
     seen = shard.stat().st_size
     at_work: Started | None = None
+    begun = False
     with tempfile.TemporaryFile("w+") as said, _spawned(shard, threads, said) as worker:
-        last_news, limit_s, running = time.monotonic(), LONGEST_START_S, True
+        last_news, running = time.monotonic(), True
         while running:
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(POLL_S)
@@ -53,11 +54,12 @@ def facts_of_worker(shard: Path, threads: int, timeout_s: float) -> Iterator[Fac
             news, seen = _new_facts(shard, seen)
             for fact in news:
                 at_work = fact if isinstance(fact, Started) else None
-                limit_s = timeout_s if isinstance(fact, Began | Started) else limit_s
+                begun |= isinstance(fact, Began | Started)
                 last_news = time.monotonic()
                 yield fact
+            limit_s = timeout_s if begun else LONGEST_START_S
             if running and time.monotonic() - last_news > limit_s:
-                what = f"{at_work.step} took" if at_work else "starting took"
+                what = f"{at_work.step} took" if at_work else "a silence lasted" if begun else "starting took"
                 raise WorkerEnded(f"{what} longer than {limit_s:g} s", at_work, "timed_out", 0)
         if worker.returncode:
             raise WorkerEnded(_why(worker.returncode, said), at_work, "crashed", worker.returncode)

@@ -61,6 +61,15 @@ class DiskFailed(BaseException):
     """The shard could not be written."""
 
 
+@contextmanager
+def disk_failures() -> Iterator[None]:
+    """Tell a shard that cannot be written from a layer that fails with the same exception."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskFailed(str(error)) from error
+
+
 class Pen:
     """Appends facts to a shard: each can be read at once, and survives a power cut a second later."""
 
@@ -69,15 +78,14 @@ class Pen:
         self.synced = time.monotonic()
 
     def write(self, fact: Fact) -> None:
-        try:
+        with disk_failures():
             facts.write(self.shard, fact)
-        except OSError as error:
-            raise DiskFailed(str(error)) from error
 
     def sync(self) -> None:
         """See what is written onto the disk, but not more often than once in `SYNC_S`."""
         if time.monotonic() - self.synced > SYNC_S:
-            os.fsync(self.shard.fileno())
+            with disk_failures():
+                os.fsync(self.shard.fileno())
             self.synced = time.monotonic()
 
 
@@ -121,7 +129,7 @@ def count_cases(story: Story, registry: Registry, pen: Pen) -> None:
 
 
 def count_case(story: Story, registry: Registry, pen: Pen, index: int) -> bool:
-    """Predict the memory of one case and count its cost; raise `TooLarge` where it will not fit.
+    """Predict the memory of one case, and count its cost if at least one image fits.
 
     A layer that was run on fake tensors for its prediction may have kept some of them, and fail for that. So
     a count that fails then is left to the next process, which finds the prediction made: False.
@@ -134,21 +142,22 @@ def count_case(story: Story, registry: Registry, pen: Pen, index: int) -> bool:
         need = _predicted_bytes(registry, case, case.batch, job.protocol.seed)
         pen.write(Predicted(index, need))
     free = _free_bytes(case.device)
-    fits = need is None or need <= free
-    if fits or (_predicted_bytes(registry, case, 1, job.protocol.seed) or 0) <= free:
-        pen.write(Started(index, "counting"))
-        try:
-            pen.write(_count(registry, index, case, job.protocol.seed))
-        except AttnbenchError:
-            raise
-        except Exception as error:
-            if not predicted:
-                return False
-            pen.write(Uncounted(index, f"{type(error).__name__}: {error}"))
-    if not fits:
-        raise TooLarge(
-            f"it needs {(need or 0) / 2**30:,.1f} GiB by prediction, and {free / 2**30:,.1f} GiB are free"
-        )
+    if need is not None and need > free:
+        one_image = _predicted_bytes(registry, case, 1, job.protocol.seed)
+        shortage = f"it needs {_gib(need)} GiB by prediction, and {_gib(free)} GiB are free"
+        pen.write(Failed(index, "out_of_memory", shortage))
+        if one_image is None or one_image > free:
+            return True
+    pen.write(Started(index, "counting"))
+    try:
+        counted: Counted | Uncounted = _count(registry, index, case, job.protocol.seed)
+    except AttnbenchError:
+        raise
+    except Exception as error:
+        if not predicted:
+            return False
+        counted = Uncounted(index, f"{type(error).__name__}: {error}")
+    pen.write(counted)
     return True
 
 
@@ -222,10 +231,6 @@ class WrongOutput(Exception):  # noqa: N818
     """A layer's output is not a batch of tokens."""
 
 
-class TooLarge(Exception):  # noqa: N818
-    """A case needs more memory than there is."""
-
-
 def check_output(output: Tensor, case: Case) -> None:
     """Raise unless the output has the input's shape and only finite numbers: a wrong result has no speed."""
     expected = _shape(case, case.batch)
@@ -246,7 +251,7 @@ def failure_as_fact(index: int, pen: Pen) -> Iterator[None]:
         pen.write(Failed(index, "mistake", str(mistake)))
     except WrongOutput as wrong:
         pen.write(Failed(index, "wrong", str(wrong)))
-    except (TooLarge, MemoryError, torch.OutOfMemoryError) as shortage:
+    except (MemoryError, torch.OutOfMemoryError) as shortage:
         pen.write(Failed(index, "out_of_memory", str(shortage).partition("\n")[0]))
     except Exception as error:
         outcome = "out_of_memory" if "can't allocate memory" in str(error) else "crashed"
@@ -266,6 +271,10 @@ def _count(registry: Registry, index: int, case: Case, seed: int) -> Counted:
 
 def _predicted_bytes(registry: Registry, case: Case, batch: int, seed: int) -> int | None:
     return predicted_peak_bytes(lambda: build(registry, case, seed), _shape(case, batch), dtype_of(case))
+
+
+def _gib(number: float) -> str:
+    return f"{number / 2**30:,.1f}"
 
 
 def _free_bytes(device: str) -> int:
@@ -288,10 +297,10 @@ def _warm(
     for index in story.alive:
         case = job.cases[index]
         with failure_as_fact(index, pen):
+            pen.write(Started(index, "building it"))
             if case.role is Role.ceiling:
                 call = ceiling(case.mechanism, case.device, dtype_of(case), job.threads).call
             else:
-                pen.write(Started(index, "building it"))
                 call = make_call(build(registry, case, job.protocol.seed), case, inputs)
                 pen.write(Started(index, "its first call"))
                 check_output(call(), case)
@@ -345,8 +354,7 @@ if __name__ == "__main__":
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     path = Path(sys.argv[1])
     try:
-        with path.open("a", encoding="utf-8") as shard_file:
-            work(path, Pen(shard_file))
-    except (DiskFailed, OSError) as failure:  # closing the file writes once more
-        print(failure)
-        sys.exit(DISK_FAILED)
+        work(path, Pen(path.open("a", encoding="utf-8")))  # never closed: that would write once more
+    except DiskFailed as failure:
+        print(failure, flush=True)
+        os._exit(DISK_FAILED)

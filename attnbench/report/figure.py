@@ -73,6 +73,9 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     The grey band is the noise floor: where an identical layer may lie.
     """
     compared = [(row, row.timing.speed) for row in rows if row.timing.speed]
+    if not compared:
+        axes.set_axis_off()  # its baseline was not measured
+        return
     compared.sort(key=lambda pair: pair[1].value)
     speeds = [speed for _, speed in compared]
     values, places = [speed.value for speed in speeds], list(range(len(speeds)))
@@ -83,9 +86,9 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     if theirs:
         label = f"paper ({DEVICES[compared[0][0].device]})"
         axes.plot(*zip(*theirs, strict=True), "D", color="tab:orange", fillstyle="none", label=label)
-    timing = compared[0][0].timing
-    floor = 1 + (timing.noise_floor or 0.0)
-    axes.axvspan(1 / floor, floor, color="0.9", label="noise floor", zorder=0)
+    floor = compared[0][0].timing.noise_floor
+    if floor is not None:
+        axes.axvspan(1 / (1 + floor), 1 + floor, color="0.9", label="noise floor", zorder=0)
     axes.axvline(1, color="grey", linewidth=0.8)
     axes.set_xscale("log", base=2)
     low, high = axes.get_xlim()
@@ -95,7 +98,9 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     axes.set_yticks(places, [row.record.title for row, _ in compared])
     axes.grid(axis="y", color="0.92")
-    axes.set_xlabel(f"Speed relative to {(timing.baseline or BASELINE).upper()} (right is faster)")
+    axes.set_xlabel(
+        f"Speed relative to {(compared[0][0].timing.baseline or BASELINE).upper()} (right is faster)"
+    )
     axes.legend(loc="best", framealpha=1, edgecolor="none", fontsize=8)
 
 

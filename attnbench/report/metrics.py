@@ -192,7 +192,7 @@ def by_round(record: Record) -> Mapping[Round, float]:
 
 
 def published_ratio(row: Row) -> float | None:
-    """The paper's throughput of this mechanism over that of the row's baseline, on the same kind of device."""
+    """The paper's throughput of this mechanism over the row's baseline's, on the same kind of device."""
     base = published().get(row.timing.baseline or BASELINE if row.timing else BASELINE)
     if row.published is None or base is None:
         return None

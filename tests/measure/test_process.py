@@ -86,7 +86,7 @@ def test_a_start_may_take_longer_than_a_step_but_not_for_ever(
 
 def test_a_worker_that_has_begun_is_given_no_more_than_a_step_takes(workers: Workers):
     end = workers.end_of(write(FIRST), "exec sleep 20", timeout_s=0.3)
-    assert (str(end), end.at_work) == ("starting took longer than 0.3 s", None)
+    assert (str(end), end.at_work) == ("a silence lasted longer than 0.3 s", None)
 
 
 def test_a_worker_that_fails_says_its_status_and_last_words(workers: Workers):
@@ -132,6 +132,6 @@ def test_a_worker_does_not_outlive_the_reading_of_its_facts(workers: Workers):
     workers.script.chmod(0o755)
     following = facts_of_worker(workers.shard, 1, 30)
     assert next(following) == FIRST
-    following.close()  # type: ignore[attr-defined]
+    following.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path(f"{workers.shard}.pid").read_text()), 0)

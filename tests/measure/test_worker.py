@@ -34,7 +34,6 @@ from attnbench.measure.facts import (
 from attnbench.measure.worker import (
     DiskFailed,
     Pen,
-    TooLarge,
     WrongOutput,
     _Checks,
     build,
@@ -135,8 +134,8 @@ def test_a_case_that_will_not_fit_is_counted_all_the_same(
     monkeypatch.setattr(worker_module, "_predicted_bytes", lambda *case: case[2] * 2**30)
     monkeypatch.setattr(worker_module, "_free_bytes", lambda device: 2.5 * 2**30)
     said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
-    assert isinstance(said[-2], Counted)
-    assert said[-1] == Failed(0, "out_of_memory", "it needs 3.0 GiB by prediction, and 2.5 GiB are free")
+    assert isinstance(said[-1], Counted)
+    assert said[-3] == Failed(0, "out_of_memory", "it needs 3.0 GiB by prediction, and 2.5 GiB are free")
 
 
 def test_a_case_that_will_not_fit_even_alone_is_not_counted(
@@ -274,7 +273,6 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         (UnsupportedGeometry("too square"), "unsupported", "too square"),
         (InvalidSetting("alpha is 7"), "mistake", "alpha is 7"),
         (WrongOutput("NaN"), "wrong", "NaN"),
-        (TooLarge("it needs 3 GiB"), "out_of_memory", "it needs 3 GiB"),
         (MemoryError("too much"), "out_of_memory", "too much"),
         (torch.OutOfMemoryError("CUDA out of memory.\nA long story"), "out_of_memory", "CUDA out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory",
