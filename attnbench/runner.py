@@ -201,7 +201,7 @@ def _work_off(shard: Path, left: Callable[[Story], object], watch: Callable[[Fac
             if end.from_outside and case not in suspects and len(suspects) < MOST_KILLS:
                 suspects.append(case)
             elif end.at_work:
-                reason = f"{end}" if end.outcome == "timed_out" else f"while {end.at_work.step}, {end}"
+                reason = f"{end}" if end.outcome == "timed_out" else f"during {end.at_work.step}, {end}"
                 failure = Failed(end.at_work.case, end.outcome, reason)
                 facts.save(shard, [failure])
                 watch(failure)

@@ -32,6 +32,11 @@ FILES = {
     "attending.py": MODULE.format(
         name="attending", imports="from attnbench.attention import attend", build="attending", macs="int"
     ),
+    "sized.py": MODULE.format(name="sized", imports="from ._sizes import WINDOW", build="sized", macs="int"),
+    "late.py": MODULE.format(
+        name="late", imports="def made(geometry):\n    from . import _sizes", build="made", macs="int"
+    ),
+    "_sizes.py": "WINDOW = 2\n",
     "_moves.py": "from ._deeper import shift\ndef roll(geometry): return 0\n",
     "_deeper.py": "from . import _moves\ndef shift(): ...\n",
     "_layers.py": "class Layer: ...\n",
@@ -58,6 +63,8 @@ def package(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         ("aliased", "_moves.py"),
         ("bound", "_layers.py"),
         ("bound", "_price.py"),
+        ("sized", "_sizes.py"),
+        ("late", "_sizes.py"),
     ],
 )
 def test_a_line_of_a_mechanism_or_of_what_it_uses_changes_its_source(

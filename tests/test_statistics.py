@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from attnbench import statistics
-from attnbench.measure.worker import _Checks
+from attnbench.measure.session import Checks
 from attnbench.statistics import (
     LEAST_ROUNDS,
     Comparison,
@@ -137,7 +137,7 @@ def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_nar
     random = np.random.default_rng(1)
     covered = []
     for _ in range(50):
-        checks, times = _Checks(5), random.normal(1, 0.2, (1, 2000))
+        checks, times = Checks(5), random.normal(1, 0.2, (1, 2000))
         stop = next(
             count
             for count in range(1, 2000)
@@ -282,7 +282,7 @@ def test_a_command_with_seventy_equal_pairs_hardly_ever_has_a_false_verdict(monk
     monkeypatch.setattr(statistics, "RESAMPLES", 100)
     random = np.random.default_rng(0)
     wrong = []
-    for _ in range(60):
+    for _ in range(40):
         found = [judged_against_the_first(times) for times in random.lognormal(0, 0.05, (5, 16, 30))]
         comparisons = [comparison for block, _ in found for comparison in block]
         floors = [floor for _, block in found for floor in block]

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from attnbench import Geometry, UnsupportedGeometry
 from attnbench.attention import KERNELS, Kernel, explicit
 from attnbench.errors import InvalidSetting
-from attnbench.measure import facts
-from attnbench.measure import worker as worker_module
+from attnbench.measure import counting, facts
 from attnbench.measure.facts import (
     Began,
     Counted,
@@ -31,19 +30,10 @@ from attnbench.measure.facts import (
     Uncounted,
     Warmed,
 )
-from attnbench.measure.worker import (
-    DiskFailed,
-    Pen,
-    WrongOutput,
-    _Checks,
-    build,
-    check_output,
-    failure_as_fact,
-    make_call,
-    make_inputs,
-    set_up_torch,
-    work,
-)
+from attnbench.measure.layers import WrongOutput, build, check_output, make_call, make_inputs
+from attnbench.measure.pen import DiskFailed, Pen, failure_as_fact
+from attnbench.measure.session import Checks
+from attnbench.measure.worker import set_up_torch, work
 from attnbench.protocol import Protocol
 from attnbench.registry import Registry, discover
 from attnbench.sweep import Case, sweep
@@ -92,8 +82,8 @@ def test_a_worker_that_counts_says_what_each_case_needs_and_costs(registry: Regi
     began, predicting, predicted, counting, msa, matmul, copy = said
     assert (began, predicting, counting) == (
         Began(0),
-        Started(0, "predicting its memory"),
-        Started(0, "counting"),
+        Started(0, "the prediction of its memory"),
+        Started(0, "its count"),
     )
     assert isinstance(predicted, Predicted)
     assert isinstance(msa, Counted)
@@ -118,21 +108,21 @@ def test_a_count_that_fails_is_tried_again_in_a_process_without_a_prediction(
     def fail(*_: object) -> None:
         raise ValueError("a fake tensor was kept")
 
-    monkeypatch.setattr(worker_module, "_count", fail)
+    monkeypatch.setattr(counting, "_count", fail)
     msa, hilo, *_ = cases(registry, "msa", "hilo")
     start = job("count", [msa, hilo])
     first = worked(tmp_path / "first", start)
-    assert first[-1] == Started(0, "counting")
+    assert first[-1] == Started(0, "its count")
     second = worked(tmp_path / "second", start, *first)
-    assert second[2:4] == [Started(0, "counting"), Uncounted(0, "ValueError: a fake tensor was kept")]
-    assert second[-1] == Started(1, "counting")
+    assert second[2:4] == [Started(0, "its count"), Uncounted(0, "ValueError: a fake tensor was kept")]
+    assert second[-1] == Started(1, "its count")
 
 
 def test_a_case_that_will_not_fit_is_counted_all_the_same(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(worker_module, "_predicted_bytes", lambda *case: case[2] * 2**30)
-    monkeypatch.setattr(worker_module, "_free_bytes", lambda device: 2.5 * 2**30)
+    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[2] * 2**30)
+    monkeypatch.setattr(counting, "_free_bytes", lambda device: 2.5 * 2**30)
     said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
     assert isinstance(said[-1], Counted)
     assert said[-3] == Failed(0, "out_of_memory", "it needs 3.0 GiB by prediction, and 2.5 GiB are free")
@@ -141,8 +131,8 @@ def test_a_case_that_will_not_fit_is_counted_all_the_same(
 def test_a_case_that_will_not_fit_even_alone_is_not_counted(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(worker_module, "_predicted_bytes", lambda *case: case[2] * 2**30)
-    monkeypatch.setattr(worker_module, "_free_bytes", lambda device: 2**29)
+    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[2] * 2**30)
+    monkeypatch.setattr(counting, "_free_bytes", lambda device: 2**29)
     said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
     assert not any(isinstance(fact, Counted) for fact in said)
     assert isinstance(said[-1], Failed)
@@ -167,7 +157,7 @@ def test_each_sample_is_announced(registry: Registry, tmp_path: Path):
     samples = [(before, fact) for before, fact in pairwise(said) if isinstance(fact, Timed)]
     assert all(before == Started(fact.case, "a sample") for before, fact in samples)
     steps = [fact.step for fact in said if isinstance(fact, Started) and fact.case == 0]
-    assert steps[:3] == ["building it", "its first call", "warming up"]
+    assert steps[:3] == ["its construction", "its first call", "its warm-up"]
 
 
 def test_a_session_whose_time_is_over_ends_after_one_round(registry: Registry, tmp_path: Path):
@@ -201,7 +191,7 @@ def test_what_failed_before_is_neither_built_nor_timed(registry: Registry, tmp_p
 
 
 def test_a_look_at_the_precision_comes_more_rarely_as_the_rounds_grow():
-    checks = _Checks(5)
+    checks = Checks(5)
     assert [number for number in range(60) if checks.due(number)] == [5, 10, 15, 20, 25, 32, 40, 50]
 
 

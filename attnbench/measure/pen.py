@@ -1,0 +1,68 @@
+"""How a worker writes into its shard, its own failures and those of the layers told apart."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import torch
+
+from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.measure import facts
+from attnbench.measure.facts import Fact, Failed
+from attnbench.measure.layers import WrongOutput
+
+SYNC_S = 1.0  # how much of a session a power cut may cost
+
+
+class DiskFailed(BaseException):
+    """The shard could not be written."""
+
+
+@contextmanager
+def disk_failures() -> Iterator[None]:
+    """Tell a shard that cannot be written from a layer that fails with the same exception."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskFailed(str(error)) from error
+
+
+class Pen:
+    """Appends facts to a shard: each can be read at once, and survives a power cut a second later."""
+
+    def __init__(self, shard: TextIO) -> None:
+        self.shard = shard
+        self.synced = time.monotonic()
+        self.written: list[Fact] = []
+
+    def write(self, fact: Fact) -> None:
+        with disk_failures():
+            facts.write(self.shard, fact)
+        self.written.append(fact)
+
+    def sync(self) -> None:
+        """See what is written onto the disk, but not more often than once in `SYNC_S`."""
+        if time.monotonic() - self.synced > SYNC_S:
+            with disk_failures():
+                os.fsync(self.shard.fileno())
+            self.synced = time.monotonic()
+
+
+@contextmanager
+def failure_as_fact(index: int, pen: Pen) -> Iterator[None]:
+    """Whatever goes wrong with one case becomes a fact, and the others go on."""
+    try:
+        yield
+    except UnsupportedGeometry as refusal:
+        pen.write(Failed(index, "unsupported", str(refusal)))
+    except AttnbenchError as mistake:
+        pen.write(Failed(index, "mistake", str(mistake)))
+    except WrongOutput as wrong:
+        pen.write(Failed(index, "wrong", str(wrong)))
+    except (MemoryError, torch.OutOfMemoryError) as shortage:
+        pen.write(Failed(index, "out_of_memory", str(shortage).partition("\n")[0]))
+    except Exception as error:
+        outcome = "out_of_memory" if "can't allocate memory" in str(error) else "crashed"
+        pen.write(Failed(index, outcome, f"{type(error).__name__}: {error}"))

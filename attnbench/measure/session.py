@@ -1,0 +1,98 @@
+"""One session of a block: every case that is alive is warmed up, and then timed in rounds."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+
+from attnbench.measure.ceiling import ceiling
+from attnbench.measure.clock import Clock, clocks
+from attnbench.measure.facts import Began, Ended, Started, Timed, Warmed
+from attnbench.measure.layers import build, check_output, dtype_of, make_call, make_inputs
+from attnbench.measure.pen import Pen, failure_as_fact
+from attnbench.measure.story import Story
+from attnbench.measure.timing import Member, calls_per_sample, rounds, warm_up
+from attnbench.record import Sample, Warmup
+from attnbench.registry import Registry
+from attnbench.statistics import precise_enough
+from attnbench.sweep import Role
+from attnbench.witness import Watch
+
+
+def time_session(story: Story, registry: Registry, pen: Pen) -> None:
+    """Warm every case that is alive, then time them in rounds until the block is precise or time is over."""
+    job, session = story.job, story.next_session
+    protocol, device = job.protocol, job.cases[0].device
+    deadline = time.perf_counter() + story.next_session_s
+    clock, witness = clocks(device)
+    pen.write(Began(session))
+
+    with torch.inference_mode():
+        ready = _warm(story, registry, witness, session, pen)
+        indices, checks = list(ready), Checks(protocol.least_rounds)
+        watch = Watch(session, device)
+        for turn in rounds(
+            list(ready.values()),
+            clock,
+            witness,
+            announce=lambda member: pen.write(Started(indices[member], "a sample")),
+            seed=f"{protocol.seed}/{session}",
+            deadline=deadline,
+        ):
+            sample = Sample(session, turn.round, turn.position, turn.seconds, turn.wall_s)
+            pen.write(Timed(indices[turn.member], sample))
+            if turn.position == len(indices) - 1:
+                pen.sync()
+                if checks.due(turn.round + 1) and _precise(Story([*story.facts, *pen.written])):
+                    break
+    if ready:
+        pen.write(Ended(watch.witness()))
+
+
+def _warm(
+    story: Story,
+    registry: Registry,
+    clock: Clock,
+    session: int,
+    pen: Pen,
+) -> dict[int, Member]:
+    """Build, check and warm up all cases that are alive; what fails is told, and left out."""
+    job, ready = story.job, dict[int, Member]()
+    protocol = job.protocol.within(story.next_session_s / 2 / len(story.alive))
+    inputs = make_inputs(job.cases[0], job.protocol.seed)
+    for index in story.alive:
+        case = job.cases[index]
+        with failure_as_fact(index, pen):
+            pen.write(Started(index, "its construction"))
+            if case.role is Role.ceiling:
+                call = ceiling(case.mechanism, case.device, dtype_of(case), job.threads).call
+            else:
+                call = make_call(build(registry, case, job.protocol.seed), case, inputs)
+                pen.write(Started(index, "its first call"))
+                check_output(call(), case)
+            pen.write(Started(index, "its warm-up"))
+            pace = warm_up(call, clock, protocol)
+            ready[index] = Member(call, calls_per_sample(pace.per_call_s, protocol))
+            warmup = Warmup(session, pace.calls, pace.seconds, pace.stable, ready[index].calls)
+            pen.write(Warmed(index, pace.per_call_s, warmup))
+    return ready
+
+
+@dataclass(slots=True)
+class Checks:
+    """When to look whether the block is precise: often at first, then as the rounds grow by a quarter."""
+
+    next: int
+
+    def due(self, rounds_done: int) -> bool:
+        if rounds_done < self.next:
+            return False
+        self.next = max(rounds_done + 5, math.ceil(1.25 * rounds_done))
+        return True
+
+
+def _precise(story: Story) -> bool:
+    times, sessions = story.whole_rounds(story.judged)
+    baseline = None if story.baseline is None else story.judged.index(story.baseline)
+    return precise_enough(times, sessions, baseline, story.next_precision)
