@@ -32,7 +32,8 @@ def list_mechanisms(
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
     from attnbench.report.export import registry_csv
-    from attnbench.report.table import registry_notes, registry_table
+    from attnbench.report.notes import registry_notes
+    from attnbench.report.table import registry_table
     from attnbench.sweep import read_size
 
     registry = discover(plugins or ())

@@ -9,13 +9,16 @@ from attnbench.record import RecordFile
 from attnbench.report.advice import advice
 from attnbench.report.difference import changes, unlike
 from attnbench.report.metrics import Row, is_slower, rows
-from attnbench.report.table import agreement, change_table, claims_table, notes, result_table
+from attnbench.report.notes import agreement, notes
+from attnbench.report.table import change_table, claims_table, result_table
+
+WIDE = 140  # columns that Table IV needs with the paper's figures in it
 
 
 def print_results(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
     """One table a size, then what a reader must know beside them, and what disturbed the measurement."""
     for size in dict.fromkeys(row.size for row in table):
-        out.print(result_table([row for row in table if row.size == size]))
+        out.print(result_table([row for row in table if row.size == size], narrow=out.width < WIDE))
     for note in [*found.warnings, *notes(table), *disturbances(table)]:
         out.print(f"· {note}", markup=False)
 

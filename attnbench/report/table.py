@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from itertools import compress
 
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.table import Table
 
 from attnbench.catalogue import Entry
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES, Published, claims
 from attnbench.report.difference import Change
-from attnbench.report.metrics import Measured, Row, judge, measured, published_ratio, speed_of
-from attnbench.statistics import LEAST_ROUNDS, MARGIN, Estimate, rank_correlation
+from attnbench.report.metrics import Row, judge, measured, published_ratio, speed_of
+from attnbench.statistics import MARGIN, Estimate
 from attnbench.sweep import BASELINE
 
 PAPER = "paper"
+INTERVAL_LETTERS = len("[0.67–0.70]")
 OPEN = "~"
 MARKS = {True: "✓", False: "✗", None: "–"}
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
@@ -23,24 +25,33 @@ VERDICTS = (
 )
 
 
-def result_table(rows: Sequence[Row]) -> Table:
+def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Table:
     """Table IV for the rows of one size: ours on each device, the published figures beside them, verdicts.
 
-    The paper's columns are left out where no row is in the paper's setting.
+    The paper's columns are left out where no row is in the paper's setting, and in a `narrow` table.
     """
+    with_paper = not narrow and any(row.published for row in rows)
     devices = list(dict.fromkeys(row.device for row in rows))
     headings = ["Mechanism", "Params (M)", PAPER, "FLOPs (M)", PAPER]
     for device in devices:
         relative = f"× {' / '.join(_baselines(rows, device)).upper()} [95 %]"
         headings += [f"{device.upper()} img/s [95 %]", PAPER, relative, PAPER, "verdict", "of limit"]
-    shown = [heading != PAPER or any(row.published for row in rows) for heading in headings]
+    shown = [heading != PAPER or with_paper for heading in headings]
 
-    table = Table(title=_title(rows, devices), caption=_caption(rows), caption_justify="left")
+    table = Table(
+        title=_title(rows, devices),
+        caption=_caption(rows),
+        caption_justify="left",
+        box=SIMPLE_HEAD if narrow else HEAVY_HEAD,
+        padding=(0, 0) if narrow else (0, 1),
+    )
     for heading in compress(headings, shown):
         if heading == "Mechanism":
             table.add_column(heading, no_wrap=True)
         else:
-            table.add_column(heading, justify="right", style="dim" if heading == PAPER else "")
+            least = INTERVAL_LETTERS if narrow and "95 %" in heading else None
+            style = "dim" if heading == PAPER else ""
+            table.add_column(heading, justify="right", style=style, min_width=least)
     for label in dict.fromkeys(row.record.label for row in rows):
         mine = {row.device: row for row in rows if row.record.label == label}
         first = next(iter(mine.values()))
@@ -48,7 +59,8 @@ def result_table(rows: Sequence[Row]) -> Table:
             first.record.params, first.record.macs, first.published, bool(first.record.uncounted)
         )
         speeds = [cell for device in devices for cell in _speed_cells(mine.get(device))]
-        table.add_row(*compress([first.record.title, *cost, *speeds], shown))
+        cells = compress([first.record.title, *cost, *speeds], shown)
+        table.add_row(*(cell.replace(", ", "–") if narrow else cell for cell in cells))
     return table
 
 
@@ -74,51 +86,6 @@ def change_table(changes: Sequence[Change]) -> Table:
             "control" if change.control else change.verdict or "—",
         )
     return table
-
-
-def notes(rows: Sequence[Row]) -> list[str]:
-    """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
-    found = []
-    for row in rows:
-        record, name = row.record, f"{row.record.title} ({row.device} {row.size})"
-        if record.outcome != "measured":
-            found.append(f"{name} is {record.outcome}: {record.reason}")
-        elif record.reason:
-            found.append(f"{name}: {record.reason}")
-        if record.uncounted:
-            found.append(f"{name}: FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
-        if record.macs is not None and record.macs != record.macs_closed_form:
-            promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
-            found.append(f"{name}: {record.macs:,} multiply-adds counted, but its closed form is {promised}.")
-    with_time = measured(rows)
-    found += _convergence_notes(with_time)
-    launch_bound = [row.record.title for row in with_time if row.timing.launch_bound]
-    if launch_bound:
-        found.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
-    if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
-        found.append(
-            f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
-        )
-    papers = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
-    return found + [f"{title}: {note}." for title, note in papers.items()]
-
-
-def agreement(rows: Sequence[Row]) -> list[str]:
-    """How far the order of our throughputs is the paper's, a line a device."""
-    lines = []
-    for device in dict.fromkeys(row.device for row in rows):
-        pairs = [
-            (row.timing.throughput.value, row.published.imgs_per_s(device))
-            for row in measured(rows)
-            if row.device == device and row.published
-        ]
-        if len(pairs) > 1:
-            ours, theirs = zip(*pairs, strict=True)
-            lines.append(
-                f"{device.upper()}: Kendall's τ with the paper's order ({DEVICES[device]}) is "
-                f"{rank_correlation(ours, theirs):.2f} over {len(pairs)} mechanisms."
-            )
-    return lines
 
 
 def claims_table(rows: Sequence[Row]) -> Table:
@@ -154,15 +121,6 @@ def registry_table(entries: Sequence[Entry]) -> Table:
     return table
 
 
-def registry_notes(entries: Sequence[Entry]) -> list[str]:
-    """Why a mechanism has no cost, and why a cost differs from the published one."""
-    refusals = [f"{entry.choice.mechanism.name}: {entry.refusal}" for entry in entries if entry.refusal]
-    remarks = [
-        f"{e.published.title}: {e.published.note}." for e in entries if e.published and e.published.note
-    ]
-    return refusals + remarks
-
-
 def contract_table(findings: Sequence[Finding]) -> Table:
     """A line a question, a column a size: ✓ kept, ✗ broken, – the size is refused."""
     sizes = list(dict.fromkeys(finding.geometry.size for finding in findings))
@@ -173,16 +131,6 @@ def contract_table(findings: Sequence[Finding]) -> Table:
     for question in dict.fromkeys(finding.question for finding in findings):
         table.add_row(question, *(MARKS[answers.get((question, size))] for size in sizes))
     return table
-
-
-def contract_notes(findings: Sequence[Finding]) -> list[str]:
-    """What failed and why, and which sizes are refused and why."""
-    notes = []
-    for finding in findings:
-        if not finding.passed:
-            what = "refused" if finding.passed is None else finding.question
-            notes.append(f"{finding.geometry.size}, {what}: {finding.detail}")
-    return notes
 
 
 def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
@@ -210,22 +158,6 @@ def _caption(rows: Sequence[Row]) -> str:
     if not all(timing.converged for timing in timings):
         lines.append(f"{OPEN} = not within ±{100 * rows[0].record.protocol.precision:g} % when time was over")
     return "\n".join(lines)
-
-
-def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
-    """What more time would mend: intervals wider than was asked, and verdicts from a single process."""
-    found = []
-    wide = [row for row in rows if not row.timing.converged]
-    if wide:
-        protocol = wide[0].record.protocol
-        names = ", ".join(dict.fromkeys(row.record.title for row in wide))
-        found.append(
-            f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
-            "--max-seconds gives them more time, --precision asks for less."
-        )
-    if rows and max(row.timing.sessions for row in rows) == 1:
-        found.append("One session only: a second process may give other ratios; --sessions 3 asks three.")
-    return found
 
 
 def _span(numbers: Sequence[int], noun: str) -> str:

@@ -16,7 +16,8 @@ from attnbench.report.difference import changes
 from attnbench.report.export import write_table
 from attnbench.report.frame import frame
 from attnbench.report.metrics import rows
-from attnbench.report.table import change_table, notes, result_table
+from attnbench.report.notes import notes
+from attnbench.report.table import change_table, result_table
 from attnbench.sweep import Role
 from tests.fakes import block, record
 
@@ -226,3 +227,13 @@ def test_the_csv_leaves_empty_what_was_not_measured():
     assert (line["rounds"], line["sessions"]) == (0, 0)
     empty = ("time_s_low", "baseline", "verdict", "noise_floor", "converged", "limited_by", "session_spread")
     assert [name for name in empty if not pd.isna(line[name])] == []
+
+
+def test_a_narrow_table_keeps_our_numbers_whole_and_leaves_out_the_papers():
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(result_table(rows(block(TABLE)), narrow=True))
+    text = capture.get()
+    assert "paper" not in text.partition("1 FLOP")[0]
+    assert "…" not in text
+    assert "[2.00–2.00]" in text

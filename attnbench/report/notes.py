@@ -1,0 +1,89 @@
+"""What a reader must know beside a table, a line each."""
+
+from collections.abc import Sequence
+
+from attnbench.catalogue import Entry
+from attnbench.findings import Finding
+from attnbench.paper import DEVICES
+from attnbench.report.metrics import Measured, Row, measured
+from attnbench.statistics import LEAST_ROUNDS, rank_correlation
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
+    found = []
+    for row in rows:
+        record, name = row.record, f"{row.record.title} ({row.device} {row.size})"
+        if record.outcome != "measured":
+            found.append(f"{name} is {record.outcome}: {record.reason}")
+        elif record.reason:
+            found.append(f"{name}: {record.reason}")
+        if record.uncounted:
+            found.append(f"{name}: FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
+        if record.macs is not None and record.macs != record.macs_closed_form:
+            promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
+            found.append(f"{name}: {record.macs:,} multiply-adds counted, but its closed form is {promised}.")
+    with_time = measured(rows)
+    found += _convergence_notes(with_time)
+    launch_bound = [row.record.title for row in with_time if row.timing.launch_bound]
+    if launch_bound:
+        found.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
+    if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
+        found.append(
+            f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
+        )
+    papers = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
+    return found + [f"{title}: {note}." for title, note in papers.items()]
+
+
+def agreement(rows: Sequence[Row]) -> list[str]:
+    """How far the order of our throughputs is the paper's, a line a device."""
+    lines = []
+    for device in dict.fromkeys(row.device for row in rows):
+        pairs = [
+            (row.timing.throughput.value, row.published.imgs_per_s(device))
+            for row in measured(rows)
+            if row.device == device and row.published
+        ]
+        if len(pairs) > 1:
+            ours, theirs = zip(*pairs, strict=True)
+            lines.append(
+                f"{device.upper()}: Kendall's τ with the paper's order ({DEVICES[device]}) is "
+                f"{rank_correlation(ours, theirs):.2f} over {len(pairs)} mechanisms."
+            )
+    return lines
+
+
+def registry_notes(entries: Sequence[Entry]) -> list[str]:
+    """Why a mechanism has no cost, and why a cost differs from the published one."""
+    refusals = [f"{entry.choice.mechanism.name}: {entry.refusal}" for entry in entries if entry.refusal]
+    remarks = [
+        f"{e.published.title}: {e.published.note}." for e in entries if e.published and e.published.note
+    ]
+    return refusals + remarks
+
+
+def contract_notes(findings: Sequence[Finding]) -> list[str]:
+    """What failed and why, and which sizes are refused and why."""
+    notes = []
+    for finding in findings:
+        if not finding.passed:
+            what = "refused" if finding.passed is None else finding.question
+            notes.append(f"{finding.geometry.size}, {what}: {finding.detail}")
+    return notes
+
+
+def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
+    """What more time would mend: intervals wider than was asked, and verdicts from a single process."""
+    found = []
+    wide = [row for row in rows if not row.timing.converged]
+    if wide:
+        protocol = wide[0].record.protocol
+        names = ", ".join(dict.fromkeys(row.record.title for row in wide))
+        found.append(
+            f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
+            "--max-seconds gives them more time, --precision asks for less."
+        )
+    if rows and max(row.timing.sessions for row in rows) == 1:
+        found.append("One session only: a second process may give other ratios; --sessions 3 asks three.")
+    return found
