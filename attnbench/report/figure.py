@@ -17,7 +17,7 @@ from attnbench.sweep import BASELINE
 
 FORMATS = ("png", "pdf")
 PANEL_INCHES = (5.2, 4.6)
-TITLE_LETTERS = 88  # as many as fit over a panel
+TITLE_LETTERS = 72  # as many as fit over a panel
 NARROW = 4.0  # a log axis over less than this shows too few powers of two
 LABEL_GAP = 0.045  # of the axis, between names in a column
 STYLE: dict[Any, Any] = {
