@@ -16,7 +16,7 @@ class Change:
     `speed` is how many times as fast the later one is, None where times are not compared. Where both runs
     have a baseline with the same code, it is measured against that, so that a machine that was slower
     meanwhile does not count. That baseline itself is a `control`: its speed shows how much the machine
-    changed, and has no verdict.
+    changed, and has no verdict. `noise_floor` joins those of both runs.
     """
 
     before: Row
@@ -24,6 +24,7 @@ class Change:
     speed: Estimate | None = None
     verdict: Verdict | None = None
     control: bool = False
+    noise_floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
             change.comparison.ratio,
             None if change.control else next(judged),
             change.control,
+            change.noise_floor,
         )
         if change
         else Change(old, new)

@@ -10,7 +10,7 @@ from attnbench.catalogue import Entry
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES, Published, claims
 from attnbench.report.difference import Change
-from attnbench.report.metrics import Row, judge, measured, published_ratio, speed_of
+from attnbench.report.metrics import Row, Timing, judge, measured, published_ratio, speed_of
 from attnbench.statistics import MARGIN, Estimate
 from attnbench.sweep import BASELINE
 
@@ -66,7 +66,9 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Table:
 
 def change_table(changes: Sequence[Change]) -> Table:
     """Two runs, case by case: counts that changed, throughputs, and how many times as fast the later is."""
-    table = Table(caption=_change_caption(changes), caption_justify="left")
+    records = [change.after.record for change in changes]
+    machines = dict.fromkeys(record.machine.describe(record.device, record.threads) for record in records)
+    table = Table(title="\n".join(machines), caption=_change_caption(changes), caption_justify="left")
     for heading in ("Mechanism", "", "Params", "FLOPs", "img/s before", "img/s after", "× before [95 %]"):
         table.add_column(heading, justify="left" if heading in ("Mechanism", "") else "right")
     table.add_column("verdict")
@@ -78,10 +80,7 @@ def change_table(changes: Sequence[Change]) -> Table:
             setting,
             _changed(before.record.params, after.record.params),
             _changed(before.record.macs, after.record.macs),
-            *(
-                _estimate(row.timing.throughput) if row.timing else row.record.outcome
-                for row in (before, after)
-            ),
+            *(_throughput(row) for row in (before, after)),
             _estimate(change.speed) if change.speed else "—",
             "control" if change.control else change.verdict or "—",
         )
@@ -149,15 +148,22 @@ def _caption(rows: Sequence[Row]) -> str:
         lines[0] += f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
     timings = [row.timing for row in measured(rows)]
     if timings:
-        rounds = _span([timing.rounds for timing in timings], "paired round")
-        sessions = _span([timing.sessions for timing in timings], "session")
         floors = [timing.noise_floor for timing in timings if timing.noise_floor is not None]
-        floor = f"; noise floor ±{100 * max(floors):.1f} %, from the baseline's twin" if floors else ""
-        lines.append(f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{floor}")
-        lines.append(VERDICTS)
-    if not all(timing.converged for timing in timings):
-        lines.append(f"{OPEN} = not within ±{100 * rows[0].record.protocol.precision:g} % when time was over")
-    return "\n".join(lines)
+        lines += [_how_measured(timings, floors), VERDICTS]
+    return "\n".join(lines + _open(rows))
+
+
+def _how_measured(timings: Sequence[Timing], floors: Sequence[float]) -> str:
+    rounds = _span([timing.rounds for timing in timings], "paired round")
+    sessions = _span([timing.sessions for timing in timings], "session")
+    floor = f"; noise floor ±{100 * max(floors):.1f} %, from the baseline's twin" if floors else ""
+    return f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{floor}"
+
+
+def _open(rows: Sequence[Row]) -> list[str]:
+    """What the mark of a row that did not converge means, where there is one."""
+    wide = [row.record.protocol.precision for row in measured(rows) if not row.timing.converged]
+    return [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
 
 
 def _span(numbers: Sequence[int], noun: str) -> str:
@@ -179,13 +185,16 @@ def _changed(before: int | None, after: int | None) -> str:
 
 
 def _change_caption(changes: Sequence[Change]) -> str:
-    if not any(change.speed for change in changes):
+    compared = [change for change in changes if change.speed]
+    if not compared:
         return "counts only"
-    controls = {change.after.record.title for change in changes if change.control}
-    relative = (
-        f" relative to {', '.join(sorted(controls))}, whose code is the same in both" if controls else ""
-    )
-    return f"× before: how many times as fast the later run is{relative}; {VERDICTS}"
+    both = [row for change in compared for row in (change.before, change.after)]
+    floors = [change.noise_floor for change in compared if change.noise_floor is not None]
+    controls = sorted({change.after.record.title for change in changes if change.control})
+    relative = f" relative to {', '.join(controls)}, whose code is the same in both" if controls else ""
+    how = _how_measured([row.timing for row in measured(both)], floors)
+    meaning = f"× before: how many times as fast the later run is{relative}"
+    return "\n".join([meaning, how, VERDICTS, *_open(both)])
 
 
 def _cost_cells(
@@ -211,13 +220,20 @@ def _speed_cells(row: Row | None) -> list[str]:
         return [row.record.outcome, paper[0], "—", paper[1], "—", "—"]
     timing = row.timing
     return [
-        f"{OPEN * (not timing.converged)}{_estimate(timing.throughput)}",
+        _throughput(row),
         paper[0],
         _estimate(timing.speed) if timing.speed else "1" if timing.baseline == row.record.label else "—",
         paper[1],
         timing.verdict or ("baseline" if timing.baseline == row.record.label else "—"),
         f"{timing.limit.fraction.value:.2f}" if timing.limit else "—",
     ]
+
+
+def _throughput(row: Row) -> str:
+    """Images per second, marked where they are not as precise as was asked; or what became of the row."""
+    if not row.timing:
+        return row.record.outcome
+    return f"{OPEN * (not row.timing.converged)}{_estimate(row.timing.throughput)}"
 
 
 def _estimate(estimate: Estimate) -> str:

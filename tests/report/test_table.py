@@ -237,3 +237,11 @@ def test_a_narrow_table_keeps_our_numbers_whole_and_leaves_out_the_papers():
     assert "paper" not in text.partition("1 FLOP")[0]
     assert "…" not in text
     assert "[2.00–2.00]" in text
+
+
+def test_changes_say_on_which_machine_in_how_many_rounds_and_above_which_noise():
+    text = changed(block({"msa": TIMES, "hilo": HALF}), block({"msa": TIMES, "hilo": WIDE}))
+    assert "Abacus (2 cores), 2 threads" in text
+    assert "medians of 18 paired rounds in 1 session, 95 % bootstrap intervals; noise floor ±0.0 %" in text
+    assert cells(text, "HILO")[5].startswith("~")
+    assert "~ = not within ±2 % when time was over" in text
