@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from attnbench import system
 from attnbench.errors import AttnbenchError
+from attnbench.words import many
 
 DECIDE_ANY_TIME = (
     *("cpu", "cores", "logical_cores", "threads_per_core", "sockets", "numa_nodes", "last_level_cache_bytes"),
@@ -85,8 +86,8 @@ class Machine:
     def _cpu(self, threads: int) -> list[str]:
         virtual = ", virtual" if self.virtual else ""
         return [
-            f"{self.cpu} ({_many(self.cores, 'core')}{virtual})",
-            _many(threads, "thread"),
+            f"{self.cpu} ({many(self.cores, 'core')}{virtual})",
+            many(threads, "thread"),
             self.capability,
         ]
 
@@ -168,7 +169,3 @@ def require_device(device: str) -> None:
             f"There is no CUDA device to measure on: torch {torch.__version__}, {built_for}, sees "
             f"{torch.cuda.device_count()} devices. Check its build and the driver, or use --device cpu."
         )
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from attnbench import system
 from attnbench.cli import main
 
 
@@ -36,6 +37,20 @@ def attnbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         return Outcome(code if isinstance(code, int) else 0, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty tree instead of the kernel's files."""
+    monkeypatch.setattr(system, "ROOT", tmp_path)
+    return tmp_path
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    """Put these texts where the kernel's files are found."""
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text + "\n", encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from attnbench.protocol import Protocol
 from attnbench.record import Record, Sample, Warmup
 from attnbench.statistics import Estimate
 from attnbench.sweep import Role
+from attnbench.witness import Witness
 
 
 @dataclass
@@ -90,6 +91,31 @@ def exactly(value: float) -> Estimate:
     """What equals an estimate without any spread, but for the last digits."""
     near: Any = pytest.approx(value)
     return Estimate(near, near, near)
+
+
+def witness(session: int = 0, **changes: Any) -> Witness:
+    """What a session of 100 seconds sees on a quiet machine."""
+    quiet = Witness(
+        session=session,
+        device="cpu",
+        started_at="2026-01-01T00:00:00+00:00",
+        wall_s=100.0,
+        cpu_s=100.0,
+        others_cpu_s=1.0,
+        steal_s=0.0,
+        pressure_s=0.0,
+        involuntary_switches=100,
+        throttled_s=0.0,
+        swapped_bytes=0,
+        load=0.1,
+        logical_cores=2,
+        gpu_clock_mhz_start=None,
+        gpu_clock_mhz_end=None,
+        gpu_temperature_c=None,
+        gpu_power_w=None,
+        gpu_throttle_reasons=None,
+    )
+    return replace(quiet, **changes)
 
 
 MACHINE = Machine(

@@ -12,8 +12,7 @@ from attnbench.measure.story import Story
 from attnbench.protocol import Protocol
 from attnbench.record import Sample, Warmup
 from attnbench.sweep import Case, Role, ceilings
-from attnbench.witness import Witness
-from tests.fakes import MACHINE
+from tests.fakes import MACHINE, witness
 
 GEOMETRY = Geometry(8, 2, 2, 2)
 PROTOCOL = Protocol(sessions=2, precision=0.02, max_seconds=100)
@@ -60,29 +59,6 @@ def warmed(index: int, session: int = 0) -> Warmed:
 
 def timed(index: int, session: int = 0, number: int = 0, seconds: float = 0.1, position: int = 0) -> Timed:
     return Timed(index, Sample(session, number, position, seconds, seconds))
-
-
-def witness(session: int = 0) -> Witness:
-    return Witness(
-        session=session,
-        device="cpu",
-        started_at="2026-01-01T00:00:00+00:00",
-        wall_s=100.0,
-        cpu_s=100.0,
-        others_cpu_s=1.0,
-        steal_s=0.0,
-        pressure_s=0.0,
-        involuntary_switches=100,
-        throttled_s=0.0,
-        swapped_bytes=0,
-        load=0.1,
-        logical_cores=2,
-        gpu_clock_mhz_start=None,
-        gpu_clock_mhz_end=None,
-        gpu_temperature_c=None,
-        gpu_power_w=None,
-        gpu_throttle_reasons=None,
-    )
 
 
 def session(number: int, indices: Sequence[int], rounds: int = 5) -> list[Fact]:

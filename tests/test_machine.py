@@ -17,23 +17,11 @@ from attnbench import system
 from attnbench.errors import AttnbenchError
 from attnbench.machine import differences, inspect_machine, require_device
 from attnbench.system import available_memory_bytes, logical_cores, physical_cores, query_gpu
+from tests.conftest import write
 from tests.fakes import MACHINE
 
 CPU0 = "sys/devices/system/cpu/cpu0"
 GIB = 2**30
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty tree instead of the kernel's files."""
-    monkeypatch.setattr(system, "ROOT", tmp_path)
-    return tmp_path
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text + "\n", encoding="utf-8")
 
 
 def test_the_machine_is_described_without_its_or_its_users_name():

@@ -11,8 +11,8 @@ import pytest
 from attnbench.errors import AttnbenchError
 from attnbench.record import RECORDS, append, key, mend, newest, read
 from attnbench.sweep import Case, Role
-from tests.fakes import MACHINE, record
-from tests.shards import PROTOCOL, case, witness
+from tests.fakes import MACHINE, record, witness
+from tests.shards import PROTOCOL, case
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path):

@@ -11,26 +11,16 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from attnbench import system
 from attnbench import witness as witness_module
 from attnbench.witness import Watch, Witness
+from tests.conftest import write
 
 Times = namedtuple("Times", "user nice system idle iowait irq softirq steal guest")
 MacTimes = namedtuple("MacTimes", "user nice system idle")
 MIB = 2**20
 
 
-@pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty tree instead of the kernel's files."""
-    monkeypatch.setattr(system, "ROOT", tmp_path)
-    return tmp_path
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text + "\n", encoding="utf-8")
+pytestmark = pytest.mark.usefixtures("root")
 
 
 def one_after_another(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *values: object) -> None:

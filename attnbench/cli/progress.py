@@ -16,6 +16,7 @@ from attnbench.measure.facts import Began, Fact, Failed, Timed, Warmed
 from attnbench.protocol import Protocol
 from attnbench.runner import Planned
 from attnbench.sweep import Block, Role
+from attnbench.words import many
 
 REFRESH_HZ = 1  # drawing costs milliseconds of a core that is being measured on
 
@@ -33,13 +34,11 @@ def plan_lines(
         len(planned.block.members) for planned in left
     )
     if there:
-        lines.append(
-            f"{_number(there, 'row')} of this plan are in {path} already; --fresh measures them again."
-        )
+        lines.append(f"Already in {path}: {many(there, 'row')} of this plan; --fresh measures them again.")
     for planned in left:
-        members = _number(len(planned.block.members), "mechanism")
+        members = many(len(planned.block.members), "mechanism")
         lines.append(
-            f"{planned.block.name}: {members}, {_number(protocol.sessions, 'session')}, "
+            f"{planned.block.name}: {members}, {many(protocol.sessions, 'session')}, "
             f"until ±{100 * protocol.precision:g} % or {_duration(protocol.max_seconds)} of timing"
         )
         lines += [f"  not timed: {case.title}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit]
@@ -138,7 +137,3 @@ class Progress:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"

@@ -13,6 +13,7 @@ from attnbench.report.difference import Change
 from attnbench.report.metrics import Row, Timing, judge, measured, published_ratio, speed_of
 from attnbench.statistics import MARGIN, Estimate
 from attnbench.sweep import BASELINE
+from attnbench.words import many
 
 PAPER = "paper"
 INTERVAL_LETTERS = len("[0.67–0.70]")
@@ -168,8 +169,7 @@ def _open(rows: Sequence[Row]) -> list[str]:
 
 def _span(numbers: Sequence[int], noun: str) -> str:
     fewest, most = min(numbers), max(numbers)
-    count = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return f"{count} {noun}{'s' * (most != 1)}"
+    return many(most, noun) if fewest == most else f"{fewest} to {many(most, noun)}"
 
 
 def _baselines(rows: Sequence[Row], device: str) -> list[str]:

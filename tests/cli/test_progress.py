@@ -44,14 +44,14 @@ def test_the_plan_says_what_is_there_already():
     one = replace(PLAN[0], block=FIRST.of(FIRST.members[1:]))
     protocol = replace(PROTOCOL, sessions=1, precision=0.005, max_seconds=9)
     assert plan_lines(PLAN, [one], protocol, [99], RUN)[:2] == [
-        "3 rows of this plan are in results/run already; --fresh measures them again.",
+        "Already in results/run: 3 rows of this plan; --fresh measures them again.",
         "cpu 2x2 batch 2: 1 mechanism, 1 session, until ±0.5 % or 9 s of timing",
     ]
 
 
 def test_a_plan_without_anything_left_takes_no_time():
     assert plan_lines(PLAN, [], PROTOCOL, [], RUN) == [
-        "4 rows of this plan are in results/run already; --fresh measures them again.",
+        "Already in results/run: 4 rows of this plan; --fresh measures them again.",
     ]
 
 

@@ -193,7 +193,7 @@ def test_a_plan_that_is_finished_says_so_and_measures_nothing(
     before, started = read(tmp_path).records, workers.started
     again = attnbench(*COMMAND, "--out", tmp_path)
     assert again.status == 0
-    assert f"2 rows of this plan are in {tmp_path} already; --fresh measures them again." in again.out
+    assert f"Already in {tmp_path}: 2 rows of this plan; --fresh measures them again." in again.out
     assert "2 rows in" in again.out
     assert read(tmp_path).records == before
     assert workers.started == started + 1  # to count

@@ -13,6 +13,7 @@ from attnbench.measure.facts import Began, Ended, Fact, Failed, Predicted, Start
 from attnbench.measure.story import Story
 from attnbench.record import Warmup
 from attnbench.sweep import Role, ceilings
+from tests.fakes import witness
 from tests.shards import (
     CASES,
     ENVIRONMENT,
@@ -26,7 +27,6 @@ from tests.shards import (
     session,
     timed,
     warmed,
-    witness,
 )
 
 EVERY_KIND: list[Fact] = [

@@ -8,28 +8,9 @@ import pytest
 
 from attnbench.report.advice import advice, standing_advice
 from attnbench.witness import Witness
-from tests.fakes import MACHINE
+from tests.fakes import MACHINE, witness
 
-QUIET = Witness(
-    session=0,
-    device="cpu",
-    started_at="2026-01-01T00:00:00+00:00",
-    wall_s=100.0,
-    cpu_s=190.0,
-    others_cpu_s=1.0,
-    steal_s=0.0,
-    pressure_s=0.0,
-    involuntary_switches=100,
-    throttled_s=0.0,
-    swapped_bytes=0,
-    load=0.1,
-    logical_cores=2,
-    gpu_clock_mhz_start=None,
-    gpu_clock_mhz_end=None,
-    gpu_temperature_c=None,
-    gpu_power_w=None,
-    gpu_throttle_reasons=None,
-)
+QUIET = witness(cpu_s=190.0)
 ON_GPU = replace(
     QUIET,
     device="cuda",
