@@ -81,7 +81,7 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
 
 
 def _differences(before: Record, after: Record) -> list[tuple[str, object, object]]:
-    old, new = ({"threads": str(record.threads), **record.flags} for record in (before, after))
+    old, new = ({**record.flags, "threads": str(record.threads)} for record in (before, after))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     settings = [(name, old.get(name), new.get(name)) for name in names]
     return differences(before.machine, after.machine, before.device) + settings

@@ -6,7 +6,7 @@ from attnbench.catalogue import Entry
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES
 from attnbench.report.metrics import Measured, Row, measured
-from attnbench.statistics import LEAST_ROUNDS, rank_correlation
+from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict, rank_correlation
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -73,6 +73,11 @@ def contract_notes(findings: Sequence[Finding]) -> list[str]:
     return notes
 
 
+def _sessions_disagree(row: Measured) -> bool:
+    """Whether a verdict is open and the sessions are further apart than what counts as the same."""
+    return row.timing.verdict is Verdict.unclear and (row.timing.session_spread or 0.0) > MARGIN
+
+
 def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
     """What more time would mend: intervals wider than was asked, and verdicts from a single process."""
     found = []
@@ -83,6 +88,14 @@ def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
         found.append(
             f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
             "--max-seconds gives them more time, --precision asks for less."
+        )
+    apart = [(row.timing.session_spread or 0.0, row.record.title) for row in rows if _sessions_disagree(row)]
+    if apart:
+        spread, _ = max(apart)
+        names = ", ".join(dict.fromkeys(title for _, title in apart))
+        found.append(
+            f"Unclear because sessions differ, by up to {100 * spread:.0f} %: {names}. What a process is "
+            "dealt, its memory above all, decides so much here; --sessions 10 asks more of them."
         )
     if rows and max(row.timing.sessions for row in rows) == 1:
         found.append("One session only: a second process may give other ratios; --sessions 3 asks three.")

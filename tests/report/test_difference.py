@@ -145,6 +145,7 @@ def test_runs_are_unlike_where_something_decides_their_times():
     assert differing(machine=replace(MACHINE, torch="2.14.0")) == ["torch"]
     assert differing(machine=replace(MACHINE, cpu="Slide rule")) == ["cpu"]
     assert differing(threads=1) == ["threads"]
+    assert differing(threads=1, flags={"threads": "2"}) == ["threads"]
     assert differing(flags={"mkldnn.enabled": "False"}) == ["mkldnn.enabled"]
     assert differing(threads=1, machine=replace(MACHINE, cpu="Slide rule")) == ["cpu", "threads"]
 

@@ -245,3 +245,13 @@ def test_changes_say_on_which_machine_in_how_many_rounds_and_above_which_noise()
     assert "medians of 18 paired rounds in 1 session, 95 % bootstrap intervals; noise floor ±0.0 %" in text
     assert cells(text, "HILO")[5].startswith("~")
     assert "~ = not within ±2 % when time was over" in text
+
+
+def test_a_verdict_that_is_open_because_sessions_differ_is_said_with_the_remedy():
+    faster, slower, even = [0.3] * 6, [0.5] * 6, [0.4] * 6
+    apart = rows(block({"msa": even * 3, "hilo": faster + slower + even}, sessions=3))
+    (note,) = (note for note in notes(apart) if "sessions differ" in note)
+    assert "by up to 67 %: HILO." in note
+    assert "--sessions 10" in note
+    alike = rows(block({"msa": even * 3, "hilo": faster * 3}, sessions=3))
+    assert not any("sessions differ" in note for note in notes(alike))
