@@ -32,6 +32,6 @@ class Protocol:
 DEFAULT = Protocol(sessions=3, precision=0.02, max_seconds=300)
 RIGOROUS = Protocol(sessions=5, precision=0.01, max_seconds=1200)
 QUICK = Protocol(
-    sessions=1, precision=0.05, max_seconds=60, least_rounds=10, least_warmup_s=0.1, most_warmup_s=0.5
+    sessions=1, precision=0.05, max_seconds=75, least_rounds=10, least_warmup_s=0.1, most_warmup_s=0.5
 )
 CEILINGS_ALONE = Protocol(sessions=1, precision=0.01, max_seconds=10, least_rounds=20)

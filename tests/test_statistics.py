@@ -133,10 +133,11 @@ def test_rank_correlation_is_one_for_the_same_order_and_minus_one_for_the_opposi
 # Stopping
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_narrow():
     random = np.random.default_rng(1)
     covered = []
-    for _ in range(50):
+    for _ in range(150):
         checks, times = Checks(5), random.normal(1, 0.2, (1, 2000))
         stop = next(
             count
@@ -145,7 +146,7 @@ def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_nar
         )
         level = median_with_interval(times[0, :stop], [0] * stop)
         covered.append((level.low or 1) <= 1 <= (level.high or 1))
-    assert np.mean(covered) >= 0.88  # 94 % of many simulations; fifty scatter around that
+    assert np.mean(covered) >= 0.9  # 93.6 % of 1,300 simulations; so few scatter around that
 
 
 def test_a_block_is_precise_when_its_widest_level_is():

@@ -83,17 +83,17 @@ def rounds(
     deadline: float,
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Turn]:
-    """Time each member once a round, in random order, until one more round would pass `deadline`.
+    """Time each member once a round, in random order, until one more would likely pass `deadline`.
 
     `announce` hears of a member before each of its samples. `witness` times the same calls again; where it is
     `clock` itself, one sample serves both. The first round is always done.
     """
     shuffle = random.Random(seed)
-    longest = 0.0
+    durations_s: list[float] = []
     with _collector_paused():
         for number in itertools.count() if members else ():
             started = now()
-            if number and started + longest > deadline:
+            if durations_s and started + median(durations_s) > deadline:
                 return
             order = shuffle.sample(range(len(members)), len(members))
             for position, index in enumerate(order):
@@ -103,7 +103,7 @@ def rounds(
                 wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
                 yield Turn(index, number, position, seconds, wall_s)
             gc.collect()
-            longest = max(longest, now() - started)
+            durations_s.append(now() - started)
 
 
 @contextmanager
