@@ -153,7 +153,7 @@ def _page(draw: Draw, rows: Sequence[Measured]) -> Figure:
             size = f"{record.height}×{record.width} tokens"
             setting = f"{size}, batch {record.batch}, {record.dtype}, {record.kernel} kernel"
             machine = textwrap.fill(record.machine.describe(device, record.threads), TITLE_LETTERS)
-            axes.set_title(f"{machine}\n{setting}", fontsize=8)
+            axes.set_title(f"{machine}\n{setting}", fontsize=8, loc="right")  # labels widen the left
             draw(axes, mine)
     return figure
 
