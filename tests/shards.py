@@ -54,7 +54,7 @@ def counted(index: int) -> Counted:
 
 
 def warmed(index: int, session: int = 0) -> Warmed:
-    return Warmed(index, 0.1, Warmup(session, calls=4, seconds=1.0, stable=True, calls_per_sample=2))
+    return Warmed(index, Warmup(session, calls=4, seconds=1.0, stable=True, calls_per_sample=2))
 
 
 def timed(index: int, session: int = 0, number: int = 0, seconds: float = 0.1, position: int = 0) -> Timed:

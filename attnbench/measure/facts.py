@@ -102,7 +102,6 @@ class Warmed:
     """The case of this index is ready to be timed."""
 
     case: int
-    per_call_s: float
     warmup: Warmup
 
 

@@ -50,13 +50,7 @@ def time_session(story: Story, registry: Registry, pen: Pen) -> None:
         pen.write(Ended(watch.witness()))
 
 
-def _warm(
-    story: Story,
-    registry: Registry,
-    clock: Clock,
-    session: int,
-    pen: Pen,
-) -> dict[int, Member]:
+def _warm(story: Story, registry: Registry, clock: Clock, session: int, pen: Pen) -> dict[int, Member]:
     """Build, check and warm up all cases that are alive; what fails is told, and left out."""
     job, ready = story.job, dict[int, Member]()
     protocol = job.protocol.within(story.next_session_s / 2 / len(story.alive))
@@ -75,7 +69,7 @@ def _warm(
             pace = warm_up(call, clock, protocol)
             ready[index] = Member(call, calls_per_sample(pace.per_call_s, protocol))
             warmup = Warmup(session, pace.calls, pace.seconds, pace.stable, ready[index].calls)
-            pen.write(Warmed(index, pace.per_call_s, warmup))
+            pen.write(Warmed(index, warmup))
     return ready
 
 
