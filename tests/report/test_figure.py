@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.container import BarContainer
+from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -113,3 +113,19 @@ def test_names_at_the_side_do_not_overlap_and_keep_the_order_of_their_points(axe
     heights = [numbers(text.get_position())[1] for text in names]
     assert names[-1].get_text() == "sra"
     assert np.diff(heights).min() >= 0.045 * 12.5
+
+
+def test_ratios_carry_their_intervals(axes: Axes, table: list[Measured]):
+    draw_ratios(axes, table)
+    (points,) = (found for found in axes.containers if isinstance(found, ErrorbarContainer))
+    drawn = [segment[:, 0] for segment in points.lines[2][0].get_segments()]
+    speeds = sorted((row.timing.speed for row in table if row.timing.speed), key=lambda speed: speed.value)
+    np.testing.assert_allclose(drawn, numbers([(speed.low, speed.high) for speed in speeds]))
+
+
+def test_times_carry_their_intervals(axes: Axes, table: list[Measured]):
+    draw_flops_against_time(axes, table)
+    points = [found for found in axes.containers if isinstance(found, ErrorbarContainer)]
+    drawn = [point.lines[2][0].get_segments()[0][:, 1] for point in points]
+    times = [(row.timing.time_s.low, row.timing.time_s.high) for row in table]
+    np.testing.assert_allclose(drawn, 1e3 / 64 * numbers(times))
