@@ -1,6 +1,6 @@
 """What the author of a mechanism imports; `attnbench.attention.attend` is the other half."""
 
 from attnbench.errors import InvalidSetting, UnsupportedGeometry
-from attnbench.mechanism import Geometry, Mechanism, Paper
+from attnbench.mechanism import Branch, Geometry, Mechanism, Paper
 
-__all__ = ["Geometry", "InvalidSetting", "Mechanism", "Paper", "UnsupportedGeometry"]
+__all__ = ["Branch", "Geometry", "InvalidSetting", "Mechanism", "Paper", "UnsupportedGeometry"]

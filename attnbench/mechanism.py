@@ -66,6 +66,20 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """A part of a layer that makes some channels of its output alone.
+
+    `macs(geometry, **settings)` is the branch's share of the mechanism's closed form, and
+    `channels(geometry, **settings)` how many channels of the output it makes; either is 0 where the settings
+    leave the branch out.
+    """
+
+    title: str
+    macs: Callable[..., int]
+    channels: Callable[..., int]
+
+
+@dataclass(frozen=True, slots=True)
 class Mechanism:
     """One entry of the registry.
 
@@ -73,7 +87,8 @@ class Mechanism:
     multiply-adds of one image's forward pass, in the convention of `attnbench.measure.cost`, which must
     count the same number. `settings` are the defaults of the keyword arguments that define the mechanism;
     their types are the types that the command line accepts. `build` raises `UnsupportedGeometry` for a map
-    that it has no meaning for and `InvalidSetting` for a value that it has no meaning for.
+    that it has no meaning for and `InvalidSetting` for a value that it has no meaning for. A layer whose
+    output is several branches side by side names them in `branches`, in the order of their channels.
     """
 
     name: str
@@ -82,3 +97,4 @@ class Mechanism:
     macs: Callable[..., int]
     paper: Paper
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    branches: tuple[Branch, ...] = ()

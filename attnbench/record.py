@@ -19,7 +19,8 @@ from attnbench.protocol import Protocol
 from attnbench.sweep import Case, Role
 from attnbench.witness import Witness
 
-SCHEMA = 2
+SCHEMA = 3
+WITHOUT_MEMORY = 2  # the schema before memory was measured; its rows are read, and lack it
 RECORDS = "records.jsonl"
 
 
@@ -49,12 +50,32 @@ class Warmup:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """What one call of a case takes beyond what is there before it, and what is there.
+
+    `peak_bytes` is the most that the call has allocated at once, by the allocator that `scope` names: `cpu`
+    or `cuda`. `entry_bytes` are there before: weights, buffers, the input, and for training the gradient of
+    the output. `repeatable` says that a second call took the same. `reserved_bytes` is the most that the CUDA
+    allocator held, `process_bytes` the most that the process had in memory: a witness that no two runs share.
+    """
+
+    peak_bytes: int
+    entry_bytes: int
+    scope: str
+    repeatable: bool
+    reserved_bytes: int | None
+    process_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One case: what was asked, what came out, and where.
 
     `outcome` is measured, unsupported, out_of_memory, timed_out, crashed or wrong. `key` stands for all that
     decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
-    record that is not `complete` was written when its run was interrupted.
+    record that is not `complete` was written when its run was interrupted. `macs` are those of one image's
+    forward pass, whatever the mode. `predicted_bytes` is what a call was expected to need in all, weights and
+    input included, and `available_bytes` what there was: where it was less, nothing was tried.
     """
 
     key: str
@@ -83,6 +104,9 @@ class Record:
     macs_by_operator: Mapping[str, int]
     uncounted: tuple[str, ...]
     least_bytes: int | None
+    predicted_bytes: int | None
+    available_bytes: int | None
+    memory: Memory | None
     samples: tuple[Sample, ...]
     warmups: tuple[Warmup, ...]
     witnesses: tuple[Witness, ...]
@@ -105,7 +129,7 @@ class RecordFile:
 
 def key(case: Case, protocol: Protocol, threads: int, machine: Machine) -> str:
     """What decides a case's number, in twelve digits: the same key, the same measurement."""
-    decisive = [asdict(case), asdict(protocol), threads, machine.decisive(case.device)]
+    decisive = [SCHEMA, asdict(case), asdict(protocol), threads, machine.decisive(case.device)]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -161,10 +185,12 @@ def newest(results: Path) -> Path:
 
 
 def _from_row(row: Mapping[str, Any], path: Path, number: int) -> Record:
+    if row.get("schema") == WITHOUT_MEMORY:
+        row = {**row, "predicted_bytes": None, "available_bytes": None, "memory": None, "schema": SCHEMA}
     if row.get("schema") != SCHEMA:
         raise AttnbenchError(
-            f"{path}, line {number} has schema {row.get('schema')}; this attnbench reads schema {SCHEMA}. "
-            "Use the version of attnbench that wrote the file."
+            f"{path}, line {number} has schema {row.get('schema')}; this attnbench reads schemas "
+            f"{WITHOUT_MEMORY} and {SCHEMA}. Use the version of attnbench that wrote the file."
         )
     names = {f.name for f in fields(Record)}
     if row.keys() != names:
@@ -176,6 +202,7 @@ def _from_row(row: Mapping[str, Any], path: Path, number: int) -> Record:
         "samples": tuple(Sample(**sample) for sample in row["samples"]),
         "warmups": tuple(Warmup(**warmup) for warmup in row["warmups"]),
         "witnesses": tuple(Witness(**witness) for witness in row["witnesses"]),
+        "memory": Memory(**row["memory"]) if row["memory"] else None,
         "machine": Machine(**row["machine"]),
         "protocol": Protocol(**row["protocol"]),
     }

@@ -22,7 +22,7 @@ cropped. N above is then the padded number of tokens.
 import torch
 from torch import Tensor, nn
 
-from attnbench import Geometry, InvalidSetting, Mechanism, Paper
+from attnbench import Branch, Geometry, InvalidSetting, Mechanism, Paper
 from attnbench.attention import attend
 from mechanisms._maps import as_map, as_tokens, merge_windows, pad, round_up, split_windows
 
@@ -84,20 +84,28 @@ def split_heads(geometry: Geometry, alpha: float, window: int) -> tuple[int, int
     return geometry.heads - low, low
 
 
+def hi_fi_channels(geometry: Geometry, alpha: float, window: int) -> int:
+    return split_heads(geometry, alpha, window)[0] * geometry.head_dim
+
+
+def lo_fi_channels(geometry: Geometry, alpha: float, window: int) -> int:
+    return split_heads(geometry, alpha, window)[1] * geometry.head_dim
+
+
 def macs(geometry: Geometry, alpha: float, window: int) -> int:
     return hi_fi_macs(geometry, alpha, window) + lo_fi_macs(geometry, alpha, window)
 
 
 def hi_fi_macs(geometry: Geometry, alpha: float, window: int) -> int:
     n, c = _padded_tokens(geometry, window), geometry.dim
-    d = split_heads(geometry, alpha, window)[0] * geometry.head_dim
+    d = hi_fi_channels(geometry, alpha, window)
     return 3 * n * c * d + 2 * n * window**2 * d + n * d**2
 
 
 def lo_fi_macs(geometry: Geometry, alpha: float, window: int) -> int:
     n, c = _padded_tokens(geometry, window), geometry.dim
     m = n // window**2
-    d = split_heads(geometry, alpha, window)[1] * geometry.head_dim
+    d = lo_fi_channels(geometry, alpha, window)
     return n * c * d + 2 * m * c * d + 2 * n * m * d + n * d**2
 
 
@@ -117,4 +125,5 @@ hilo = Mechanism(
         url="https://arxiv.org/abs/2205.13213",
     ),
     settings={"alpha": 0.9, "window": 2},
+    branches=(Branch("Hi-Fi", hi_fi_macs, hi_fi_channels), Branch("Lo-Fi", lo_fi_macs, lo_fi_channels)),
 )

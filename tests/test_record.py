@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from attnbench.errors import AttnbenchError
-from attnbench.record import RECORDS, append, key, mend, newest, read
+from attnbench.record import RECORDS, Memory, append, key, mend, newest, read
 from attnbench.sweep import Case, Role
 from tests.fakes import MACHINE, record, witness
 from tests.shards import PROTOCOL, case
@@ -47,7 +47,7 @@ def test_damage_before_the_last_line_is_an_error(tmp_path: Path):
 
 def test_an_unknown_schema_is_an_error_that_names_both(tmp_path: Path):
     append(tmp_path, [record("msa", schema=99)])
-    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schema 2"):
+    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schemas 2 and 3"):
         read(tmp_path)
 
 
@@ -131,3 +131,18 @@ def test_whatever_decides_a_number_changes_the_key(other: str):
 
 def test_a_gpu_decides_what_is_measured_on_it():
     assert a_key(device="cuda") != a_key(device="cuda", driver="2.0")
+
+
+def test_rows_from_before_memory_was_measured_are_read_and_lack_it(tmp_path: Path):
+    append(tmp_path, [record("msa", [0.1])])
+    row = json.loads((tmp_path / RECORDS).read_text(encoding="utf-8"))
+    for name in ("memory", "predicted_bytes", "available_bytes"):
+        del row[name]
+    (tmp_path / RECORDS).write_text(json.dumps({**row, "schema": 2}) + "\n", encoding="utf-8")
+    assert read(tmp_path).records == (record("msa", [0.1]),)
+
+
+def test_memory_comes_back_as_it_was(tmp_path: Path):
+    memory = Memory(2**20, 2**21, "cpu", repeatable=True, reserved_bytes=None, process_bytes=2**29)
+    append(tmp_path, [record("msa", memory=memory, predicted_bytes=2**22, available_bytes=2**30)])
+    assert read(tmp_path).records[0].memory == memory
