@@ -46,7 +46,7 @@ def print_run(
         out.print(line)
     out.print(claims_table(table))
     if plot:
-        from attnbench.report.figure import save_figures
+        from attnbench.report.figure.run import save_figures
 
         for path in save_figures(table, found.folder):
             out.print(f"drawn: {path}")

@@ -12,13 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from attnbench.paper import published
-from attnbench.report.figure import (
-    colour,
-    draw_flops_against_time,
-    draw_ratios,
-    draw_throughput,
-    save_figures,
-)
+from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, draw_throughput
+from attnbench.report.figure.run import save_figures
+from attnbench.report.figure.style import colour
 from attnbench.report.metrics import Measured, measured, rows
 from attnbench.sweep import Role
 from tests.fakes import block, record
@@ -100,10 +96,10 @@ def test_the_line_of_msas_rate_goes_through_msa(axes: Axes, table: list[Measured
     assert (axes.get_xlim()[0], axes.get_ylim()[0]) == (0, 0)
 
 
-def test_a_mechanism_keeps_its_colour_whatever_stands_beside_it(table: list[Measured]):
-    assert colour("hilo", table) == colour("hilo", table[:1])
+def test_a_mechanism_keeps_its_colour_whatever_stands_beside_it():
+    assert colour("hilo", ["msa", "hilo", "mine"]) == colour("hilo", ["hilo"])
     names = [*published(), "mine"]
-    assert len({colour(name, table) for name in names}) == len(names)
+    assert len({colour(name, names) for name in names}) == len(names)
 
 
 def test_names_at_the_side_do_not_overlap_and_keep_the_order_of_their_points(axes: Axes):

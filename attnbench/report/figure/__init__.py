@@ -1,0 +1,1 @@
+"""Figures: what they share is in `style`, what a run draws in `run`."""
