@@ -1,40 +1,86 @@
-"""The registry with prices: what each mechanism costs at a geometry."""
+"""Choices with prices: what each costs at a geometry, counted on its layer or by its closed form."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from attnbench.errors import UnsupportedGeometry
 from attnbench.mechanism import Geometry
 from attnbench.paper import Published, in_table_order, published
-from attnbench.registry import Choice, Registry
+from attnbench.registry import Choice, Registry, unique
+
+
+@dataclass(frozen=True, slots=True)
+class BranchCost:
+    """A branch's share of a layer: its multiply-adds by its closed form, and the heads whose output it makes."""
+
+    title: str
+    macs: int
+    heads: int
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One mechanism with its cost; `refusal` says why there is none."""
+    """One choice with its cost; `refusal` says why there is none."""
 
     choice: Choice
     params: int | None
     macs: int | None
+    branches: tuple[BranchCost, ...]
     published: Published | None
     refusal: str | None = None
 
 
-def entries(registry: Registry, geometry: Geometry) -> list[Entry]:
-    """All mechanisms with their default settings, in Table IV's order; imports torch."""
-    return [_entry(choice, geometry) for choice in all_choices(registry)]
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one choice costs on one map by its closed form; `refusal` says why that has no meaning there."""
+
+    choice: Choice
+    geometry: Geometry
+    macs: int | None
+    branches: tuple[BranchCost, ...]
+    refusal: str | None = None
 
 
-def all_choices(registry: Registry) -> list[Choice]:
-    """Every mechanism with its default settings: those of Table IV in its order, then the others."""
-    return [registry.choose(name) for name in in_table_order(registry)]
+def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
+    """What texts and sweeps ask for, each once; without any, every mechanism with its default settings."""
+    return unique(choice for text in texts or in_table_order(registry) for choice in registry.choose_all(text))
+
+
+def entries(choices: Iterable[Choice], geometry: Geometry) -> list[Entry]:
+    """The choices with what they cost, counted, and the published rows beside them; imports torch."""
+    return [_entry(choice, geometry) for choice in choices]
+
+
+def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Point]:
+    """Every choice on every map, from closed forms alone."""
+    return [_point(choice, geometry) for choice in choices for geometry in geometries]
 
 
 def _entry(choice: Choice, geometry: Geometry) -> Entry:
     from attnbench.measure.cost import count
 
-    paper = published().get(choice.mechanism.name)
+    paper = published().get(choice.label)
     try:
         cost = count(choice.mechanism.build(geometry, **choice.settings), geometry)
     except UnsupportedGeometry as refusal:
-        return Entry(choice, None, None, paper, str(refusal))
-    return Entry(choice, cost.params, cost.macs, paper)
+        return Entry(choice, None, None, (), paper, str(refusal))
+    return Entry(choice, cost.params, cost.macs, _branches(choice, geometry), paper)
+
+
+def _point(choice: Choice, geometry: Geometry) -> Point:
+    try:
+        macs = choice.mechanism.macs(geometry, **choice.settings)
+        return Point(choice, geometry, macs, _branches(choice, geometry))
+    except UnsupportedGeometry as refusal:
+        return Point(choice, geometry, None, (), str(refusal))
+
+
+def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:
+    return tuple(
+        BranchCost(
+            branch.title,
+            branch.macs(geometry, **choice.settings),
+            branch.channels(geometry, **choice.settings) // geometry.head_dim,
+        )
+        for branch in choice.mechanism.branches
+    )

@@ -7,6 +7,7 @@ module under the entry-point group `attnbench.mechanisms`; a file or a folder is
 import difflib
 import importlib
 import importlib.util
+import itertools
 import pkgutil
 import sys
 import traceback
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from attnbench import ranges
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.mechanism import Mechanism, Setting
 from attnbench.source import source_of
@@ -101,18 +103,34 @@ class Registry(Mapping[str, Mechanism]):
 
     def choose(self, text: str) -> Choice:
         """Read `name` or `name:key=value,key=value`."""
+        found = self.choose_all(text)
+        if len(found) > 1:
+            raise AttnbenchError(
+                f"{text!r} means {len(found)} choices, {found[0].label} to {found[-1].label}, where one is "
+                "needed; give each setting one value."
+            )
+        return found[0]
+
+    def choose_all(self, text: str) -> list[Choice]:
+        """Read a sweep over settings: all combinations of their values, each once, the last key fastest.
+
+        A key takes lists and, where its setting is a number, ranges: `hilo:alpha=0..1/0.1,window=2,4`. An
+        item without `=` goes on with the key before it.
+        """
         name, _, assignments = text.partition(":")
         mechanism = self[name]
-        settings = dict(mechanism.settings)
-        for assignment in filter(None, assignments.split(",")):
-            key, _, value = assignment.partition("=")
-            if key not in settings:
-                known = ", ".join(settings) or "none"
-                raise InvalidSetting(
-                    f"{name} has no setting {key!r}.{_closest(key, settings)} Its settings: {known}."
-                )
-            settings[key] = _read_setting(name, key, value, mechanism.settings[key])
-        return Choice(mechanism, settings, source_of(mechanism))
+        swept = _read_assignments(mechanism, assignments)
+        source = source_of(mechanism)
+        choices = [
+            Choice(mechanism, {**mechanism.settings, **dict(zip(swept, values, strict=True))}, source)
+            for values in itertools.product(*swept.values())
+        ]
+        return unique(choices)
+
+
+def unique(choices: Iterable[Choice]) -> list[Choice]:
+    """The choices without those that are the same as an earlier one."""
+    return list({choice.label: choice for choice in choices}.values())
 
 
 def discover(plugins: Sequence[Path] = ()) -> Registry:
@@ -186,6 +204,27 @@ def _mechanisms_of(module: ModuleType) -> Iterator[tuple[str, Mechanism]]:
         for value in vars(member).values():
             if isinstance(value, Mechanism):
                 yield str(member.__file__), value
+
+
+def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting]]:
+    """The values that `key=value,value,key=value` gives to each key."""
+    name, settings = mechanism.name, mechanism.settings
+    found: dict[str, list[Setting]] = {}
+    key = ""
+    for item in filter(None, text.split(",")):
+        if "=" in item or not key:
+            key, _, value = item.partition("=")
+        else:
+            value = item
+        if key not in settings:
+            known = ", ".join(settings) or "none"
+            raise InvalidSetting(
+                f"{name} has no setting {key!r}.{_closest(key, settings)} Its settings: {known}."
+            )
+        is_number = type(settings[key]) in (int, float)
+        for one in ranges.expand(value) if is_number else [value]:
+            found.setdefault(key, []).append(_read_setting(name, key, one, settings[key]))
+    return found
 
 
 def _read_setting(name: str, key: str, text: str, default: Setting) -> Setting:

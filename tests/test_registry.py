@@ -89,6 +89,66 @@ def test_a_truth_value_is_read_as_one(plugin: Path):
     assert choose("mine:kind=b").settings["kind"] == "b"
 
 
+def labels(registry: Registry, text: str) -> list[str]:
+    return [choice.label for choice in registry.choose_all(text)]
+
+
+def test_a_range_of_a_setting_is_a_choice_a_value(builtins: Registry):
+    choices = builtins.choose_all("hilo:alpha=0..1/0.1,window=2")
+    alphas = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert [choice.settings for choice in choices] == [{"alpha": alpha, "window": 2} for alpha in alphas]
+    assert {choice.source for choice in choices} == {builtins.choose("hilo").source}
+
+
+def test_an_item_without_a_key_goes_on_with_the_key_before_it(builtins: Registry):
+    assert labels(builtins, "hilo:window=1,3..4,14") == [
+        "hilo:window=1", "hilo:window=3", "hilo:window=4", "hilo:window=14",
+    ]  # fmt: skip
+
+
+def test_lists_are_combined_with_the_last_key_fastest(builtins: Registry):
+    assert labels(builtins, "hilo:alpha=0,0.5,window=3,4") == [
+        "hilo:alpha=0.0,window=3", "hilo:alpha=0.0,window=4",
+        "hilo:alpha=0.5,window=3", "hilo:alpha=0.5,window=4",
+    ]  # fmt: skip
+    assert labels(builtins, "hilo:window=3,4,alpha=0,0.5") == [
+        "hilo:alpha=0.0,window=3", "hilo:alpha=0.5,window=3",
+        "hilo:alpha=0.0,window=4", "hilo:alpha=0.5,window=4",
+    ]  # fmt: skip
+
+
+def test_a_value_that_is_written_twice_counts_once(builtins: Registry):
+    assert labels(builtins, "hilo:alpha=0.5,0.50,0.9") == ["hilo:alpha=0.5", "hilo"]
+
+
+def test_a_setting_that_is_no_number_takes_lists_and_no_ranges(plugin: Path):
+    registry = discover([plugin])
+    assert labels(registry, "mine:kind=b,1..3") == ["mine:kind=b", "mine:kind=1..3"]
+    assert labels(registry, "mine:flip=false,true") == ["mine", "mine:flip=True"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("hilo:window=2..3/0.5", r"window is '2\.5'; it must be a whole number"),
+        ("hilo:alpha=0.5,x", "alpha is 'x'; it must be a number"),
+        ("hilo:0.5", r"hilo has no setting '0\.5'\. Its settings: alpha, window"),
+        ("hilo:window=7..2", "ends before it starts"),
+    ],
+)
+def test_a_sweep_is_refused_as_its_values_are(builtins: Registry, text: str, says: str):
+    with pytest.raises(AttnbenchError, match=says):
+        builtins.choose_all(text)
+
+
+def test_where_one_choice_is_needed_a_sweep_is_refused(builtins: Registry):
+    with pytest.raises(
+        AttnbenchError,
+        match=r"'hilo:window=3\.\.5' means 3 choices, hilo:window=3 to hilo:window=5, where one is needed",
+    ):
+        builtins.choose("hilo:window=3..5")
+
+
 def test_a_plugin_file_adds_its_mechanisms(plugin: Path):
     found = discover([plugin])
     assert found["mine"].title == "Mine"

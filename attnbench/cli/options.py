@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from attnbench import ranges
 from attnbench.errors import AttnbenchError
 
 
@@ -29,7 +30,9 @@ Heads = Annotated[int, typer.Option("--heads", help="Attention heads; they must 
 Sizes = Annotated[
     list[str] | None,
     typer.Option(
-        "--res", metavar="SIZE", help="Maps of tokens, 14 or 14x28; commas or repeated. [default: 14]"
+        "--res",
+        metavar="SIZE",
+        help="Maps of tokens, 14 or 14x28 or 7..56/7; commas or repeated. [default: 14]",
     ),
 ]
 Devices = Annotated[
@@ -44,8 +47,8 @@ Results = Annotated[Path, typer.Option("--results", help="The folder that holds 
 
 
 def split(values: list[str] | None) -> list[str]:
-    """The items of an option that may be repeated and may hold commas, each once."""
-    return list(dict.fromkeys(item for value in values or () for item in value.split(",") if item))
+    """The items of an option that may be repeated and may hold commas and ranges, each once."""
+    return ranges.values(",".join(values or ()))
 
 
 def read_share(option: str, text: str) -> float:

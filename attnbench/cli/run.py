@@ -84,7 +84,7 @@ def run(
     A run that was interrupted or killed goes on with the same command.
     """
     from attnbench import machine, runner
-    from attnbench.catalogue import all_choices
+    from attnbench.catalogue import chosen
     from attnbench.cli.console import console
     from attnbench.cli.session import carry_out
     from attnbench.mechanism import Geometry
@@ -98,7 +98,7 @@ def run(
     for name in devices:
         machine.require_device(name)
     registry = discover(plugins or ())
-    choices = [registry.choose(text) for text in mechanisms] if mechanisms else all_choices(registry)
+    choices = chosen(registry, mechanisms)
     base = registry.choose(baseline) if baseline else None
     blocks = sweep(choices, geometries, devices, batch=batch, dtype=dtype, kernel=kernel, baseline=base)
     setup = runner.Setup(
