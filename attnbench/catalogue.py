@@ -8,10 +8,12 @@ from attnbench.mechanism import Geometry
 from attnbench.paper import Published, in_table_order, published
 from attnbench.registry import Choice, Registry, unique
 
+TABLE_IV = Geometry(dim=768, heads=12, height=14, width=14)
+
 
 @dataclass(frozen=True, slots=True)
 class BranchCost:
-    """A branch's share of a layer: its multiply-adds by its closed form, and the heads whose output it makes."""
+    """A branch's share of a layer: multiply-adds by its closed form, and the heads that it makes."""
 
     title: str
     macs: int
@@ -20,7 +22,10 @@ class BranchCost:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One choice with its cost; `refusal` says why there is none."""
+    """One choice with its cost; `refusal` says why there is none.
+
+    `published` is its row of Table IV, if it has one and the geometry is the paper's.
+    """
 
     choice: Choice
     params: int | None
@@ -43,7 +48,9 @@ class Point:
 
 def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
     """What texts and sweeps ask for, each once; without any, every mechanism with its default settings."""
-    return unique(choice for text in texts or in_table_order(registry) for choice in registry.choose_all(text))
+    return unique(
+        choice for text in texts or in_table_order(registry) for choice in registry.choose_all(text)
+    )
 
 
 def entries(choices: Iterable[Choice], geometry: Geometry) -> list[Entry]:
@@ -56,10 +63,15 @@ def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Po
     return [_point(choice, geometry) for choice in choices for geometry in geometries]
 
 
+def branch_titles(rows: Iterable[Entry | Point]) -> list[str]:
+    """The branches that any of the rows has, in their order."""
+    return list(dict.fromkeys(branch.title for row in rows for branch in row.branches))
+
+
 def _entry(choice: Choice, geometry: Geometry) -> Entry:
     from attnbench.measure.cost import count
 
-    paper = published().get(choice.label)
+    paper = published().get(choice.label) if geometry == TABLE_IV else None
     try:
         cost = count(choice.mechanism.build(geometry, **choice.settings), geometry)
     except UnsupportedGeometry as refusal:

@@ -28,7 +28,8 @@ def expand(item: str) -> list[str]:
         raise AttnbenchError(f"The range {item!r} has steps of {by}; they must be above 0, as in 0..1/0.1.")
     if last < first:
         raise AttnbenchError(
-            f"The range {item!r} ends before it starts; ranges go up: write {last_text}..{first_text}{slash}{by}."
+            f"The range {item!r} ends before it starts; ranges go up: "
+            f"write {last_text}..{first_text}{slash}{by}."
         )
     if (last - first) / step >= MOST_VALUES:
         raise AttnbenchError(

@@ -28,7 +28,7 @@ def test_the_example_keeps_the_contract(attnbench: Run, example: Path):
 
 def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, tmp_path: Path):
     listed = attnbench("list", "--plugin", example, "--format", "csv").out.splitlines()
-    assert listed[-1] == "linear,Linear,2362368,481689600,,"
+    assert listed[-1].startswith("linear,linear,Linear,,2362368,481689600,")
 
     folder = tmp_path / "run"
     size = ("--res", "2", "--batch", "2", "--dim", "48", "--heads", "6", "--device", "cpu")

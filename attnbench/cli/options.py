@@ -19,6 +19,21 @@ class Dtype(StrEnum):
     float64 = "float64"
 
 
+class Format(StrEnum):
+    """How a table of counts is printed."""
+
+    table = "table"
+    csv = "csv"
+
+
+Mechanisms = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MECHANISM]...",
+        help="msa, hilo:alpha=0.5,window=4, or a sweep: hilo:alpha=0..1/0.1,window=2,4. [default: all]",
+    ),
+]
+Form = Annotated[Format, typer.Option("--format", help="A table, or CSV with exact integers.")]
 Plugins = Annotated[
     list[Path] | None,
     typer.Option(

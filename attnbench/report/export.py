@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attnbench.catalogue import Entry
+from attnbench.catalogue import Entry, Point
 from attnbench.errors import writing
 from attnbench.report.frame import frame
 from attnbench.report.metrics import Row
@@ -22,13 +23,60 @@ def write_table(rows: Sequence[Row], folder: Path) -> Path:
 
 
 def registry_csv(entries: Sequence[Entry]) -> str:
-    """The registry as CSV: exact counts, and the published ones in millions."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "title", "params", "macs", "published_params_m", "published_flops_m"])
+    """Choices as CSV: exact counts, each branch's share and heads, and the published counts in millions."""
+    lines: list[dict[str, object]] = []
     for entry in entries:
-        published = entry.published
-        paper = (f"{published.params_m:.2f}", f"{published.flops_m:.1f}") if published else ("", "")
-        mechanism = entry.choice.mechanism
-        writer.writerow([mechanism.name, mechanism.title, entry.params, entry.macs, *paper])
+        mechanism, published = entry.choice.mechanism, entry.published
+        lines.append(
+            {
+                "label": entry.choice.label,
+                "name": mechanism.name,
+                "title": mechanism.title,
+                "settings": ",".join(f"{key}={value}" for key, value in entry.choice.settings.items()),
+                "params": entry.params,
+                "macs": entry.macs,
+                "published_params_m": f"{published.params_m:.2f}" if published else None,
+                "published_flops_m": f"{published.flops_m:.1f}" if published else None,
+                **_branch_cells(entry),
+            }
+        )
+    return _csv(lines)
+
+
+def flops_csv(points: Sequence[Point]) -> str:
+    """Closed forms as CSV, a line a choice and size: exact counts, each branch's share and heads."""
+    return _csv(
+        [
+            {
+                "label": point.choice.label,
+                "title": point.choice.title,
+                "height": point.geometry.height,
+                "width": point.geometry.width,
+                "tokens": point.geometry.tokens,
+                "dim": point.geometry.dim,
+                "heads": point.geometry.heads,
+                "macs": point.macs,
+                **_branch_cells(point),
+            }
+            for point in points
+        ]
+    )
+
+
+def _branch_cells(row: Entry | Point) -> dict[str, object]:
+    """`macs_hi_fi` and `heads_hi_fi` for a branch that is called Hi-Fi."""
+    cells: dict[str, object] = {}
+    for branch in row.branches:
+        name = re.sub(r"[^a-z]+", "_", branch.title.lower())
+        cells |= {f"macs_{name}": branch.macs, f"heads_{name}": branch.heads}
+    return cells
+
+
+def _csv(lines: Sequence[Mapping[str, object]]) -> str:
+    """Lines under the columns that any of them has; a cell that a line has not is empty."""
+    text = io.StringIO()
+    columns = list(dict.fromkeys(column for line in lines for column in line))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     return text.getvalue()

@@ -56,7 +56,7 @@ def agreement(rows: Sequence[Row]) -> list[str]:
 
 def registry_notes(entries: Sequence[Entry]) -> list[str]:
     """Why a mechanism has no cost, and why a cost differs from the published one."""
-    refusals = [f"{entry.choice.mechanism.name}: {entry.refusal}" for entry in entries if entry.refusal]
+    refusals = [f"{entry.choice.label}: {entry.refusal}" for entry in entries if entry.refusal]
     remarks = [
         f"{e.published.title}: {e.published.note}." for e in entries if e.published and e.published.note
     ]

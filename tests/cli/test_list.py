@@ -1,4 +1,4 @@
-"""`attnbench list`: the registry with exact costs."""
+"""`attnbench list`: the registry, or choices of it, with exact costs."""
 
 import csv
 import io
@@ -6,17 +6,84 @@ import io
 from attnbench.paper import published
 from tests.conftest import Run
 
+SPLITS = {  # label: Lo-Fi heads, Hi-Fi heads, params, FLOPs, of these Lo-Fi, Hi-Fi; window 2
+    "hilo:alpha=0.0": (0, 12, 2_362_368, 463_626_240, 0, 463_626_240),
+    "hilo:alpha=0.1": (1, 11, 2_272_256, 432_642_560, 16_482_816, 416_159_744),
+    "hilo:alpha=0.2": (2, 10, 2_198_528, 404_870_144, 34_571_264, 370_298_880),
+    "hilo:alpha=0.3": (3, 9, 2_141_184, 380_308_992, 54_265_344, 326_043_648),
+    "hilo:alpha=0.4": (4, 8, 2_100_224, 358_959_104, 75_565_056, 283_394_048),
+    "hilo:alpha=0.5": (6, 6, 2_067_456, 325_893_120, 122_981_376, 202_911_744),
+    "hilo:alpha=0.6": (7, 5, 2_075_648, 314_177_024, 149_097_984, 165_079_040),
+    "hilo:alpha=0.7": (8, 4, 2_100_224, 305_672_192, 176_820_224, 128_851_968),
+    "hilo:alpha=0.8": (9, 3, 2_141_184, 300_378_624, 206_148_096, 94_230_528),
+    "hilo": (10, 2, 2_198_528, 298_296_320, 237_081_600, 61_214_720),
+    "hilo:alpha=1.0": (12, 0, 2_362_368, 303_765_504, 303_765_504, 0),
+}
+WINDOWS = {  # label: params, FLOPs, of these Lo-Fi, Hi-Fi; α = 0.9
+    "hilo:window=1": (2_362_368, 521_428_992, 521_428_992, 0),
+    "hilo": (2_198_528, 298_296_320, 237_081_600, 61_214_720),
+    "hilo:window=3": (2_198_528, 305_088_000, 234_528_000, 70_560_000),
+    "hilo:window=4": (2_198_528, 332_398_592, 251_658_240, 80_740_352),
+    "hilo:window=5": (2_198_528, 285_672_960, 214_191_360, 71_481_600),
+    "hilo:window=6": (2_198_528, 408_388_608, 304_542_720, 103_845_888),
+    "hilo:window=7": (2_198_528, 245_027_840, 181_555_200, 63_472_640),
+    "hilo:window=14": (2_198_528, 248_701_952, 177_853_440, 70_848_512),
+}
+
+
+def listed(attnbench: Run, *arguments: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(attnbench("list", *arguments, "--format", "csv").out)))
+
+
+def exact(line: dict[str, str], *columns: str) -> tuple[int, ...]:
+    return tuple(int(line[column]) for column in columns)
+
 
 def test_csv_holds_exact_counts_in_the_papers_order(attnbench: Run):
-    done = attnbench("list", "--format", "csv")
-    lines = list(csv.DictReader(io.StringIO(done.out)))
+    lines = listed(attnbench)
     assert [line["name"] for line in lines] == list(published())
-    assert list(lines[0]) == ["name", "title", "params", "macs", "published_params_m", "published_flops_m"]
     assert lines[-1]["published_params_m"] == "2.20"
     assert lines[0] == {
-        "name": "msa", "title": "MSA", "params": "2362368", "macs": "521428992",
-        "published_params_m": "2.36", "published_flops_m": "521.4",
+        "label": "msa", "name": "msa", "title": "MSA", "settings": "",
+        "params": "2362368", "macs": "521428992", "published_params_m": "2.36", "published_flops_m": "521.4",
+        "macs_hi_fi": "", "heads_hi_fi": "", "macs_lo_fi": "", "heads_lo_fi": "",
     }  # fmt: skip
+
+
+def test_a_sweep_over_alpha_gives_the_specifications_table(attnbench: Run):
+    columns = ("heads_lo_fi", "heads_hi_fi", "params", "macs", "macs_lo_fi", "macs_hi_fi")
+    lines = listed(attnbench, "hilo:alpha=0..1/0.1")
+    assert {line["label"]: exact(line, *columns) for line in lines} == SPLITS
+    assert [line["label"] for line in lines] == list(SPLITS)
+
+
+def test_a_sweep_over_windows_gives_the_specifications_table(attnbench: Run):
+    lines = listed(attnbench, "hilo:window=1,2..7,14")
+    columns = ("params", "macs", "macs_lo_fi", "macs_hi_fi")
+    assert {line["label"]: exact(line, *columns) for line in lines} == WINDOWS
+    assert [line["label"] for line in lines] == list(WINDOWS)
+
+
+def test_the_csv_of_a_sweep_resolves_its_settings(attnbench: Run):
+    (first, second) = listed(attnbench, "hilo:window=1,2")
+    assert (first["settings"], second["settings"]) == ("alpha=0.9,window=1", "alpha=0.9,window=2")
+    assert (first["published_flops_m"], second["published_flops_m"]) == ("", "298.3")
+
+
+def test_named_choices_are_shown_with_every_digit_and_their_branches(attnbench: Run):
+    lines = attnbench("list", "hilo", "msa", "hilo:alpha=0.9").out.splitlines()
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert rows == [
+        ["HiLo", "alpha=0.9, window=2", "2,198,528", "2.20 M", "298,296,320", "298.3 M",
+         "61,214,720", "2", "237,081,600", "10"],
+        ["MSA", "", "2,362,368", "2.36 M", "521,428,992", "521.4 M", "", "", "", ""],
+    ]  # fmt: skip
+
+
+def test_published_counts_stand_only_beside_those_of_their_geometry(attnbench: Run):
+    assert listed(attnbench, "msa", "--res", "7")[0]["published_flops_m"] == ""
+    assert listed(attnbench, "msa", "--heads", "6")[0]["published_flops_m"] == ""
+    assert "paper" not in attnbench("list", "msa", "--res", "7").out
 
 
 def test_the_table_says_why_a_count_is_not_the_published_one(attnbench: Run):
