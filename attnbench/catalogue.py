@@ -45,6 +45,10 @@ class Point:
     branches: tuple[BranchCost, ...]
     refusal: str | None = None
 
+    def branch(self, title: str) -> int:
+        """The multiply-adds of a branch; none where the choice leaves it out."""
+        return next((branch.macs for branch in self.branches if branch.title == title), 0)
+
 
 def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
     """What texts and sweeps ask for, each once; without any, every mechanism with its default settings."""
@@ -66,6 +70,23 @@ def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Po
 def branch_titles(rows: Iterable[Entry | Point]) -> list[str]:
     """The branches that any of the rows has, in their order."""
     return list(dict.fromkeys(branch.title for row in rows for branch in row.branches))
+
+
+def choices_of(points: Iterable[Point]) -> list[Choice]:
+    """The choices behind points, each once."""
+    return unique(point.choice for point in points)
+
+
+def points_of(choice: Choice, points: Iterable[Point]) -> list[Point]:
+    """The points of one choice, from the smallest map to the largest."""
+    mine = [point for point in points if point.choice.label == choice.label]
+    return sorted(mine, key=lambda point: point.geometry.tokens)
+
+
+def divided(points: Sequence[Point]) -> list[Choice]:
+    """The choices whose work is shared by two branches or more."""
+    shared = (point.choice for point in points if sum(branch.macs > 0 for branch in point.branches) > 1)
+    return unique(shared)
 
 
 def _entry(choice: Choice, geometry: Geometry) -> Entry:

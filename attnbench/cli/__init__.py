@@ -7,6 +7,7 @@ import typer
 from attnbench.cli.check import check
 from attnbench.cli.compare import compare
 from attnbench.cli.doctor import doctor
+from attnbench.cli.flops import flops
 from attnbench.cli.list import list_mechanisms
 from attnbench.cli.run import run
 from attnbench.errors import AttnbenchError
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("list")(list_mechanisms)
+app.command("flops")(flops)
 app.command("run")(run)
 app.command("compare")(compare)
 app.command("check")(check)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from attnbench.catalogue import Entry, Point, branch_titles
+from attnbench.catalogue import Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.table import CONVENTION
 
 SIZE_LETTERS = len("271,287.6  ")  # of a column, with its padding
@@ -39,7 +39,7 @@ def choices_table(entries: Sequence[Entry]) -> Table:
 
 def flops_tables(points: Sequence[Point], width: int) -> list[Table]:
     """FLOPs of choices and their branches, a column a size: as many tables as a terminal's width asks for."""
-    sizes = list(dict.fromkeys(point.geometry.size for point in points))
+    sizes = list(dict.fromkeys(point.geometry.size for point in points_of(points[0].choice, points)))
     names = max(len(point.choice.title) for point in points) + 2
     at_once = max(1, (width - names) // SIZE_LETTERS)
     return [_flops_table(points, sizes[first : first + at_once]) for first in range(0, len(sizes), at_once)]
@@ -57,12 +57,11 @@ def _flops_table(points: Sequence[Point], sizes: Sequence[str]) -> Table:
     table.add_column("Mechanism", no_wrap=True)
     for size in sizes:
         table.add_column(size, justify="right", no_wrap=True)
-    for label in dict.fromkeys(point.choice.label for point in points):
-        mine = {point.geometry.size: point for point in points if point.choice.label == label}
-        table.add_row(mine[sizes[0]].choice.title, *(_millions(mine[size].macs) for size in sizes))
-        for title in branch_titles(list(mine.values())):
-            parts = [{branch.title: branch.macs for branch in mine[size].branches} for size in sizes]
-            table.add_row(f"  {title}", *(_millions(part.get(title)) for part in parts), style="dim")
+    for choice in choices_of(points):
+        mine = [point for point in points_of(choice, points) if point.geometry.size in sizes]
+        table.add_row(choice.title, *(_millions(point.macs) for point in mine))
+        for title in branch_titles(mine):
+            table.add_row(f"  {title}", *(_millions(point.branch(title)) for point in mine), style="dim")
     return table
 
 

@@ -12,6 +12,7 @@ from attnbench.report.frame import frame
 from attnbench.report.metrics import Row
 
 TABLE = "table.csv"
+FLOPS = "flops.csv"
 
 
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
@@ -19,6 +20,15 @@ def write_table(rows: Sequence[Row], folder: Path) -> Path:
     path = folder / TABLE
     with writing(path):
         frame(rows).to_csv(path, index=False)
+    return path
+
+
+def write_flops(points: Sequence[Point], folder: Path) -> Path:
+    """Write the points to `flops.csv` in a folder, which is made, and return its path."""
+    path = folder / FLOPS
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(flops_csv(points), encoding="utf-8")
     return path
 
 

@@ -1,8 +1,9 @@
 """What a reader must know beside a table, a line each."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
-from attnbench.catalogue import Entry
+from attnbench.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES
 from attnbench.report.metrics import Measured, Row, measured
@@ -63,6 +64,20 @@ def registry_notes(entries: Sequence[Entry]) -> list[str]:
     return refusals + remarks
 
 
+def flops_notes(points: Sequence[Point]) -> list[str]:
+    """Where a choice has no meaning, and where one of its branches starts to cost more than another."""
+    refusals = [
+        f"{point.choice.title} ({point.geometry.size}): {point.refusal}" for point in points if point.refusal
+    ]
+    crossovers = []
+    for choice in divided(points):
+        mine = [point for point in points_of(choice, points) if point.branches]
+        for first, second in combinations(branch_titles(mine), 2):
+            dearer = [point for point in mine if point.branch(second) > point.branch(first)]
+            crossovers.append(f"{choice.title}: {second} costs {_where(dearer, mine, first)}.")
+    return refusals + crossovers
+
+
 def contract_notes(findings: Sequence[Finding]) -> list[str]:
     """What failed and why, and which sizes are refused and why."""
     notes = []
@@ -71,6 +86,18 @@ def contract_notes(findings: Sequence[Finding]) -> list[str]:
             what = "refused" if finding.passed is None else finding.question
             notes.append(f"{finding.geometry.size}, {what}: {finding.detail}")
     return notes
+
+
+def _where(dearer: Sequence[Point], points: Sequence[Point], other: str) -> str:
+    """At which of the sizes, which are sorted, a branch costs more than the other."""
+    sizes = [point.geometry.size for point in dearer]
+    if not dearer:
+        return f"no more than {other} at any of these sizes"
+    if len(dearer) == len(points):
+        return f"more than {other} at all of these sizes"
+    if list(dearer) == list(points[-len(dearer) :]):
+        return f"more than {other} from {sizes[0]} on"
+    return f"more than {other} at {', '.join(sizes)}"
 
 
 def _sessions_disagree(row: Measured) -> bool:

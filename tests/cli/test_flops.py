@@ -1,0 +1,78 @@
+"""`attnbench flops`: closed forms against resolution."""
+
+import csv
+import io
+from pathlib import Path
+
+from tests.conftest import Run
+
+REFUSES = """
+from attnbench import Mechanism, Paper, UnsupportedGeometry
+
+def macs(geometry):
+    if geometry.height < 14:
+        raise UnsupportedGeometry("the map is too small")
+    return geometry.tokens
+
+def build(geometry):
+    raise AssertionError("nothing is built")
+
+picky = Mechanism(
+    name="picky", title="Picky", build=build, macs=macs, paper=Paper("On it", "Here", 2026, "https://example.org")
+)
+"""
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_csv_holds_exact_closed_forms_branch_by_branch(attnbench: Run, tmp_path: Path):
+    done = attnbench("flops", "hilo", "msa", "--res", "7..14/7,7x14", "--out", tmp_path, "--format", "csv")
+    found = lines(done.out)
+    assert [(line["label"], line["height"], line["width"]) for line in found] == [
+        ("hilo", "7", "7"), ("hilo", "14", "14"), ("hilo", "7", "14"),
+        ("msa", "7", "7"), ("msa", "14", "14"), ("msa", "7", "14"),
+    ]  # fmt: skip
+    assert found[1] == {
+        "label": "hilo", "title": "HiLo", "height": "14", "width": "14", "tokens": "196", "dim": "768",
+        "heads": "12", "macs": "298296320", "macs_hi_fi": "61214720", "heads_hi_fi": "2",
+        "macs_lo_fi": "237081600", "heads_lo_fi": "10",
+    }  # fmt: skip
+    assert (found[4]["macs"], found[4]["macs_hi_fi"]) == ("521428992", "")
+    assert (tmp_path / "flops.csv").read_text() == done.out
+
+
+def test_the_table_has_a_column_a_size_and_the_crossovers_below(attnbench: Run, tmp_path: Path):
+    done = attnbench(
+        "flops", "hilo:alpha=0.5,0.9,window=2,7", "--res", "14..56/14", "--out", tmp_path / "new"
+    )
+    words = [line.split() for line in done.out.splitlines()]
+    assert ["Mechanism", "14x14", "28x28", "42x42", "56x56"] in words
+    assert ["Lo-Fi", "123.0", "580.4", "1,637.9", "3,737.9"] in words
+    assert "· HiLo (alpha=0.5): Lo-Fi costs more than Hi-Fi from 56x56 on." in done.out
+    assert "· HiLo (alpha=0.5, window=7): Lo-Fi costs no more than Hi-Fi at any of these sizes." in done.out
+    assert "· HiLo: Lo-Fi costs more than Hi-Fi at all of these sizes." in done.out
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"flops.csv", "flops.png", "flops.pdf"}
+
+
+def test_a_crossover_that_padding_takes_back_names_its_sizes(attnbench: Run, tmp_path: Path):
+    sizes = ("--res", "1x700,60,70", "--dim", "48", "--heads", "6")  # 7x700, 63x63 and 70x70 with padding
+    done = attnbench("flops", "hilo:alpha=0.5,window=7", *sizes, "--out", tmp_path)
+    assert "Lo-Fi costs more than Hi-Fi at 1x700, 70x70." in done.out
+
+
+def test_a_map_that_a_closed_form_refuses_is_a_dash_and_a_note(attnbench: Run, tmp_path: Path):
+    plugin = tmp_path / "picky.py"
+    plugin.write_text(REFUSES)
+    done = attnbench("flops", "picky", "--plugin", plugin, "--res", "7,1000", "--out", tmp_path)
+    assert "· Picky (7x7): the map is too small" in done.out
+    assert ["Picky", "—", "1.0"] in [line.split() for line in done.out.splitlines()]
+
+
+def test_many_sizes_take_several_tables(attnbench: Run, tmp_path: Path):
+    out = attnbench("flops", "msa", "--res", "1..16", "--out", tmp_path).out
+    heads = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["Mechanism"]]
+    assert len(heads) == 2
+    assert [*heads[0], *heads[1]] == [f"{side}x{side}" for side in range(1, 17)]
+    assert all(len(line) <= 150 for line in out.splitlines())
