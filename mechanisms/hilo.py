@@ -32,10 +32,6 @@ class HiLo(nn.Module):
 
     def __init__(self, geometry: Geometry, alpha: float, window: int) -> None:
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise InvalidSetting(f"hilo: alpha is {alpha}; it must lie between 0 and 1.")
-        if window < 1:
-            raise InvalidSetting(f"hilo: window is {window}; it must be at least 1.")
         self.geometry = geometry
         self.window = window
         self.high_heads, self.low_heads = split_heads(geometry, alpha, window)
@@ -80,6 +76,10 @@ class HiLo(nn.Module):
 
 def split_heads(geometry: Geometry, alpha: float, window: int) -> tuple[int, int]:
     """How many heads are Hi-Fi, and how many Lo-Fi."""
+    if not 0 <= alpha <= 1:
+        raise InvalidSetting(f"hilo: alpha is {alpha}; it must lie between 0 and 1.")
+    if window < 1:
+        raise InvalidSetting(f"hilo: window is {window}; it must be at least 1.")
     low = geometry.heads if window == 1 else int(geometry.heads * alpha)
     return geometry.heads - low, low
 
@@ -97,15 +97,15 @@ def macs(geometry: Geometry, alpha: float, window: int) -> int:
 
 
 def hi_fi_macs(geometry: Geometry, alpha: float, window: int) -> int:
-    n, c = _padded_tokens(geometry, window), geometry.dim
-    d = hi_fi_channels(geometry, alpha, window)
+    d, c = hi_fi_channels(geometry, alpha, window), geometry.dim
+    n = _padded_tokens(geometry, window)
     return 3 * n * c * d + 2 * n * window**2 * d + n * d**2
 
 
 def lo_fi_macs(geometry: Geometry, alpha: float, window: int) -> int:
-    n, c = _padded_tokens(geometry, window), geometry.dim
+    d, c = lo_fi_channels(geometry, alpha, window), geometry.dim
+    n = _padded_tokens(geometry, window)
     m = n // window**2
-    d = lo_fi_channels(geometry, alpha, window)
     return n * c * d + 2 * m * c * d + 2 * n * m * d + n * d**2
 
 

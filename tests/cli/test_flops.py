@@ -4,6 +4,8 @@ import csv
 import io
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Run
 
 REFUSES = """
@@ -76,3 +78,18 @@ def test_many_sizes_take_several_tables(attnbench: Run, tmp_path: Path):
     assert len(heads) == 2
     assert [*heads[0], *heads[1]] == [f"{side}x{side}" for side in range(1, 17)]
     assert all(len(line) <= 150 for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("hilo:window=0..2", "window is 0; it must be at least 1"),
+        ("hilo:alpha=0.9..1.1/0.1", "alpha is 1.1; it must lie between 0 and 1"),
+    ],
+)
+def test_a_setting_without_meaning_is_refused_without_a_layer(
+    attnbench: Run, tmp_path: Path, text: str, says: str
+):
+    done = attnbench("flops", text, "--res", "7", "--out", tmp_path)
+    assert (done.status, says in done.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
