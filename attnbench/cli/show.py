@@ -8,7 +8,7 @@ from attnbench.errors import AttnbenchError
 from attnbench.record import RecordFile
 from attnbench.report.advice import advice
 from attnbench.report.difference import changes, unlike
-from attnbench.report.metrics import Row, is_slower, rows
+from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
 from attnbench.report.notes import agreement, notes
 from attnbench.report.table import change_table, claims_table, result_table
 
@@ -16,9 +16,9 @@ WIDE = 140  # columns that Table IV needs with the paper's figures in it
 
 
 def print_results(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
-    """One table a size, then what a reader must know beside them, and what disturbed the measurement."""
-    for size in dict.fromkeys(row.size for row in table):
-        out.print(result_table([row for row in table if row.size == size], narrow=out.width < WIDE))
+    """One table a setting, then what a reader must know beside them, and what disturbed the measurement."""
+    for together in grouped(table, setting):
+        out.print(result_table(together, narrow=out.width < WIDE))
     for note in [*found.warnings, *notes(table), *disturbances(table)]:
         out.print(f"· {note}", markup=False)
 
@@ -27,7 +27,7 @@ def disturbances(table: Sequence[Row]) -> list[str]:
     """The advice of each block, once."""
     lines: dict[str, str] = {}
     for row in {row.record.block: row for row in table}.values():
-        where = f"{row.device} {row.size}: "
+        where = f"{row.where}: "
         for line in advice(row.record.witnesses, row.record.threads):
             lines.setdefault(line, where)
     return [where + line for line, where in lines.items()]
@@ -52,7 +52,7 @@ def print_run(
             out.print(f"drawn: {path}")
     timed = [(row, row.timing) for row in table if row.timing]
     return [
-        f"{row.record.title} ({row.device} {row.size})"
+        f"{row.record.title} ({row.where})"
         for row, timing in timed
         if is_slower(timing.speed, timing.verdict, share)
     ]
@@ -77,7 +77,7 @@ def print_changes(
             "Counts are compared above; measure both on one machine with the same settings to compare times."
         )
     return [
-        f"{change.after.record.title} ({change.after.device} {change.after.size})"
+        f"{change.after.record.title} ({change.after.where})"
         for change in found
         if is_slower(change.speed, change.verdict, share)
     ]

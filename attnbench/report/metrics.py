@@ -1,9 +1,11 @@
 """What a record's facts mean beside those of its block: speeds, intervals, verdicts, shares of the limit."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
+from typing import TypeVar
 
 from attnbench.errors import AttnbenchError
 from attnbench.paper import Claim, Published, published
@@ -22,6 +24,7 @@ from attnbench.sweep import BASELINE, Role
 
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
 Round = tuple[int, int]
+AnyRow = TypeVar("AnyRow", bound="Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,17 @@ class Row:
     @property
     def size(self) -> str:
         return f"{self.record.height}x{self.record.width}"
+
+    @property
+    def side(self) -> float:
+        """Tokens a side; of a map that is not square, of the square with as many tokens."""
+        return math.sqrt(self.record.height * self.record.width)
+
+    @property
+    def where(self) -> str:
+        """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training`."""
+        training = " training" if self.record.mode == "training" else ""
+        return f"{self.device} {self.size} batch {self.record.batch}{training}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +185,27 @@ def identity(record: Record) -> tuple[object, ...]:
     return (record.label, *size, record.mode, record.device, record.dtype, record.kernel)
 
 
+def setting(row: Row) -> tuple[object, ...]:
+    """What the rows of one table share; it shows devices side by side."""
+    record = row.record
+    size = (record.dim, record.heads, record.height, record.width, record.batch)
+    return (*size, record.mode, record.dtype, record.kernel)
+
+
+def family(row: Row) -> tuple[object, ...]:
+    """What rows share that differ in nothing but mechanism, size and mode."""
+    record = row.record
+    return (row.device, record.dim, record.heads, record.batch, record.dtype, record.kernel)
+
+
+def grouped(table: Iterable[AnyRow], key: Callable[[AnyRow], object]) -> list[list[AnyRow]]:
+    """The rows of each key together, in the order in which they come."""
+    found: dict[object, list[AnyRow]] = {}
+    for row in table:
+        found.setdefault(key(row), []).append(row)
+    return list(found.values())
+
+
 def measured(table: Iterable[Row]) -> list[Measured]:
     """The rows that have a time."""
     return [row for row in table if isinstance(row, Measured)]
@@ -226,9 +261,9 @@ def judge(claim: Claim, ours: Estimate | None) -> str:
 
 
 def is_paper_setting(record: Record) -> bool:
-    """Whether this is Table IV's own setting: 14×14 tokens, 768 channels in 12 heads, batch 64, float32."""
-    setting = (record.height, record.width, record.dim, record.heads, record.batch, record.dtype)
-    return setting == (14, 14, 768, 12, 64, "float32")
+    """Whether this is Table IV's: inference on 14×14 tokens, 768 channels in 12 heads, batch 64, float32."""
+    size = (record.height, record.width, record.dim, record.heads, record.batch)
+    return (*size, record.dtype, record.mode) == (14, 14, 768, 12, 64, "float32", "inference")
 
 
 def _comparison(record: Record, block: Block) -> Comparison | None:

@@ -14,7 +14,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
     found = []
     for row in rows:
-        record, name = row.record, f"{row.record.title} ({row.device} {row.size})"
+        record, name = row.record, f"{row.record.title} ({row.where})"
         if record.outcome != "measured":
             found.append(f"{name} is {record.outcome}: {record.reason}")
         elif record.reason:

@@ -75,10 +75,9 @@ def change_table(changes: Sequence[Change]) -> Table:
     table.add_column("verdict")
     for change in changes:
         before, after = change.before, change.after
-        setting = f"{after.device} {after.size} batch {after.record.batch}"
         table.add_row(
             after.record.title,
-            setting,
+            after.where,
             _changed(before.record.params, after.record.params),
             _changed(before.record.macs, after.record.macs),
             *(_throughput(row) for row in (before, after)),

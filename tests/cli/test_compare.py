@@ -67,6 +67,20 @@ def test_without_a_baseline_there_are_no_ratios_to_draw(attnbench: Run, tmp_path
     assert {path.name for path in tmp_path.glob("*.png")} == {"throughput.png", "flops-time.png"}
 
 
+def test_each_size_batch_and_mode_has_a_table(attnbench: Run, tmp_path: Path):
+    settings: list[dict[str, Any]] = [{}, {"height": 7}, {"batch": 4}, {"mode": "training"}]
+    for number, changes in enumerate(settings):
+        append(tmp_path, block({"msa": [0.4] * 6, "hilo": [0.2] * 6}, block=str(number), **changes))
+    out = attnbench("compare", tmp_path).out
+    assert [line.strip() for line in out.splitlines() if " tokens, dim" in line] == [
+        "14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference",
+        "7×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference",
+        "14×14 tokens, dim 768, 12 heads, batch 4, float32, explicit kernel, inference",
+        "14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, training",
+    ]
+    assert len([line for line in out.splitlines() if line.startswith("│ HILO")]) == 4
+
+
 def test_claims_are_about_the_papers_setting_only(attnbench: Run, tmp_path: Path):
     out = attnbench("compare", a_run(tmp_path / "run", batch=8)).out
     assert out.count("not measured in this run") == 3
@@ -121,7 +135,7 @@ def test_a_run_with_a_row_that_is_slower_by_more_fails(
     run = a_run(tmp_path / "run", {"msa": 0.4, "hilo": 0.5, "sra": 0.2})  # 25 % longer
     done = attnbench("compare", run, "--fail-on", share)
     assert done.status == status
-    assert (f"Slower by more than {share}: HILO (cpu 14x14)." in done.out) is (status == 3)
+    assert (f"Slower by more than {share}: HILO (cpu 14x14 batch 64)." in done.out) is (status == 3)
 
 
 @pytest.mark.parametrize(("share", "status"), [("slower:20%", 3), ("slower:30%", 0)])

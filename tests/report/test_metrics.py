@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from attnbench.errors import AttnbenchError
 from attnbench.paper import claims
 from attnbench.record import Record, Sample
-from attnbench.report.metrics import Row, Timing, is_slower, judge, measured, published_ratio, rows, speed_of
+from attnbench.report.metrics import (
+    Row,
+    Timing,
+    family,
+    grouped,
+    is_slower,
+    judge,
+    measured,
+    published_ratio,
+    rows,
+    setting,
+    speed_of,
+)
 from attnbench.statistics import Estimate, Verdict
 from attnbench.sweep import Role
 from tests.fakes import block, exactly, record
@@ -201,6 +214,49 @@ def test_the_published_row_stands_beside_its_own_setting_only():
     assert published_ratio(other) is None
     asked = rows(block({"hilo": STEADY, "sra": STEADY}))[1]
     assert published_ratio(asked) == pytest.approx(710 / 1029)
+
+
+def test_only_inference_is_set_beside_the_paper():
+    (row,) = rows([record("hilo", STEADY, mode="training")])
+    assert row.published is None
+
+
+def test_rows_of_one_table_share_their_setting_and_its_devices_stand_side_by_side():
+    settings: dict[str, Any] = {"batch": 8, "height": 7, "width": 7, "dtype": "float16", "kernel": "fused", "dim": 96,
+                "heads": 6, "mode": "training"}  # fmt: skip
+    others = [record("msa", STEADY, **{name: value}) for name, value in settings.items()]
+    gpu, hilo = record("msa", STEADY, device="cuda"), record("hilo", STEADY)
+    table = grouped(rows([record("msa", STEADY), *others, gpu, hilo]), setting)
+    assert [len(together) for together in table] == [3] + [1] * len(settings)
+    assert [(row.record.label, row.device) for row in table[0]] == [
+        ("msa", "cpu"), ("msa", "cuda"), ("hilo", "cpu"),
+    ]  # fmt: skip
+
+
+def test_what_differs_in_size_and_mode_alone_is_one_family():
+    same = rows(
+        [record("msa"), record("hilo", height=7), record("msa", width=7), record("msa", mode="training")]
+    )
+    assert len(grouped(same, family)) == 1
+    settings: dict[str, Any] = {
+        "batch": 8,
+        "dtype": "float16",
+        "kernel": "fused",
+        "dim": 96,
+        "heads": 6,
+        "device": "cuda",
+    }
+    others = rows([record("msa"), *(record("msa", **{name: value}) for name, value in settings.items())])
+    assert len(grouped(others, family)) == 7
+
+
+def test_a_row_says_where_it_is_from():
+    table = rows([record("msa"), record("msa", height=7, batch=4, device="cuda", mode="training")])
+    assert [row.where for row in table] == ["cpu 14x14 batch 64", "cuda 7x14 batch 4 training"]
+
+
+def test_the_side_of_a_map_is_the_root_of_its_tokens():
+    assert [row.side for row in rows([record("msa"), record("msa", height=7, width=28)])] == [14, 14]
 
 
 def test_a_gpu_is_set_beside_the_papers_gpu():

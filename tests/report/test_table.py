@@ -131,19 +131,19 @@ def test_a_table_without_a_time_promises_no_medians():
 def test_a_lower_bound_is_marked_and_explained():
     table = rows([record("mine", TIMES, 3, uncounted=("aten::cdist",))])
     assert "≥ 500.0" in text_of(result_table(table))
-    assert notes(table) == ["MINE (cpu 14x14): FLOPs are a lower bound; no formula for aten::cdist."]
+    assert notes(table) == ["MINE (cpu 14x14 batch 64): FLOPs are a lower bound; no formula for aten::cdist."]
 
 
 def test_notes_tell_what_is_wrong_with_a_row_and_nothing_else():
     assert notes(rows(block(TABLE, sessions=3))) == []
     assert notes(rows([record("mine", outcome="unsupported", reason="too square")])) == [
-        "MINE (cpu 14x14) is unsupported: too square"
+        "MINE (cpu 14x14 batch 64) is unsupported: too square"
     ]
     assert notes(rows([record("mine", TIMES, 3, reason="not counted: it is shy")])) == [
-        "MINE (cpu 14x14): not counted: it is shy"
+        "MINE (cpu 14x14 batch 64): not counted: it is shy"
     ]
     assert notes(rows([record("mine", TIMES, 3, macs_closed_form=7)])) == [
-        "MINE (cpu 14x14): 500,000,000 multiply-adds counted, but its closed form is 7."
+        "MINE (cpu 14x14 batch 64): 500,000,000 multiply-adds counted, but its closed form is 7."
     ]
 
 
