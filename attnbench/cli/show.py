@@ -1,12 +1,15 @@
 """How commands show the rows of a run, and the changes between two."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from attnbench.errors import AttnbenchError
 from attnbench.record import RecordFile
 from attnbench.report.advice import advice
+from attnbench.report.crossover import crossovers, foremost, several_sizes
+from attnbench.report.crossover_table import UNCHANGED, crossover_table
 from attnbench.report.difference import changes, unlike
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
 from attnbench.report.notes import agreement, notes
@@ -45,6 +48,8 @@ def print_run(
     for line in agreement(table):
         out.print(line)
     out.print(claims_table(table))
+    if several_sizes(table):
+        print_crossovers(out, table, found.folder if plot else None)
     if plot:
         from attnbench.report.figure.run import save_figures
 
@@ -56,6 +61,17 @@ def print_run(
         for row, timing in timed
         if is_slower(timing.speed, timing.verdict, share)
     ]
+
+
+def print_crossovers(out: Console, table: Sequence[Row], folder: Path | None) -> None:
+    """Where the order of mechanisms changes with size; all changes also as a file if there is a folder."""
+    found = crossovers(table)
+    shown = foremost(found, table)
+    out.print(crossover_table(shown, len(found) - len(shown)) if found else UNCHANGED)
+    if folder:
+        from attnbench.report.export import write_crossovers
+
+        out.print(f"written: {write_crossovers(found, folder)}")
 
 
 def print_changes(

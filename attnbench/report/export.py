@@ -8,11 +8,14 @@ from pathlib import Path
 
 from attnbench.catalogue import Entry, Point
 from attnbench.errors import writing
+from attnbench.report.crossover import Crossover
 from attnbench.report.frame import frame
 from attnbench.report.metrics import Row
 
 TABLE = "table.csv"
 FLOPS = "flops.csv"
+CROSSOVERS = "crossovers.csv"
+SHARED = ("device", "mode", "batch", "dim", "heads", "dtype", "kernel")
 
 
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
@@ -29,6 +32,17 @@ def write_flops(points: Sequence[Point], folder: Path) -> Path:
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(flops_csv(points), encoding="utf-8")
+def write_crossovers(crossovers: Sequence[Crossover], folder: Path) -> Path:
+    """Write all crossovers to `crossovers.csv` in the run's folder and return its path."""
+    path = folder / CROSSOVERS
+    size = ["tokens_a_side", "tokens_a_side_low", "tokens_a_side_high"]
+    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["faster_beyond", "slower_beyond", *size, *SHARED])
+        for each in crossovers:
+            names = each.faster.record.label, each.slower.record.label
+            shared = (getattr(each.faster.record, name) for name in SHARED)
+            writer.writerow([*names, each.side.value, each.side.low, each.side.high, *shared])
     return path
 
 
