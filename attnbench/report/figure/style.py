@@ -1,7 +1,7 @@
 """What all figures share: fonts, colours, files, and the marks of an interval."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,15 @@ from matplotlib.figure import Figure
 
 from attnbench.paper import published
 from attnbench.record import Record
+from attnbench.report.metrics import Row
 from attnbench.statistics import Estimate
 from attnbench.sweep import BASELINE
 
 FORMATS = ("png", "pdf")
 PANEL_INCHES = (5.2, 4.6)
+PAGE_INCHES = 7.16  # both columns of a paper
 TITLE_LETTERS = 72  # as many as fit over a panel
+PAGE_LETTERS = 110
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -26,18 +29,33 @@ STYLE: dict[Any, Any] = {
 }
 _TAB20 = [mpl.colors.to_hex(rgb) for rgb in mpl.colormaps["tab20"].colors]  # type: ignore[attr-defined]
 PALETTE = _TAB20[0::2] + _TAB20[1::2]  # strong colours first
+MARKERS = "osD^vP<"
 
 
 def colour(label: str, labels: Sequence[str]) -> str:
     """A mechanism's colour: fixed for those of Table IV, then in order of appearance among `labels`."""
-    known = sorted(published(), key=lambda name: name not in ("hilo", BASELINE))
-    names = known + [other for other in labels if other not in known]
-    return PALETTE[names.index(label) % len(PALETTE)]
+    return PALETTE[_place(label, labels) % len(PALETTE)]
 
 
-def machine_of(record: Record) -> str:
+def marker(label: str, labels: Sequence[str]) -> str:
+    """A mechanism's mark, which tells it from others for eyes and printers that see no colours."""
+    return MARKERS[_place(label, labels) % len(MARKERS)]
+
+
+def machine_of(record: Record, letters: int = TITLE_LETTERS) -> str:
     """The machine that a record is from, in lines that fit over a panel."""
-    return textwrap.fill(record.machine.describe(record.device, record.threads), TITLE_LETTERS)
+    return textwrap.fill(record.machine.describe(record.device, record.threads), letters)
+
+
+def suffix(record: Record, among: Iterable[Record], without: Collection[str] = ()) -> str:
+    """The end of a figure's name, from what differs `among` the run's records: `-14x14-batch4-training`."""
+    mine, others = _words(record), [_words(other) for other in among]
+    telling = [
+        word
+        for name, word in mine.items()
+        if word and name not in without and any(other[name] != word for other in others)
+    ]
+    return "".join(f"-{word}" for word in telling)
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
@@ -55,3 +73,33 @@ def errors(estimates: Sequence[Estimate], scale: float = 1.0) -> list[list[float
         [scale * (e.value - e.low) if e.low is not None else 0.0 for e in estimates],
         [scale * (e.high - e.value) if e.high is not None else 0.0 for e in estimates],
     ]
+
+
+def macs_m(row: Row) -> Estimate | None:
+    """Millions of multiply-adds for one image, by the closed form where they could not be counted."""
+    macs = row.record.macs if row.record.macs is not None else row.record.macs_closed_form
+    return Estimate(macs / 1e6) if macs is not None else None
+
+
+def peak_mib(row: Row) -> Estimate | None:
+    """The most that a call allocates at once, in MiB."""
+    return Estimate(row.record.memory.peak_bytes / 2**20) if row.record.memory else None
+
+
+def _place(label: str, labels: Sequence[str]) -> int:
+    known = sorted(published(), key=lambda name: name not in ("hilo", BASELINE))
+    names = known + [other for other in labels if other not in known]
+    return names.index(label)
+
+
+def _words(record: Record) -> dict[str, str]:
+    return {
+        "device": record.device,
+        "size": f"{record.height}x{record.width}",
+        "batch": f"batch{record.batch}",
+        "dim": f"dim{record.dim}",
+        "heads": f"heads{record.heads}",
+        "dtype": record.dtype,
+        "kernel": record.kernel,
+        "mode": "training" if record.mode == "training" else "",
+    }

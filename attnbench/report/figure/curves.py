@@ -1,0 +1,92 @@
+"""What a figure over sizes draws, as numbers: a curve a mechanism, and crosses where it did not fit."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from attnbench.report.metrics import Row, grouped
+from attnbench.statistics import Estimate
+
+NEAR = 1.15  # heights whose ratio is less are at one place
+Quantity = Callable[[Row], Estimate | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A size at which a mechanism ran out of memory, and the need that was predicted, if one was."""
+
+    side: float
+    need: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What one mechanism comes to at each size, and where it did not fit."""
+
+    label: str
+    title: str
+    points: Mapping[float, Estimate]
+    misfits: Sequence[Misfit]
+
+
+@dataclass(frozen=True, slots=True)
+class Crosses:
+    """Where the crosses of a curve's misfits stand."""
+
+    curve: Curve
+    places: Sequence[tuple[float, float]]
+
+
+def curves_of(rows: Sequence[Row], quantity: Quantity) -> list[Curve]:
+    """A curve for each mechanism that has a number or ran out of memory, its sizes in growing order."""
+    curves = []
+    for mine in grouped(rows, lambda row: row.record.label):
+        by_side = {row.side: (row, quantity(row)) for row in sorted(mine, key=lambda row: row.side)}
+        points = {side: estimate for side, (_, estimate) in by_side.items() if estimate}
+        misfits = [
+            _misfit(row) for side, (row, _) in by_side.items() if _fits_not(row) and side not in points
+        ]
+        if points or misfits:
+            curves.append(Curve(mine[0].record.label, mine[0].record.title, points, misfits))
+    return curves
+
+
+def _fits_not(row: Row) -> bool:
+    return row.record.outcome == "out_of_memory"
+
+
+def _misfit(row: Row) -> Misfit:
+    predicted = row.record.predicted_bytes
+    return Misfit(row.side, predicted / 2**20 if predicted is not None else None)
+
+
+def crosses_of(curves: Sequence[Curve], edge: float, nudge: float) -> list[Crosses]:
+    """Where crosses stand: at the need, or else at the edge; those that meet beside each other.
+
+    These are in the order of the last numbers before them, so that lines to them hardly cross.
+    """
+    curves = sorted(curves, key=lambda curve: list(curve.points.values())[-1].value if curve.points else 0.0)
+    places: dict[str, list[tuple[float, float]]] = {curve.label: [] for curve in curves}
+    for side in sorted({misfit.side for curve in curves for misfit in curve.misfits}):
+        heights = {
+            curve.label: misfit.need if misfit.need is not None else edge
+            for curve in curves
+            for misfit in curve.misfits
+            if misfit.side == side
+        }
+        for together in _clusters(heights):
+            for number, label in enumerate(together):
+                aside = math.exp(nudge * (number - (len(together) - 1) / 2))
+                places[label].append((side * aside, heights[label]))
+    return [Crosses(curve, places[curve.label]) for curve in curves if curve.misfits]
+
+
+def _clusters(heights: Mapping[str, float]) -> list[list[str]]:
+    """Names whose heights are so near each other that their crosses would hide one another."""
+    clusters: list[list[str]] = []
+    for label in sorted(heights, key=lambda name: heights[name]):
+        if clusters and heights[label] < NEAR * heights[clusters[-1][-1]]:
+            clusters[-1].append(label)
+        else:
+            clusters.append([label])
+    return clusters

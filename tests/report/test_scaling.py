@@ -1,0 +1,225 @@
+"""What is drawn against resolution, read back as numbers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from attnbench.record import Memory, Record
+from attnbench.report.figure.run import setting_pages
+from attnbench.report.figure.scaling import (
+    draw_flops,
+    draw_inference,
+    draw_inference_memory,
+    draw_training,
+    draw_training_memory,
+    scaling_pages,
+)
+from attnbench.report.figure.style import colour
+from attnbench.report.metrics import Row, measured, rows
+from tests.fakes import record
+
+SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
+MIB = 2**20
+
+
+def case(label: str, side: int, time_s: float = 0.0, peak_mib: int = 0, **changes: Any) -> Record:
+    """A case on a square map; without a time it ran out of memory."""
+    memory = Memory(peak_mib * MIB, 1, "cpu", True, None, None) if peak_mib else None
+    outcome = "measured" if time_s else "out_of_memory"
+    times = [time_s * spread for spread in SPREAD] if time_s else []
+    square = {"height": side, "width": side, "block": f"{side} {changes}"}
+    return record(label, times, **{**square, "memory": memory, "outcome": outcome, **changes})
+
+
+@pytest.fixture
+def axes() -> Axes:
+    return Figure().subplots()
+
+
+@pytest.fixture
+def table() -> list[Row]:
+    return rows(
+        [
+            case("hilo", 7, 0.1, 10, macs=100_000_000),
+            case("msa", 7, 0.2, 20, macs=200_000_000),
+            case("hilo", 14, 0.4, 40, macs=400_000_000),
+            case("msa", 14, 0.8, 80, macs=None, macs_closed_form=800_000_000),
+            case("hilo", 28, 1.6, 160, macs=1_600_000_000),
+            case("msa", 28, predicted_bytes=1000 * MIB, macs=None, macs_closed_form=3_200_000_000),
+        ]
+    )
+
+
+def curves(axes: Axes) -> dict[str, dict[float, float]]:
+    """The numbers of each mechanism by size."""
+    return {
+        str(drawn.get_label()): points(drawn.lines[0])
+        for drawn in axes.containers
+        if isinstance(drawn, ErrorbarContainer)
+    }
+
+
+def points(line: Line2D) -> dict[float, float]:
+    xs, ys = (np.asarray(each, dtype=float).tolist() for each in line.get_data())
+    return dict(zip(xs, ys, strict=True))
+
+
+def crosses(axes: Axes) -> list[dict[float, float]]:
+    """The black crosses, for each mechanism."""
+    return [points(line) for line in axes.lines if line.get_marker() == "x" and line.get_color() == "black"]
+
+
+def dotted(axes: Axes) -> Mapping[str, dict[float, float]]:
+    """The dotted lines, by their colour."""
+    return {str(line.get_color()): points(line) for line in axes.lines if line.get_linestyle() == ":"}
+
+
+def texts(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_flops_are_the_count_or_else_the_closed_form(axes: Axes, table: list[Row]):
+    draw_flops(axes, table)
+    assert curves(axes) == {"HILO": {7: 100, 14: 400, 28: 1600}, "MSA": {7: 200, 14: 800, 28: 3200}}
+    assert crosses(axes) == []
+    assert axes.get_title(loc="left") == "FLOPs (M multiply-adds per image, forward)"
+
+
+def test_throughput_has_its_intervals(axes: Axes, table: list[Row]):
+    draw_inference(axes, table)
+    assert curves(axes)["HILO"] == pytest.approx({7: 640, 14: 160, 28: 40})
+    assert curves(axes)["MSA"] == pytest.approx({7: 320, 14: 80})
+    hilo = next(found for found in axes.containers if found.get_label() == "HILO")
+    assert isinstance(hilo, ErrorbarContainer)
+    drawn = [segment[:, 1].tolist() for segment in hilo.lines[2][0].get_segments()]
+    ours = [row.timing.throughput for row in measured(table) if row.record.label == "hilo"]
+    np.testing.assert_allclose(drawn, np.array([(each.low, each.high) for each in ours], dtype=float))
+
+
+def test_axes_are_logarithmic_with_ticks_at_the_sizes(axes: Axes, table: list[Row]):
+    draw_inference(axes, table)
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert axes.get_xticks().tolist() == [7, 14, 28]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "14", "28"]
+    assert axes.get_xticks(minor=True).size == 0
+
+
+def test_a_map_that_is_not_square_stands_at_the_square_with_as_many_tokens(axes: Axes):
+    draw_inference(axes, rows([case("hilo", 7, 0.1), case("hilo", 0, 0.4, height=7, width=28)]))
+    assert list(curves(axes)["HILO"]) == [7, 14]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "7×28"]
+
+
+def test_what_did_not_fit_is_a_cross_at_the_predicted_need(axes: Axes, table: list[Row]):
+    draw_inference_memory(axes, table)
+    assert curves(axes)["MSA"] == {7: 20, 14: 80}
+    assert crosses(axes) == [{28: 1000}]
+    assert dotted(axes) == {colour("msa", []): {14: 80, 28: 1000}}
+    assert axes.get_ylim()[1] > 1000
+    assert texts(axes) == ["× out of memory, at the predicted need\n   in all: weights and input included"]
+
+
+def test_what_did_not_fit_has_a_cross_at_the_bottom_of_throughputs(axes: Axes, table: list[Row]):
+    draw_inference(axes, table)
+    bottom = axes.get_ylim()[0]
+    assert bottom < 40
+    assert crosses(axes) == [{28: bottom}]
+    assert dotted(axes)[colour("msa", [])] == pytest.approx({14: 80, 28: bottom})
+    assert texts(axes) == ["× out of memory"]
+
+
+def test_a_need_that_nobody_predicted_is_a_cross_at_the_top_and_says_so(axes: Axes):
+    draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14)]))
+    assert crosses(axes) == [{14: axes.get_ylim()[1]}]
+    assert texts(axes)[0].endswith("(at the edge: nothing was predicted)")
+
+
+def test_crosses_at_one_place_stand_beside_each_other(axes: Axes):
+    names = ["msa", "hilo", "sra"]
+    fitting = [case(name, 7, 0.1 * number) for number, name in enumerate(names, start=1)]
+    draw_inference(axes, rows([*fitting, *(case(name, 14) for name in names)]))
+    places = [place for cross in crosses(axes) for place in cross]
+    assert len(places) == 3
+    steps = np.diff(np.log(places))
+    assert steps.min() > 0.02 * math.log(2)
+    assert steps.sum() < 0.1 * math.log(2)
+    assert np.prod(places) == pytest.approx(14**3)
+    low, high = axes.get_xlim()
+    assert low < min(places) <= max(places) < high
+
+
+def test_crosses_of_different_needs_stand_at_the_size_itself(axes: Axes):
+    needs = [case(name, 14, predicted_bytes=need * MIB) for name, need in {"msa": 200, "hilo": 400}.items()]
+    draw_inference_memory(axes, rows([case("msa", 7, 0.1, 10), *needs]))
+    assert sorted(map(str, crosses(axes))) == ["{14.0: 200.0}", "{14.0: 400.0}"]
+
+
+def test_modes_are_drawn_apart(axes: Axes):
+    both = rows([case("hilo", 7, 0.1, 10), case("hilo", 7, 0.4, 50, mode="training"), case("hilo", 14)])
+    draw_training(axes, both)
+    assert curves(axes) == {"HILO": pytest.approx({7: 160})}
+    assert axes.get_title(loc="left") == "Training throughput (images/s)"
+    memory: Axes = Figure().subplots()
+    draw_training_memory(memory, both)
+    assert curves(memory) == {"HILO": {7: 50}}
+
+
+def test_a_panel_without_numbers_says_so_in_grey(axes: Axes, table: list[Row]):
+    draw_training_memory(axes, table)
+    assert texts(axes) == ["not measured in this run"]
+    assert axes.texts[0].get_color() == "grey"
+    assert not axes.axison
+
+
+def test_a_page_names_each_mechanism_once_and_its_machine_and_setting(table: list[Row]):
+    ((name, page),) = scaling_pages(table)
+    assert name == "scaling"
+    assert [text.get_text() for text in page.legends[0].get_texts()] == ["HILO", "MSA"]
+    assert "Abacus" in page.get_suptitle()
+    assert page.get_suptitle().endswith("dim 768, 12 heads, batch 64, float32, explicit kernel")
+    assert [axes.get_title(loc="left").partition(" (")[0] for axes in page.axes] == [
+        "FLOPs", "Inference throughput", "Inference memory", "Training memory",
+    ]  # fmt: skip
+
+
+def pages(records: Sequence[Record]) -> dict[str, Figure]:
+    return dict(scaling_pages(rows(records)))
+
+
+def test_training_alone_takes_the_place_of_inference_and_has_its_own_page():
+    found = pages([case("hilo", 7, 0.1, mode="training"), case("hilo", 14, 0.4, mode="training")])
+    assert list(found) == ["scaling", "scaling-training"]
+    for page, panel in (("scaling", 1), ("scaling-training", 0)):
+        axes = found[page].axes[panel]
+        assert axes.get_title(loc="left") == "Training throughput (images/s)"
+        assert curves(axes)["HILO"] == pytest.approx({7: 640, 14: 160})
+
+
+def test_devices_and_batches_have_pages_of_their_own_and_one_size_has_none():
+    cpu = [case("hilo", side, 0.1, batch=batch) for side in (7, 14) for batch in (4, 64)]
+    gpu = [case("hilo", side, 0.1, device="cuda", batch=4) for side in (7, 14)]
+    assert list(pages([*cpu, *gpu])) == ["scaling-cpu-batch4", "scaling-cpu-batch64", "scaling-cuda-batch4"]
+    assert list(pages([*cpu[:1], *gpu[:1]])) == []
+    assert list(pages(cpu[::2])) == ["scaling"]
+
+
+def test_figures_of_a_setting_are_named_by_what_differs_in_the_run():
+    both = [case("hilo", 14, 0.1), case("hilo", 14, 0.4, mode="training"), case("hilo", 7, 0.4, batch=4)]
+    gpu = case("hilo", 14, 0.1, device="cuda", block="gpu")
+    names = [name for name, _ in setting_pages(measured(rows([*both, gpu])))]
+    ends = ("-14x14-batch64", "-14x14-batch64-training", "-7x7-batch4")
+    assert names == [f"{name}{end}" for end in ends for name in ("throughput", "flops-time")]
+    assert [name for name, _ in setting_pages(measured(rows(both[:1])))] == ["throughput", "flops-time"]
+
+
+def test_the_title_of_a_setting_says_that_it_is_training():
+    for mode, end in (("inference", "kernel"), ("training", "kernel, training")):
+        page = next(page for _, page in setting_pages(measured(rows([case("hilo", 14, 0.1, mode=mode)]))))
+        assert page.axes[0].get_title(loc="right").endswith(end)
