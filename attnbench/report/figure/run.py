@@ -8,18 +8,19 @@ from matplotlib.figure import Figure
 
 from attnbench.report.figure.block import FIGURES, Draw, draw_ratios
 from attnbench.report.figure.scaling import scaling_pages
+from attnbench.report.figure.settings import settings_pages
 from attnbench.report.figure.style import PANEL_INCHES, STYLE, machine_of, save, suffix
 from attnbench.report.metrics import Measured, Row, grouped, measured, setting
 
 
 def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Draw a set of figures for each setting of a run, and those over its sizes.
+    """Draw a set of figures for each setting of a run, and those over its sizes and over settings.
 
     Return the files.
     """
     paths = []
     with mpl.rc_context(STYLE):
-        for pages in (setting_pages(measured(rows)), scaling_pages(rows)):
+        for pages in (setting_pages(measured(rows)), scaling_pages(rows), settings_pages(rows)):
             for name, page in pages:
                 paths += save(page, folder / name)
     return paths
