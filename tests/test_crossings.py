@@ -93,7 +93,7 @@ def test_the_interval_covers_the_truth():
     found = [crossings_of(ratios, noise=0.1, seed=seed)[0].size for seed in range(60)]
     covered = [(size.low or 0) <= truth <= (size.high or 0) for size in found]
     assert np.mean(covered) >= 0.85
-    assert np.median([size.half_width for size in found]) < 0.15
+    assert np.median([size.half_width for size in found]) < 0.09
 
 
 def test_the_interval_is_the_same_each_time():

@@ -127,13 +127,24 @@ def test_a_run_over_sizes_is_compared_with_its_crossovers(attnbench: Run, tmp_pa
     assert not (tmp_path / "crossovers.csv").exists()
 
 
+def test_with_figures_comes_the_file_of_crossovers(
+    attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("attnbench.report.figure.run.save", lambda page, stem: [])
+    append(tmp_path, a_run({7: {"msa": 1.0, "hilo": 2.0}, 28: {"msa": 2.0, "hilo": 1.0}}))
+    assert "crossovers.csv" in attnbench("compare", tmp_path, "--plot").out
+    assert len((tmp_path / "crossovers.csv").read_text().splitlines()) == 2
+
+
 def test_a_run_over_sizes_whose_order_stays_says_so(attnbench: Run, tmp_path: Path):
     append(tmp_path, a_run({7: {"msa": 2.0, "hilo": 1.0}, 28: {"msa": 2.0, "hilo": 1.0}}))
     assert "No two mechanisms are seen to change order" in attnbench("compare", tmp_path).out
 
 
-def test_a_run_of_one_size_has_no_say_in_it():
+def test_a_run_of_one_size_has_no_say_in_it(attnbench: Run, tmp_path: Path):
     one = a_run({7: {"msa": 1.0, "hilo": 2.0}})
+    append(tmp_path, one)
+    assert "change order" not in attnbench("compare", tmp_path).out
     assert not several_sizes(rows(one))
     assert not several_sizes(rows([*one, *a_run({14: {"msa": 1.0}}, device="cuda")]))
     assert several_sizes(rows([*one, *a_run({14: {"msa": 1.0}})]))

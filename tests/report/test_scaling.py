@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from attnbench.record import Memory, Record
-from attnbench.report.figure.run import setting_pages
+from attnbench.report.figure import run
+from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.scaling import (
     draw_flops,
     draw_inference,
@@ -142,15 +144,15 @@ def test_a_need_that_nobody_predicted_is_a_cross_at_the_top_and_says_so(axes: Ax
 
 
 def test_crosses_at_one_place_stand_beside_each_other(axes: Axes):
-    names = ["msa", "hilo", "sra"]
+    names = ["msa", "hilo", "sra", "xca", "dat", "van", "focal"]
     fitting = [case(name, 7, 0.1 * number) for number, name in enumerate(names, start=1)]
     draw_inference(axes, rows([*fitting, *(case(name, 14) for name in names)]))
     places = [place for cross in crosses(axes) for place in cross]
-    assert len(places) == 3
+    assert len(places) == 7
     steps = np.diff(np.log(places))
     assert steps.min() > 0.02 * math.log(2)
-    assert steps.sum() < 0.1 * math.log(2)
-    assert np.prod(places) == pytest.approx(14**3)
+    assert steps.sum() < 0.3 * math.log(2)
+    assert np.prod(places) == pytest.approx(14**7)
     low, high = axes.get_xlim()
     assert low < min(places) <= max(places) < high
 
@@ -159,6 +161,22 @@ def test_crosses_of_different_needs_stand_at_the_size_itself(axes: Axes):
     needs = [case(name, 14, predicted_bytes=need * MIB) for name, need in {"msa": 200, "hilo": 400}.items()]
     draw_inference_memory(axes, rows([case("msa", 7, 0.1, 10), *needs]))
     assert sorted(map(str, crosses(axes))) == ["{14.0: 200.0}", "{14.0: 400.0}"]
+
+
+def test_what_was_measured_although_it_ran_out_of_memory_later_has_its_number(axes: Axes):
+    draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14, peak_mib=40)]))
+    assert curves(axes) == {"HILO": {7: 10, 14: 40}}
+    assert crosses(axes) == []
+
+
+def test_what_failed_for_another_reason_is_no_cross(axes: Axes):
+    draw_inference(axes, rows([case("hilo", 7, 0.1), case("hilo", 14, outcome="unsupported")]))
+    assert crosses(axes) == []
+
+
+def test_points_are_joined_in_the_order_of_their_sizes(axes: Axes):
+    draw_inference(axes, rows([case("hilo", side, 0.1) for side in (14, 28, 7)]))
+    assert list(curves(axes)["HILO"]) == [7, 14, 28]
 
 
 def test_modes_are_drawn_apart(axes: Axes):
@@ -176,6 +194,11 @@ def test_a_panel_without_numbers_says_so_in_grey(axes: Axes, table: list[Row]):
     assert texts(axes) == ["not measured in this run"]
     assert axes.texts[0].get_color() == "grey"
     assert not axes.axison
+
+
+def test_crosses_without_any_number_beside_them_are_no_panel(axes: Axes):
+    draw_inference_memory(axes, rows([case("hilo", 7, 0.1), case("hilo", 14)]))
+    assert texts(axes) == ["not measured in this run"]
 
 
 def test_a_page_names_each_mechanism_once_and_its_machine_and_setting(table: list[Row]):
@@ -202,6 +225,14 @@ def test_training_alone_takes_the_place_of_inference_and_has_its_own_page():
         assert curves(axes)["HILO"] == pytest.approx({7: 640, 14: 160})
 
 
+def test_training_beside_inference_leaves_inference_its_panel():
+    found = pages(
+        [case("hilo", side, 0.1, mode=mode) for side in (7, 14) for mode in ("training", "inference")]
+    )
+    assert list(found) == ["scaling", "scaling-training"]
+    assert found["scaling"].axes[1].get_title(loc="left") == "Inference throughput (images/s)"
+
+
 def test_devices_and_batches_have_pages_of_their_own_and_one_size_has_none():
     cpu = [case("hilo", side, 0.1, batch=batch) for side in (7, 14) for batch in (4, 64)]
     gpu = [case("hilo", side, 0.1, device="cuda", batch=4) for side in (7, 14)]
@@ -217,6 +248,21 @@ def test_figures_of_a_setting_are_named_by_what_differs_in_the_run():
     ends = ("-14x14-batch64", "-14x14-batch64-training", "-7x7-batch4")
     assert names == [f"{name}{end}" for end in ends for name in ("throughput", "flops-time")]
     assert [name for name, _ in setting_pages(measured(rows(both[:1])))] == ["throughput", "flops-time"]
+
+
+def test_a_run_saves_its_figures_of_settings_over_sizes_and_over_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(run, "save", lambda page, stem: [stem])
+    values = [
+        case(f"hilo {alpha}", 7, 0.1, mechanism="hilo", settings={"alpha": alpha}) for alpha in range(3)
+    ]
+    drawn = save_figures(rows([*values, case("msa", 14, 0.1)]), tmp_path)
+    assert drawn == [
+        tmp_path / name
+        for name in ("throughput-7x7", "flops-time-7x7", "throughput-14x14", "flops-time-14x14", "scaling",
+                     "setting-alpha-7x7")
+    ]  # fmt: skip
 
 
 def test_the_title_of_a_setting_says_that_it_is_training():

@@ -120,7 +120,7 @@ def test_fewer_than_three_values_or_values_that_are_no_numbers_are_no_sweep():
     assert sweeps(rows([hilo(0.0), hilo(1.0)])) == []
     assert sweeps(rows([hilo(0.0, 2), hilo(0.5, 2), hilo(1.0, 7)])) == []
     assert sweeps(rows([hilo(0.0), hilo(0.5), hilo(1.0, batch=4)])) == []
-    names = [record(f"x:{name}", mechanism="x", settings={"kind": name, "on": True}) for name in "abc"]
+    names = [record(f"x:{name}", mechanism="x", settings={"kind": name}) for name in "abc"]
     assert sweeps(rows(names)) == []
 
 

@@ -28,6 +28,12 @@ class Curve:
     points: Mapping[float, Estimate]
     misfits: Sequence[Misfit]
 
+    @property
+    def heights(self) -> list[float]:
+        """All its numbers, needs that were predicted included."""
+        needs = [misfit.need for misfit in self.misfits if misfit.need is not None]
+        return [*(estimate.value for estimate in self.points.values()), *needs]
+
 
 @dataclass(frozen=True, slots=True)
 class Crosses:

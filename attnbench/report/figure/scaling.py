@@ -117,7 +117,8 @@ def _draw(axes: Axes, curves: Sequence[Curve], rows: Sequence[Row], what: str, a
     labels = [row.record.label for row in rows]
     sizes = {row.side: _size(row) for row in sorted(rows, key=lambda row: row.side)}
     axes.set_title(what, fontsize=8.5, loc="left")
-    if not curves:
+    heights = [height for curve in curves for height in curve.heights]
+    if not heights:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "not measured in this run", ha="center", va="center", color="grey")
         return
@@ -135,7 +136,7 @@ def _draw(axes: Axes, curves: Sequence[Curve], rows: Sequence[Row], what: str, a
             elinewidth=0.8,
             capsize=1.5,
         )
-    crosses = crosses_of(curves, _set_heights(axes, curves)[at_top], nudge=NUDGE * _span(sizes))
+    crosses = crosses_of(curves, _set_heights(axes, heights)[at_top], nudge=NUDGE * _span(sizes))
     _draw_crosses(axes, crosses, labels)
     _set_sizes(axes, sizes, [place for cross in crosses for place, _ in cross.places])
     misfits = [misfit for curve in curves for misfit in curve.misfits]
@@ -146,22 +147,11 @@ def _draw(axes: Axes, curves: Sequence[Curve], rows: Sequence[Row], what: str, a
         axes.text(0.02, 0.03, NO_NUMBER, fontsize=6.5, transform=axes.transAxes)
 
 
-def _set_heights(axes: Axes, curves: Sequence[Curve]) -> tuple[float, float]:
+def _set_heights(axes: Axes, heights: Sequence[float]) -> tuple[float, float]:
     """Scale the axis to all numbers, needs that were predicted included, and return its ends."""
-    heights = [
-        height
-        for curve in curves
-        for height in (
-            *(estimate.value for estimate in curve.points.values()),
-            *(misfit.need for misfit in curve.misfits if misfit.need is not None),
-        )
-    ]
-    axes.set_yscale("log")
-    if not heights:
-        axes.set_yticks([])
-        return axes.get_ylim()
     margin = (max(heights) / min(heights)) ** MARGIN * 1.05
     ends = min(heights) / margin, max(heights) * margin
+    axes.set_yscale("log")
     axes.set_ylim(ends)
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if ends[1] / ends[0] < NARROW else (1.0,)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")

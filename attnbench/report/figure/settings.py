@@ -94,11 +94,11 @@ def settings_pages(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
 
 def _lines(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:
     """The rows by their other settings, where these have enough values of this one."""
-    numeric = [row for row in rows if _is_number(row.record.settings.get(key))]
+    numeric = [row for row in rows if isinstance(row.record.settings.get(key), int | float)]
     lines = [
         sorted(line, key=lambda row: float(row.record.settings[key]))
         for line in grouped(numeric, lambda row: tuple(_others(row, key).items()))
-        if len({row.record.settings[key] for row in line}) >= LEAST_VALUES
+        if len(line) >= LEAST_VALUES
     ]
     return {_name(line, lines, key): line for line in lines}
 
@@ -116,10 +116,6 @@ def _name(line: Sequence[Row], lines: Sequence[Sequence[Row]], key: str) -> str:
 
 def _others(row: Row, key: str) -> dict[str, Setting]:
     return {name: value for name, value in row.record.settings.items() if name != key}
-
-
-def _is_number(value: Setting | None) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _baseline(rows: Sequence[Row], mechanism: str) -> Row | None:
