@@ -1,0 +1,103 @@
+"""Which spatial frequencies a layer passes on: Algorithm 1 of the HiLo paper, for any mechanism.
+
+A layer's output is read as maps `[B, C, H, W]`; its spectrum is log10 |FFT| over H and W, averaged over the
+images. Layers have the random weights of their seed, and run in float32 with the explicit kernel.
+
+The inputs are generated: in every channel a Gaussian random field whose amplitude falls as 1/f, as that of
+natural images does, with f the distance from the zero frequency, no zero frequency, and unit variance.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.attention import use_kernel
+from attnbench.errors import AttnbenchError
+from attnbench.mechanism import Geometry
+from attnbench.registry import Choice
+from attnbench.spectra import Array, Part, Spectrum, Survey, radii, require_rings
+
+TOKENS_AT_ONCE = 1024  # few enough for attention between all tokens of an image to stay small
+
+
+def survey(choices: Sequence[Choice], geometry: Geometry, *, images: int, seed: int) -> Survey:
+    """The spectra of these mechanisms on the same generated maps, and of the maps."""
+    require_rings(geometry)
+    layers = [build(choice, geometry, seed) for choice in choices]
+    maps = natural_maps(geometry, images=images, seed=seed)
+    source, *outputs = log_amplitudes([nn.Identity(), *layers], maps, geometry)
+    spectra = [cut(choice, geometry, output) for choice, output in zip(choices, outputs, strict=True)]
+    return Survey(geometry, images, seed, Part("input", 0, source), tuple(spectra))
+
+
+def build(choice: Choice, geometry: Geometry, seed: int) -> nn.Module:
+    """The layer in float32, with weights that depend on the seed alone."""
+    torch.manual_seed(seed)
+    return choice.mechanism.build(geometry, **choice.settings).eval()
+
+
+def natural_maps(geometry: Geometry, *, images: int, seed: int) -> Iterator[Tensor]:
+    """Tokens `[B, N, C]` in small batches, `images` in all: random fields whose amplitude falls as 1/f."""
+    radius = torch.fft.ifftshift(torch.from_numpy(radii(geometry.height, geometry.width)))
+    gain = torch.where(radius > 0, 1 / radius, 0.0)
+    gain = (gain / gain.square().mean().sqrt()).float()
+    generator = torch.Generator().manual_seed(seed)
+    shape = (geometry.dim, geometry.height, geometry.width)
+    at_once = max(1, TOKENS_AT_ONCE // geometry.tokens)
+    for start in range(0, images, at_once):
+        number = min(at_once, images - start)
+        noise = torch.stack([torch.randn(shape, generator=generator) for _ in range(number)])
+        fields = torch.fft.ifft2(torch.fft.fft2(noise) * gain).real
+        yield fields.flatten(2).mT.contiguous()
+
+
+@torch.inference_mode()
+def log_amplitudes(layers: Sequence[nn.Module], batches: Iterable[Tensor], geometry: Geometry) -> list[Array]:
+    """For each layer log10 |FFT| of its output, `[C, H, W]`, averaged over the images of all batches.
+
+    The zero frequency stands at [H // 2, W // 2].
+    """
+    shape = (geometry.dim, geometry.height, geometry.width)
+    sums = [torch.zeros(shape, dtype=torch.float64) for _ in layers]
+    images = 0
+    for batch in batches:
+        images += len(batch)
+        for layer, total in zip(layers, sums, strict=True):
+            with use_kernel("explicit"):
+                output = layer(batch)
+            _require_tokens(layer, output, batch)
+            total += _log_amplitude(output.mT.unflatten(-1, shape[1:])).sum(dim=0)
+    return [(total / images).numpy() for total in sums]
+
+
+def cut(choice: Choice, geometry: Geometry, log_amplitude: Array) -> Spectrum:
+    """The spectrum `[C, H, W]` of a mechanism's output, whole and cut into its branches' channels."""
+    mechanism = choice.mechanism
+    branches, start = [], 0
+    for branch in mechanism.branches:
+        end = start + branch.channels(geometry, **choice.settings)
+        if start < end:
+            branches.append(Part(branch.title, start, log_amplitude[start:end]))
+        start = end
+    if mechanism.branches and start != geometry.dim:
+        raise AttnbenchError(
+            f"The branches of {choice.label} make {start} channels of {geometry.dim}; "
+            "correct the `channels` of its `Branch` values."
+        )
+    return Spectrum(choice.label, choice.title, Part("", 0, log_amplitude), tuple(branches))
+
+
+def _log_amplitude(maps: Tensor) -> Tensor:
+    """log10 |FFT| over the last two dimensions, and over those alone, zero frequency in the centre."""
+    amplitude = torch.fft.fftshift(torch.fft.fft2(maps).abs(), dim=(-2, -1))
+    least = torch.finfo(amplitude.dtype).tiny  # for a layer that answers zero
+    return amplitude.clamp_min(least).log10().double()  # type: ignore[no-any-return]
+
+
+def _require_tokens(layer: nn.Module, output: Tensor, batch: Tensor) -> None:
+    if output.shape != batch.shape or not output.isfinite().all():
+        raise AttnbenchError(
+            f"{type(layer).__name__} maps tokens {list(batch.shape)} to {list(output.shape)}, or to numbers "
+            "that are not finite, and has no spectrum; `attnbench check` says more."
+        )
