@@ -1,17 +1,16 @@
 """Figures of one setting, a panel a device, on axes that are given."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from attnbench.paper import DEVICES
-from attnbench.report.figure.style import colour, errors
+from attnbench.report.figure.style import LABEL_GAP, colour, errors, label_at_the_side
 from attnbench.report.metrics import Measured, published_ratio
 from attnbench.sweep import BASELINE
 
 NARROW = 4.0  # a log axis over less than this shows too few powers of two
-LABEL_GAP = 0.045  # of the axis, between names in a column
 Draw = Callable[[Axes, Sequence[Measured]], None]
 
 
@@ -89,7 +88,7 @@ def draw_flops_against_time(axes: Axes, rows: Sequence[Measured]) -> None:
         label = f"at {BASELINE.upper()}'s rate"
         axes.annotate(label, (0.3 * right, 0.3 * at_right), ha="right", va="bottom", fontsize=8, color="grey")
     titles = {row.record.title: points[row.record.label] for row in counted}
-    _label_at_the_side(axes, titles, right, gap=LABEL_GAP * top)
+    label_at_the_side(axes, titles, right, gap=LABEL_GAP * top)
     axes.set_xlim(0, right)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("FLOPs (M multiply-adds per image)")
@@ -105,13 +104,3 @@ FIGURES: dict[str, Draw] = {
 
 def _macs_m_and_time_ms(row: Measured) -> tuple[float, float]:
     return (row.record.macs or 0) / 1e6, 1e3 * row.timing.time_s.value / row.record.batch
-
-
-def _label_at_the_side(axes: Axes, points: Mapping[str, tuple[float, float]], x: float, gap: float) -> None:
-    """Name points in a column right of `x`, in their order, each name at least `gap` above the last."""
-    leader = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.6, "relpos": (0, 0.5)}
-    height = -gap
-    for text, point in sorted(points.items(), key=lambda item: item[1][1]):
-        height = max(point[1], height + gap)
-        place = (1.03 * x, height)
-        axes.annotate(text, point, place, fontsize=8, va="center", arrowprops=leader, annotation_clip=False)

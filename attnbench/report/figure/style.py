@@ -1,11 +1,14 @@
 """What all figures share: fonts, colours, files, and the marks of an interval."""
 
+import math
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.paper import published
@@ -19,6 +22,7 @@ PANEL_INCHES = (5.2, 4.6)
 PAGE_INCHES = 7.16  # both columns of a paper
 TITLE_LETTERS = 72  # as many as fit over a panel
 PAGE_LETTERS = 110
+LABEL_GAP = 0.045  # of the axis, between names in a column
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -103,3 +107,25 @@ def _words(record: Record) -> dict[str, str]:
         "kernel": record.kernel,
         "mode": "training" if record.mode == "training" else "",
     }
+def label_at_the_side(
+    axes: Axes,
+    points: Mapping[str, tuple[float, float]],
+    x: float,
+    gap: float,
+    colours: Mapping[str, str] | None = None,
+) -> None:
+    """Name points in a column right of `x`, in their order, each name at least `gap` above the last."""
+    leader = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.6, "relpos": (0, 0.5)}
+    height = -math.inf
+    for text, point in sorted(points.items(), key=lambda item: item[1][1]):
+        height = max(point[1], height + gap)
+        axes.annotate(
+            text,
+            point,
+            (1.03 * x, height),
+            fontsize=8,
+            color=(colours or {}).get(text, "black"),
+            va="center",
+            arrowprops=leader,
+            annotation_clip=False,
+        )
