@@ -10,6 +10,7 @@ from attnbench.cli.doctor import doctor
 from attnbench.cli.flops import flops
 from attnbench.cli.list import list_mechanisms
 from attnbench.cli.run import run
+from attnbench.cli.spectrum import spectrum
 from attnbench.errors import AttnbenchError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.command("flops")(flops)
 app.command("run")(run)
 app.command("compare")(compare)
 app.command("check")(check)
+app.command("spectrum")(spectrum)
 app.command("doctor")(doctor)
 
 

@@ -1,0 +1,64 @@
+"""What `attnbench spectrum` says in words and numbers."""
+
+import csv
+from pathlib import Path
+
+from rich.table import Table
+
+from attnbench.errors import writing
+from attnbench.spectra import Curve, Survey
+from attnbench.words import many
+
+PROFILE = "profile.csv"
+COLUMNS = ("mechanism", "branch", "frequency", "log10_amplitude_relative", "log10_amplitude_over_input")
+
+
+def caption(survey: Survey) -> str:
+    """What was put into which layers, for the reader of a figure."""
+    geometry = survey.geometry
+    return (
+        f"{geometry.height}×{geometry.width} tokens, {many(geometry.dim, 'channel')}, "
+        f"{many(geometry.heads, 'head')}, {many(survey.images, 'image')}, seed {survey.seed}. Weights are "
+        "random, and the maps are generated, with amplitudes that fall as 1/f: this shows what a mechanism "
+        "does by its form, not what a trained model has learnt."
+    )
+
+
+def spectrum_table(survey: Survey) -> Table:
+    """How far each curve falls to the highest ring up to Nyquist, and how much of the input comes through."""
+    lowest, highest = (f"{survey.frequencies[place]:.2f}" for place in (0, survey.highest))
+    table = Table(title=f"From {lowest} to {highest} cycles per token", title_justify="left")
+    table.add_column("output of")
+    for heading in ("falls by (decades)", "input falls by", f"× input at {lowest}", f"× input at {highest}"):
+        table.add_column(heading, justify="right")
+    source = f"{-survey.source.profile[survey.highest]:.2f}"
+    for curve in survey.curves:
+        passed = [f"{10 ** curve.gain[place]:.3g}" for place in (0, survey.highest)]
+        table.add_row(curve.name, f"{-curve.profile[survey.highest]:.2f}", source, *passed)
+    return table
+
+
+def spectrum_notes(survey: Survey) -> list[str]:
+    """What a reader must know beside the table."""
+    return [caption(survey), *(_rounding(curve) for curve in survey.curves if curve.is_rounding)]
+
+
+def write_profile(survey: Survey, folder: Path) -> Path:
+    """Write every ring of every curve, and of the input, to `profile.csv` and return its path."""
+    path = folder / PROFILE
+    source = survey.source.profile
+    curves = [(curve.label, curve.branch, curve.profile, curve.gain) for curve in survey.curves]
+    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for label, branch, profile, gain in [("input", "", source, 0 * source), *curves]:
+            for numbers in zip(survey.frequencies, profile, gain, strict=True):
+                writer.writerow([label, branch, *(f"{number:.6f}" for number in numbers)])
+    return path
+
+
+def _rounding(curve: Curve) -> str:
+    return (
+        f"{curve.name} hardly varies over the map: its frequencies above zero are under a millionth of its "
+        "mean, so its curve is rounding."
+    )

@@ -1,0 +1,65 @@
+"""`attnbench spectrum`: figures and numbers from the command line."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+
+SMALL = ("--res", "7", "--dim", "24", "--heads", "3", "--images", "4")
+
+
+def test_figures_and_numbers_are_written_and_named(attnbench: Run, tmp_path: Path):
+    folder = tmp_path / "new" / "spectrum"
+    done = attnbench("spectrum", "hilo:alpha=0.5", "msa", "msa", *SMALL, "--out", folder)
+    assert done.status == 0
+    stems = ("spectrum-hilo-alpha-0.5", "spectrum-msa", "profile", "gain")
+    expected = {f"{stem}.{kind}" for stem in stems for kind in ("png", "pdf")} | {"profile.csv"}
+    assert {path.name for path in folder.iterdir()} == expected
+    assert {line.split(": ")[1] for line in done.out.splitlines() if line.startswith("written: ")} == {
+        str(folder / name) for name in expected
+    }
+    lines = csv.DictReader((folder / "profile.csv").read_text().splitlines())
+    assert list(dict.fromkeys((line["mechanism"], line["branch"]) for line in lines)) == [
+        ("input", ""),
+        ("hilo:alpha=0.5", ""),
+        ("hilo:alpha=0.5", "Hi-Fi"),
+        ("hilo:alpha=0.5", "Lo-Fi"),
+        ("msa", ""),
+    ]
+
+
+def test_without_a_name_it_is_hilo_and_options_reach_the_caption(attnbench: Run, tmp_path: Path):
+    out = attnbench("spectrum", *SMALL, "--seed", "5", "--out", tmp_path).out
+    assert "HiLo, Lo-Fi" in out
+    assert "7×7 tokens, 24 channels, 3 heads, 4 images, seed 5." in out
+    assert (tmp_path / "spectrum-hilo.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("hlio",), "Did you mean 'hilo'?"),
+        (("hilo", "--res", "x"), "'x' is not a size"),
+        (("hilo", "--res", "2"), "2x2 has too few frequencies"),
+        (("sra:reduction=20",), "sra"),
+        (("hilo:alpha=2",), "alpha is 2.0"),
+        (("msa", "--heads", "5"), "5 heads do not divide 24 channels"),
+        (("msa", "--images", "0"), "--images"),
+    ],
+)
+def test_a_mistake_is_said_and_nothing_is_drawn(
+    attnbench: Run, tmp_path: Path, arguments: tuple[str, ...], says: str
+):
+    done = attnbench("spectrum", *SMALL, *arguments, "--out", tmp_path)
+    assert done.status == 2
+    assert says in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_the_users_mistake(attnbench: Run, tmp_path: Path):
+    (tmp_path / "taken").touch()
+    done = attnbench("spectrum", *SMALL, "--out", tmp_path / "taken")
+    assert done.status == 2
+    assert "cannot be written" in done.err
