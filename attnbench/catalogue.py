@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from attnbench.errors import UnsupportedGeometry
 from attnbench.mechanism import Geometry
@@ -90,11 +91,12 @@ def divided(points: Sequence[Point]) -> list[Choice]:
 
 
 def _entry(choice: Choice, geometry: Geometry) -> Entry:
-    from attnbench.measure.cost import count
+    from attnbench.measure.cost import count, count_on_meta
 
     paper = published().get(choice.label) if geometry == TABLE_IV else None
     try:
-        cost = count(choice.mechanism.build(geometry, **choice.settings), geometry)
+        build = partial(choice.mechanism.build, geometry, **choice.settings)
+        cost = count_on_meta(build, geometry) or count(build(), geometry)
     except UnsupportedGeometry as refusal:
         return Entry(choice, None, None, (), paper, str(refusal))
     return Entry(choice, cost.params, cost.macs, _branches(choice, geometry), paper)

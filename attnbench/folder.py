@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from attnbench import record
 from attnbench.errors import AttnbenchError, writing
-from attnbench.record import RECORDS
+from attnbench.record import RECORDS, Record
 
 LOCK = ".lock"
 HOLDER = ".holder.json"
@@ -49,9 +49,9 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def complete_keys(folder: Path) -> set[str]:
-    """The keys of all cases whose records need nothing more."""
-    return {found.key for found in record.read(folder).records if found.complete}
+def complete_records(folder: Path) -> dict[str, Record]:
+    """The latest record of each case that needs nothing more, by its key."""
+    return {found.key: found for found in record.read(folder).records if found.complete}
 
 
 def shard_of(folder: Path, block: str) -> Path:

@@ -16,7 +16,7 @@ from attnbench.errors import AttnbenchError, writing
 from attnbench.machine import Machine
 from attnbench.mechanism import Setting
 from attnbench.protocol import Protocol
-from attnbench.sweep import Case, Role
+from attnbench.sweep import Case, Mode, Role
 from attnbench.witness import Witness
 
 SCHEMA = 3
@@ -66,6 +66,11 @@ class Memory:
     reserved_bytes: int | None
     process_bytes: int | None
 
+    @property
+    def total_bytes(self) -> int:
+        """What must fit: the call's own peak, and what is there before it."""
+        return self.peak_bytes + self.entry_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -91,7 +96,7 @@ class Record:
     height: int
     width: int
     batch: int
-    mode: str
+    mode: Mode
     device: str
     dtype: str
     kernel: str
@@ -116,6 +121,13 @@ class Record:
     started_at: str
     machine: Machine
     schema: int = field(default=SCHEMA)
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was not tried, because it was expected to need more memory than there was."""
+        if self.predicted_bytes is None or self.available_bytes is None:
+            return False
+        return self.predicted_bytes > self.available_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +210,7 @@ def _from_row(row: Mapping[str, Any], path: Path, number: int) -> Record:
         raise AttnbenchError(f"{path}, line {number} is not a record: {different} missing or unknown.")
     nested = {
         "role": Role(row["role"]),
+        "mode": Mode(row["mode"]),
         "uncounted": tuple(row["uncounted"]),
         "samples": tuple(Sample(**sample) for sample in row["samples"]),
         "warmups": tuple(Warmup(**warmup) for warmup in row["warmups"]),

@@ -5,84 +5,37 @@ or a worker, the shard says what is left to do.
 """
 
 import hashlib
-import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from attnbench import record
 from attnbench.errors import AttnbenchError
-from attnbench.folder import complete_keys, shard_of, shards
+from attnbench.folder import complete_records, shard_of, shards
 from attnbench.measure import facts
-from attnbench.measure.facts import Counted, Environment, Fact, Failed, Job, Uncounted
+from attnbench.measure.facts import Environment, Fact, Failed, Job, Task
 from attnbench.measure.process import DISK_FAILED, WorkerEnded, facts_of_worker
 from attnbench.measure.story import Story
 from attnbench.mechanism import Geometry
-from attnbench.protocol import Protocol
+from attnbench.plan import Planned, Setup
 from attnbench.record import Record
 from attnbench.sweep import Block, Case, Role, ceilings
 
-WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for the estimate only
-SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
-TYPICAL_SPREAD = 0.05  # of the samples of one layer; for the estimate only
 MOST_KILLS = 3  # of workers from outside, before a run gives up
 
 Watch = Callable[[int, Fact], None]
-Known = Counted | Uncounted | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What all workers of a run share."""
-
-    plugins: tuple[str, ...]
-    threads: int
-    protocol: Protocol
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A block that is to be measured, with what is known of its cases before, by label."""
-
-    block: Block
-    environment: Environment
-    found: Mapping[str, tuple[Known, ...]]
-
-    @property
-    def unfit(self) -> list[tuple[Case, Failed]]:
-        """The members that will not be timed, and why."""
-        return [
-            (case, fact)
-            for case in self.block.members
-            for fact in self.found[case.label]
-            if isinstance(fact, Failed)
-        ]
-
-    @property
-    def macs(self) -> list[int]:
-        """The multiply-adds of a call of each case that will be timed."""
-        unfit = {case.label for case, _ in self.unfit}
-        return [
-            case.batch * fact.macs
-            for case in self.block.cases
-            for fact in self.found[case.label]
-            if isinstance(fact, Counted) and case.label not in unfit
-        ]
-
-    def facts(self) -> Iterator[Known]:
-        """What is known, case by case of the block."""
-        for index, case in enumerate(self.block.cases):
-            yield from (replace(fact, case=index) for fact in self.found[case.label])
 
 
 def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
-    """Count every case in a worker of its own; a setting without a meaning is an `AttnbenchError`."""
+    """Count every case in a worker of its own, and put the blocks in order, the cheapest first.
+
+    A setting without a meaning is an `AttnbenchError`.
+    """
     cases = tuple(case for block in blocks for case in _without_twin(block))
     with tempfile.TemporaryDirectory() as temporary:
         shard = Path(temporary) / "counts.jsonl"
@@ -94,9 +47,10 @@ def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
             raise AttnbenchError(failure.reason)
     known = story.known
     found = iter([(case.label, known.get(index, ())) for index, case in enumerate(cases)])
-    return [
+    plan = [
         Planned(block, story.environment, dict(islice(found, len(_without_twin(block))))) for block in blocks
     ]
+    return sorted(plan, key=lambda planned: planned.work)
 
 
 def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned]:
@@ -107,20 +61,15 @@ def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned
     """
     for shard in shards(folder):
         record.mend(shard)
-        if not Story(facts.read(shard)).sessions_left:
+        if not Story(facts.read(shard)).unfinished:
             _settle(shard, folder, complete=True)
-    done = complete_keys(folder)
+    done = complete_records(folder)
     left = [_left_of(planned, setup, done) for planned in plan]
     wanted = {_shard(planned, setup, folder) for planned in left}
     for shard in shards(folder):
         if shard not in wanted:
             _settle(shard, folder, complete=False)
     return [planned for planned in left if planned.block.members]
-
-
-def estimates_s(plan: Sequence[Planned], protocol: Protocol) -> list[float]:
-    """About how long each block will take, from its counts and the machine's matmul rate."""
-    return [_estimate_s(planned, protocol) for planned in plan]
 
 
 def measure(plan: Sequence[Planned], setup: Setup, folder: Path, watch: Watch) -> bool:
@@ -140,18 +89,18 @@ def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) 
     with tempfile.TemporaryDirectory() as temporary:
         shard = Path(temporary) / "ceilings.jsonl"
         (planned,) = survey([block], setup)
-        facts.save(shard, [_job("time", block.cases, setup), planned.environment, *planned.facts()])
-        _work_off(shard, lambda story: story.sessions_left, lambda _: None)
+        facts.save(shard, [_job("measure", block.cases, setup), planned.environment, *planned.facts()])
+        _work_off(shard, lambda story: story.unfinished, lambda _: None)
         return list(records_of(Story(facts.read(shard)), complete=True))
 
 
 def records_of(story: Story, *, complete: bool) -> Iterator[Record]:
     """The rows of a block; those of an unfinished one only where something is known already."""
     job = story.job
-    setup = Setup(job.plugins, job.threads, job.protocol)
+    setup = Setup(job.plugins, job.threads, job.protocol, job.memory_limit_bytes)
     keys = _keys(job.cases, setup, story.environment)
     for index, key in enumerate(keys):
-        if complete or index in story.failed or index in story.samples:
+        if complete or index in story.failed.keys() | story.memories.keys() | story.samples.keys():
             yield _record(story, index, key, _together(keys), complete=complete)
 
 
@@ -160,12 +109,12 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
     if not shard.exists():
         new = shard.with_suffix(".new")
         new.unlink(missing_ok=True)
-        facts.save(new, [_job("time", planned.block.cases, setup), planned.environment, *planned.facts()])
+        facts.save(new, [_job("measure", planned.block.cases, setup), planned.environment, *planned.facts()])
         new.rename(shard)
     for fact in facts.read(shard):
         watch(fact)
     try:
-        _work_off(shard, lambda story: story.sessions_left, watch)
+        _work_off(shard, lambda story: story.unfinished, watch)
     except KeyboardInterrupt:
         record.mend(shard)
         record.append(folder, records_of(Story(facts.read(shard)), complete=False))
@@ -213,33 +162,22 @@ def _without_twin(block: Block) -> list[Case]:
     return [case for case in block.cases if case.role is not Role.twin]
 
 
-def _left_of(planned: Planned, setup: Setup, done: set[str]) -> Planned:
-    """The block with the members that have no row yet, and its controls."""
+def _left_of(planned: Planned, setup: Setup, done: Mapping[str, Record]) -> Planned:
+    """The block with the members that have no row yet, or were refused for memory that there is now."""
     members = planned.block.members
     keys = _keys(members, setup, planned.environment)
-    left = [case for case, key in zip(members, keys, strict=True) if key not in done]
+    left = [
+        case
+        for case, key in zip(members, keys, strict=True)
+        if key not in done or (done[key].refused and case.label in planned.fitting)
+    ]
     return replace(planned, block=planned.block.of(left))
-
-
-def _estimate_s(planned: Planned, protocol: Protocol) -> float:
-    calls_s = [SLOWER_THAN_MATMUL * n / planned.environment.macs_per_s for n in planned.macs]
-    warmup_s = sum(
-        min(max(4 * call_s, protocol.least_warmup_s), protocol.most_warmup_s) for call_s in calls_s
-    )
-    rounds = max(protocol.sessions * protocol.least_rounds, _rounds_for(protocol.precision))
-    timing_s = protocol.sessions * warmup_s + rounds * sum(max(s, protocol.min_sample_s) for s in calls_s)
-    return protocol.sessions * WORKER_START_S + min(timing_s, protocol.max_seconds)
-
-
-def _rounds_for(precision: float) -> int:
-    """How many rounds make a median so precise, if samples spread as they mostly do."""
-    return math.ceil((1.96 * 1.25 * TYPICAL_SPREAD / precision) ** 2)
 
 
 def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -> Record:
     job, case = story.job, story.job.cases[index]
     counted, failed = story.counted.get(index), story.failed.get(index)
-    not_counted = story.not_counted.get(index)
+    not_counted, predicted = story.not_counted.get(index), story.predicted.get(index)
     return Record(
         key=key,
         block=block,
@@ -260,13 +198,13 @@ def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -
         complete=complete,
         params=counted.params if counted else None,
         macs=counted.macs if counted else None,
-        macs_closed_form=counted.macs_closed_form if counted else None,
+        macs_closed_form=cost.macs_closed_form if (cost := counted or not_counted) else None,
         macs_by_operator=counted.by_operator if counted else {},
         uncounted=counted.uncounted if counted else (),
         least_bytes=counted.least_bytes if counted else None,
-        predicted_bytes=None,
-        available_bytes=None,
-        memory=None,
+        predicted_bytes=predicted.peak_bytes if predicted else None,
+        available_bytes=predicted.available_bytes if predicted else None,
+        memory=story.memories.get(index),
         samples=story.samples.get(index, ()),
         warmups=story.warmups.get(index, ()),
         witnesses=story.witnesses,
@@ -291,6 +229,6 @@ def _together(keys: Iterable[str]) -> str:
     return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:12]
 
 
-def _job(task: Literal["count", "time"], cases: tuple[Case, ...], setup: Setup) -> Job:
+def _job(task: Task, cases: tuple[Case, ...], setup: Setup) -> Job:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Job(task, cases, setup.plugins, setup.threads, setup.protocol, now)
+    return Job(task, cases, setup.plugins, setup.threads, setup.protocol, now, setup.memory_limit_bytes)

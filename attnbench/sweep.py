@@ -12,6 +12,18 @@ BASELINE = "msa"  # what speeds are relative to, unless another member is named
 CEILINGS = ("matmul", "copy")
 
 
+class Mode(StrEnum):
+    """What one call does: a forward pass, or a training step's forward and backward pass."""
+
+    inference = "inference"
+    training = "training"
+
+    @property
+    def passes(self) -> int:
+        """The work of a call in forward passes: a backward pass takes two for each of the forward."""
+        return 3 if self is Mode.training else 1
+
+
 class Role(StrEnum):
     """Why a case is in its block: as a row of the table, or to judge those rows by.
 
@@ -40,7 +52,7 @@ class Case:
     source: str
     geometry: Geometry
     batch: int
-    mode: str
+    mode: Mode
     device: str
     dtype: str
     kernel: str
@@ -73,9 +85,14 @@ class Block:
         return self.cases[0].batch
 
     @property
+    def mode(self) -> Mode:
+        return self.cases[0].mode
+
+    @property
     def name(self) -> str:
-        """What the members share, in a few words: `cpu 14x14 batch 64`."""
-        return f"{self.device} {self.geometry.size} batch {self.batch}"
+        """What the members share, in a few words: `cpu 14x14 batch 64 training`."""
+        training = " training" * (self.mode is Mode.training)
+        return f"{self.device} {self.geometry.size} batch {self.batch}{training}"
 
     def of(self, members: Collection[Case]) -> "Block":
         """This block with only some of its members; a baseline that is not among them becomes a control."""
@@ -104,21 +121,24 @@ def sweep(
     geometries: Sequence[Geometry],
     devices: Sequence[str],
     *,
-    batch: int,
+    batches: Sequence[int],
+    modes: Sequence[Mode] = (Mode.inference,),
     dtype: str,
     kernel: str,
     baseline: Choice | None = None,
 ) -> tuple[Block, ...]:
-    """One block for each device and geometry, with every chosen mechanism in it once, and its controls.
+    """A block for each device, geometry, batch and mode: every chosen mechanism once, and its controls.
 
     The baseline is `baseline`, or MSA if it was chosen, or else the first of the choices.
     """
     by_label = {choice.label: choice for choice in (*choices, *([baseline] if baseline else []))}
     base = baseline or by_label.get(BASELINE) or choices[0]
     return tuple(
-        _block(list(by_label.values()), base, geometry, batch, device, dtype, kernel)
+        _block(list(by_label.values()), base, geometry, batch, mode, device, dtype, kernel)
         for device in devices
         for geometry in geometries
+        for batch in batches
+        for mode in modes
     )
 
 
@@ -134,7 +154,7 @@ def ceilings(geometry: Geometry, device: str, dtype: str) -> tuple[Case, ...]:
             source="",
             geometry=geometry,
             batch=1,
-            mode="inference",
+            mode=Mode.inference,
             device=device,
             dtype=dtype,
             kernel="explicit",
@@ -148,6 +168,7 @@ def _block(
     baseline: Choice,
     geometry: Geometry,
     batch: int,
+    mode: Mode,
     device: str,
     dtype: str,
     kernel: str,
@@ -162,7 +183,7 @@ def _block(
             source=choice.source,
             geometry=geometry,
             batch=batch,
-            mode="inference",
+            mode=mode,
             device=device,
             dtype=dtype,
             kernel=kernel,

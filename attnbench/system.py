@@ -49,6 +49,22 @@ def available_memory_bytes() -> int:
     return max(0, min([psutil.virtual_memory().available, *_spare_bytes()]))
 
 
+def reset_peak_process_bytes() -> bool:
+    """Begin the process's high-water mark anew; False where the kernel does not allow it."""
+    try:
+        (ROOT / "proc/self/clear_refs").write_text("5", encoding="utf-8")
+    except OSError:
+        return False
+    return True
+
+
+def peak_process_bytes() -> int | None:
+    """The most memory that this process has had at once, libraries included."""
+    status = system_text("proc/self/status") or ""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
 def system_text(path: str) -> str | None:
     """What the kernel says in the file at `path` below `ROOT`; None where it is missing or closed to us."""
     try:

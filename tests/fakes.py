@@ -8,9 +8,9 @@ import pytest
 
 from attnbench.machine import Machine
 from attnbench.protocol import Protocol
-from attnbench.record import Record, Sample, Warmup
+from attnbench.record import Memory, Record, Sample, Warmup
 from attnbench.statistics import Estimate
-from attnbench.sweep import Role
+from attnbench.sweep import Mode, Role
 from attnbench.witness import Witness
 
 
@@ -56,7 +56,7 @@ def record(label: str = "msa", times_s: Sequence[float] = (), sessions: int = 1,
         height=14,
         width=14,
         batch=64,
-        mode="inference",
+        mode=Mode.inference,
         device="cpu",
         dtype="float32",
         kernel="explicit",
@@ -121,6 +121,14 @@ def witness(session: int = 0, **changes: Any) -> Witness:
     return replace(quiet, **changes)
 
 
+MEMORY = Memory(
+    peak_bytes=1000 * 2**20,
+    entry_bytes=2**20,
+    scope="cpu",
+    repeatable=True,
+    reserved_bytes=None,
+    process_bytes=2**30,
+)
 MACHINE = Machine(
     cpu="Abacus",
     cores=2,

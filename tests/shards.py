@@ -3,16 +3,29 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from attnbench import Geometry
 from attnbench.measure import facts
-from attnbench.measure.facts import Began, Counted, Ended, Environment, Fact, Job, Timed, Warmed
-from attnbench.measure.story import Story
+from attnbench.measure.facts import (
+    Allocated,
+    Began,
+    Counted,
+    Ended,
+    Environment,
+    Fact,
+    Failed,
+    Job,
+    Task,
+    Timed,
+    Warmed,
+)
+from attnbench.measure.story import Known, Story
+from attnbench.plan import Planned
 from attnbench.protocol import Protocol
 from attnbench.record import Sample, Warmup
-from attnbench.sweep import Case, Role, ceilings
-from tests.fakes import MACHINE, witness
+from attnbench.sweep import Block, Case, Mode, Role, ceilings
+from tests.fakes import MACHINE, MEMORY, witness
 
 GEOMETRY = Geometry(8, 2, 2, 2)
 PROTOCOL = Protocol(sessions=2, precision=0.02, max_seconds=100)
@@ -30,7 +43,7 @@ def case(label: str = "msa", role: Role = Role.member, **changes: Any) -> Case:
         source=f"code of {label}",
         geometry=GEOMETRY,
         batch=2,
-        mode="inference",
+        mode=Mode.inference,
         device="cpu",
         dtype="float32",
         kernel="explicit",
@@ -44,13 +57,19 @@ CASES = (MSA, HILO, TWIN, *ceilings(GEOMETRY, "cpu", "float32"))
 
 
 def job(
-    cases: tuple[Case, ...] = CASES, protocol: Protocol = PROTOCOL, task: Literal["count", "time"] = "time"
+    cases: tuple[Case, ...] = CASES,
+    protocol: Protocol = PROTOCOL,
+    task: Task = "measure",
 ) -> Job:
     return Job(task, cases, (), 1, protocol, "2026-01-01T00:00:00+00:00")
 
 
 def counted(index: int) -> Counted:
     return Counted(index, 10, 1000, 1000, {"linear": 1000}, (), 64)
+
+
+def allocated(index: int) -> Allocated:
+    return Allocated(index, MEMORY)
 
 
 def warmed(index: int, session: int = 0) -> Warmed:
@@ -75,16 +94,29 @@ def session(number: int, indices: Sequence[int], rounds: int = 5) -> list[Fact]:
     ]
 
 
+def planned(cases: Sequence[Case] = CASES, *failed: Failed) -> Planned:
+    """A block whose cases are counted, some of them failed."""
+    counts: dict[str, tuple[Known, ...]] = {one.label: (counted(0),) for one in cases}
+    failures: dict[str, tuple[Known, ...]] = {cases[fact.case].label: (counted(0), fact) for fact in failed}
+    return Planned(Block(tuple(cases)), ENVIRONMENT, counts | failures)
+
+
 class Workers:
-    """Stand in for workers: each does the next thing of a list, and whole sessions when it is used up."""
+    """Stand in for workers: each does the next thing of a list, and whole sessions when it is used up.
+
+    `started` leaves out those that measured memory; `jobs` has what each of all was told.
+    """
 
     def __init__(self) -> None:
         self.started = 0
+        self.jobs: list[Job] = []
         self.next: list[Iterable[Fact | BaseException]] = []
 
     def __call__(self, shard: Path, threads: int, timeout_s: float) -> Iterator[Fact]:
         story = Story(facts.read(shard))
-        self.started += 1
+        weighs = not self.next and story.job.task == "measure" and bool(story.without_memory)
+        self.started += not weighs
+        self.jobs.append(story.job)
         for fact in self.next.pop(0) if self.next else self.whole(story):
             if isinstance(fact, BaseException):
                 raise fact
@@ -98,4 +130,6 @@ class Workers:
     def whole(self, story: Story) -> list[Fact]:
         if story.job.task == "count":
             return [ENVIRONMENT, *map(counted, story.uncounted)]
+        if story.without_memory:
+            return [Began(0), *map(allocated, story.without_memory)]
         return session(story.next_session, story.alive)

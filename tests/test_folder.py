@@ -11,7 +11,7 @@ from attnbench.errors import AttnbenchError
 from attnbench.folder import (
     HOLDER,
     PLAN,
-    complete_keys,
+    complete_records,
     forget_plan,
     held,
     save_plan,
@@ -89,7 +89,7 @@ def test_a_row_that_was_cut_off_is_gone_once_the_folder_is_held(tmp_path: Path):
 
 def test_only_complete_rows_need_nothing_more(tmp_path: Path):
     append(tmp_path, [record("msa"), record("hilo", complete=False), record("sra", outcome="crashed")])
-    assert complete_keys(tmp_path) == {"key of msa", "key of sra"}
+    assert list(complete_records(tmp_path)) == ["key of msa", "key of sra"]
 
 
 def test_the_shards_of_a_folder_are_those_of_its_blocks(tmp_path: Path):

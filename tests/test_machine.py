@@ -277,3 +277,15 @@ def test_a_missing_gpu_is_said_with_what_torch_sees():
 def test_a_device_that_is_not_one_is_refused():
     with pytest.raises(AttnbenchError, match="'tpu' is not known; use cpu or cuda"):
         require_device("tpu")
+
+
+def test_the_peak_of_the_process_is_read_from_the_kernel(root: Path):
+    write(root, {"proc/self/status": "VmPeak:\t  9 kB\nVmHWM:\t  5120 kB", "proc/self/clear_refs": "0"})
+    assert system.reset_peak_process_bytes()
+    assert (root / "proc/self/clear_refs").read_text() == "5"
+    assert system.peak_process_bytes() == 5 * 2**20
+
+
+def test_a_kernel_that_does_not_watch_processes_has_no_peak(root: Path):
+    assert not system.reset_peak_process_bytes()
+    assert system.peak_process_bytes() is None

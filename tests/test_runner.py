@@ -11,17 +11,19 @@ import pytest
 
 from attnbench import record, runner
 from attnbench.errors import AttnbenchError
-from attnbench.folder import complete_keys, held, shard_of, shards, start_over
+from attnbench.folder import complete_records, held, shard_of, shards, start_over
 from attnbench.machine import inspect_machine
 from attnbench.measure import facts
 from attnbench.measure.facts import Counted, Fact, Failed, Job, Predicted, Started, Timed, Uncounted
 from attnbench.measure.process import DISK_FAILED, WorkerEnded
 from attnbench.measure.story import Story
+from attnbench.plan import Planned, Setup
 from attnbench.protocol import Protocol
 from attnbench.record import Record, read
 from attnbench.registry import discover
-from attnbench.runner import Planned, Setup, measure, pending, records_of, survey
-from attnbench.sweep import Block, Case, Role, sweep
+from attnbench.runner import measure, pending, records_of, survey
+from attnbench.sweep import Role, sweep
+from tests.fakes import MEMORY
 from tests.shards import (
     CASES,
     ENVIRONMENT,
@@ -30,9 +32,11 @@ from tests.shards import (
     MSA,
     PROTOCOL,
     Workers,
+    allocated,
     case,
     counted,
     job,
+    planned,
     session,
     timed,
     warmed,
@@ -40,15 +44,6 @@ from tests.shards import (
 
 SETUP = Setup((), 1, PROTOCOL)
 SAMPLE = Started(1, "a sample")
-
-
-def planned(cases: Sequence[Case] = CASES, *failed: Failed) -> Planned:
-    """A block whose cases are counted, some of them failed."""
-    counts: dict[str, tuple[runner.Known, ...]] = {one.label: (counted(0),) for one in cases}
-    failures: dict[str, tuple[runner.Known, ...]] = {
-        cases[fact.case].label: (counted(0), fact) for fact in failed
-    }
-    return Planned(Block(tuple(cases)), ENVIRONMENT, counts | failures)
 
 
 PLAN = [planned()]
@@ -143,11 +138,39 @@ def test_a_block_whose_members_all_failed_needs_no_worker(folder: Path, workers:
     assert workers.started == 0
 
 
+REFUSED = Failed(1, "out_of_memory", "too large")
+
+
+def needing(need: int) -> Planned:
+    """A block whose HiLo needs so many bytes, of which there are eight."""
+    failed = (REFUSED,) if need > 8 else ()
+    found = {**planned().found, "hilo": (Predicted(1, need, 8), counted(1), *failed)}
+    return replace(planned(), found=found)
+
+
+def test_a_row_says_what_it_was_predicted_to_need_and_what_it_took(folder: Path, workers: Workers):
+    run(folder, [needing(7)])
+    msa, hilo, twin, *_ = read(folder).records
+    assert (hilo.predicted_bytes, hilo.available_bytes, hilo.memory) == (7, 8, MEMORY)
+    assert (msa.predicted_bytes, msa.memory, twin.memory) == (None, MEMORY, None)
+
+
+def test_what_was_refused_for_memory_is_measured_once_there_is_enough(folder: Path, workers: Workers):
+    run(folder, [needing(9)])
+    assert read(folder).records[1].refused
+    assert pending([needing(9)], SETUP, folder) == []
+    run(folder, pending([needing(7)], SETUP, folder))
+    hilo = [row for row in read(folder).records if row.label == "hilo"]
+    assert [row.outcome for row in hilo] == ["out_of_memory", "measured"]
+    assert pending([needing(7)], SETUP, folder) == []
+
+
 def test_a_layer_that_could_not_be_counted_is_timed_and_says_so(folder: Path, workers: Workers):
-    plan = replace(planned(), found={**planned().found, "hilo": (Uncounted(0, "ValueError: odd"),)})
+    plan = replace(planned(), found={**planned().found, "hilo": (Uncounted(0, "ValueError: odd", 7),)})
     run(folder, [plan])
     row = read(folder).records[1]
-    assert (row.outcome, row.reason, row.macs) == ("measured", "not counted: ValueError: odd", None)
+    assert (row.outcome, row.reason) == ("measured", "not counted: ValueError: odd")
+    assert (row.macs, row.macs_closed_form) == (None, 7)
     assert len(row.samples) == 10
 
 
@@ -227,7 +250,8 @@ def test_a_shard_whose_rows_are_all_there_only_goes(folder: Path, workers: Worke
 def finished_shard(folder: Path) -> Path:
     shard = shard_of(folder, "a")
     known = [counted(index) for index in range(5)]
-    facts.save(shard, [job(), ENVIRONMENT, *known, *session(0, range(5)), *session(1, range(5))])
+    memory = [allocated(index) for index in range(2)]
+    facts.save(shard, [job(), ENVIRONMENT, *known, *memory, *session(0, range(5)), *session(1, range(5))])
     return shard
 
 
@@ -283,7 +307,7 @@ def test_starting_over_measures_everything_again(folder: Path, workers: Workers)
     run(folder)
     start_over(folder)
     assert pending(PLAN, SETUP, folder) == PLAN
-    assert complete_keys(folder) == set()
+    assert complete_records(folder) == {}
 
 
 def ended(at_work: Started | None, returncode: int, outcome: str = "crashed") -> WorkerEnded:
@@ -360,8 +384,13 @@ def test_a_survey_counts_each_case_once_and_twins_share_it(workers: Workers):
     assert [fact.case for fact in other.found["sra"] if isinstance(fact, Counted)] == [6]
 
 
+def test_a_survey_puts_the_cheapest_block_first(workers: Workers):
+    large = planned(tuple(replace(one, batch=9) for one in CASES)).block
+    assert [found.block for found in survey([large, planned().block], SETUP)] == [planned().block, large]
+
+
 def test_a_survey_goes_on_where_a_worker_stopped(workers: Workers):
-    workers.next = [[ENVIRONMENT, counted(0), Predicted(1, 9)]]
+    workers.next = [[ENVIRONMENT, counted(0), Predicted(1, 9, 9)]]
     (found,) = survey([planned().block], SETUP)
     assert all(found.found.values())
     assert workers.started == 2
@@ -380,30 +409,6 @@ def test_a_setting_without_a_meaning_is_the_users_mistake(workers: Workers):
     workers.next = [[ENVIRONMENT, Failed(1, "mistake", "alpha is 7")], *[[counted(0)]] * 0]
     with pytest.raises(AttnbenchError, match="alpha is 7"):
         survey([planned().block], SETUP)
-
-
-def test_the_estimate_follows_batch_and_work_up_to_the_limit():
-    def seconds(batch: int = 1, macs: int = 10**9, max_seconds: float = 1e9) -> float:
-        protocol = replace(
-            PROTOCOL, sessions=2, precision=0.9, max_seconds=max_seconds, least_rounds=5, most_warmup_s=0,
-            least_warmup_s=0,
-        )  # fmt: skip
-        block = Block((replace(MSA, batch=batch),))
-        plan = Planned(block, ENVIRONMENT, {"msa": (replace(counted(0), macs=macs),)})
-        (estimate,) = runner.estimates_s([plan], protocol)
-        return estimate - 2 * runner.WORKER_START_S
-
-    ten_rounds = 10 * runner.SLOWER_THAN_MATMUL
-    assert seconds() == pytest.approx(ten_rounds)
-    assert seconds(batch=4) == pytest.approx(4 * ten_rounds)
-    assert seconds(macs=2 * 10**9) == pytest.approx(2 * ten_rounds)
-    assert seconds(batch=4, max_seconds=7) == pytest.approx(7)
-
-
-def test_the_estimate_asks_for_the_rounds_that_precision_needs():
-    plan = [planned()]
-    loose, tight = (runner.estimates_s(plan, replace(PROTOCOL, precision=p))[0] for p in (0.02, 0.01))
-    assert tight > loose
 
 
 MISBEHAVING = """
@@ -487,7 +492,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
     (folder / record.RECORDS).touch()
     registry = discover([plugin])
     choices = [registry.choose(text) for text in ("msa", *BAD, *ODD)]
-    blocks = sweep(choices, [GEOMETRY], ["cpu"], batch=2, dtype="float32", kernel="explicit")
+    blocks = sweep(choices, [GEOMETRY], ["cpu"], batches=[2], dtype="float32", kernel="explicit")
     protocol = Protocol(
         sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0.1, timeout_s=3
     )
@@ -509,7 +514,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
             "crashed",
             "during the prediction of its memory, the worker process ended with status 9: .*",
         ),
-        ("hoards", "out_of_memory", r"it needs 1,024\.0 GiB by prediction, and [\d.]+ GiB are free"),
+        ("hoards", "out_of_memory", r"it needs 1,024\.0 GiB by prediction, and [\d.]+ GiB are available"),
         ("failslate", "crashed", "during a sample, .* status 1: FileNotFoundError: the file is gone"),
     ],
 )

@@ -28,7 +28,13 @@ def block_of(registry: Registry, *texts: str, baseline: str | None = None) -> Bl
     choices = [registry.choose(text) for text in texts]
     base = registry.choose(baseline) if baseline else None
     (block,) = sweep(
-        choices, [Geometry(48, 6, 2, 2)], ["cpu"], batch=4, dtype="float32", kernel="explicit", baseline=base
+        choices,
+        [Geometry(48, 6, 2, 2)],
+        ["cpu"],
+        batches=[4],
+        dtype="float32",
+        kernel="explicit",
+        baseline=base,
     )
     return block
 
@@ -43,7 +49,14 @@ CEILINGS = [("ceiling/matmul", "ceiling"), ("ceiling/copy", "ceiling")]
 def test_cases_of_one_device_and_size_make_a_block(registry: Registry):
     geometries = [Geometry(48, 6, 2, 2), Geometry(48, 6, 2, 3)]
     choices = [registry.choose(text) for text in ("msa", "hilo:alpha=1", "hilo:alpha=1.0")]
-    blocks = sweep(choices, geometries, ["cpu", "cuda"], batch=4, dtype="bfloat16", kernel="fused")
+    blocks = sweep(
+        choices,
+        geometries,
+        ["cpu", "cuda"],
+        batches=[4],
+        dtype="bfloat16",
+        kernel="fused",
+    )
     assert [block.name for block in blocks] == [
         "cpu 2x2 batch 4", "cpu 2x3 batch 4", "cuda 2x2 batch 4", "cuda 2x3 batch 4",
     ]  # fmt: skip

@@ -8,13 +8,14 @@ def doctor(device: Devices = None, dtype: Numbers = Dtype.float32, threads: Thre
     from attnbench import machine, runner
     from attnbench.cli.console import console
     from attnbench.mechanism import Geometry
+    from attnbench.plan import Setup
     from attnbench.protocol import CEILINGS_ALONE
     from attnbench.report.advice import advice, standing_advice
     from attnbench.report.machine import ceiling_lines, machine_table
     from attnbench.system import physical_cores
 
     devices = split(device) or machine.devices()
-    setup = runner.Setup((), threads or physical_cores(), CEILINGS_ALONE)
+    setup = Setup((), threads or physical_cores(), CEILINGS_ALONE)
     out = console()
     for name in devices:
         machine.require_device(name)

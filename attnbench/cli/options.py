@@ -1,5 +1,6 @@
 """Options that several commands share, named, so that a signature reads as a list of settings."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 
 from attnbench import ranges
 from attnbench.errors import AttnbenchError
+from attnbench.sweep import Mode
 
 
 class Dtype(StrEnum):
@@ -64,6 +66,34 @@ Results = Annotated[Path, typer.Option("--results", help="The folder that holds 
 def split(values: list[str] | None) -> list[str]:
     """The items of an option that may be repeated and may hold commas and ranges, each once."""
     return ranges.values(",".join(values or ()))
+
+
+def read_bytes(option: str, text: str) -> int:
+    """An amount of memory that is written `2GiB`, `500 MiB` or `1.5GB`."""
+    found = re.fullmatch(r"(\d+\.?\d*) *([KMGT]i?)B", text, re.IGNORECASE)
+    if not found:
+        raise AttnbenchError(f"{option} is {text!r}; it must be an amount of memory such as 2GiB or 500MiB.")
+    number, unit = found[1], found[2].upper()
+    base = 1024 if unit.endswith("I") else 1000
+    return int(float(number) * base ** (1 + "KMGT".index(unit[0])))
+
+
+def read_batches(values: list[str] | None) -> list[int]:
+    """Numbers of images; Table IV's batch of 64 unless told otherwise."""
+    texts = split(values) or ["64"]
+    for text in texts:
+        if not text.isdecimal() or int(text) < 1:
+            raise AttnbenchError(f"--batch is {text!r}; it must be a number of images, at least 1.")
+    return [int(text) for text in texts]
+
+
+def read_modes(values: list[str] | None) -> list[Mode]:
+    """What calls do; inference unless told otherwise."""
+    texts = split(values) or [Mode.inference]
+    for text in texts:
+        if text not in list(Mode):
+            raise AttnbenchError(f"--mode is {text!r}; it can be inference, training or both with a comma.")
+    return [Mode(text) for text in texts]
 
 
 def read_share(option: str, text: str) -> float:

@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from attnbench.measure.facts import Began, Fact, Failed, Timed, Warmed
+from attnbench.measure.facts import Allocated, Began, Fact, Failed, Timed, Warmed
+from attnbench.plan import Planned
 from attnbench.protocol import Protocol
-from attnbench.runner import Planned
 from attnbench.sweep import Block, Role
 from attnbench.words import many
 
@@ -35,11 +35,12 @@ def plan_lines(
     )
     if there:
         lines.append(f"Already in {path}: {many(there, 'row')} of this plan; --fresh measures them again.")
-    for planned in left:
+    for planned, seconds in zip(left, expected_s, strict=True):
         members = many(len(planned.block.members), "mechanism")
         lines.append(
             f"{planned.block.name}: {members}, {many(protocol.sessions, 'session')}, "
-            f"until ±{100 * protocol.precision:g} % or {_duration(protocol.max_seconds)} of timing"
+            f"until ±{100 * protocol.precision:g} % or {_duration(protocol.max_seconds)} of timing: "
+            f"about {_duration(seconds)}"
         )
         lines += [f"  not timed: {case.title}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit]
     if left:
@@ -90,6 +91,8 @@ class Progress:
         match fact:
             case Began():
                 self.session = fact.session
+            case Allocated():
+                self.states[fact.case] = f"{fact.memory.peak_bytes / 2**20:,.1f} MiB"
             case Warmed():
                 self.states[fact.case] = "warm"
             case Failed():

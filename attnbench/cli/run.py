@@ -18,6 +18,9 @@ from attnbench.cli.options import (
     Plugins,
     Sizes,
     Threads,
+    read_batches,
+    read_bytes,
+    read_modes,
     read_share,
     split,
 )
@@ -41,7 +44,14 @@ def run(
     ] = None,
     device: Devices = None,
     sizes: Sizes = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images in one call.")] = 64,
+    batch: Annotated[
+        list[str] | None,
+        typer.Option("--batch", metavar="IMAGES", help="Images in one call; a list too. [default: 64]"),
+    ] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option("--mode", help="inference, training or both with a comma. [default: inference]"),
+    ] = None,
     dim: Dim = 768,
     heads: Heads = 12,
     dtype: Numbers = Dtype.float32,
@@ -73,6 +83,10 @@ def run(
         float | None,
         typer.Option("--timeout", min=1, help="Seconds for one step, such as a first call. [default: 120]"),
     ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option("--memory-limit", metavar="AMOUNT", help="2GiB: what needs more is a row, not tried."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run goes.")] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Put aside what the same command measured before.")
@@ -83,11 +97,12 @@ def run(
 
     A run that was interrupted or killed goes on with the same command.
     """
-    from attnbench import machine, runner
+    from attnbench import machine
     from attnbench.catalogue import chosen
     from attnbench.cli.console import console
     from attnbench.cli.session import carry_out
     from attnbench.mechanism import Geometry
+    from attnbench.plan import Setup
     from attnbench.registry import discover
     from attnbench.sweep import read_size, sweep
     from attnbench.system import physical_cores
@@ -100,11 +115,21 @@ def run(
     registry = discover(plugins or ())
     choices = chosen(registry, mechanisms)
     base = registry.choose(baseline) if baseline else None
-    blocks = sweep(choices, geometries, devices, batch=batch, dtype=dtype, kernel=kernel, baseline=base)
-    setup = runner.Setup(
+    blocks = sweep(
+        choices,
+        geometries,
+        devices,
+        batches=read_batches(batch),
+        modes=read_modes(mode),
+        dtype=dtype,
+        kernel=kernel,
+        baseline=base,
+    )
+    setup = Setup(
         plugins=tuple(str(path.resolve()) for path in plugins or ()),
         threads=threads or physical_cores(),
         protocol=protocol,
+        memory_limit_bytes=read_bytes("--memory-limit", memory_limit) if memory_limit else None,
     )
     screen = console()
     for problem in registry.problems:

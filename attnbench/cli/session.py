@@ -8,10 +8,10 @@ from rich.console import Console
 from attnbench import folder, runner
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.cli.show import print_results
+from attnbench.plan import Planned, Setup, estimates_s
 from attnbench.record import read
 from attnbench.report.export import write_table
 from attnbench.report.metrics import rows
-from attnbench.runner import Planned, Setup
 from attnbench.sweep import Block
 
 
@@ -42,7 +42,7 @@ def _measured(
     screen: Console, plan: Sequence[Planned], left: Sequence[Planned], setup: Setup, path: Path
 ) -> bool:
     """Show what is left to do, and do it."""
-    expected_s = runner.estimates_s(left, setup.protocol)
+    expected_s = estimates_s(left, setup.protocol)
     for line in plan_lines(plan, left, setup.protocol, expected_s, path):
         screen.print(line, markup=False)
     with Progress(screen, [planned.block for planned in left], setup.protocol, expected_s) as progress:

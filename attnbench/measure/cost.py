@@ -7,7 +7,7 @@ and baddbmm count as zero there, einsum is rounded to four digits, and matmul lo
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from fvcore.nn import FlopCountAnalysis
 from fvcore.nn.jit_handles import get_shape
 from torch import nn
 
+from attnbench.errors import AttnbenchError
+from attnbench.measure.layers import truncated_normals_undrawn
 from attnbench.mechanism import Geometry
 
 # Operators that fvcore has no formula for and that hold no multiply-adds to count.
@@ -43,11 +45,12 @@ WITHOUT_MACS = {f"aten::{name}" for name in (VIEWS_AND_COPIES + ELEMENT_WISE + R
 class Cost:
     """What one image costs: `params` that train, `macs` of the forward pass, and the operators behind them.
 
-    `uncounted` names operators without a formula that may hold multiply-adds; where there are any, `macs` is
-    a lower bound.
+    `numbers` are all that its state holds, buffers included. `uncounted` names operators without a formula
+    that may hold multiply-adds; where there are any, `macs` is a lower bound.
     """
 
     params: int
+    numbers: int
     macs: int
     by_operator: Mapping[str, int]
     uncounted: tuple[str, ...]
@@ -64,10 +67,25 @@ def count(layer: nn.Module, geometry: Geometry) -> Cost:
         total, unsupported = analysis.total(), analysis.unsupported_ops()
     return Cost(
         params=sum(parameter.numel() for parameter in layer.parameters() if parameter.requires_grad),
+        numbers=sum(tensor.numel() for tensor in layer.state_dict().values()),
         macs=round(total),
         by_operator=by_operator,
         uncounted=tuple(sorted(set(unsupported) - WITHOUT_MACS)),
     )
+
+
+def count_on_meta(build: Callable[[], nn.Module], geometry: Geometry) -> Cost | None:
+    """The cost of the layer that `build` makes, on tensors without memory: a map of any size in milliseconds.
+
+    None where that cannot be traced: torch refuses convolutions, and a layer may look at values.
+    """
+    try:
+        with torch.device("meta"), truncated_normals_undrawn:
+            return count(build(), geometry)
+    except AttnbenchError:
+        raise
+    except Exception:
+        return None
 
 
 def _matmul(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:

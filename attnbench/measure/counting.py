@@ -1,87 +1,128 @@
-"""What each case needs and costs: memory on fake tensors, multiply-adds on one image; nothing is timed."""
+"""What each case needs and costs: memory on fake tensors, multiply-adds on one image; nothing is measured."""
 
 import math
-from dataclasses import asdict
+from functools import partial
 
 import torch
 
 from attnbench.attention import use_kernel
 from attnbench.errors import AttnbenchError
 from attnbench.measure.ceiling import ceiling
-from attnbench.measure.cost import count
+from attnbench.measure.cost import Cost, count, count_on_meta
 from attnbench.measure.facts import Began, Counted, Failed, Predicted, Started, Uncounted
 from attnbench.measure.layers import build, dtype_of, shape_of
-from attnbench.measure.memory import predicted_peak_bytes
 from attnbench.measure.pen import Pen, failure_as_fact
+from attnbench.measure.prediction import predicted_peak_bytes
 from attnbench.measure.story import Story
 from attnbench.registry import Registry
-from attnbench.sweep import Case, Role
+from attnbench.sweep import Case, Mode, Role
 from attnbench.system import available_memory_bytes
+
+LEAST_MOVES = {Mode.inference: 1, Mode.training: 2}  # training moves a gradient with each number
+
+
+class TooLarge(Exception):  # noqa: N818
+    """One image of a layer needs more memory than there is."""
 
 
 def count_cases(story: Story, registry: Registry, pen: Pen) -> None:
     """Write what each case needs and costs, or why it cannot be built."""
     pen.write(Began(0))
+    costs: dict[str, Cost] = {}
     for index in story.uncounted:
         case = story.job.cases[index]
         with failure_as_fact(index, pen), use_kernel(case.kernel):
             if case.role is Role.ceiling:
                 limit = ceiling(case.mechanism, case.device, dtype_of(case), story.job.threads)
                 pen.write(Counted(index, 0, limit.macs, limit.macs, {}, (), limit.least_bytes))
-            elif not count_case(story, registry, pen, index):
+            elif not count_case(story, registry, pen, index, costs):
                 return
 
 
-def count_case(story: Story, registry: Registry, pen: Pen, index: int) -> bool:
-    """Predict the memory of one case, and count its cost if at least one image fits.
+def count_case(story: Story, registry: Registry, pen: Pen, index: int, costs: dict[str, Cost]) -> bool:
+    """Predict the memory of one case, and count its cost; `costs` has those of this process, and gets more.
 
-    A layer that was run on fake tensors for its prediction may have kept some of them, and fail for that. So
-    a count that fails then is left to the next process, which finds the prediction made: False.
+    A layer that was run on fake or meta tensors may have kept some of them, and fail for that. So a count
+    that fails then is left to the next process, which finds the prediction made: False.
     """
-    job, case, predicted = story.job, story.job.cases[index], index in story.predicted_bytes
-    if predicted:
-        need = story.predicted_bytes[index]
-    else:
+    case, predicted = story.job.cases[index], index in story.predicted
+    if not predicted:
         pen.write(Started(index, "the prediction of its memory"))
-        need = _predicted_bytes(registry, case, case.batch, job.protocol.seed)
-        pen.write(Predicted(index, need))
-    free = _free_bytes(case.device)
-    if need is not None and need > free:
-        one_image = _predicted_bytes(registry, case, 1, job.protocol.seed)
-        shortage = f"it needs {_gib(need)} GiB by prediction, and {_gib(free)} GiB are free"
-        pen.write(Failed(index, "out_of_memory", shortage))
-        if one_image is None or one_image > free:
-            return True
+        need = _predict(story, registry, index)
+        pen.write(need)
+        if not need.fits:
+            pen.write(Failed(index, "out_of_memory", _shortage(need)))
     pen.write(Started(index, "its count"))
+    name = f"{case.label} {case.geometry} {case.kernel}"
     try:
-        counted: Counted | Uncounted = _count(registry, index, case, job.protocol.seed)
+        if name not in costs:
+            costs[name] = _cost(story, registry, case, on_meta=not predicted)
+        result = _counted(registry, index, case, costs[name])
     except AttnbenchError:
         raise
+    except TooLarge as error:
+        pen.write(Uncounted(index, str(error), _closed_form(registry, case)))
     except Exception as error:
         if not predicted:
             return False
-        counted = Uncounted(index, f"{type(error).__name__}: {error}")
-    pen.write(counted)
+        pen.write(Uncounted(index, f"{type(error).__name__}: {error}", _closed_form(registry, case)))
+    else:
+        pen.write(result)
     return True
 
 
-def _count(registry: Registry, index: int, case: Case, seed: int) -> Counted:
-    layer = build(registry, case, seed)
-    cost = count(layer, case.geometry)
-    closed_form = registry[case.mechanism].macs(case.geometry, **case.settings)
-    numbers = sum(tensor.numel() for tensor in layer.state_dict().values())
-    least_bytes = (numbers + 2 * math.prod(shape_of(case, case.batch))) * dtype_of(case).itemsize
-    return Counted(index, macs_closed_form=closed_form, least_bytes=least_bytes, **asdict(cost))
+def _predict(story: Story, registry: Registry, index: int) -> Predicted:
+    case = story.job.cases[index]
+    need = _predicted_bytes(story, registry, case, case.batch, case.mode)
+    return Predicted(index, need, _available_bytes(story, case.device))
 
 
-def _predicted_bytes(registry: Registry, case: Case, batch: int, seed: int) -> int | None:
-    return predicted_peak_bytes(lambda: build(registry, case, seed), shape_of(case, batch), dtype_of(case))
+def _cost(story: Story, registry: Registry, case: Case, *, on_meta: bool) -> Cost:
+    make = partial(build, registry, case, story.job.protocol.seed)
+    cost = count_on_meta(make, case.geometry) if on_meta else None
+    if cost:
+        return cost
+    one_image = _predicted_bytes(story, registry, case, 1, Mode.inference)
+    if one_image is not None and one_image > _available_bytes(story, "cpu"):
+        raise TooLarge(f"one image needs {_gib(one_image)} GiB")
+    return count(make(), case.geometry)
+
+
+def _counted(registry: Registry, index: int, case: Case, cost: Cost) -> Counted:
+    """A cost beside its closed form, with the bytes of weights, input and output, each moved once."""
+    numbers = cost.numbers + 2 * math.prod(shape_of(case, case.batch))
+    least_bytes = LEAST_MOVES[case.mode] * numbers * dtype_of(case).itemsize
+    return Counted(
+        index,
+        params=cost.params,
+        macs=cost.macs,
+        macs_closed_form=_closed_form(registry, case),
+        by_operator=cost.by_operator,
+        uncounted=cost.uncounted,
+        least_bytes=least_bytes,
+    )
+
+
+def _closed_form(registry: Registry, case: Case) -> int:
+    return registry[case.mechanism].macs(case.geometry, **case.settings)
+
+
+def _predicted_bytes(story: Story, registry: Registry, case: Case, batch: int, mode: Mode) -> int | None:
+    make = partial(build, registry, case, story.job.protocol.seed)
+    return predicted_peak_bytes(make, shape_of(case, batch), dtype_of(case), mode)
+
+
+def _shortage(need: Predicted) -> str:
+    there = _gib(need.available_bytes)
+    return f"it needs {_gib(need.peak_bytes or 0)} GiB by prediction, and {there} GiB are available"
 
 
 def _gib(number: float) -> str:
     return f"{number / 2**30:,.1f}"
 
 
-def _free_bytes(device: str) -> int:
-    """What a case may allocate on `device`."""
-    return torch.cuda.mem_get_info()[0] if device == "cuda" else available_memory_bytes()
+def _available_bytes(story: Story, device: str) -> int:
+    """What a case may allocate on `device`: what is free, or the limit of the job if less."""
+    free = torch.cuda.mem_get_info()[0] if device == "cuda" else available_memory_bytes()
+    limit = story.job.memory_limit_bytes
+    return free if limit is None else min(free, limit)

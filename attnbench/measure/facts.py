@@ -15,21 +15,27 @@ from attnbench.errors import writing
 from attnbench.machine import Machine
 from attnbench.mechanism import Geometry
 from attnbench.protocol import Protocol
-from attnbench.record import Sample, Warmup
-from attnbench.sweep import Case, Role
+from attnbench.record import Memory, Sample, Warmup
+from attnbench.sweep import Case, Mode, Role
 from attnbench.witness import Witness
+
+Task = Literal["count", "measure"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the workers of a shard do: `count` the cases, or `time` them as the members of one block."""
+    """What the workers of a shard do: `count` the cases, or `measure` them as the members of one block.
 
-    task: Literal["count", "time"]
+    A case that needs more than `memory_limit_bytes` is not tried; None leaves it to what is free.
+    """
+
+    task: Task
     cases: tuple[Case, ...]
     plugins: tuple[str, ...]
     threads: int
     protocol: Protocol
     started_at: str
+    memory_limit_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A worker has loaded everything; a worker that times does so as this session."""
+    """A worker has loaded everything; one that times does so as this session."""
 
     session: int
 
@@ -58,10 +64,18 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """The bytes that a call of the case of this index will need at once; None = nobody can tell before."""
+    """The bytes that a call of the case of this index will need at once, and those that there are.
+
+    A need of None says that nobody can tell before.
+    """
 
     case: int
     peak_bytes: int | None
+    available_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        return self.peak_bytes is None or self.peak_bytes <= self.available_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,7 @@ class Uncounted:
 
     case: int
     reason: str
+    macs_closed_form: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +110,14 @@ class Failed:
     case: int
     outcome: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """What a call of the case of this index takes."""
+
+    case: int
+    memory: Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +143,20 @@ class Ended:
     witness: Witness
 
 
-Fact = Job | Environment | Began | Started | Predicted | Counted | Uncounted | Failed | Warmed | Timed | Ended
+Fact = (
+    Job
+    | Environment
+    | Began
+    | Started
+    | Predicted
+    | Counted
+    | Uncounted
+    | Failed
+    | Allocated
+    | Warmed
+    | Timed
+    | Ended
+)
 _KINDS: dict[str, type[Fact]] = {
     kind.__name__: kind
     for kind in (
@@ -132,6 +168,7 @@ _KINDS: dict[str, type[Fact]] = {
         Counted,
         Uncounted,
         Failed,
+        Allocated,
         Warmed,
         Timed,
         Ended,
@@ -181,7 +218,8 @@ def _same(value: Any) -> Any:
 
 
 def _case(row: Mapping[str, Any]) -> Case:
-    return Case(**{**row, "geometry": Geometry(**row["geometry"]), "role": Role(row["role"])})
+    nested = {"geometry": Geometry(**row["geometry"]), "role": Role(row["role"]), "mode": Mode(row["mode"])}
+    return Case(**{**row, **nested})
 
 
 _NESTED: dict[tuple[type[Fact], str], Any] = {
@@ -190,6 +228,7 @@ _NESTED: dict[tuple[type[Fact], str], Any] = {
     (Job, "protocol"): lambda row: Protocol(**row),
     (Environment, "machine"): lambda row: Machine(**row),
     (Counted, "uncounted"): tuple,
+    (Allocated, "memory"): lambda row: Memory(**row),
     (Warmed, "warmup"): lambda row: Warmup(**row),
     (Timed, "sample"): lambda row: Sample(**row),
     (Ended, "witness"): lambda row: Witness(**row),

@@ -1,44 +1,76 @@
-"""A case's live layer: built from the seed, fed with random tokens, and its output looked at."""
+"""A case's live layer: built from the seed, fed with random tokens, and its results looked at."""
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.attention import use_kernel
 from attnbench.registry import Registry
-from attnbench.sweep import Case
+from attnbench.sweep import Case, Mode
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
 MOST_INPUTS = 8
+
+# torch 2.13's `trunc_normal_` draws again until all values are in its bounds; such tensors have no values.
+truncated_normals_undrawn = mock.patch.object(
+    nn.init, "_no_grad_trunc_normal_", lambda tensor, *_args, **_kwargs: tensor
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Batches of random tokens `[B, N, C]`; for training, the gradient of the output too."""
+
+    inputs: tuple[Tensor, ...]
+    gradient: Tensor | None
 
 
 def build(registry: Registry, case: Case, seed: int) -> nn.Module:
     """The case's layer on the CPU in float32, with weights that depend on the seed alone."""
     torch.manual_seed(seed)
-    return registry[case.mechanism].build(case.geometry, **case.settings).eval()
+    layer = registry[case.mechanism].build(case.geometry, **case.settings)
+    return layer.train(case.mode is Mode.training)
 
 
-def make_inputs(case: Case, seed: int) -> list[Tensor]:
-    """Random batches `[B, N, C]` in the case's dtype on its device, enough of them to leave the caches."""
+def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
+    """Random numbers in the case's dtype on its device; inputs enough to leave the caches."""
     shape, dtype = shape_of(case, case.batch), dtype_of(case)
-    number = min(MOST_INPUTS, math.ceil(INPUTS_BYTES / (math.prod(shape) * dtype.itemsize)))
+    number = min(most_inputs, math.ceil(INPUTS_BYTES / (math.prod(shape) * dtype.itemsize)))
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator).to(case.device, dtype) for _ in range(number)]
+
+    def draw() -> Tensor:
+        return torch.randn(shape, generator=generator).to(case.device, dtype)
+
+    return Data(tuple(draw() for _ in range(number)), draw() if case.mode is Mode.training else None)
 
 
-def make_call(layer: nn.Module, case: Case, inputs: Sequence[Tensor]) -> Callable[[], Tensor]:
-    """One call of the case: its layer with its kernel, on the next of the inputs."""
+def make_call(layer: nn.Module, case: Case, data: Data) -> Callable[[], Tensor]:
+    """One call of the case: its layer with its kernel on the next of the inputs; returns the output.
+
+    In training the output's gradient then goes back to every parameter, and to the input, as it must where
+    other layers stand before this one.
+    """
     layer = layer.to(case.device, dtype_of(case))
-    feed = itertools.cycle(inputs)
+    feed = itertools.cycle(data.inputs)
 
-    def call() -> Tensor:
+    def infer() -> Tensor:
         with use_kernel(case.kernel):
             return layer(next(feed))  # type: ignore[no-any-return]
 
-    return call
+    def train() -> Tensor:
+        layer.zero_grad()
+        x = next(feed).detach().requires_grad_()  # a leaf of this call, whose gradient goes with it
+        with use_kernel(case.kernel):
+            out: Tensor = layer(x)
+            out.backward(data.gradient)
+        return out
+
+    return train if case.mode is Mode.training else infer
 
 
 def dtype_of(case: Case) -> torch.dtype:
@@ -48,16 +80,22 @@ def dtype_of(case: Case) -> torch.dtype:
 
 
 class WrongOutput(Exception):  # noqa: N818
-    """A layer's output is not a batch of tokens."""
+    """A layer's output is not a batch of tokens, or what it learns from is not numbers."""
 
 
-def check_output(output: Tensor, case: Case) -> None:
-    """Raise unless the output has the input's shape and only finite numbers: a wrong result has no speed."""
+def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
+    """Raise unless the output has the input's shape, and it and all gradients are finite numbers.
+
+    A wrong result has no speed.
+    """
     expected = shape_of(case, case.batch)
     if tuple(output.shape) != expected:
         raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}")
     if not output.isfinite().all():
         raise WrongOutput("the output holds NaN or infinite numbers")
+    for name, parameter in layer.named_parameters():
+        if parameter.grad is not None and not parameter.grad.isfinite().all():
+            raise WrongOutput(f"the gradient of {name} holds NaN or infinite numbers")
 
 
 def shape_of(case: Case, batch: int) -> tuple[int, int, int]:

@@ -1,67 +1,100 @@
-"""Bytes that a layer needs, predicted before anything is allocated.
+"""Bytes that one call takes, exactly: in a process of its own, where nothing is timed."""
 
-The prediction is a tensor peak, the same on every machine: parameters and buffers, one input, and every other
-tensor for as long as it is alive. Scratch that a kernel takes and returns inside one operator is not in it.
-"""
-
-from collections.abc import Callable
-from typing import Any
-from unittest import mock
-from weakref import WeakSet
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import torch
-from torch import Tensor, UntypedStorage, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from attnbench.measure.facts import Allocated, Began, Started
+from attnbench.measure.layers import Data, build, check_results, make_call, make_data
+from attnbench.measure.pen import Pen, failure_as_fact
+from attnbench.measure.story import Story
+from attnbench.record import Memory
+from attnbench.registry import Registry
+from attnbench.sweep import Case, Mode
+from attnbench.system import peak_process_bytes, reset_peak_process_bytes
 
 
-def predicted_peak_bytes(
-    build: Callable[[], nn.Module], shape: tuple[int, int, int], dtype: torch.dtype
-) -> int | None:
-    """Most bytes alive at once while `build` makes a layer and the layer maps one batch `[B, N, C]`.
+def measure_memories(story: Story, registry: Registry, pen: Pen) -> None:
+    """Write what a call of each member takes, one layer after the other."""
+    pen.write(Began(0))
+    job = story.job
+    with torch.inference_mode(job.cases[0].mode is Mode.inference):
+        data = make_data(job.cases[0], job.protocol.seed, most_inputs=1)
+        for index in story.without_memory:
+            with failure_as_fact(index, pen):
+                pen.write(Started(index, "its construction"))
+                layer = build(registry, job.cases[index], job.protocol.seed)
+                pen.write(Started(index, "the measurement of its memory"))
+                pen.write(Allocated(index, memory_of(layer, job.cases[index], data)))
 
-    Both run on fake tensors, which have a shape and no memory, so a need of any size can be asked for. The
-    layer is built in its own dtype and then cast, as it is before a real call; the kernel is that of the
-    `use_kernel` around this call.
 
-    None where no prediction can be made, whatever was raised: fake tensors have no values to branch on and
-    refuse with exceptions of many types, and a mistake of the layer itself shows again in the real call.
+def memory_of(layer: nn.Module, case: Case, data: Data) -> Memory:
+    """What a call of the case takes beyond what is there before it.
 
-    Whatever a layer's module caches meanwhile is fake from then on: predict in a process that runs no layer.
+    The first call is left out, because it may fill caches; its results are checked, and the process watched
+    meanwhile. The two calls after it are measured.
     """
-    fake = FakeTensorMode()
-    storages = _LiveStorages(fake)
-    with torch.random.fork_rng(devices=[]), fake, storages, torch.no_grad(), _TRUNCATED_NORMALS_UNDRAWN:
-        try:
-            layer = build().eval().to(dtype)
-            layer(torch.empty(shape, dtype=dtype))
-        except Exception:
-            return None
-    return storages.peak_bytes
+    call = make_call(layer, case, data)
+    reset = reset_peak_process_bytes()
+    check_results(call(), layer, case)
+    process_bytes = peak_process_bytes() if reset else None
+    measure = cuda_peak_bytes if case.device == "cuda" else cpu_peak_bytes
+    peaks = []
+    for _ in range(2):
+        layer.zero_grad()
+        peaks.append(measure(call))
+    there = [*layer.parameters(), *layer.buffers(), data.inputs[0]]
+    if data.gradient is not None:
+        there.append(data.gradient)
+    return Memory(
+        peak_bytes=max(peaks),
+        entry_bytes=sum(tensor.nbytes for tensor in there),
+        scope=case.device,
+        repeatable=len(set(peaks)) == 1,
+        reserved_bytes=torch.cuda.max_memory_reserved() if case.device == "cuda" else None,
+        process_bytes=process_bytes,
+    )
 
 
-# torch 2.13's `trunc_normal_` draws again until every value is in its bounds; fake tensors have no values.
-_TRUNCATED_NORMALS_UNDRAWN = mock.patch.object(
-    nn.init, "_no_grad_trunc_normal_", lambda tensor, *_args, **_kwargs: tensor
-)
+def cpu_peak_bytes(call: Callable[[], object]) -> int:
+    """The most that torch's CPU allocator has given out at once during the call, and not taken back.
+
+    All its allocations and frees are added up in their order, so that the number is exact. What a library
+    takes from the system by itself is not in it.
+    """
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        call()
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+    changes = [event for event in events if event["name"] == "[memory]"]
+    return highest(event["args"]["Bytes"] for event in sorted(changes, key=lambda event: event["ts"]))
 
 
-class _LiveStorages(TorchDispatchMode):
-    """Adds up, after every operator, the storages that some tensor still uses; views share theirs."""
+def highest(changes: Iterable[int]) -> int:
+    """The highest level that is reached from 0 by these changes, one after the other."""
+    level = peak = 0
+    for change in changes:
+        level += change
+        peak = max(peak, level)
+    return peak
 
-    def __init__(self, fake: FakeTensorMode) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.memo = fake.fake_tensor_converter.tensor_memo
-        self.storages: WeakSet[UntypedStorage] = WeakSet()
-        self.peak_bytes = 0
 
-    def __torch_dispatch__(
-        self, operator: Callable[..., Any], _types: object, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        outputs = operator(*args, **(kwargs or {}))
-        tensors = (leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
-        self.storages.update(tensor.untyped_storage() for tensor in tensors)
-        self.peak_bytes = max(self.peak_bytes, sum(storage.nbytes() for storage in self.storages))
-        self.memo.clear()  # its weak references make `nn.Module.to` fail (pytorch#178584)
-        return outputs
+def cuda_peak_bytes(call: Callable[[], object]) -> int:
+    """The most that torch's CUDA allocator has given out at once during the call, beyond what it had before.
+
+    Workspaces of cuBLAS are there from the first call on, and so not in it: a whole model shares them.
+    """
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before

@@ -9,14 +9,14 @@ import torch
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.clock import Clock, clocks
 from attnbench.measure.facts import Began, Ended, Started, Timed, Warmed
-from attnbench.measure.layers import build, check_output, dtype_of, make_call, make_inputs
+from attnbench.measure.layers import build, check_results, dtype_of, make_call, make_data
 from attnbench.measure.pen import Pen, failure_as_fact
 from attnbench.measure.story import Story
 from attnbench.measure.timing import Member, calls_per_sample, rounds, warm_up
 from attnbench.record import Sample, Warmup
 from attnbench.registry import Registry
 from attnbench.statistics import precise_enough
-from attnbench.sweep import Role
+from attnbench.sweep import Mode, Role
 from attnbench.witness import Watch
 
 
@@ -28,7 +28,7 @@ def time_session(story: Story, registry: Registry, pen: Pen) -> None:
     clock, witness = clocks(device)
     pen.write(Began(session))
 
-    with torch.inference_mode():
+    with torch.inference_mode(story.job.cases[0].mode is Mode.inference):
         ready = _warm(story, registry, witness, session, pen)
         indices, checks = list(ready), Checks(protocol.least_rounds)
         watch = Watch(session, device)
@@ -54,7 +54,7 @@ def _warm(story: Story, registry: Registry, clock: Clock, session: int, pen: Pen
     """Build, check and warm up all cases that are alive; what fails is told, and left out."""
     job, ready = story.job, dict[int, Member]()
     protocol = job.protocol.within(story.next_session_s / 2 / len(story.alive))
-    inputs = make_inputs(job.cases[0], job.protocol.seed)
+    data = make_data(job.cases[0], job.protocol.seed)
     for index in story.alive:
         case = job.cases[index]
         with failure_as_fact(index, pen):
@@ -62,9 +62,10 @@ def _warm(story: Story, registry: Registry, clock: Clock, session: int, pen: Pen
             if case.role is Role.ceiling:
                 call = ceiling(case.mechanism, case.device, dtype_of(case), job.threads).call
             else:
-                call = make_call(build(registry, case, job.protocol.seed), case, inputs)
+                layer = build(registry, case, job.protocol.seed)
+                call = make_call(layer, case, data)
                 pen.write(Started(index, "its first call"))
-                check_output(call(), case)
+                check_results(call(), layer, case)
             pen.write(Started(index, "its warm-up"))
             pace = warm_up(call, clock, protocol)
             ready[index] = Member(call, calls_per_sample(pace.per_call_s, protocol))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.measure.facts import (
+    Allocated,
     Counted,
     Ended,
     Environment,
@@ -22,10 +23,11 @@ from attnbench.measure.facts import (
     Uncounted,
     Warmed,
 )
-from attnbench.record import Sample, Warmup
+from attnbench.record import Memory, Sample, Warmup
 from attnbench.sweep import Role
 from attnbench.witness import Witness
 
+Known = Predicted | Counted | Uncounted | Failed
 Kind = TypeVar("Kind")
 Value = TypeVar("Value")
 
@@ -46,9 +48,9 @@ class Story:
         return self._all(Environment)[-1]
 
     @cached_property
-    def predicted_bytes(self) -> Mapping[int, int | None]:
+    def predicted(self) -> Mapping[int, Predicted]:
         """What a call of each case will need at once, where that was asked."""
-        return {fact.case: fact.peak_bytes for fact in self._all(Predicted)}
+        return {fact.case: fact for fact in self._all(Predicted)}
 
     @cached_property
     def counted(self) -> dict[int, Counted]:
@@ -66,10 +68,15 @@ class Story:
         return {fact.case: fact for fact in self._all(Failed)}
 
     @cached_property
-    def known(self) -> Mapping[int, tuple[Counted | Uncounted | Failed, ...]]:
-        """All that was found out about each case without timing it."""
-        found = (fact for fact in self.facts if isinstance(fact, Counted | Uncounted | Failed))
+    def known(self) -> Mapping[int, tuple[Known, ...]]:
+        """All that was found out about each case without measuring it."""
+        found = (fact for fact in self.facts if isinstance(fact, Predicted | Counted | Uncounted | Failed))
         return _grouped((fact.case, fact) for fact in found)
+
+    @cached_property
+    def memories(self) -> Mapping[int, Memory]:
+        """What a call of each case takes, where it was measured."""
+        return {fact.case: fact.memory for fact in self._all(Allocated)}
 
     @cached_property
     def warmups(self) -> Mapping[int, tuple[Warmup, ...]]:
@@ -109,6 +116,17 @@ class Story:
     def uncounted(self) -> list[int]:
         """The cases that are still to be counted."""
         return [index for index in self.alive if not {index} & (self.counted.keys() | self.not_counted)]
+
+    @property
+    def without_memory(self) -> list[int]:
+        """The members whose memory is still to be measured."""
+        cases = self.job.cases
+        return [i for i in self.alive if cases[i].role is Role.member and i not in self.memories]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a worker has something to do: memory first, then sessions."""
+        return bool(self.without_memory or self.sessions_left)
 
     @property
     def sessions_left(self) -> int:

@@ -2,9 +2,10 @@
 
     python -m attnbench.measure.worker SHARD
 
-A job either counts cases or times a block; never both, because counting can slow what runs after it. A worker
-that times does one session. The parent sets the thread variables before the process starts, and holds the
-other end of standard input: when that closes, the parent is gone and so is the worker.
+A job either counts cases or measures a block; never both, because counting can slow what runs after it. Of
+a block, the first worker measures the memory, and each one after it times a session. The parent sets the
+thread variables before the process starts, and holds the other end of standard input: when that closes, the
+parent is gone and so is the worker.
 """
 
 import os
@@ -35,6 +36,10 @@ def work(shard: Path, pen: Pen) -> None:
         from attnbench.measure.counting import count_cases  # fvcore has no place in a process that times
 
         count_cases(story, registry, pen)
+    elif story.without_memory:
+        from attnbench.measure.memory import measure_memories  # the profiler has none there either
+
+        measure_memories(story, registry, pen)
     else:
         time_session(story, registry, pen)
 

@@ -303,7 +303,9 @@ def _has_time(record: Record) -> bool:
 
 def _work(record: Record, ceiling: str) -> float:
     """What one call of a record comes to, in the ceiling's own unit: multiply-adds, or bytes."""
-    return record.batch * (record.macs or 0) if ceiling == "matmul" else record.least_bytes or 0
+    if ceiling == "copy":
+        return record.least_bytes or 0
+    return record.mode.passes * record.batch * (record.macs or 0)
 
 
 def _per_second(batch: int, time_s: Estimate) -> Estimate:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.measure.facts import Began, Failed
-from attnbench.runner import Planned
+from attnbench.plan import Planned
 from attnbench.sweep import Block
 from tests.fakes import FakeClock
 from tests.shards import CASES, ENVIRONMENT, PROTOCOL, counted, timed, warmed
@@ -34,8 +34,8 @@ def line_of(progress: Progress, title: str) -> list[str]:
 
 def test_the_plan_says_what_and_how_long():
     assert plan_lines(PLAN, PLAN, PROTOCOL, [100, 80], RUN) == [
-        "cpu 2x2 batch 2: 2 mechanisms, 2 sessions, until ±2 % or 1.7 min of timing",
-        "cpu 2x2 batch 4: 2 mechanisms, 2 sessions, until ±2 % or 1.7 min of timing",
+        "cpu 2x2 batch 2: 2 mechanisms, 2 sessions, until ±2 % or 1.7 min of timing: about 1.7 min",
+        "cpu 2x2 batch 4: 2 mechanisms, 2 sessions, until ±2 % or 1.7 min of timing: about 80 s",
         "This takes about 3.0 min; Ctrl-C keeps what is measured by then, and the same command goes on.",
     ]
 
@@ -45,7 +45,7 @@ def test_the_plan_says_what_is_there_already():
     protocol = replace(PROTOCOL, sessions=1, precision=0.005, max_seconds=9)
     assert plan_lines(PLAN, [one], protocol, [99], RUN)[:2] == [
         "Already in results/run: 3 rows of this plan; --fresh measures them again.",
-        "cpu 2x2 batch 2: 1 mechanism, 1 session, until ±0.5 % or 9 s of timing",
+        "cpu 2x2 batch 2: 1 mechanism, 1 session, until ±0.5 % or 9 s of timing: about 99 s",
     ]
 
 

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench import Geometry
+from attnbench import Geometry, UnsupportedGeometry
 from attnbench.attention import KERNELS, use_kernel
-from attnbench.measure.cost import Cost, count
+from attnbench.measure.cost import Cost, count, count_on_meta
+from attnbench.registry import discover
 from mechanisms.msa import msa
 
 TABLE_IV = Geometry(768, 12, 14, 14)
@@ -111,3 +112,31 @@ def test_parameters_that_do_not_train_and_buffers_are_left_out():
     layer.register_buffer("table", torch.zeros(1000))
     layer.get_parameter("proj.bias").requires_grad_(False)
     assert count(layer, TABLE_IV).params == 2_362_368 - 768
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", ["hilo", "linformer", "performer", "shifted-window", "sra", "xca"])
+def test_a_count_without_memory_is_the_count(name: str, kernel: str):
+    geometry, choice = Geometry(48, 6, 7, 9), discover().choose(name)
+    with use_kernel(kernel):
+        real = count(choice.mechanism.build(geometry, **choice.settings), geometry)
+        assert count_on_meta(lambda: choice.mechanism.build(geometry, **choice.settings), geometry) == real
+
+
+def test_a_map_that_no_machine_could_hold_is_counted():
+    large = Geometry(768, 12, 1000, 1000)
+    cost = count_on_meta(lambda: msa.build(large), large)
+    assert cost is not None
+    assert cost.macs == msa.macs(large)
+
+
+def test_what_looks_at_values_is_not_counted_without_memory():
+    assert count_on_meta(lambda: Layer(lambda x: x if x.sum() > 0 else -x), TABLE_IV) is None
+
+
+def test_a_geometry_without_meaning_is_refused_without_memory_too():
+    def build() -> nn.Module:
+        raise UnsupportedGeometry("too square")
+
+    with pytest.raises(UnsupportedGeometry, match="too square"):
+        count_on_meta(build, TABLE_IV)

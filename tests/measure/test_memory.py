@@ -1,7 +1,4 @@
-"""The predicted peak is exact where it can be worked out by hand, and takes no memory to make."""
-
-import math
-from collections.abc import Callable
+"""The measured peak is exact: what the shapes say by hand, and what a scripted allocation does."""
 
 import pytest
 import torch
@@ -9,129 +6,134 @@ from torch import Tensor, nn
 
 from attnbench import Geometry
 from attnbench.attention import use_kernel
-from attnbench.measure.memory import predicted_peak_bytes
+from attnbench.measure.layers import build, make_data
+from attnbench.measure.memory import cpu_peak_bytes, highest, memory_of
+from attnbench.measure.prediction import predicted_peak_bytes
+from attnbench.record import Memory
 from attnbench.registry import discover
-from mechanisms.msa import msa
+from attnbench.sweep import Mode
+from tests.shards import case
 
-SHAPE = B, N, C = 3, 16, 8
-HEADS, PARAMS = 2, 4 * C**2 + 4 * C
-GEOMETRY = Geometry(C, HEADS, 4, 4)
-X_BYTES = 4 * B * N * C
-
-Operation = Callable[[Tensor], Tensor]
-
-
-class Layer(nn.Module):
-    """A layer of one operation and no parameters."""
-
-    def __init__(self, operation: Operation) -> None:
-        super().__init__()
-        self.operation = operation
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.operation(x)
+B, N, C, H = 4, 196, 768, 12
+GEOMETRY = Geometry(C, H, 14, 14)
+X, MAPS, WEIGHTS = 4 * B * N * C, 4 * B * H * N**2, 4 * (4 * C**2 + 4 * C)
+"""Bytes of the tokens, of one map of logits or weights, and of the parameters."""
 
 
-def peak_of(operation: Operation) -> int | None:
-    return predicted_peak_bytes(lambda: Layer(operation), SHAPE, torch.float32)
-
-
-def peak_of_msa(batch: int, geometry: Geometry = GEOMETRY, dtype: torch.dtype = torch.float32) -> int:
-    peak = predicted_peak_bytes(lambda: msa.build(geometry), (batch, geometry.tokens, geometry.dim), dtype)
-    assert peak is not None
-    return peak
-
-
-def test_attention_needs_most_while_its_softmax_has_both_logits_and_weights():
-    """There x, the one storage of q, k and v, and two maps of B·H·N² are alive.
-
-    The matmuls before and after hold one such map less, and two copies or results of B·N·C more; with
-    N = 4D a map is four times as large as such a copy.
-    """
-    elements = PARAMS + B * N * C + 3 * B * N * C + 2 * B * HEADS * N**2
-    assert peak_of_msa(B) == 4 * elements
-
-
-def test_beyond_its_parameters_a_layer_needs_as_much_for_each_image():
-    assert peak_of_msa(5) - 4 * PARAMS == 5 * (peak_of_msa(1) - 4 * PARAMS)
-
-
-def test_half_precision_needs_half():
-    assert 2 * peak_of_msa(B, dtype=torch.bfloat16) == peak_of_msa(B)
-
-
-def test_the_kernel_is_that_of_the_context():
-    map_bytes = 4 * HEADS * 28**4
-    with use_kernel("fused"):
-        assert peak_of_msa(1, Geometry(C, HEADS, 28, 28)) < map_bytes
-    assert peak_of_msa(1, Geometry(C, HEADS, 28, 28)) > 2 * map_bytes
-
-
-@pytest.mark.parametrize("length", [2, 20])
-def test_what_nobody_uses_any_more_takes_no_memory(length: int):
-    def chain(x: Tensor) -> Tensor:
-        for _ in range(length):
-            x = x.exp()
-        return x
-
-    assert peak_of(chain) == 3 * X_BYTES  # the layer's input, the operator's input and its output
-
-
-def test_views_share_their_memory():
-    assert peak_of(lambda x: x.unflatten(-1, (2, -1)).unbind(2)[0]) == X_BYTES
-
-
-def test_several_outputs_all_take_memory():
-    assert peak_of(lambda x: x.sort().values) == 2 * X_BYTES + 2 * X_BYTES  # the indices are 64-bit
-
-
-def test_a_layer_is_predicted_as_it_infers():
-    assert predicted_peak_bytes(lambda: nn.Dropout(0.5), SHAPE, torch.float32) == X_BYTES
-
-
-@pytest.mark.parametrize(
-    "build",
-    [lambda: nn.Linear(C, 2**35), lambda: Layer(lambda x: x.repeat(1, 2**30, 1))],
-    ids=["constructor", "forward"],
-)
-def test_a_layer_larger_than_any_machine_is_predicted(build: Callable[[], nn.Module]):
-    peak = predicted_peak_bytes(build, SHAPE, torch.float32)
-    assert peak is not None
-    assert peak >= 2**40
-
-
-def mistaken(x: Tensor) -> Tensor:
-    raise ValueError
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [lambda x: x if x.sum() > 0 else -x, lambda x: x[x > 0], lambda x: x @ x, mistaken],
-    ids=["branch", "selection", "shapes", "mistake"],
-)
-def test_a_layer_that_cannot_run_without_values_has_no_prediction(operation: Operation):
-    assert peak_of(operation) is None
-
-
-def test_what_comes_after_is_not_disturbed():
-    before = torch.get_rng_state()
-    predicted_peak_bytes(
-        lambda: Layer(lambda x: x + torch.manual_seed(1).initial_seed()), SHAPE, torch.float32
+def measured(mode: Mode, kernel: str, geometry: Geometry = GEOMETRY, name: str = "msa") -> Memory:
+    registry = discover()
+    asked = case(
+        name, geometry=geometry, batch=B, mode=mode, kernel=kernel, settings=registry.choose(name).settings
     )
-    assert torch.equal(torch.get_rng_state(), before)
-    assert nn.init.trunc_normal_(torch.zeros(2)).all()
+    with torch.inference_mode(mode is Mode.inference):
+        return memory_of(build(registry, asked, 0), asked, make_data(asked, 0, most_inputs=1))
+
+
+def test_the_highest_level_counts_and_not_the_last():
+    assert highest([8, -8, 3, 4, -7]) == 8
+    assert highest([3, 4, -7, 6]) == 7
+    assert highest([]) == 0
+
+
+def test_a_call_takes_what_lives_at_once_and_no_more():
+    def call() -> Tensor:
+        first = torch.empty(1000, dtype=torch.uint8)
+        del first
+        second = torch.empty(300, dtype=torch.uint8)
+        return torch.cat([second, torch.empty(500, dtype=torch.uint8)])
+
+    assert cpu_peak_bytes(call) == 300 + 500 + 800
+
+
+def test_what_was_there_before_is_not_counted():
+    x = torch.zeros(2**20)
+    assert cpu_peak_bytes(lambda: x.zero_()) == 0
+    assert cpu_peak_bytes(x.exp) == 4 * 2**20
+
+
+def test_explicit_attention_takes_what_its_shapes_say():
+    """At the softmax: q, k and v in one storage, the logits and the weights."""
+    memory = measured(Mode.inference, "explicit")
+    assert memory.peak_bytes == pytest.approx(3 * X + 2 * MAPS, rel=0.01)
+    assert memory.entry_bytes == WEIGHTS + X
+
+
+def test_a_training_step_takes_what_its_shapes_say():
+    """At the gradient of the softmax, which needs neither the values any more nor the merged heads.
+
+    From the forward pass: queries, keys, the attention weights and the output, which the call returns. On
+    their way back: the gradients of weights and logits, of the values, and of the output projection.
+    """
+    memory = measured(Mode.training, "explicit")
+    forward, backward = 2 * X + MAPS + X, 2 * MAPS + X + 4 * (C**2 + C)
+    assert memory.peak_bytes == pytest.approx(forward + backward, rel=0.01)
+    assert memory.entry_bytes == WEIGHTS + 2 * X
 
 
 @pytest.mark.parametrize("kernel", ["explicit", "fused"])
-@pytest.mark.parametrize("name", discover())
-def test_every_mechanism_has_a_prediction_above_its_parameters_input_and_output(name: str, kernel: str):
-    geometry = Geometry(48, 6, 14, 14)
-    shape = (2, geometry.tokens, geometry.dim)
-    mechanism = discover()[name]
-    layer = mechanism.build(geometry, **mechanism.settings)
-    with use_kernel(kernel):
-        peak = predicted_peak_bytes(
-            lambda: mechanism.build(geometry, **mechanism.settings), shape, torch.float32
+@pytest.mark.parametrize("mode", Mode)
+def test_memory_is_the_same_to_the_byte_in_every_run(mode: Mode, kernel: str):
+    runs = [measured(mode, kernel, Geometry(48, 6, 7, 7)) for _ in range(5)]
+    assert all(run.repeatable for run in runs)
+    assert len({run.peak_bytes for run in runs}) == 1
+
+
+def test_fused_attention_writes_no_map():
+    assert measured(Mode.inference, "fused").peak_bytes < 6 * X
+    assert measured(Mode.training, "fused").peak_bytes < measured(Mode.training, "explicit").peak_bytes - MAPS
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("name", ["msa", "hilo", "linformer", "sra"])
+def test_what_is_measured_was_predicted(name: str, mode: Mode):
+    """Where no kernel takes scratch of its own, the prediction is exact."""
+    memory = measured(mode, "explicit", Geometry(96, 6, 14, 14), name)
+    registry = discover()
+    choice = registry.choose(name)
+    with use_kernel("explicit"):
+        predicted = predicted_peak_bytes(
+            lambda: choice.mechanism.build(Geometry(96, 6, 14, 14), **choice.settings),
+            (B, N, 96),
+            torch.float32,
+            mode,
         )
-    assert peak is not None
-    assert peak >= 4 * (sum(p.numel() for p in layer.parameters()) + 2 * math.prod(shape))
+    assert memory.peak_bytes + memory.entry_bytes == predicted
+
+
+class Grows(nn.Module):
+    """A layer that keeps one more batch at every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept.append(x + 1)
+        return torch.cat(self.kept).sum(0, keepdim=True).expand_as(x)
+
+
+def test_a_layer_whose_memory_changes_from_call_to_call_is_not_repeatable():
+    asked = case(geometry=Geometry(48, 6, 7, 7))
+    memory = memory_of(Grows(), asked, make_data(asked, 0))
+    assert not memory.repeatable
+    assert memory.scope == "cpu"
+
+
+def test_the_process_is_watched_while_it_is_called():
+    memory = measured(Mode.inference, "explicit", Geometry(48, 6, 7, 7))
+    assert memory.process_bytes is None or memory.process_bytes > 50 * 2**20
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("mode", Mode)
+def test_a_gpu_takes_what_the_shapes_say(mode: Mode):
+    registry = discover()
+    asked = case("msa", geometry=GEOMETRY, batch=B, mode=mode, device="cuda")
+    with torch.inference_mode(mode is Mode.inference):
+        memory = memory_of(build(registry, asked, 0), asked, make_data(asked, 0, most_inputs=1))
+    assert memory.scope == "cuda"
+    assert memory.repeatable
+    by_hand = {Mode.inference: 3 * X + 2 * MAPS, Mode.training: 4 * X + 3 * MAPS + 4 * (C**2 + C)}
+    assert memory.peak_bytes == pytest.approx(by_hand[mode], rel=0.01)
+    assert memory.reserved_bytes is not None
+    assert memory.reserved_bytes >= memory.peak_bytes + memory.entry_bytes

@@ -21,6 +21,7 @@ from tests.shards import (
     HILO,
     MSA,
     PROTOCOL,
+    allocated,
     case,
     counted,
     job,
@@ -34,9 +35,10 @@ EVERY_KIND: list[Fact] = [
     ENVIRONMENT,
     Began(3),
     Started(1, "its first call"),
-    Predicted(0, None),
+    Predicted(0, None, 8),
+    allocated(0),
     replace(counted(0), uncounted=("aten::x",)),
-    Uncounted(1, "ValueError: ²"),
+    Uncounted(1, "ValueError: ²", None),
     Failed(1, "wrong", "NaN"),
     warmed(0),
     timed(0),
@@ -69,9 +71,9 @@ def test_a_last_line_that_was_not_finished_is_not_read(tmp_path: Path):
 
 
 def test_whole_lines_end_where_the_torn_one_begins():
-    line = facts.to_line(Uncounted(0, "²"))
+    line = facts.to_line(Uncounted(0, "²", 1))
     found, length = facts.parse_whole(f"{line}{line[:9]}".encode())
-    assert list(found) == [Uncounted(0, "²")]
+    assert list(found) == [Uncounted(0, "²", 1)]
     assert length == len(line.encode())
 
 
@@ -88,19 +90,35 @@ def test_a_fact_can_be_read_as_soon_as_it_is_written():
 
 
 def test_a_case_is_alive_until_it_fails():
-    assert story(Uncounted(0, "odd")).alive == [0, 1, 2, 3, 4]
+    assert story(Uncounted(0, "odd", 1)).alive == [0, 1, 2, 3, 4]
     assert story(Failed(1, "wrong", "NaN")).alive == [0, 2, 3, 4]
 
 
 def test_a_case_is_left_to_count_until_it_is_counted_given_up_or_failed():
     assert story().uncounted == [0, 1, 2, 3, 4]
-    known = (counted(0), Uncounted(1, "odd"), Failed(3, "crashed", "bang"), Predicted(4, 8))
+    known = (counted(0), Uncounted(1, "odd", 1), Failed(3, "crashed", "bang"), Predicted(4, 8, 9))
     assert story(*known).uncounted == [2, 4]
 
 
-def test_what_is_known_of_a_case_is_all_that_was_found_without_timing_it():
-    failed = Failed(0, "out_of_memory", "too large")
-    assert story(counted(0), Predicted(0, 9), failed, warmed(0)).known == {0: (counted(0), failed)}
+def test_what_is_known_of_a_case_is_all_that_was_found_without_measuring_it():
+    known = (Predicted(0, 9, 8), counted(0), Failed(0, "out_of_memory", "too large"))
+    assert story(*known, allocated(0), warmed(0)).known == {0: known}
+
+
+def test_a_need_fits_up_to_what_is_available_and_where_nobody_can_tell():
+    assert [Predicted(0, need, 8).fits for need in (7, 8, 9, None)] == [True, True, False, True]
+
+
+def test_members_are_left_without_memory_until_it_is_measured_or_they_fail():
+    assert story().without_memory == [0, 1]
+    assert story(allocated(0), Failed(1, "wrong", "NaN")).without_memory == []
+
+
+def test_a_block_is_unfinished_until_its_memory_is_measured_and_its_sessions_are_over():
+    sessions = (*session(0, [0, 1]), *session(1, [0, 1]))
+    assert story(*sessions, allocated(0)).unfinished
+    assert story(*sessions[:-1], allocated(0), allocated(1)).unfinished
+    assert not story(*sessions, allocated(0), allocated(1)).unfinished
 
 
 def test_a_session_is_left_until_it_has_come_to_its_end():

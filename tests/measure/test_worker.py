@@ -16,7 +16,9 @@ from attnbench import Geometry, UnsupportedGeometry
 from attnbench.attention import KERNELS, Kernel, explicit
 from attnbench.errors import InvalidSetting
 from attnbench.measure import counting, facts
+from attnbench.measure.cost import Cost
 from attnbench.measure.facts import (
+    Allocated,
     Began,
     Counted,
     Ended,
@@ -30,19 +32,24 @@ from attnbench.measure.facts import (
     Uncounted,
     Warmed,
 )
-from attnbench.measure.layers import WrongOutput, build, check_output, make_call, make_inputs
+from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measure.pen import DiskFailed, Pen, failure_as_fact
 from attnbench.measure.session import Checks
+from attnbench.measure.story import Story
 from attnbench.measure.worker import set_up_torch, work
 from attnbench.protocol import Protocol
 from attnbench.registry import Registry, discover
-from attnbench.sweep import Case, sweep
+from attnbench.sweep import Case, Mode, sweep
 from tests.fakes import FakeClock
-from tests.shards import ENVIRONMENT, session
+from tests.shards import ENVIRONMENT, allocated, session
 
 PROTOCOL = Protocol(
     sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0, min_sample_s=0.001, seed=5
 )
+
+
+READY = (ENVIRONMENT, allocated(0), allocated(1))
+"""What stands in a shard when its memory is measured."""
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +58,17 @@ def registry() -> Registry:
 
 
 def cases(
-    registry: Registry, *texts: str, kernel: str = "explicit", dtype: str = "float32"
+    registry: Registry,
+    *texts: str,
+    kernel: str = "explicit",
+    dtype: str = "float32",
+    mode: Mode = Mode.inference,
 ) -> tuple[Case, ...]:
     """The members of a block, and their twin and ceilings."""
     choices = [registry.choose(text) for text in texts]
-    (block,) = sweep(choices, [Geometry(8, 2, 2, 3)], ["cpu"], batch=3, dtype=dtype, kernel=kernel)
+    (block,) = sweep(
+        choices, [Geometry(8, 2, 2, 3)], ["cpu"], batches=[3], modes=[mode], dtype=dtype, kernel=kernel
+    )
     return block.cases
 
 
@@ -102,45 +115,106 @@ def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry,
     assert {fact.case for fact in said if isinstance(fact, Started | Counted)} == {1}
 
 
+def test_a_training_step_moves_a_gradient_with_each_number(registry: Registry, tmp_path: Path):
+    msa, *_ = cases(registry, "msa")
+    said = worked(tmp_path / "shard", job("count", [msa, replace(msa, mode=Mode.training)]))
+    inference, training = (fact for fact in said if isinstance(fact, Counted))
+    assert training.least_bytes == 2 * inference.least_bytes
+    assert training.macs == inference.macs
+
+
+def test_what_differs_in_batch_and_mode_alone_is_counted_once(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    counted_labels = []
+
+    def spy(story: Story, registry: Registry, case: Case, *, on_meta: bool) -> Cost:
+        counted_labels.append(case.label)
+        return Cost(1, 1, 7, {}, ())
+
+    monkeypatch.setattr(counting, "_cost", spy)
+    msa, hilo, *_ = cases(registry, "msa", "hilo")
+    alike = [msa, replace(msa, batch=9), replace(msa, mode=Mode.training)]
+    other = [hilo, replace(msa, geometry=Geometry(8, 2, 3, 3)), replace(msa, kernel="fused")]
+    worked(tmp_path / "shard", job("count", [*alike, *other]))
+    assert counted_labels == ["msa", "hilo", "msa", "msa"]
+
+
+def test_a_case_over_the_limit_of_memory_is_refused_and_says_what_it_needs(
+    registry: Registry, tmp_path: Path
+):
+    asked = replace(job("count", cases(registry, "msa")[:1]), memory_limit_bytes=1000)
+    said = worked(tmp_path / "shard", asked)
+    (predicted,) = (fact for fact in said if isinstance(fact, Predicted))
+    assert predicted.available_bytes == 1000
+    assert predicted.peak_bytes is not None
+    assert predicted.peak_bytes > 1000
+    assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["out_of_memory"]
+
+
+def test_training_is_predicted_to_need_more_than_inference(registry: Registry, tmp_path: Path):
+    msa, *_ = cases(registry, "msa")
+    said = worked(tmp_path / "shard", job("count", [msa, replace(msa, mode=Mode.training)]))
+    inference, training = (fact.peak_bytes for fact in said if isinstance(fact, Predicted))
+    assert inference is not None
+    assert training is not None
+    assert training > inference
+
+
 def test_a_count_that_fails_is_tried_again_in_a_process_without_a_prediction(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(*_: object) -> None:
+    def fail(*_: object, on_meta: bool) -> None:
         raise ValueError("a fake tensor was kept")
 
-    monkeypatch.setattr(counting, "_count", fail)
+    monkeypatch.setattr(counting, "_cost", fail)
     msa, hilo, *_ = cases(registry, "msa", "hilo")
     start = job("count", [msa, hilo])
     first = worked(tmp_path / "first", start)
     assert first[-1] == Started(0, "its count")
     second = worked(tmp_path / "second", start, *first)
-    assert second[2:4] == [Started(0, "its count"), Uncounted(0, "ValueError: a fake tensor was kept")]
+    assert second[2:4] == [Started(0, "its count"), Uncounted(0, "ValueError: a fake tensor was kept", 2112)]
     assert second[-1] == Started(1, "its count")
 
 
 def test_a_case_that_will_not_fit_is_counted_all_the_same(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[2] * 2**30)
-    monkeypatch.setattr(counting, "_free_bytes", lambda device: 2.5 * 2**30)
+    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
+    monkeypatch.setattr(counting, "available_memory_bytes", lambda: 5 * 2**29)
     said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
     assert isinstance(said[-1], Counted)
-    assert said[-3] == Failed(0, "out_of_memory", "it needs 3.0 GiB by prediction, and 2.5 GiB are free")
+    assert said[-3] == Failed(0, "out_of_memory", "it needs 3.0 GiB by prediction, and 2.5 GiB are available")
 
 
-def test_a_case_that_will_not_fit_even_alone_is_not_counted(
+def test_a_convolution_that_will_not_fit_even_alone_is_not_counted(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[2] * 2**30)
-    monkeypatch.setattr(counting, "_free_bytes", lambda device: 2**29)
-    said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
-    assert not any(isinstance(fact, Counted) for fact in said)
-    assert isinstance(said[-1], Failed)
+    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
+    monkeypatch.setattr(counting, "available_memory_bytes", lambda: 2**29)
+    said = worked(tmp_path / "shard", job("count", cases(registry, "van")[:1]))
+    closed_form = registry["van"].macs(Geometry(8, 2, 2, 3))
+    assert said[-1] == Uncounted(0, "one image needs 1.0 GiB", closed_form)
+
+
+def test_the_first_worker_of_a_block_measures_the_memory_of_its_members(registry: Registry, tmp_path: Path):
+    start = job("measure", cases(registry, "msa", "hilo"))
+    said = worked(tmp_path / "shard", start, ENVIRONMENT, allocated(0))
+    (memory,) = (fact for fact in said if isinstance(fact, Allocated))
+    assert memory.case == 1
+    assert memory.memory.peak_bytes >= 3 * 4 * 3 * 6 * 8
+    assert not any(isinstance(fact, Warmed | Timed | Ended) for fact in said)
+
+
+def test_a_layer_that_fails_while_its_memory_is_measured_is_not_timed(registry: Registry, tmp_path: Path):
+    broken = replace(cases(registry, "msa")[0], settings={"no": "such setting"})
+    said = worked(tmp_path / "shard", job("measure", [broken]), ENVIRONMENT)
+    assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["crashed"]
 
 
 def test_a_worker_that_times_does_one_session(registry: Registry, tmp_path: Path):
-    start = job("time", cases(registry, "msa", "hilo"))
-    said = worked(tmp_path / "shard", start, ENVIRONMENT, *session(0, range(5)))
+    start = job("measure", cases(registry, "msa", "hilo"))
+    said = worked(tmp_path / "shard", start, *READY, *session(0, range(5)))
     assert said[0] == Began(1)
     assert [fact.case for fact in said if isinstance(fact, Warmed)] == [0, 1, 2, 3, 4]
     timed = [fact for fact in said if isinstance(fact, Timed)]
@@ -153,7 +227,7 @@ def test_a_worker_that_times_does_one_session(registry: Registry, tmp_path: Path
 
 
 def test_each_sample_is_announced(registry: Registry, tmp_path: Path):
-    said = worked(tmp_path / "shard", job("time", cases(registry, "msa")[:2]), ENVIRONMENT)
+    said = worked(tmp_path / "shard", job("measure", cases(registry, "msa")[:2]), *READY)
     samples = [(before, fact) for before, fact in pairwise(said) if isinstance(fact, Timed)]
     assert all(before == Started(fact.case, "a sample") for before, fact in samples)
     steps = [fact.step for fact in said if isinstance(fact, Started) and fact.case == 0]
@@ -163,8 +237,8 @@ def test_each_sample_is_announced(registry: Registry, tmp_path: Path):
 def test_a_session_whose_time_is_over_ends_after_one_round(registry: Registry, tmp_path: Path):
     said = worked(
         tmp_path / "shard",
-        job("time", cases(registry, "msa")[:2], precision=1e-9, max_seconds=0),
-        ENVIRONMENT,
+        job("measure", cases(registry, "msa")[:2], precision=1e-9, max_seconds=0),
+        *READY,
     )
     assert {fact.sample.round for fact in said if isinstance(fact, Timed)} == {0}
     assert isinstance(said[-1], Ended)
@@ -175,7 +249,7 @@ def test_the_order_of_a_session_follows_from_seed_and_session(registry: Registry
     again = session(0, range(5))
 
     def order(name: str, seed: int, *before: Fact) -> list[int]:
-        said = worked(tmp_path / name, job("time", members[:3], seed=seed), ENVIRONMENT, *before)
+        said = worked(tmp_path / name, job("measure", members[:3], seed=seed), *READY, *before)
         return [fact.case for fact in said if isinstance(fact, Timed)]
 
     first = order("first", 5)
@@ -186,7 +260,7 @@ def test_the_order_of_a_session_follows_from_seed_and_session(registry: Registry
 
 def test_what_failed_before_is_neither_built_nor_timed(registry: Registry, tmp_path: Path):
     failed = Failed(1, "crashed", "bang")
-    said = worked(tmp_path / "shard", job("time", cases(registry, "msa", "hilo")[:3]), ENVIRONMENT, failed)
+    said = worked(tmp_path / "shard", job("measure", cases(registry, "msa", "hilo")[:3]), *READY, failed)
     assert {fact.case for fact in said if isinstance(fact, Started | Timed | Warmed)} == {0, 2}
 
 
@@ -209,7 +283,7 @@ def test_layers_are_timed_in_eval_mode(registry: Registry):
 
 
 def test_inputs_are_several_random_batches_in_the_cases_dtype(registry: Registry):
-    inputs = make_inputs(cases(registry, "msa", dtype="bfloat16")[0], 0)
+    inputs = make_data(cases(registry, "msa", dtype="bfloat16")[0], 0).inputs
     assert len(inputs) > 1
     assert all(x.shape == (3, 6, 8) and x.dtype == torch.bfloat16 for x in inputs)
     assert not torch.equal(inputs[0], inputs[1])
@@ -217,9 +291,50 @@ def test_inputs_are_several_random_batches_in_the_cases_dtype(registry: Registry
 
 def test_calls_rotate_over_the_inputs(registry: Registry):
     case = cases(registry, "msa")[0]
-    inputs = [torch.full((3, 6, 8), float(number)) for number in range(3)]
-    call = make_call(nn.Identity(), case, inputs)
+    data = Data(tuple(torch.full((3, 6, 8), float(number)) for number in range(3)), None)
+    call = make_call(nn.Identity(), case, data)
     assert [float(call()[0, 0, 0]) for _ in range(4)] == [0, 1, 2, 0]
+
+
+def test_a_training_call_takes_the_gradient_back_to_parameters_and_input(registry: Registry):
+    (case, *_) = cases(registry, "msa", mode=Mode.training)
+    layer, data = build(registry, case, 0), make_data(case, 0)
+    assert data.gradient is not None
+    seen: list[Tensor] = []
+    layer.register_full_backward_hook(lambda _layer, to_input, _to_output: seen.extend(to_input))
+    call = make_call(layer, case, data)
+    call()
+    first = {name: parameter.grad for name, parameter in layer.named_parameters()}
+    assert layer.training
+    assert all(gradient is not None and gradient.any() for gradient in first.values())
+    torch.testing.assert_close(first["proj.bias"], data.gradient.sum((0, 1)))
+    assert seen[0].any()
+    assert all(x.grad is None for x in data.inputs)
+
+
+def test_gradients_of_one_call_are_gone_at_the_next(registry: Registry):
+    (case, *_) = cases(registry, "msa", mode=Mode.training)
+    layer = build(registry, case, 0)
+    call = make_call(layer, case, make_data(case, 0))
+    call()
+    once = layer.proj.bias.grad.clone()  # type: ignore[union-attr, operator]
+    call()
+    torch.testing.assert_close(layer.proj.bias.grad, once)  # type: ignore[union-attr]
+
+
+def test_a_gradient_that_is_not_a_number_is_wrong(registry: Registry):
+    (case, *_) = cases(registry, "msa", mode=Mode.training)
+    layer = nn.Linear(8, 8)
+    layer.weight.grad = torch.full((8, 8), torch.nan)
+    with pytest.raises(WrongOutput, match="the gradient of weight holds NaN"):
+        check_results(torch.zeros(3, 6, 8), layer, case)
+
+
+def test_training_is_timed_with_gradients(registry: Registry, tmp_path: Path):
+    members = cases(registry, "msa", mode=Mode.training)
+    said = worked(tmp_path / "shard", job("measure", members), *READY)
+    assert {fact.case for fact in said if isinstance(fact, Timed)} == {0, 1, 2, 3}
+    assert not any(isinstance(fact, Failed) for fact in said)
 
 
 def test_a_call_uses_the_kernel_of_its_case(registry: Registry, monkeypatch: pytest.MonkeyPatch):
@@ -233,7 +348,7 @@ def test_a_call_uses_the_kernel_of_its_case(registry: Registry, monkeypatch: pyt
     monkeypatch.setitem(KERNELS, "fused", spied)
     for kernel in ("explicit", "fused"):
         case, *_ = cases(registry, "msa", kernel=kernel)
-        make_call(build(registry, case, 0), case, make_inputs(case, 0))()
+        make_call(build(registry, case, 0), case, make_data(case, 0))()
     assert used == ["fused"]
 
 
@@ -254,7 +369,7 @@ def test_threads_and_precision_are_fixed_and_told():
 )
 def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str):
     with pytest.raises(WrongOutput, match=says):
-        check_output(output, cases(registry, "msa")[0])
+        check_results(output, nn.Identity(), cases(registry, "msa")[0])
 
 
 @pytest.mark.parametrize(
@@ -317,9 +432,16 @@ def test_every_mechanism_runs_on_a_gpu_and_equals_the_cpu(registry: Registry, ke
         choice = registry.choose(name)
         outputs = []
         for device in ("cpu", "cuda"):
-            (block,) = sweep([choice], [geometry], [device], batch=2, dtype="float32", kernel=kernel)
+            (block,) = sweep(
+                [choice],
+                [geometry],
+                [device],
+                batches=[2],
+                dtype="float32",
+                kernel=kernel,
+            )
             case, *_ = block.cases
             set_up_torch(1)
             with torch.inference_mode():
-                outputs.append(make_call(build(registry, case, 0), case, make_inputs(case, 0))().cpu())
+                outputs.append(make_call(build(registry, case, 0), case, make_data(case, 0))().cpu())
         torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-3, atol=1e-4)

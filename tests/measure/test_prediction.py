@@ -1,0 +1,137 @@
+"""The predicted peak is exact where it can be worked out by hand, and takes no memory to make."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnbench import Geometry
+from attnbench.attention import use_kernel
+from attnbench.measure.prediction import predicted_peak_bytes
+from attnbench.registry import discover
+from mechanisms.msa import msa
+
+SHAPE = B, N, C = 3, 16, 8
+HEADS, PARAMS = 2, 4 * C**2 + 4 * C
+GEOMETRY = Geometry(C, HEADS, 4, 4)
+X_BYTES = 4 * B * N * C
+
+Operation = Callable[[Tensor], Tensor]
+
+
+class Layer(nn.Module):
+    """A layer of one operation and no parameters."""
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.operation(x)
+
+
+def peak_of(operation: Operation) -> int | None:
+    return predicted_peak_bytes(lambda: Layer(operation), SHAPE, torch.float32)
+
+
+def peak_of_msa(batch: int, geometry: Geometry = GEOMETRY, dtype: torch.dtype = torch.float32) -> int:
+    peak = predicted_peak_bytes(lambda: msa.build(geometry), (batch, geometry.tokens, geometry.dim), dtype)
+    assert peak is not None
+    return peak
+
+
+def test_attention_needs_most_while_its_softmax_has_both_logits_and_weights():
+    """There x, the one storage of q, k and v, and two maps of B·H·N² are alive.
+
+    The matmuls before and after hold one such map less, and two copies or results of B·N·C more; with
+    N = 4D a map is four times as large as such a copy.
+    """
+    elements = PARAMS + B * N * C + 3 * B * N * C + 2 * B * HEADS * N**2
+    assert peak_of_msa(B) == 4 * elements
+
+
+def test_beyond_its_parameters_a_layer_needs_as_much_for_each_image():
+    assert peak_of_msa(5) - 4 * PARAMS == 5 * (peak_of_msa(1) - 4 * PARAMS)
+
+
+def test_half_precision_needs_half():
+    assert 2 * peak_of_msa(B, dtype=torch.bfloat16) == peak_of_msa(B)
+
+
+def test_the_kernel_is_that_of_the_context():
+    map_bytes = 4 * HEADS * 28**4
+    with use_kernel("fused"):
+        assert peak_of_msa(1, Geometry(C, HEADS, 28, 28)) < map_bytes
+    assert peak_of_msa(1, Geometry(C, HEADS, 28, 28)) > 2 * map_bytes
+
+
+@pytest.mark.parametrize("length", [2, 20])
+def test_what_nobody_uses_any_more_takes_no_memory(length: int):
+    def chain(x: Tensor) -> Tensor:
+        for _ in range(length):
+            x = x.exp()
+        return x
+
+    assert peak_of(chain) == 3 * X_BYTES  # the layer's input, the operator's input and its output
+
+
+def test_views_share_their_memory():
+    assert peak_of(lambda x: x.unflatten(-1, (2, -1)).unbind(2)[0]) == X_BYTES
+
+
+def test_several_outputs_all_take_memory():
+    assert peak_of(lambda x: x.sort().values) == 2 * X_BYTES + 2 * X_BYTES  # the indices are 64-bit
+
+
+def test_a_layer_is_predicted_as_it_infers():
+    assert predicted_peak_bytes(lambda: nn.Dropout(0.5), SHAPE, torch.float32) == X_BYTES
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda: nn.Linear(C, 2**35), lambda: Layer(lambda x: x.repeat(1, 2**30, 1))],
+    ids=["constructor", "forward"],
+)
+def test_a_layer_larger_than_any_machine_is_predicted(build: Callable[[], nn.Module]):
+    peak = predicted_peak_bytes(build, SHAPE, torch.float32)
+    assert peak is not None
+    assert peak >= 2**40
+
+
+def mistaken(x: Tensor) -> Tensor:
+    raise ValueError
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [lambda x: x if x.sum() > 0 else -x, lambda x: x[x > 0], lambda x: x @ x, mistaken],
+    ids=["branch", "selection", "shapes", "mistake"],
+)
+def test_a_layer_that_cannot_run_without_values_has_no_prediction(operation: Operation):
+    assert peak_of(operation) is None
+
+
+def test_what_comes_after_is_not_disturbed():
+    before = torch.get_rng_state()
+    predicted_peak_bytes(
+        lambda: Layer(lambda x: x + torch.manual_seed(1).initial_seed()), SHAPE, torch.float32
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    assert nn.init.trunc_normal_(torch.zeros(2)).all()
+
+
+@pytest.mark.parametrize("kernel", ["explicit", "fused"])
+@pytest.mark.parametrize("name", discover())
+def test_every_mechanism_has_a_prediction_above_its_parameters_input_and_output(name: str, kernel: str):
+    geometry = Geometry(48, 6, 14, 14)
+    shape = (2, geometry.tokens, geometry.dim)
+    mechanism = discover()[name]
+    layer = mechanism.build(geometry, **mechanism.settings)
+    with use_kernel(kernel):
+        peak = predicted_peak_bytes(
+            lambda: mechanism.build(geometry, **mechanism.settings), shape, torch.float32
+        )
+    assert peak is not None
+    assert peak >= 4 * (sum(p.numel() for p in layer.parameters()) + 2 * math.prod(shape))
