@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-WIDTH_WITHOUT_TERMINAL = 150
+WIDTH_WITHOUT_TERMINAL = 160
 
 
 def console() -> Console:

@@ -13,9 +13,9 @@ from attnbench.report.frame import frame
 from attnbench.report.metrics import Row
 
 TABLE = "table.csv"
-FLOPS = "flops.csv"
 CROSSOVERS = "crossovers.csv"
 SHARED = ("device", "mode", "batch", "dim", "heads", "dtype", "kernel")
+FLOPS = "flops.csv"
 
 
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
@@ -26,12 +26,6 @@ def write_table(rows: Sequence[Row], folder: Path) -> Path:
     return path
 
 
-def write_flops(points: Sequence[Point], folder: Path) -> Path:
-    """Write the points to `flops.csv` in a folder, which is made, and return its path."""
-    path = folder / FLOPS
-    with writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(flops_csv(points), encoding="utf-8")
 def write_crossovers(crossovers: Sequence[Crossover], folder: Path) -> Path:
     """Write all crossovers to `crossovers.csv` in the run's folder and return its path."""
     path = folder / CROSSOVERS
@@ -43,6 +37,15 @@ def write_crossovers(crossovers: Sequence[Crossover], folder: Path) -> Path:
             names = each.faster.record.label, each.slower.record.label
             shared = (getattr(each.faster.record, name) for name in SHARED)
             writer.writerow([*names, each.side.value, each.side.low, each.side.high, *shared])
+    return path
+
+
+def write_flops(points: Sequence[Point], folder: Path) -> Path:
+    """Write the points to `flops.csv` in a folder, which is made, and return its path."""
+    path = folder / FLOPS
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(flops_csv(points), encoding="utf-8")
     return path
 
 

@@ -14,6 +14,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _line(row: Row) -> dict[str, object]:
+    memory = row.record.memory
     record, machine, timing = row.record, row.record.machine, row.timing
     limit = timing.limit if timing else None
     return {
@@ -34,6 +35,14 @@ def _line(row: Row) -> dict[str, object]:
         "params": record.params,
         "macs": record.macs,
         "least_bytes": record.least_bytes,
+        "macs_closed_form": record.macs_closed_form,
+        "predicted_bytes": record.predicted_bytes,
+        "available_bytes": record.available_bytes,
+        "memory_bytes": memory.peak_bytes if memory else None,
+        "memory_entry_bytes": memory.entry_bytes if memory else None,
+        "memory_scope": memory.scope if memory else None,
+        "memory_reserved_bytes": memory.reserved_bytes if memory else None,
+        "memory_process_bytes": memory.process_bytes if memory else None,
         "uncounted": " ".join(record.uncounted) or None,
         **_estimate("time_s", timing.time_s if timing else None),
         **_estimate("imgs_per_s", timing.throughput if timing else None),

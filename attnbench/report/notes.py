@@ -24,6 +24,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
         if record.macs is not None and record.macs != record.macs_closed_form:
             promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
             found.append(f"{name}: {record.macs:,} multiply-adds counted, but its closed form is {promised}.")
+        if record.memory and not record.memory.repeatable:
+            found.append(f"{name}: its memory differed from call to call; the larger number is shown.")
     with_time = measured(rows)
     found += _convergence_notes(with_time)
     launch_bound = [row.record.title for row in with_time if row.timing.launch_bound]

@@ -9,16 +9,19 @@ from rich.table import Table
 from attnbench.catalogue import Entry
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES, Published, claims
+from attnbench.record import Record
 from attnbench.report.difference import Change
 from attnbench.report.metrics import Row, Timing, judge, measured, published_ratio, speed_of
 from attnbench.statistics import MARGIN, Estimate
-from attnbench.sweep import BASELINE
+from attnbench.sweep import BASELINE, Mode
 from attnbench.words import many
 
 PAPER = "paper"
 INTERVAL_LETTERS = len("[0.67–0.70]")
 OPEN = "~"
 MARKS = {True: "✓", False: "✗", None: "–"}
+MEMORY = "memory = the most that one call allocates beyond weights and input, by torch's allocator"
+TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
 VERDICTS = (
     f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together and agree in "
@@ -36,8 +39,14 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Table:
     headings = ["Mechanism", "Params (M)", PAPER, "FLOPs (M)", PAPER]
     for device in devices:
         relative = f"× {' / '.join(_baselines(rows, device)).upper()} [95 %]"
-        headings += [f"{device.upper()} img/s [95 %]", PAPER, relative, PAPER, "verdict", "of limit"]
-    shown = [heading != PAPER or with_paper for heading in headings]
+        memory = "Memory (MiB)" if len(devices) == 1 else f"{device.upper()} memory (MiB)"
+        speed = f"{device.upper()} img/s [95 %]"
+        headings += [memory, speed, PAPER, relative, PAPER, "verdict", "of limit"]
+    with_memory = any(row.record.memory for row in rows)
+    shown = [
+        with_paper if heading == PAPER else with_memory or "memory" not in heading.lower()
+        for heading in headings
+    ]
 
     table = Table(
         title=_title(rows, devices),
@@ -70,16 +79,19 @@ def change_table(changes: Sequence[Change]) -> Table:
     records = [change.after.record for change in changes]
     machines = dict.fromkeys(record.machine.describe(record.device, record.threads) for record in records)
     table = Table(title="\n".join(machines), caption=_change_caption(changes), caption_justify="left")
-    for heading in ("Mechanism", "", "Params", "FLOPs", "img/s before", "img/s after", "× before [95 %]"):
-        table.add_column(heading, justify="left" if heading in ("Mechanism", "") else "right")
+    for heading in ("Mechanism", ""):
+        table.add_column(heading)
+    for heading in ("Params", "FLOPs", "Memory (MiB)", "img/s before", "img/s after", "× before [95 %]"):
+        table.add_column(heading, justify="right")
     table.add_column("verdict")
     for change in changes:
         before, after = change.before, change.after
         table.add_row(
             after.record.title,
             after.where,
-            _changed(before.record.params, after.record.params),
-            _changed(before.record.macs, after.record.macs),
+            _changed(_count(before.record.params), _count(after.record.params)),
+            _changed(_count(before.record.macs), _count(after.record.macs)),
+            _changed(_memory(before.record), _memory(after.record)),
             *(_throughput(row) for row in (before, after)),
             _estimate(change.speed) if change.speed else "—",
             "control" if change.control else change.verdict or "—",
@@ -146,6 +158,10 @@ def _caption(rows: Sequence[Row]) -> str:
     lines = [CONVENTION]
     if any(row.published for row in rows):
         lines[0] += f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
+    if any(row.record.memory for row in rows):
+        lines.append(MEMORY)
+    if any(row.record.mode is Mode.training for row in rows):
+        lines.append(TRAINING)
     timings = [row.timing for row in measured(rows)]
     if timings:
         floors = [timing.noise_floor for timing in timings if timing.noise_floor is not None]
@@ -177,10 +193,18 @@ def _baselines(rows: Sequence[Row], device: str) -> list[str]:
     return list(dict.fromkeys(found)) or [BASELINE]
 
 
-def _changed(before: int | None, after: int | None) -> str:
-    """A count, or both where they differ."""
-    old, new = ("—" if count is None else f"{count:,}" for count in (before, after))
-    return new if old == new else f"{old} → {new}"
+def _changed(before: str, after: str) -> str:
+    """A value, or both where they differ."""
+    return after if before == after else f"{before} → {after}"
+
+
+def _count(count: int | None) -> str:
+    return "—" if count is None else f"{count:,}"
+
+
+def _memory(record: Record) -> str:
+    """MiB to the tenth: what a call allocates at most."""
+    return f"{record.memory.peak_bytes / 2**20:,.1f}" if record.memory else "—"
 
 
 def _change_caption(changes: Sequence[Change]) -> str:
@@ -209,16 +233,17 @@ def _cost_cells(
 
 def _speed_cells(row: Row | None) -> list[str]:
     if row is None:
-        return [""] * 6
+        return [""] * 7
     theirs = published_ratio(row)
     paper = [
         f"{row.published.imgs_per_s(row.device):,}" if row.published else "",
         f"{theirs:.2f}" if theirs else "",
     ]
     if not row.timing:
-        return [row.record.outcome, paper[0], "—", paper[1], "—", "—"]
+        return [_memory(row.record), row.record.outcome, paper[0], "—", paper[1], "—", "—"]
     timing = row.timing
     return [
+        _memory(row.record),
         _throughput(row),
         paper[0],
         _estimate(timing.speed) if timing.speed else "1" if timing.baseline == row.record.label else "—",

@@ -14,7 +14,7 @@ from attnbench.measure.facts import Started
 from attnbench.measure.process import DISK_FAILED, WorkerEnded
 from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
 from attnbench.record import Record, read
-from attnbench.sweep import Role
+from attnbench.sweep import Mode, Role
 from tests.conftest import Run
 from tests.shards import Workers, session
 
@@ -66,7 +66,7 @@ def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: W
     assert compared.status == 0, compared.err
     sizes, figures = ("2x2", "2x3", "5x5"), ("throughput", "ratios", "flops-time")
     drawn = {path.name for path in tmp_path.glob("*.png")}
-    assert drawn == {f"{figure}-{size}.png" for figure in figures for size in sizes}
+    assert drawn == {"scaling.png", *(f"{figure}-{size}.png" for figure in figures for size in sizes)}
     assert {path.stem for path in tmp_path.glob("*.pdf")} == {Path(name).stem for name in drawn}
 
 
@@ -91,6 +91,11 @@ def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: W
         (["--precision", "2%%"], "--precision is '2%%'; it must be a share"),
         (["--precision", "nan"], "--precision is 'nan'; it must be a share"),
         (["--precision", "much"], "--precision is 'much'; it must be a share"),
+        (["--batch", "0"], "--batch is '0'; it must be a number of images, at least 1."),
+        (["--batch", "2,many"], "--batch is 'many'; it must be a number of images"),
+        (["--mode", "inference,learning"], "--mode is 'learning'; it can be inference, training or both"),
+        (["--memory-limit", "2"], "--memory-limit is '2'; it must be an amount of memory such as 2GiB"),
+        (["--memory-limit", "-2GiB"], "--memory-limit is '-2GiB'; it must be an amount of memory"),
         (["msa", "--out", "/proc/run"], "/proc/run cannot be written"),
     ],
 )
@@ -140,6 +145,27 @@ def test_a_row_says_in_which_setting_it_was_measured(attnbench: Run, workers: Wo
     (row,) = members(tmp_path)
     assert (row.dim, row.heads, row.batch, row.height, row.threads) == (8, 2, 2, 14, 1)
     assert (row.dtype, row.kernel) == ("bfloat16", "fused")
+
+
+def test_every_size_batch_and_mode_is_a_block_the_cheapest_first(
+    attnbench: Run, workers: Workers, tmp_path: Path
+):
+    grid = ("--res", "2,3", "--batch", "4", "--mode", "training,inference")
+    assert attnbench("run", "msa", *SIZE, *grid, "--out", tmp_path).status == 0
+    cells = [(row.mode, row.batch, row.height) for row in members(tmp_path)]
+    modes_and_batches = [(Mode.inference, 2), (Mode.inference, 4), (Mode.training, 2), (Mode.training, 4)]
+    assert cells == [(*cell, side) for cell in modes_and_batches for side in (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "limit"),
+    [("2GiB", 2 * 2**30), ("1.5 MiB", 3 * 2**19), ("3kb", 3000), ("1TB", 10**12)],
+)
+def test_every_worker_hears_of_the_limit_of_memory(
+    attnbench: Run, workers: Workers, tmp_path: Path, amount: str, limit: int
+):
+    assert attnbench("run", "msa", *SIZE, "--memory-limit", amount, "--out", tmp_path).status == 0
+    assert {job.memory_limit_bytes for job in workers.jobs} == {limit}
 
 
 def test_the_named_baseline_is_measured_with_a_twin(attnbench: Run, workers: Workers, tmp_path: Path):

@@ -87,7 +87,7 @@ def test_throughput_carries_its_intervals(axes: Axes, sweep: Sweep):
 
 
 def test_memory_has_a_panel_where_it_was_measured():
-    memory = Memory(300 * 2**20, 1, "cpu", True, None, None)
+    memory = Memory(280 * 2**20, 20 * 2**20, "cpu", True, None, None)
     records = [hilo(0.0, memory=memory), hilo(0.5), hilo(1.0)]
     ((_, page),) = settings_pages(rows(records))
     assert list(drawn(page.axes[3]).values()) == [[(0, 300)]]

@@ -18,8 +18,8 @@ from attnbench.report.frame import frame
 from attnbench.report.metrics import rows
 from attnbench.report.notes import notes
 from attnbench.report.table import change_table, result_table
-from attnbench.sweep import Role
-from tests.fakes import block, record
+from attnbench.sweep import Mode, Role
+from tests.fakes import MEMORY, block, record
 
 TIMES = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4] * 3
 HALF = [time / 2 for time in TIMES]
@@ -80,6 +80,22 @@ def test_columns_of_the_paper_are_left_out_where_no_row_is_in_its_setting():
     assert cells(text, "HILO")[1:5] == ["1.00", "500.0", "40.0 [40.0, 40.0]", "2.00 [2.00, 2.00]"]
     assert "Table IV" not in text
     assert "paper: Table IV, batch 64, Intel i9-10900X and NVIDIA RTX 3090" in shown(block(TABLE))
+
+
+def test_memory_stands_beside_the_costs_in_mib_and_says_what_it_is():
+    text = shown([record("msa", TIMES, memory=replace(MEMORY, peak_bytes=3 * 2**19)), record("hilo", TIMES)])
+    assert (headings(text)[5], cells(text, "MSA")[5], cells(text, "HILO")[5]) == ("Memory (MiB)", "1.5", "—")
+    assert "the most that one call allocates beyond weights and input" in text
+
+
+def test_each_device_has_its_own_memory():
+    text = shown([record(device=device, memory=MEMORY) for device in ("cpu", "cuda")])
+    assert (headings(text)[5], headings(text)[12]) == ("CPU memory (MiB)", "CUDA memory (MiB)")
+
+
+def test_a_table_of_training_says_that_flops_are_not():
+    assert "FLOPs stay those of the forward pass" in shown([record(mode=Mode.training)])
+    assert "FLOPs stay those of the forward pass" not in shown([record()])
 
 
 def test_a_share_of_the_limit_has_its_column():
@@ -172,10 +188,16 @@ def test_a_launch_bound_row_is_named():
 def test_two_runs_are_shown_with_both_throughputs_and_how_they_changed():
     drift = {"msa": [1.25 * time for time in TIMES], "hilo": [0.625 * time for time in HALF]}
     text = changed(block(TABLE), block(drift))
-    assert cells(text, "HILO")[1:] == ["cpu 14x14 batch 64", "1,000,000", "500,000,000", "320 [320, 320]",
-                                       "512 [512, 512]", "2.00 [2.00, 2.00]", "faster"]  # fmt: skip
+    assert cells(text, "HILO")[1:] == ["cpu 14x14 batch 64", "1,000,000", "500,000,000", "—",
+                                       "320 [320, 320]", "512 [512, 512]", "2.00 [2.00, 2.00]",
+                                       "faster"]  # fmt: skip
     assert cells(text, "MSA")[-2:] == ["0.80 [0.80, 0.80]", "control"]
     assert "how many times as fast the later run is relative to MSA, whose code is the same in both" in text
+
+
+def test_memory_is_compared_without_times():
+    before, after = (record(memory=replace(MEMORY, peak_bytes=n * 2**20)) for n in (4, 3))
+    assert cells(changed([before], [after], times=False), "MSA")[4] == "4.0 → 3.0"
 
 
 def test_counts_that_changed_show_both():
@@ -243,7 +265,7 @@ def test_changes_say_on_which_machine_in_how_many_rounds_and_above_which_noise()
     text = changed(block({"msa": TIMES, "hilo": HALF}), block({"msa": TIMES, "hilo": WIDE}))
     assert "Abacus (2 cores), 2 threads" in text
     assert "medians of 18 paired rounds in 1 session, 95 % bootstrap intervals; noise floor ±0.0 %" in text
-    assert cells(text, "HILO")[5].startswith("~")
+    assert cells(text, "HILO")[6].startswith("~")
     assert "~ = not within ±2 % when time was over" in text
 
 

@@ -16,8 +16,8 @@ from attnbench.report.figure.style import (
     machine_of,
     macs_m,
     marker,
-    peak_mib,
     suffix,
+    total_mib,
 )
 from attnbench.report.metrics import Row, family, grouped
 
@@ -28,7 +28,7 @@ NARROW = 300.0  # a log axis over less than this has ticks at 2 and 5 too
 PANEL_HEIGHT_INCHES = 2.75
 LEGEND_INCHES = 0.9
 LEGEND_COLUMNS = 5
-NEED = "× out of memory, at the predicted need\n   in all: weights and input included"
+NEED = "× out of memory, at the predicted need"
 NO_NEED = "\n   (at the edge: nothing was predicted)"
 NO_NUMBER = "× out of memory"
 
@@ -50,7 +50,7 @@ def draw_training(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def draw_inference_memory(axes: Axes, rows: Sequence[Row]) -> None:
-    """The most that a call allocates at once; a cross stands at the predicted need of what does not fit."""
+    """What a call needs in all; a cross stands at the predicted need of what does not fit."""
     _draw_memory(axes, rows, "inference")
 
 
@@ -109,7 +109,13 @@ def _draw_throughput(axes: Axes, rows: Sequence[Row], mode: str) -> None:
 
 def _draw_memory(axes: Axes, rows: Sequence[Row], mode: str) -> None:
     mine = [row for row in rows if row.record.mode == mode]
-    _draw(axes, curves_of(mine, peak_mib), rows, f"{mode.capitalize()} memory (MiB)", at_top=True)
+    _draw(
+        axes,
+        curves_of(mine, total_mib),
+        rows,
+        f"{mode.capitalize()} memory (MiB, with weights and input)",
+        at_top=True,
+    )
 
 
 def _draw(axes: Axes, curves: Sequence[Curve], rows: Sequence[Row], what: str, at_top: bool = False) -> None:

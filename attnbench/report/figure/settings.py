@@ -14,8 +14,8 @@ from attnbench.report.figure.style import (
     errors,
     machine_of,
     macs_m,
-    peak_mib,
     suffix,
+    total_mib,
 )
 from attnbench.report.metrics import Row, grouped, setting
 from attnbench.statistics import Estimate
@@ -67,8 +67,8 @@ def draw_throughput(axes: Axes, sweep: Sweep) -> None:
 
 
 def draw_memory(axes: Axes, sweep: Sweep) -> None:
-    """The most that a call allocates at once."""
-    _draw(axes, sweep, peak_mib, "Memory (MiB)")
+    """What a call needs in all."""
+    _draw(axes, sweep, total_mib, "Memory (MiB, in all)")
     _draw_misfits(axes, sweep, axes.get_ylim()[1])
 
 

@@ -2,8 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Collection, Iterable, Sequence
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,28 +84,11 @@ def macs_m(row: Row) -> Estimate | None:
     return Estimate(macs / 1e6) if macs is not None else None
 
 
-def peak_mib(row: Row) -> Estimate | None:
-    """The most that a call allocates at once, in MiB."""
-    return Estimate(row.record.memory.peak_bytes / 2**20) if row.record.memory else None
+def total_mib(row: Row) -> Estimate | None:
+    """What a call needs in all, weights and input included, in MiB."""
+    return Estimate(row.record.memory.total_bytes / 2**20) if row.record.memory else None
 
 
-def _place(label: str, labels: Sequence[str]) -> int:
-    known = sorted(published(), key=lambda name: name not in ("hilo", BASELINE))
-    names = known + [other for other in labels if other not in known]
-    return names.index(label)
-
-
-def _words(record: Record) -> dict[str, str]:
-    return {
-        "device": record.device,
-        "size": f"{record.height}x{record.width}",
-        "batch": f"batch{record.batch}",
-        "dim": f"dim{record.dim}",
-        "heads": f"heads{record.heads}",
-        "dtype": record.dtype,
-        "kernel": record.kernel,
-        "mode": "training" if record.mode == "training" else "",
-    }
 def label_at_the_side(
     axes: Axes,
     points: Mapping[str, tuple[float, float]],
@@ -129,3 +111,22 @@ def label_at_the_side(
             arrowprops=leader,
             annotation_clip=False,
         )
+
+
+def _place(label: str, labels: Sequence[str]) -> int:
+    known = sorted(published(), key=lambda name: name not in ("hilo", BASELINE))
+    names = known + [other for other in labels if other not in known]
+    return names.index(label)
+
+
+def _words(record: Record) -> dict[str, str]:
+    return {
+        "device": record.device,
+        "size": f"{record.height}x{record.width}",
+        "batch": f"batch{record.batch}",
+        "dim": f"dim{record.dim}",
+        "heads": f"heads{record.heads}",
+        "dtype": record.dtype,
+        "kernel": record.kernel,
+        "mode": "training" if record.mode == "training" else "",
+    }
