@@ -89,10 +89,15 @@ def cut(choice: Choice, geometry: Geometry, log_amplitude: Array) -> Spectrum:
 
 
 def _log_amplitude(maps: Tensor) -> Tensor:
-    """log10 |FFT| over the last two dimensions, and over those alone, zero frequency in the centre."""
+    """log10 |FFT| over the last two dimensions, and over those alone, zero frequency in the centre.
+
+    What is below the rounding of a map's largest amplitude counts as that rounding.
+    """
     amplitude = torch.fft.fftshift(torch.fft.fft2(maps).abs(), dim=(-2, -1))
-    least = torch.finfo(amplitude.dtype).tiny  # for a layer that answers zero
-    return amplitude.clamp_min(least).log10().double()  # type: ignore[no-any-return]
+    number = torch.finfo(amplitude.dtype)
+    rounding = number.eps * amplitude.amax(dim=(-2, -1), keepdim=True)
+    least = rounding.clamp_min(number.tiny)  # a map of zeros has no largest amplitude
+    return torch.maximum(amplitude, least).log10().double()
 
 
 def _require_tokens(layer: nn.Module, output: Tensor, batch: Tensor) -> None:

@@ -19,8 +19,8 @@ def caption(survey: Survey) -> str:
     return (
         f"{geometry.height}×{geometry.width} tokens, {many(geometry.dim, 'channel')}, "
         f"{many(geometry.heads, 'head')}, {many(survey.images, 'image')}, seed {survey.seed}. Weights are "
-        "random, and the maps are generated, with amplitudes that fall as 1/f: this shows what a mechanism "
-        "does by its form, not what a trained model has learnt."
+        "random and maps generated, with amplitudes that fall as 1/f: a property of the mechanism's form, "
+        "not of a trained model."
     )
 
 

@@ -118,9 +118,10 @@ def test_generated_maps_have_no_mean_and_unit_variance():
 
 
 def test_generated_maps_follow_the_seed_and_not_their_number():
-    few, many = (torch.cat(list(natural_maps(GEOMETRY, images=images, seed=1))) for images in (3, 11))
+    odd = Geometry(3, 1, 7, 7)
+    few, many = (torch.cat(list(natural_maps(odd, images=images, seed=1))) for images in (3, 25))
     torch.testing.assert_close(few, many[:3], atol=0, rtol=0)
-    assert not torch.equal(few, torch.cat(list(natural_maps(GEOMETRY, images=3, seed=2))))
+    assert not torch.equal(few, torch.cat(list(natural_maps(odd, images=3, seed=2))))
 
 
 def test_branches_are_cut_where_their_channels_are():
@@ -167,8 +168,15 @@ def test_the_highest_ring_is_the_last_that_an_axis_can_hold(side: int, frequency
 
 def test_a_layer_that_answers_the_same_everywhere_is_known_to_be_rounding():
     constant = choice(lambda x: torch.ones_like(x) + 1e-7 * x)
-    found = survey([constant, choice(lambda x: x)], GEOMETRY, images=1, seed=0)
+    nearly = choice(lambda x: torch.ones_like(x) + 1e-3 * x)
+    found = survey([constant, nearly], GEOMETRY, images=1, seed=0)
     assert [curve.is_rounding for curve in found.curves] == [True, False]
+
+
+def test_amplitudes_below_rounding_count_as_rounding():
+    found = spectrum_of(torch.full((1, 1, 16, 16), 2.0))[0]
+    assert found[8, 8] == pytest.approx(math.log10(512))
+    np.testing.assert_allclose(np.delete(found.ravel(), 8 * 16 + 8), math.log10(512 * 2**-23), atol=1e-6)
 
 
 def test_a_layer_that_answers_zero_has_finite_numbers():
@@ -194,6 +202,12 @@ def test_layers_run_with_the_explicit_kernel_and_without_gradients(monkeypatch: 
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", None)
     assert survey([choice(ask)], GEOMETRY, images=1, seed=0).layers
+
+
+def test_layers_run_as_in_inference():
+    dropout = replace(discover()["msa"], build=lambda geometry: nn.Dropout(), settings={})
+    (curve,) = survey([Choice(dropout, {}, "")], GEOMETRY, images=1, seed=0).curves
+    np.testing.assert_allclose(curve.gain, 0, atol=1e-12)
 
 
 @pytest.mark.parametrize("side", [1, 3])

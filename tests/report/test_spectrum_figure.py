@@ -67,6 +67,7 @@ def test_a_layer_without_branches_has_one_row_and_few_channels_few_panels(survey
     (strip,) = channels_page(survey, survey.layers[1]).subfigs
     assert strip.get_suptitle() == "MSA"
     assert len([axes for axes in strip.axes if axes.get_title()]) == 1
+    assert not any(axes.axison for axes in strip.axes[:8])
 
 
 def test_profiles_start_at_nought_and_fall_as_they_were_made(survey: Survey):
@@ -103,6 +104,7 @@ def test_names_stand_apart_and_nyquist_is_marked(survey: Survey):
     heights = sorted(text.get_position()[1] for text in names)
     assert {text.get_text() for text in names} == {"input", "HiLo", "HiLo, Hi-Fi", "HiLo, Lo-Fi", "MSA"}
     assert np.diff(heights).min() > 0.1
+    assert heights[0] == pytest.approx(-3)
     (mark,) = (line for line in axes.lines if list(numbers(line.get_xdata())) == [0.5, 0.5])
     assert mark in axes.lines
 
@@ -112,7 +114,7 @@ def test_both_figures_say_that_weights_and_maps_are_made_up(survey: Survey):
         said = " ".join(figure.get_supxlabel().split())
         assert caption(survey) in said
     assert "14×14 tokens, 30 channels, 3 heads, 4 images, seed 7. Weights are random" in caption(survey)
-    assert "not what a trained model has learnt" in caption(survey)
+    assert "not of a trained model" in caption(survey)
 
 
 def test_a_label_becomes_a_file_name():

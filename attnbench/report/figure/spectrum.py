@@ -14,8 +14,9 @@ from attnbench.report.spectrum import caption
 from attnbench.spectra import NYQUIST, PANELS, Array, Curve, Part, Spectrum, Survey
 
 DASHES = ("-", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))  # the whole output, then its branches in order
-ROW_INCHES = 1.25
 CHANNELS_INCHES = 9.6
+CHANNEL_INCHES = 1.1  # the width of one
+TALLEST = 3  # rows per column of a map; one that is taller is drawn narrower
 CAPTION_LETTERS_AN_INCH = 17.5
 Draw = Callable[[Axes, Survey], None]
 
@@ -69,12 +70,15 @@ CURVES: dict[str, Draw] = {"profile": draw_profiles, "gain": draw_gains}
 def channels_page(survey: Survey, layer: Spectrum) -> Figure:
     """Figure 5: a row of panels for each branch, or one for the whole output."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(CHANNELS_INCHES, ROW_INCHES * len(layer.rows) + 0.5), layout="constrained")
+        row_inches = 0.45 + CHANNEL_INCHES * min(TALLEST, survey.geometry.height / survey.geometry.width)
+        height = row_inches * len(layer.rows) + 0.4
+        figure = Figure(figsize=(CHANNELS_INCHES, height), layout="constrained")
         strips = figure.subfigures(len(layer.rows), 1, squeeze=False).flat
         for strip, part in zip(strips, layer.rows, strict=True):
             strip.suptitle(part.title or layer.title, fontsize=9, x=0.01, ha="left")
             draw_channels(list(strip.subplots(1, PANELS, squeeze=False).flat), part)
-        _write_below(figure, f"{layer.title}: {caption(survey)} The centre of a panel is frequency zero.")
+        centre = "The centre of a panel is frequency zero, of which the maps have nothing."
+        _write_below(figure, f"{layer.title}: {caption(survey)} {centre}")
     return figure
 
 
