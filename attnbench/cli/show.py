@@ -47,7 +47,8 @@ def print_run(
     print_results(out, found, table)
     for line in agreement(table):
         out.print(line)
-    out.print(claims_table(table))
+    if any(row.published for row in table):
+        out.print(claims_table(table))
     if several_sizes(table):
         print_crossovers(out, table, found.folder if plot else None)
     if plot:

@@ -82,8 +82,10 @@ def test_each_size_batch_and_mode_has_a_table(attnbench: Run, tmp_path: Path):
 
 
 def test_claims_are_about_the_papers_setting_only(attnbench: Run, tmp_path: Path):
-    out = attnbench("compare", a_run(tmp_path / "run", batch=8)).out
-    assert out.count("not measured in this run") == 3
+    assert "The paper's sentences" not in attnbench("compare", a_run(tmp_path / "other", batch=8)).out
+    mixed = a_run(tmp_path / "mixed", {"msa": 0.4, "hilo": 0.2})
+    append(mixed, block({"sra": [0.3] * 6}, batch=8, block="other"))
+    assert attnbench("compare", mixed).out.count("not measured in this run") == 3
 
 
 def test_another_baseline_can_be_asked_for(attnbench: Run, tmp_path: Path):
