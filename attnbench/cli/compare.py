@@ -13,17 +13,20 @@ SLOWER = 3  # the exit status that --fail-on promises
 
 def compare(
     run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run. [default: the newest]")
+        Path | None, typer.Argument(metavar="RUN", help="The folder of a run.", show_default="the newest")
     ] = None,
     after: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="A later run, to be set beside the first.")
+        Path | None, typer.Argument(metavar="RUN", help="A later run, to be set beside the first.")
     ] = None,
     plot: Annotated[
-        bool, typer.Option("--plot", help="Draw Figure 6 and its companions beside the run.")
+        bool,
+        typer.Option("--plot", help="Draw the run: Figure 6; over sizes Figure 3; over a setting Figure 4."),
     ] = False,
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", metavar="LABEL", help="What speeds are relative to. [default: the run's]"),
+        typer.Option(
+            "--baseline", metavar="LABEL", help="What speeds are relative to.", show_default="the run's"
+        ),
     ] = None,
     fail_on: Annotated[
         str | None,

@@ -17,7 +17,8 @@ def flops(
         typer.Option(
             "--res",
             metavar="SIZE",
-            help=f"Maps of tokens, 14 or 14x28 or 7..56/7; commas or repeated. [default: {SIZES}]",
+            help="Maps of tokens, 14 or 14x28 or 7..56/7; commas or repeated.",
+            show_default=SIZES,
         ),
     ] = None,
     dim: Dim = 768,

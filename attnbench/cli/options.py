@@ -31,8 +31,9 @@ class Format(StrEnum):
 Mechanisms = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[MECHANISM]...",
-        help="msa, hilo:alpha=0.5,window=4, or a sweep: hilo:alpha=0..1/0.1,window=2,4. [default: all]",
+        metavar="MECHANISM",
+        help="msa, hilo:alpha=0.5,window=4, or a sweep: hilo:alpha=0..1/0.1,window=2,4.",
+        show_default="all",
     ),
 ]
 Form = Annotated[Format, typer.Option("--format", help="A table, or CSV with exact integers.")]
@@ -49,16 +50,17 @@ Sizes = Annotated[
     typer.Option(
         "--res",
         metavar="SIZE",
-        help="Maps of tokens, 14 or 14x28 or 7..56/7; commas or repeated. [default: 14]",
+        help="Maps of tokens, 14 or 14x28 or 7..56/7; commas or repeated.",
+        show_default="14",
     ),
 ]
 Devices = Annotated[
     list[str] | None,
-    typer.Option("--device", help="cpu or cuda; commas or repeated. [default: all that torch sees]"),
+    typer.Option("--device", help="cpu or cuda; commas or repeated.", show_default="all that torch sees"),
 ]
 Numbers = Annotated[Dtype, typer.Option("--dtype", help="Numbers of weights and inputs.")]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads. [default: the physical cores]")
+    int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="the physical cores")
 ]
 Results = Annotated[Path, typer.Option("--results", help="The folder that holds the runs.")]
 

@@ -14,6 +14,7 @@ from attnbench.cli.options import (
     Dim,
     Dtype,
     Heads,
+    Mechanisms,
     Numbers,
     Plugins,
     Sizes,
@@ -38,19 +39,16 @@ class Kernel(StrEnum):
 
 
 def run(
-    mechanisms: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[MECHANISM]...", help="msa, or hilo:alpha=0.5,window=4. [default: all]"),
-    ] = None,
+    mechanisms: Mechanisms = None,
     device: Devices = None,
     sizes: Sizes = None,
     batch: Annotated[
         list[str] | None,
-        typer.Option("--batch", metavar="IMAGES", help="Images in one call; a list too. [default: 64]"),
+        typer.Option("--batch", metavar="IMAGES", help="Images in one call; a list too.", show_default="64"),
     ] = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option("--mode", help="inference, training or both with a comma. [default: inference]"),
+        typer.Option("--mode", metavar="MODE", help="inference, training or both with a comma.", show_default="inference"),
     ] = None,
     dim: Dim = 768,
     heads: Heads = 12,
@@ -59,7 +57,9 @@ def run(
     threads: Threads = None,
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", metavar="MECHANISM", help="What speeds are relative to. [default: msa]"),
+        typer.Option(
+            "--baseline", metavar="MECHANISM", help="What speeds are relative to.", show_default="msa"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Fixes weights, inputs and the order of rounds.")] = 0,
     quick: Annotated[
@@ -70,18 +70,21 @@ def run(
     ] = False,
     precision: Annotated[
         str | None,
-        typer.Option("--precision", metavar="SHARE", help="Stop at intervals of ± this. [default: 2%]"),
+        typer.Option("--precision", metavar="SHARE", help="Stop at intervals of ± this.", show_default="2%"),
     ] = None,
     sessions: Annotated[
-        int | None, typer.Option("--sessions", min=1, help="Fresh processes that time a block. [default: 3]")
+        int | None,
+        typer.Option("--sessions", min=1, help="Fresh processes that time a block.", show_default="3"),
     ] = None,
     max_seconds: Annotated[
         float | None,
-        typer.Option("--max-seconds", min=1, help="Timing of one device and size. [default: 300]"),
+        typer.Option("--max-seconds", min=1, help="Timing of one block.", show_default="300"),
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", min=1, help="Seconds for one step, such as a first call. [default: 120]"),
+        typer.Option(
+            "--timeout", min=1, help="Seconds for one step, such as a first call.", show_default="120"
+        ),
     ] = None,
     memory_limit: Annotated[
         str | None,

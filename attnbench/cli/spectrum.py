@@ -11,7 +11,7 @@ from attnbench.cli.options import Dim, Heads, Plugins
 def spectrum(
     mechanisms: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MECHANISM]...", help="msa, or hilo:alpha=0.5,window=4. [default: hilo]"),
+        typer.Argument(metavar="MECHANISM", help="msa, or hilo:alpha=0.5,window=4.", show_default="hilo"),
     ] = None,
     size: Annotated[
         str, typer.Option("--res", metavar="SIZE", help="The map of tokens, 14 or 14x28.")
