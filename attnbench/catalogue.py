@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from attnbench.errors import UnsupportedGeometry
+from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.mechanism import Geometry
 from attnbench.paper import Published, in_table_order, published
 from attnbench.registry import Choice, Registry, unique
@@ -104,10 +104,24 @@ def _entry(choice: Choice, geometry: Geometry) -> Entry:
 
 def _point(choice: Choice, geometry: Geometry) -> Point:
     try:
+        _refuse(choice, geometry)
         macs = choice.mechanism.macs(geometry, **choice.settings)
         return Point(choice, geometry, macs, _branches(choice, geometry))
     except UnsupportedGeometry as refusal:
         return Point(choice, geometry, None, (), str(refusal))
+
+
+def _refuse(choice: Choice, geometry: Geometry) -> None:
+    """Raise what the layer raises for settings or a map without a meaning; closed forms need not know."""
+    from attnbench.measure.layers import without_memory
+
+    try:
+        with without_memory():
+            choice.mechanism.build(geometry, **choice.settings)
+    except AttnbenchError:
+        raise
+    except Exception:  # a layer that looks at values while it is built may be fine with real ones
+        return
 
 
 def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:

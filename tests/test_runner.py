@@ -501,6 +501,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
     return {row.label if row.role is Role.member else row.title: row for row in read(folder).records}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("label", "outcome", "reason"),
     [
@@ -527,6 +528,7 @@ def test_a_layer_that_misbehaves_is_a_row_that_says_how(
     assert re.fullmatch(reason, row.reason)
 
 
+@pytest.mark.slow
 def test_layers_beside_those_that_misbehave_are_measured_in_all_rounds_and_sessions(
     beside_bad_ones: dict[str, Record],
 ):
@@ -538,11 +540,13 @@ def test_layers_beside_those_that_misbehave_are_measured_in_all_rounds_and_sessi
         assert [seen.session for seen in row.witnesses] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_layer_that_keeps_tensors_of_its_prediction_is_counted(beside_bad_ones: dict[str, Record]):
     row = beside_bad_ones["keeps"]
     assert (row.params, row.macs, row.macs_closed_form, row.reason) == (72, 4 * 8 * 8, 7, None)
 
 
+@pytest.mark.slow
 def test_a_layer_that_fails_at_batch_1_alone_is_timed_and_says_that_it_was_not_counted(
     beside_bad_ones: dict[str, Record],
 ):
@@ -550,6 +554,7 @@ def test_a_layer_that_fails_at_batch_1_alone_is_timed_and_says_that_it_was_not_c
     assert (row.macs, row.reason) == (None, "not counted: ValueError: one image is no batch")
 
 
+@pytest.mark.slow
 def test_a_really_measured_row_knows_how_it_was_made(beside_bad_ones: dict[str, Record]):
     row = beside_bad_ones["msa"]
     assert (row.threads, row.flags["threads"], row.protocol.timeout_s) == (1, "1", 3)

@@ -48,7 +48,7 @@ def run(
     ] = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option("--mode", metavar="MODE", help="inference, training or both with a comma.", show_default="inference"),
+        typer.Option("--mode", metavar="MODE", help="inference, training or both.", show_default="inference"),
     ] = None,
     dim: Dim = 768,
     heads: Heads = 12,

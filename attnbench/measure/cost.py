@@ -17,7 +17,7 @@ from fvcore.nn.jit_handles import get_shape
 from torch import nn
 
 from attnbench.errors import AttnbenchError
-from attnbench.measure.layers import truncated_normals_undrawn
+from attnbench.measure.layers import without_memory
 from attnbench.mechanism import Geometry
 
 # Operators that fvcore has no formula for and that hold no multiply-adds to count.
@@ -80,7 +80,7 @@ def count_on_meta(build: Callable[[], nn.Module], geometry: Geometry) -> Cost | 
     None where that cannot be traced: torch refuses convolutions, and a layer may look at values.
     """
     try:
-        with torch.device("meta"), truncated_normals_undrawn:
+        with without_memory():
             return count(build(), geometry)
     except AttnbenchError:
         raise

@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest import mock
 
@@ -20,6 +21,13 @@ MOST_INPUTS = 8
 truncated_normals_undrawn = mock.patch.object(
     nn.init, "_no_grad_trunc_normal_", lambda tensor, *_args, **_kwargs: tensor
 )
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Build layers, and run some of them, on tensors that have a shape and no memory."""
+    with torch.device("meta"), truncated_normals_undrawn:
+        yield
 
 
 @dataclass(frozen=True, slots=True)

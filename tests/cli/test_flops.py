@@ -72,6 +72,11 @@ def test_a_map_that_a_closed_form_refuses_is_a_dash_and_a_note(attnbench: Run, t
     assert ["Picky", "—", "1.0"] in [line.split() for line in done.out.splitlines()]
 
 
+def test_a_map_that_a_layer_refuses_is_a_dash_and_a_note(attnbench: Run, tmp_path: Path):
+    done = attnbench("flops", "sra", "--res", "1,7", "--out", tmp_path)
+    assert "· SRA (1x1): sra: a map of 1x1 holds no patch of 2x2 tokens" in done.out
+
+
 def test_many_sizes_take_several_tables(attnbench: Run, tmp_path: Path):
     out = attnbench("flops", "msa", "--res", "1..16", "--out", tmp_path).out
     heads = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["Mechanism"]]
@@ -85,11 +90,10 @@ def test_many_sizes_take_several_tables(attnbench: Run, tmp_path: Path):
     [
         ("hilo:window=0..2", "window is 0; it must be at least 1"),
         ("hilo:alpha=0.9..1.1/0.1", "alpha is 1.1; it must lie between 0 and 1"),
+        ("local-window:window=0", "window is 0; it must be at least 1"),
     ],
 )
-def test_a_setting_without_meaning_is_refused_without_a_layer(
-    attnbench: Run, tmp_path: Path, text: str, says: str
-):
+def test_a_setting_without_meaning_is_refused(attnbench: Run, tmp_path: Path, text: str, says: str):
     done = attnbench("flops", text, "--res", "7", "--out", tmp_path)
     assert (done.status, says in done.err) == (2, True)
     assert list(tmp_path.iterdir()) == []

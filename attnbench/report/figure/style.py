@@ -20,7 +20,7 @@ FORMATS = ("png", "pdf")
 PANEL_INCHES = (5.2, 4.6)
 PAGE_INCHES = 7.16  # both columns of a paper
 TITLE_LETTERS = 72  # as many as fit over a panel
-PAGE_LETTERS = 110
+PAGE_LETTERS = 125
 LABEL_GAP = 0.045  # of the axis, between names in a column
 STYLE: dict[Any, Any] = {
     "font.size": 9,
