@@ -32,7 +32,7 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
 
     folder = tmp_path / "run"
     size = ("--res", "2", "--batch", "2", "--dim", "48", "--heads", "6", "--device", "cpu")
-    effort = ("--quick", "--max-seconds", "5")
+    effort = ("--quick", "--max-seconds", "2")
     done = attnbench("run", "linear", "msa", "--plugin", example, *effort, *size, "--out", folder)
     assert done.status == 0, done.err
     assert re.search(r"│ Linear +│ +0\.01 ", done.out)
