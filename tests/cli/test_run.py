@@ -40,6 +40,7 @@ def members(folder: Path) -> list[Record]:
     return [row for row in read(folder).records if row.role is Role.member]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp_path: Path):
     effort = ("--quick", "--max-seconds", "2")
     done = attnbench("run", "msa", "hilo:alpha=0.5", "--res", "2x3", *SIZE, *effort, "--out", tmp_path)
