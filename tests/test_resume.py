@@ -131,7 +131,7 @@ def limit_of(kib: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kib * 2**10, kib * 2**10))
 
 
-@pytest.mark.parametrize("kib", [6, 20], ids=["a worker has no room", "its parent has no room"])
+@pytest.mark.parametrize("kib", [10, 20], ids=["a worker has no room", "its parent has no room"])
 def test_a_full_disk_is_said_and_the_same_command_goes_on(
     command: Command, kib: int, monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,9 +1,6 @@
 """Bytes that one call takes, exactly: in a process of its own, where nothing is timed."""
 
-import json
-import tempfile
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -69,12 +66,9 @@ def cpu_peak_bytes(call: Callable[[], object]) -> int:
     """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
-    with tempfile.TemporaryDirectory() as folder:
-        trace = Path(folder) / "trace.json"
-        profiler.export_chrome_trace(str(trace))
-        events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
-    changes = [event for event in events if event["name"] == "[memory]"]
-    return highest(event["args"]["Bytes"] for event in sorted(changes, key=lambda event: event["ts"]))
+    events = profiler.profiler.kineto_results.events()  # its other outputs are files, or lose the order
+    changes = [event for event in events if event.name() == "[memory]"]
+    return highest(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))
 
 
 def highest(changes: Iterable[int]) -> int:
