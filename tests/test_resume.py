@@ -117,6 +117,7 @@ def test_a_worker_that_is_killed_once_is_replaced_and_nobody_is_blamed(command: 
 
 
 def test_a_second_process_is_refused_with_the_first_ones_number(command: Command):
+    command.arguments += ["--max-seconds", "100", "--precision", "0.01%"]  # it outlasts the second one
     process = command.start()
     command.wait_for_samples()
     status, said = command.finish()

@@ -63,7 +63,7 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Fixes weights, inputs and the order of rounds.")] = 0,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One session, ±5 %: an impression in 90 seconds.")
+        bool, typer.Option("--quick", help="One session, ±5 %: an impression in two minutes.")
     ] = False,
     rigorous: Annotated[
         bool, typer.Option("--rigorous", help="Five sessions, ±1 %, up to 20 minutes a block.")
