@@ -30,6 +30,13 @@ WHOLE = {
 }  # fmt: skip
 
 
+def heed_interrupts(then: Callable[[], None] | None) -> None:
+    """A shell's background job ignores Ctrl-C, and so would every process that a test starts in it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if then:
+        then()
+
+
 class Command:
     """One command of a run, which can be started as often as it takes."""
 
@@ -43,7 +50,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=before,
+            preexec_fn=lambda: heed_interrupts(before),
         )
 
     def finish(self, before: Callable[[], None] | None = None) -> tuple[int, str]:
