@@ -5,17 +5,18 @@
 A layer calls `attend`; whoever runs the layer chooses how it is computed with `use_kernel`:
 
 - `explicit`: two matmuls with the softmax between them, the form that published rows were measured in;
-- `fused`: `torch.nn.functional.scaled_dot_product_attention`, whichever back-end torch picks.
+- `fused`: `torch.nn.functional.scaled_dot_product_attention`, whichever back-end torch picks;
+- `flash`, `efficient`, `cudnn`, `math`: that function with this back-end, and no other.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, nullcontext
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 class Kernel(Protocol):
@@ -52,18 +53,34 @@ def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
 
 
 KERNELS: dict[str, Kernel] = {"explicit": explicit, "fused": fused}
+PINNED = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
+    "math": SDPBackend.MATH,
+}
 
-_kernel: ContextVar[Kernel] = ContextVar("kernel", default=explicit)
+_kernel: Kernel = explicit  # not a ContextVar, which torch.compile cannot trace
 
 
 @contextmanager
 def use_kernel(name: str) -> Iterator[None]:
-    """Compute every `attend` inside the context with the kernel of this name, one of `KERNELS`."""
-    token = _kernel.set(KERNELS[name])
+    """Compute every `attend` inside the context with the kernel of this name: of `KERNELS`, or `PINNED`.
+
+    A back-end that cannot compute a call, on this device or at all, makes it raise.
+    """
+    global _kernel
+    before, _kernel = _kernel, KERNELS[form_of(name)]
     try:
-        yield
+        with sdpa_kernel(PINNED[name]) if name in PINNED else nullcontext():
+            yield
     finally:
-        _kernel.reset(token)
+        _kernel = before
+
+
+def form_of(name: str) -> str:
+    """The one of `KERNELS` that a kernel is a case of."""
+    return "fused" if name in PINNED else name
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -72,4 +89,4 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     Keys are `[..., heads, M, D]`, values `[..., heads, M, E]`; logits are scaled by D^-½. `bias` is added to
     them and broadcasts to `[..., heads, N, M]`. At least one dimension stands before the heads.
     """
-    return _kernel.get()(q, k, v, bias)
+    return _kernel(q, k, v, bias)

@@ -8,6 +8,7 @@ from attnbench.measure.facts import Counted, Environment, Failed, Predicted, Unc
 from attnbench.measure.story import Known
 from attnbench.protocol import Protocol
 from attnbench.sweep import Block, Case
+from attnbench.variant import Variant
 
 WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for the estimate only
 SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
@@ -27,11 +28,11 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A block that is to be measured, with what is known of its cases before, by label."""
+    """A block that is to be measured, with what is known of its cases before, by their `row`."""
 
     block: Block
     environment: Environment
-    found: Mapping[str, tuple[Known, ...]]
+    found: Mapping[tuple[str, Variant], tuple[Known, ...]]
 
     @property
     def unfit(self) -> list[tuple[Case, Failed]]:
@@ -39,16 +40,16 @@ class Planned:
         return [
             (case, fact)
             for case in self.block.members
-            for fact in self.found[case.label]
+            for fact in self.found[case.row]
             if isinstance(fact, Failed)
         ]
 
     @property
-    def fitting(self) -> set[str]:
-        """The labels of the cases that were expected to need no more memory than there is."""
+    def fitting(self) -> set[tuple[str, Variant]]:
+        """The rows of the cases that were expected to need no more memory than there is."""
         return {
-            label
-            for label, facts in self.found.items()
+            row
+            for row, facts in self.found.items()
             if all(fact.fits for fact in facts if isinstance(fact, Predicted))
         }
 
@@ -60,13 +61,13 @@ class Planned:
     @property
     def macs(self) -> list[int]:
         """The multiply-adds of a call of each case that will be timed."""
-        unfit = {case.label for case, _ in self.unfit}
-        known = [self._macs(case) for case in self.block.cases if case.label not in unfit]
+        unfit = {case.row for case, _ in self.unfit}
+        known = [self._macs(case) for case in self.block.cases if case.row not in unfit]
         return [macs for macs in known if macs is not None]
 
     def _macs(self, case: Case) -> int | None:
         """The multiply-adds of a call, as counted or as the closed form says."""
-        for fact in self.found[case.label]:
+        for fact in self.found[case.row]:
             if isinstance(fact, Counted):
                 return case.batch * case.mode.passes * fact.macs
             if isinstance(fact, Uncounted) and fact.macs_closed_form is not None:
@@ -76,7 +77,7 @@ class Planned:
     def facts(self) -> Iterator[Known]:
         """What is known, case by case of the block."""
         for index, case in enumerate(self.block.cases):
-            yield from (replace(fact, case=index) for fact in self.found[case.label])
+            yield from (replace(fact, case=index) for fact in self.found[case.row])
 
 
 def estimates_s(plan: Sequence[Planned], protocol: Protocol) -> list[float]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+KEPT, SYSTEM = ALLOCATORS = ("kept", "system")
+
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
@@ -11,7 +13,8 @@ class Protocol:
     intervals of all levels and ratios lie within ±`precision`, or until `max_seconds` of timing are spent. A
     member warms up for `least_warmup_s` to `most_warmup_s`; a sample lasts at least `min_sample_s`; one step
     of a case, such as its first call, may take `timeout_s`. `seed` fixes weights, inputs and the order inside
-    the rounds.
+    the rounds. With an `allocator` that is `kept`, a process keeps the memory that it frees, where the C
+    library can; one of the `system` may give it back, and pay for it again in every call.
     """
 
     sessions: int
@@ -23,6 +26,7 @@ class Protocol:
     min_sample_s: float = 0.005
     timeout_s: float = 120.0
     seed: int = 0
+    allocator: str = KEPT
 
     def within(self, warmup_s: float) -> "Protocol":
         """The same with a warm-up that takes no longer, unless it is the least that there must be."""

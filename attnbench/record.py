@@ -9,18 +9,25 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 from attnbench.errors import AttnbenchError, writing
 from attnbench.machine import Machine
 from attnbench.mechanism import Setting
-from attnbench.protocol import Protocol
+from attnbench.protocol import SYSTEM, Protocol
 from attnbench.sweep import Case, Mode, Role
+from attnbench.variant import Variant
 from attnbench.witness import Witness
 
-SCHEMA = 3
-WITHOUT_MEMORY = 2  # the schema before memory was measured; its rows are read, and lack it
+SCHEMA = 4
+ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it stand for
+    3: {"predicted_bytes": None, "available_bytes": None, "memory": None},
+    4: {"compile": "off", "cuda_graph": False, "relative_error": None, "preparation_s": None},
+}
+OLDEST = min(ADDED) - 1  # the first schema that is still read
 RECORDS = "records.jsonl"
 
 
@@ -81,6 +88,8 @@ class Record:
     record that is not `complete` was written when its run was interrupted. `macs` are those of one image's
     forward pass, whatever the mode. `predicted_bytes` is what a call was expected to need in all, weights and
     input included, and `available_bytes` what there was: where it was less, nothing was tried.
+    `relative_error` is the distance from the same layer in float64, of variants other than the plain one;
+    `preparation_s` is how long the first call took that compiled or captured, and in no sample.
     """
 
     key: str
@@ -100,6 +109,8 @@ class Record:
     device: str
     dtype: str
     kernel: str
+    compile: str
+    cuda_graph: bool
     outcome: str
     reason: str | None
     complete: bool
@@ -112,6 +123,8 @@ class Record:
     predicted_bytes: int | None
     available_bytes: int | None
     memory: Memory | None
+    relative_error: float | None
+    preparation_s: float | None
     samples: tuple[Sample, ...]
     warmups: tuple[Warmup, ...]
     witnesses: tuple[Witness, ...]
@@ -121,6 +134,11 @@ class Record:
     started_at: str
     machine: Machine
     schema: int = field(default=SCHEMA)
+
+    @property
+    def variant(self) -> Variant:
+        """How it was run."""
+        return Variant(self.kernel, self.dtype, self.compile, self.cuda_graph)
 
     @property
     def refused(self) -> bool:
@@ -196,14 +214,17 @@ def newest(results: Path) -> Path:
     )
 
 
-def _from_row(row: Mapping[str, Any], path: Path, number: int) -> Record:
-    if row.get("schema") == WITHOUT_MEMORY:
-        row = {**row, "predicted_bytes": None, "available_bytes": None, "memory": None, "schema": SCHEMA}
-    if row.get("schema") != SCHEMA:
+def _from_row(row: dict[str, Any], path: Path, number: int) -> Record:
+    schema = row.get("schema", 0)
+    if schema not in range(OLDEST, SCHEMA + 1):
         raise AttnbenchError(
-            f"{path}, line {number} has schema {row.get('schema')}; this attnbench reads schemas "
-            f"{WITHOUT_MEMORY} and {SCHEMA}. Use the version of attnbench that wrote the file."
+            f"{path}, line {number} has schema {schema}; this attnbench reads schemas "
+            f"{OLDEST} to {SCHEMA}. Use the version of attnbench that wrote the file."
         )
+    if schema < SCHEMA:
+        lacking = (added for since, added in ADDED.items() if since > schema)
+        protocol = {"allocator": SYSTEM} | row["protocol"]
+        row = reduce(or_, lacking, row | {"schema": SCHEMA, "protocol": protocol})
     names = {f.name for f in fields(Record)}
     if row.keys() != names:
         different = ", ".join(sorted(row.keys() ^ names))

@@ -19,7 +19,7 @@ from attnbench.errors import AttnbenchError
 from attnbench.folder import complete_records, shard_of, shards
 from attnbench.measure import facts
 from attnbench.measure.facts import Environment, Fact, Failed, Job, Task
-from attnbench.measure.process import DISK_FAILED, WorkerEnded, facts_of_worker
+from attnbench.measure.process import DISK_FAILED, WorkerEnded, facts_of_worker, variables
 from attnbench.measure.story import Story
 from attnbench.mechanism import Geometry
 from attnbench.plan import Planned, Setup
@@ -46,7 +46,7 @@ def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
         if failure.outcome == "mistake":
             raise AttnbenchError(failure.reason)
     known = story.known
-    found = iter([(case.label, known.get(index, ())) for index, case in enumerate(cases)])
+    found = iter([(case.row, known.get(index, ())) for index, case in enumerate(cases)])
     plan = [
         Planned(block, story.environment, dict(islice(found, len(_without_twin(block))))) for block in blocks
     ]
@@ -133,10 +133,20 @@ def _settle(shard: Path, folder: Path, *, complete: bool) -> None:
 
 def _work_off(shard: Path, left: Callable[[Story], object], watch: Callable[[Fact], None]) -> None:
     """Run workers on a shard until nothing is left of its job; a case that ends its worker has failed."""
+    with tempfile.TemporaryDirectory() as compiled:
+        _work_off_in(Path(compiled), shard, left, watch)
+
+
+def _work_off_in(
+    compiled: Path, shard: Path, left: Callable[[Story], object], watch: Callable[[Fact], None]
+) -> None:
+    """The same with a folder for what workers compile: a first one cold, and later ones from there."""
     suspects: list[int | None] = []
     while left(story := Story(facts.read(shard))):
+        protocol = story.job.protocol
+        environment = variables(story.job.threads, protocol.allocator, compiled)
         try:
-            with closing(facts_of_worker(shard, story.job.threads, story.job.protocol.timeout_s)) as news:
+            with closing(facts_of_worker(shard, environment, protocol.timeout_s)) as news:
                 for fact in news:
                     watch(fact)
         except WorkerEnded as end:
@@ -169,7 +179,7 @@ def _left_of(planned: Planned, setup: Setup, done: Mapping[str, Record]) -> Plan
     left = [
         case
         for case, key in zip(members, keys, strict=True)
-        if key not in done or (done[key].refused and case.label in planned.fitting)
+        if key not in done or (done[key].refused and case.row in planned.fitting)
     ]
     return replace(planned, block=planned.block.of(left))
 
@@ -178,6 +188,7 @@ def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -
     job, case = story.job, story.job.cases[index]
     counted, failed = story.counted.get(index), story.failed.get(index)
     not_counted, predicted = story.not_counted.get(index), story.predicted.get(index)
+    checked = story.checked.get(index)
     return Record(
         key=key,
         block=block,
@@ -191,8 +202,7 @@ def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -
         batch=case.batch,
         mode=case.mode,
         device=case.device,
-        dtype=case.dtype,
-        kernel=case.kernel,
+        **asdict(case.variant),
         outcome=failed.outcome if failed else "measured",
         reason=failed.reason if failed else f"not counted: {not_counted.reason}" if not_counted else None,
         complete=complete,
@@ -205,6 +215,8 @@ def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -
         predicted_bytes=predicted.peak_bytes if predicted else None,
         available_bytes=predicted.available_bytes if predicted else None,
         memory=story.memories.get(index),
+        relative_error=checked.relative_error if checked else None,
+        preparation_s=checked.preparation_s if checked else None,
         samples=story.samples.get(index, ()),
         warmups=story.warmups.get(index, ()),
         witnesses=story.witnesses,

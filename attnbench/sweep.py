@@ -7,6 +7,7 @@ from enum import StrEnum
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry, Setting
 from attnbench.registry import Choice
+from attnbench.variant import PLAIN, Variant
 
 BASELINE = "msa"  # what speeds are relative to, unless another member is named
 CEILINGS = ("matmul", "copy")
@@ -54,15 +55,25 @@ class Case:
     batch: int
     mode: Mode
     device: str
-    dtype: str
-    kernel: str
+    variant: Variant
+
+    @property
+    def heading(self) -> str:
+        """The title, and how it is run where that is not the plain way: `MSA (bfloat16, fused)`."""
+        return f"{self.title} ({self.variant.name})" if self.variant.name else self.title
+
+    @property
+    def row(self) -> tuple[str, Variant]:
+        """What tells it from others of its block; a twin or control shares it with its original."""
+        return self.label, self.variant
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Cases that share device, geometry, batch and mode.
 
-    They are timed in turn, in one process, so that every ratio between them is paired.
+    They are timed in turn, in one process, so that every ratio between them is paired: between mechanisms,
+    their settings, and the ways to run them.
     """
 
     cases: tuple[Case, ...]
@@ -101,7 +112,7 @@ class Block:
         for case in self.cases:
             if case.role is not Role.member or case in members:
                 kept.append(case)
-            elif case.label == twin.label:
+            elif case.row == twin.row:
                 kept.append(replace(case, role=Role.control))
         return Block(tuple(kept))
 
@@ -123,18 +134,18 @@ def sweep(
     *,
     batches: Sequence[int],
     modes: Sequence[Mode] = (Mode.inference,),
-    dtype: str,
-    kernel: str,
+    variants: Sequence[Variant] = (PLAIN,),
     baseline: Choice | None = None,
 ) -> tuple[Block, ...]:
-    """A block for each device, geometry, batch and mode: every chosen mechanism once, and its controls.
+    """A block for each device, geometry, batch and mode: every choice in every variant, and its controls.
 
-    The baseline is `baseline`, or MSA if it was chosen, or else the first of the choices.
+    The baseline is `baseline`, or MSA if it was chosen, or else the first of the choices; its twin runs in
+    the first of the variants.
     """
     by_label = {choice.label: choice for choice in (*choices, *([baseline] if baseline else []))}
     base = baseline or by_label.get(BASELINE) or choices[0]
     return tuple(
-        _block(list(by_label.values()), base, geometry, batch, mode, device, dtype, kernel)
+        _block(list(by_label.values()), base, geometry, batch, mode, device, variants)
         for device in devices
         for geometry in geometries
         for batch in batches
@@ -156,8 +167,7 @@ def ceilings(geometry: Geometry, device: str, dtype: str) -> tuple[Case, ...]:
             batch=1,
             mode=Mode.inference,
             device=device,
-            dtype=dtype,
-            kernel="explicit",
+            variant=Variant(dtype=dtype),
         )
         for name in CEILINGS
     )
@@ -170,8 +180,7 @@ def _block(
     batch: int,
     mode: Mode,
     device: str,
-    dtype: str,
-    kernel: str,
+    variants: Sequence[Variant],
 ) -> Block:
     members = [
         Case(
@@ -185,11 +194,13 @@ def _block(
             batch=batch,
             mode=mode,
             device=device,
-            dtype=dtype,
-            kernel=kernel,
+            variant=variant,
         )
         for choice in choices
+        for variant in variants
     ]
-    (again,) = (case for case in members if case.label == baseline.label)
+    again = next(case for case in members if case.label == baseline.label)
     twin = replace(again, role=Role.twin, title=f"{again.title} again")
-    return Block((*members, twin, *ceilings(geometry, device, dtype)))
+    dtypes = dict.fromkeys(variant.dtype for variant in variants)
+    limits = (limit for dtype in dtypes for limit in ceilings(geometry, device, dtype))
+    return Block((*members, twin, *limits))

@@ -25,8 +25,10 @@ from attnbench.plan import Planned
 from attnbench.protocol import Protocol
 from attnbench.record import Sample, Warmup
 from attnbench.sweep import Block, Case, Mode, Role, ceilings
+from attnbench.variant import PLAIN, Variant
 from tests.fakes import MACHINE, MEMORY, witness
 
+Row = tuple[str, Variant]
 GEOMETRY = Geometry(8, 2, 2, 2)
 PROTOCOL = Protocol(sessions=2, precision=0.02, max_seconds=100)
 ENVIRONMENT = Environment(MACHINE, {"threads": "1"}, macs_per_s=1e9)
@@ -45,8 +47,7 @@ def case(label: str = "msa", role: Role = Role.member, **changes: Any) -> Case:
         batch=2,
         mode=Mode.inference,
         device="cpu",
-        dtype="float32",
-        kernel="explicit",
+        variant=PLAIN,
     )
     return replace(plain, **changes)
 
@@ -96,8 +97,8 @@ def session(number: int, indices: Sequence[int], rounds: int = 5) -> list[Fact]:
 
 def planned(cases: Sequence[Case] = CASES, *failed: Failed) -> Planned:
     """A block whose cases are counted, some of them failed."""
-    counts: dict[str, tuple[Known, ...]] = {one.label: (counted(0),) for one in cases}
-    failures: dict[str, tuple[Known, ...]] = {cases[fact.case].label: (counted(0), fact) for fact in failed}
+    counts: dict[Row, tuple[Known, ...]] = {one.row: (counted(0),) for one in cases}
+    failures: dict[Row, tuple[Known, ...]] = {cases[fact.case].row: (counted(0), fact) for fact in failed}
     return Planned(Block(tuple(cases)), ENVIRONMENT, counts | failures)
 
 

@@ -8,7 +8,7 @@ from attnbench import plan
 from attnbench.measure.facts import Failed, Predicted, Uncounted
 from attnbench.plan import Planned, estimates_s
 from attnbench.sweep import Block, Mode
-from tests.shards import CASES, ENVIRONMENT, MSA, PROTOCOL, counted, planned
+from tests.shards import CASES, ENVIRONMENT, HILO, MSA, PROTOCOL, counted, planned
 
 TOO_LARGE = Failed(1, "out_of_memory", "too large")
 
@@ -22,7 +22,7 @@ def test_the_estimate_follows_batch_and_work_up_to_the_limit():
             least_warmup_s=0,
         )  # fmt: skip
         block = Block((replace(MSA, batch=batch, mode=mode),))
-        found = Planned(block, ENVIRONMENT, {"msa": (replace(counted(0), macs=macs),)})
+        found = Planned(block, ENVIRONMENT, {MSA.row: (replace(counted(0), macs=macs),)})
         (estimate,) = estimates_s([found], protocol)
         return estimate - 3 * plan.WORKER_START_S
 
@@ -50,11 +50,11 @@ def test_the_work_of_a_block_is_that_of_its_members_whether_they_fit_or_not():
 
 
 def test_where_nothing_was_counted_the_closed_form_says_how_much_work_it_is():
-    found = {**planned().found, "hilo": (Uncounted(0, "too large", 5000),)}
+    found = {**planned().found, HILO.row: (Uncounted(0, "too large", 5000),)}
     assert replace(planned(), found=found).work == 2 * (1000 + 5000)
 
 
 def test_a_case_fits_unless_it_is_predicted_not_to():
-    found = {**planned().found, "hilo": (Predicted(0, 9, 8), TOO_LARGE)}
-    assert planned().fitting == {"msa", "hilo", "ceiling/matmul", "ceiling/copy"}
-    assert "hilo" not in replace(planned(), found=found).fitting
+    found = {**planned().found, HILO.row: (Predicted(0, 9, 8), TOO_LARGE)}
+    assert planned().fitting == {one.row for one in CASES}
+    assert HILO.row not in replace(planned(), found=found).fitting

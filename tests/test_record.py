@@ -47,7 +47,7 @@ def test_damage_before_the_last_line_is_an_error(tmp_path: Path):
 
 def test_an_unknown_schema_is_an_error_that_names_both(tmp_path: Path):
     append(tmp_path, [record("msa", schema=99)])
-    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schemas 2 and 3"):
+    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schemas 2 to 4"):
         read(tmp_path)
 
 

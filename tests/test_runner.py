@@ -23,6 +23,7 @@ from attnbench.record import Record, read
 from attnbench.registry import discover
 from attnbench.runner import measure, pending, records_of, survey
 from attnbench.sweep import Role, sweep
+from attnbench.variant import PLAIN
 from tests.fakes import MEMORY
 from tests.shards import (
     CASES,
@@ -144,7 +145,7 @@ REFUSED = Failed(1, "out_of_memory", "too large")
 def needing(need: int) -> Planned:
     """A block whose HiLo needs so many bytes, of which there are eight."""
     failed = (REFUSED,) if need > 8 else ()
-    found = {**planned().found, "hilo": (Predicted(1, need, 8), counted(1), *failed)}
+    found = {**planned().found, HILO.row: (Predicted(1, need, 8), counted(1), *failed)}
     return replace(planned(), found=found)
 
 
@@ -166,7 +167,7 @@ def test_what_was_refused_for_memory_is_measured_once_there_is_enough(folder: Pa
 
 
 def test_a_layer_that_could_not_be_counted_is_timed_and_says_so(folder: Path, workers: Workers):
-    plan = replace(planned(), found={**planned().found, "hilo": (Uncounted(0, "ValueError: odd", 7),)})
+    plan = replace(planned(), found={**planned().found, HILO.row: (Uncounted(0, "ValueError: odd", 7),)})
     run(folder, [plan])
     row = read(folder).records[1]
     assert (row.outcome, row.reason) == ("measured", "not counted: ValueError: odd")
@@ -378,10 +379,10 @@ def test_a_line_that_a_dying_worker_cut_off_is_no_obstacle(folder: Path, workers
 
 def test_a_survey_counts_each_case_once_and_twins_share_it(workers: Workers):
     (found, other) = survey([planned().block, GROWN[0].block], SETUP)
-    assert list(found.found) == ["msa", "hilo", "ceiling/matmul", "ceiling/copy"]
+    assert [label for label, _ in found.found] == ["msa", "hilo", "ceiling/matmul", "ceiling/copy"]
     assert found.environment == ENVIRONMENT
     assert [fact.case for fact in found.facts()] == [0, 1, 2, 3, 4]
-    assert [fact.case for fact in other.found["sra"] if isinstance(fact, Counted)] == [6]
+    assert [fact.case for fact in other.found["sra", PLAIN] if isinstance(fact, Counted)] == [6]
 
 
 def test_a_survey_puts_the_cheapest_block_first(workers: Workers):
@@ -492,7 +493,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
     (folder / record.RECORDS).touch()
     registry = discover([plugin])
     choices = [registry.choose(text) for text in ("msa", *BAD, *ODD)]
-    blocks = sweep(choices, [GEOMETRY], ["cpu"], batches=[2], dtype="float32", kernel="explicit")
+    blocks = sweep(choices, [GEOMETRY], ["cpu"], batches=[2])
     protocol = Protocol(
         sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0.1, timeout_s=3
     )

@@ -1,11 +1,14 @@
 """What is measured, and what is compared with what."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from attnbench import Geometry
 from attnbench.errors import AttnbenchError
 from attnbench.registry import Registry, discover
 from attnbench.sweep import Block, Role, ceilings, read_size, sweep
+from attnbench.variant import PLAIN, Variant
 
 
 @pytest.mark.parametrize(("text", "size"), [("14", (14, 14)), ("14x28", (14, 28)), ("1", (1, 1))])
@@ -24,7 +27,9 @@ def registry() -> Registry:
     return discover()
 
 
-def block_of(registry: Registry, *texts: str, baseline: str | None = None) -> Block:
+def block_of(
+    registry: Registry, *texts: str, baseline: str | None = None, variants: Sequence[Variant] = (PLAIN,)
+) -> Block:
     choices = [registry.choose(text) for text in texts]
     base = registry.choose(baseline) if baseline else None
     (block,) = sweep(
@@ -32,8 +37,7 @@ def block_of(registry: Registry, *texts: str, baseline: str | None = None) -> Bl
         [Geometry(48, 6, 2, 2)],
         ["cpu"],
         batches=[4],
-        dtype="float32",
-        kernel="explicit",
+        variants=variants,
         baseline=base,
     )
     return block
@@ -54,15 +58,14 @@ def test_cases_of_one_device_and_size_make_a_block(registry: Registry):
         geometries,
         ["cpu", "cuda"],
         batches=[4],
-        dtype="bfloat16",
-        kernel="fused",
+        variants=[Variant("fused", "bfloat16")],
     )
     assert [block.name for block in blocks] == [
         "cpu 2x2 batch 4", "cpu 2x3 batch 4", "cuda 2x2 batch 4", "cuda 2x3 batch 4",
     ]  # fmt: skip
     assert [case.label for case in blocks[0].members] == ["msa", "hilo:alpha=1.0"]
-    assert {(case.batch, case.dtype, case.kernel) for block in blocks for case in block.members} == {
-        (4, "bfloat16", "fused")
+    assert {(case.batch, case.variant) for block in blocks for case in block.members} == {
+        (4, Variant("fused", "bfloat16"))
     }
     for block in blocks:
         assert {(case.device, case.geometry) for case in block.cases} == {(block.device, block.geometry)}
@@ -116,6 +119,27 @@ def test_members_that_are_not_kept_leave_no_case(registry: Registry):
 def test_ceilings_carry_what_decides_them():
     matmul, copy = ceilings(Geometry(48, 6, 2, 2), "cuda", "bfloat16")
     assert (matmul.mechanism, copy.mechanism) == ("matmul", "copy")
-    assert {(case.role, case.device, case.dtype) for case in (matmul, copy)} == {
-        (Role.ceiling, "cuda", "bfloat16")
+    assert {(case.role, case.device, case.variant) for case in (matmul, copy)} == {
+        (Role.ceiling, "cuda", Variant(dtype="bfloat16"))
     }
+
+
+WAYS = [Variant(), Variant("fused"), Variant(dtype="bfloat16")]
+
+
+def test_the_variants_of_a_layer_share_a_block_and_each_number_format_has_its_ceilings(registry: Registry):
+    block = block_of(registry, "hilo", "msa", variants=WAYS)
+    assert [case.row for case in block.members] == [(name, way) for name in ("hilo", "msa") for way in WAYS]
+    twin, *limits = (case for case in block.cases if case not in block.members)
+    assert twin.row == ("msa", PLAIN)
+    assert [(case.mechanism, case.variant.dtype) for case in limits] == [
+        ("matmul", "float32"), ("copy", "float32"), ("matmul", "bfloat16"), ("copy", "bfloat16"),
+    ]  # fmt: skip
+
+
+def test_only_the_twins_original_becomes_a_control(registry: Registry):
+    block = block_of(registry, "msa", "hilo", variants=WAYS)
+    left = block.of(block.members[4:5])
+    assert [(case.row, case.role) for case in left.cases if case.role in (Role.member, Role.control)] == [
+        (("msa", PLAIN), Role.control), (("hilo", Variant("fused")), Role.member),
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Options that several commands share, named, so that a signature reads as a list of settings."""
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +11,7 @@ import typer
 from attnbench import ranges
 from attnbench.errors import AttnbenchError
 from attnbench.sweep import Mode
-
-
-class Dtype(StrEnum):
-    """Number formats of weights and inputs."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-    float64 = "float64"
+from attnbench.variant import COMPILE_MODES, DTYPES, KERNELS, Variant, variants
 
 
 class Format(StrEnum):
@@ -58,7 +51,9 @@ Devices = Annotated[
     list[str] | None,
     typer.Option("--device", help="cpu or cuda; commas or repeated.", show_default="all that torch sees"),
 ]
-Numbers = Annotated[Dtype, typer.Option("--dtype", help="Numbers of weights and inputs.")]
+Numbers = Annotated[
+    str, typer.Option("--dtype", metavar="NUMBERS", help=f"Of weights and inputs: {', '.join(DTYPES)}.")
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="the physical cores")
 ]
@@ -89,13 +84,33 @@ def read_batches(values: list[str] | None) -> list[int]:
     return [int(text) for text in texts]
 
 
+def read_name(option: str, text: str, allowed: Sequence[str]) -> str:
+    """One of the names that an option allows."""
+    if text not in allowed:
+        raise AttnbenchError(f"{option} is {text!r}; it can be {', '.join(allowed)}.")
+    return text
+
+
+def read_names(option: str, values: list[str] | None, allowed: Sequence[str]) -> list[str]:
+    """Some of the names that an option allows; the first of them unless told otherwise."""
+    return [read_name(option, text, allowed) for text in split(values) or [allowed[0]]]
+
+
 def read_modes(values: list[str] | None) -> list[Mode]:
     """What calls do; inference unless told otherwise."""
-    texts = split(values) or [Mode.inference]
-    for text in texts:
-        if text not in list(Mode):
-            raise AttnbenchError(f"--mode is {text!r}; it can be inference, training or both with a comma.")
-    return [Mode(text) for text in texts]
+    return [Mode(text) for text in read_names("--mode", values, list(Mode))]
+
+
+def read_variants(
+    kernels: list[str] | None, dtypes: list[str] | None, modes: list[str] | None, graphs: list[str] | None
+) -> list[Variant]:
+    """The ways to run a layer that four options ask for, in every combination."""
+    return variants(
+        read_names("--kernel", kernels, KERNELS),
+        read_names("--dtype", dtypes, DTYPES),
+        read_names("--compile", modes, COMPILE_MODES),
+        [text == "on" for text in read_names("--cuda-graph", graphs, ["off", "on"])],
+    )
 
 
 def read_share(option: str, text: str) -> float:

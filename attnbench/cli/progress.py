@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from attnbench.measure.facts import Allocated, Began, Fact, Failed, Timed, Warmed
+from attnbench.measure.facts import Allocated, Began, Checked, Fact, Failed, Timed, Warmed
 from attnbench.plan import Planned
 from attnbench.protocol import Protocol
 from attnbench.sweep import Block, Role
@@ -36,13 +36,15 @@ def plan_lines(
     if there:
         lines.append(f"Already in {path}: {many(there, 'row')} of this plan; --fresh measures them again.")
     for planned, seconds in zip(left, expected_s, strict=True):
-        members = many(len(planned.block.members), "mechanism")
+        members = many(len(planned.block.members), "row")
         lines.append(
             f"{planned.block.name}: {members}, {many(protocol.sessions, 'session')}, "
             f"until ±{100 * protocol.precision:g} % or {_duration(protocol.max_seconds)} of timing: "
             f"about {_duration(seconds)}"
         )
-        lines += [f"  not timed: {case.title}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit]
+        lines += [
+            f"  not timed: {case.heading}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit
+        ]
     if left:
         lines.append(
             f"This takes about {_duration(sum(expected_s))}; Ctrl-C keeps what is measured by then, and the "
@@ -91,6 +93,8 @@ class Progress:
         match fact:
             case Began():
                 self.session = fact.session
+            case Checked():
+                self.states[fact.case] = "checked"
             case Allocated():
                 self.states[fact.case] = f"{fact.memory.peak_bytes / 2**20:,.1f} MiB"
             case Warmed():
@@ -121,7 +125,7 @@ class Progress:
                 continue
             times_s = self.times_s.get(index)
             estimate = f"{block.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
-            table.add_row(case.title, estimate, str(len(times_s or ())))
+            table.add_row(case.heading, estimate, str(len(times_s or ())))
         return Group(self._bar(), table)
 
     def _begin(self, block: int) -> None:

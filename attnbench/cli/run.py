@@ -3,7 +3,6 @@
 import sys
 from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,30 +11,23 @@ import typer
 from attnbench.cli.options import (
     Devices,
     Dim,
-    Dtype,
     Heads,
     Mechanisms,
-    Numbers,
     Plugins,
     Sizes,
     Threads,
     read_batches,
     read_bytes,
     read_modes,
+    read_name,
     read_share,
+    read_variants,
     split,
 )
 from attnbench.errors import AttnbenchError
-from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
+from attnbench.protocol import ALLOCATORS, DEFAULT, QUICK, RIGOROUS, Protocol
 
 RESULTS = Path("results")
-
-
-class Kernel(StrEnum):
-    """How softmax attention is computed."""
-
-    explicit = "explicit"
-    fused = "fused"
 
 
 def run(
@@ -52,8 +44,42 @@ def run(
     ] = None,
     dim: Dim = 768,
     heads: Heads = 12,
-    dtype: Numbers = Dtype.float32,
-    kernel: Annotated[Kernel, typer.Option("--kernel", help="How attention is computed.")] = Kernel.explicit,
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dtype",
+            metavar="NUMBERS",
+            help="float32, tf32, bfloat16, float16, float64; a list too.",
+            show_default="float32",
+        ),
+    ] = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kernel",
+            metavar="KERNEL",
+            help="How attention is computed: explicit, fused, flash, efficient, cudnn, math; a list too.",
+            show_default="explicit",
+        ),
+    ] = None,
+    compile_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compile",
+            metavar="MODE",
+            help="Of torch.compile: default, reduce-overhead, max-autotune; off,default runs both.",
+            show_default="off",
+        ),
+    ] = None,
+    cuda_graph: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cuda-graph",
+            metavar="ON",
+            help="on captures calls and replays them; off,on.",
+            show_default="off",
+        ),
+    ] = None,
     threads: Threads = None,
     baseline: Annotated[
         str | None,
@@ -90,6 +116,10 @@ def run(
         str | None,
         typer.Option("--memory-limit", metavar="AMOUNT", help="2GiB: what needs more is a row, not tried."),
     ] = None,
+    allocator: Annotated[
+        str,
+        typer.Option("--allocator", metavar="WHAT", help="Freed memory is kept, or goes back to the system."),
+    ] = ALLOCATORS[0],
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run goes.")] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Put aside what the same command measured before.")
@@ -110,7 +140,8 @@ def run(
     from attnbench.sweep import read_size, sweep
     from attnbench.system import physical_cores
 
-    protocol = _protocol(quick, rigorous, precision, sessions, max_seconds, timeout, seed)
+    effort = _protocol(quick, rigorous, precision, sessions, max_seconds, timeout, seed)
+    protocol = replace(effort, allocator=read_name("--allocator", allocator, ALLOCATORS))
     geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]
     devices = split(device) or machine.devices()
     for name in devices:
@@ -124,8 +155,7 @@ def run(
         devices,
         batches=read_batches(batch),
         modes=read_modes(mode),
-        dtype=dtype,
-        kernel=kernel,
+        variants=read_variants(kernel, dtype, compile_, cuda_graph),
         baseline=base,
     )
     setup = Setup(

@@ -5,14 +5,15 @@ from functools import partial
 
 import torch
 
-from attnbench.attention import use_kernel
+from attnbench.attention import form_of, use_kernel
 from attnbench.errors import AttnbenchError
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.cost import Cost, count, count_on_meta
 from attnbench.measure.facts import Began, Counted, Failed, Predicted, Started, Uncounted
-from attnbench.measure.layers import build, dtype_of, shape_of
+from attnbench.measure.layers import build, shape_of
 from attnbench.measure.pen import Pen, failure_as_fact
 from attnbench.measure.prediction import predicted_peak_bytes
+from attnbench.measure.running import dtype_of, require_runnable
 from attnbench.measure.story import Story
 from attnbench.registry import Registry
 from attnbench.sweep import Case, Mode, Role
@@ -31,9 +32,10 @@ def count_cases(story: Story, registry: Registry, pen: Pen) -> None:
     costs: dict[str, Cost] = {}
     for index in story.uncounted:
         case = story.job.cases[index]
-        with failure_as_fact(index, pen), use_kernel(case.kernel):
+        with failure_as_fact(index, pen):
+            require_runnable(case.variant, case.device)
             if case.role is Role.ceiling:
-                limit = ceiling(case.mechanism, case.device, dtype_of(case), story.job.threads)
+                limit = ceiling(case.mechanism, case.device, dtype_of(case.variant), story.job.threads)
                 pen.write(Counted(index, 0, limit.macs, limit.macs, {}, (), limit.least_bytes))
             elif not count_case(story, registry, pen, index, costs):
                 return
@@ -53,10 +55,12 @@ def count_case(story: Story, registry: Registry, pen: Pen, index: int, costs: di
         if not need.fits:
             pen.write(Failed(index, "out_of_memory", _shortage(need)))
     pen.write(Started(index, "its count"))
-    name = f"{case.label} {case.geometry} {case.kernel}"
+    form = form_of(case.variant.kernel)  # a back-end may refuse the tensors that are counted on
+    name = f"{case.label} {case.geometry} {form}"
     try:
         if name not in costs:
-            costs[name] = _cost(story, registry, case, on_meta=not predicted)
+            with use_kernel(form):
+                costs[name] = _cost(story, registry, case, on_meta=not predicted)
         result = _counted(registry, index, case, costs[name])
     except AttnbenchError:
         raise
@@ -91,7 +95,7 @@ def _cost(story: Story, registry: Registry, case: Case, *, on_meta: bool) -> Cos
 def _counted(registry: Registry, index: int, case: Case, cost: Cost) -> Counted:
     """A cost beside its closed form, with the bytes of weights, input and output, each moved once."""
     numbers = cost.numbers + 2 * math.prod(shape_of(case, case.batch))
-    least_bytes = LEAST_MOVES[case.mode] * numbers * dtype_of(case).itemsize
+    least_bytes = LEAST_MOVES[case.mode] * numbers * dtype_of(case.variant).itemsize
     return Counted(
         index,
         params=cost.params,
@@ -109,7 +113,8 @@ def _closed_form(registry: Registry, case: Case) -> int:
 
 def _predicted_bytes(story: Story, registry: Registry, case: Case, batch: int, mode: Mode) -> int | None:
     make = partial(build, registry, case, story.job.protocol.seed)
-    return predicted_peak_bytes(make, shape_of(case, batch), dtype_of(case), mode)
+    with use_kernel(case.variant.kernel):
+        return predicted_peak_bytes(make, shape_of(case, batch), dtype_of(case.variant), mode)
 
 
 def _shortage(need: Predicted) -> str:

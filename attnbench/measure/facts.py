@@ -17,6 +17,7 @@ from attnbench.mechanism import Geometry
 from attnbench.protocol import Protocol
 from attnbench.record import Memory, Sample, Warmup
 from attnbench.sweep import Case, Mode, Role
+from attnbench.variant import Variant
 from attnbench.witness import Witness
 
 Task = Literal["count", "measure"]
@@ -113,6 +114,15 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """How far the case of this index is from the same layer in float64, and how long it took to prepare."""
+
+    case: int
+    relative_error: float
+    preparation_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Allocated:
     """What a call of the case of this index takes."""
 
@@ -152,6 +162,7 @@ Fact = (
     | Counted
     | Uncounted
     | Failed
+    | Checked
     | Allocated
     | Warmed
     | Timed
@@ -168,6 +179,7 @@ _KINDS: dict[str, type[Fact]] = {
         Counted,
         Uncounted,
         Failed,
+        Checked,
         Allocated,
         Warmed,
         Timed,
@@ -218,7 +230,12 @@ def _same(value: Any) -> Any:
 
 
 def _case(row: Mapping[str, Any]) -> Case:
-    nested = {"geometry": Geometry(**row["geometry"]), "role": Role(row["role"]), "mode": Mode(row["mode"])}
+    nested = {
+        "role": Role(row["role"]),
+        "geometry": Geometry(**row["geometry"]),
+        "mode": Mode(row["mode"]),
+        "variant": Variant(**row["variant"]),
+    }
     return Case(**{**row, **nested})
 
 

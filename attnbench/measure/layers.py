@@ -1,18 +1,19 @@
-"""A case's live layer: built from the seed, fed with random tokens, and its results looked at."""
+"""A case's live layer: built from the seed, run as its variant says, and its results looked at."""
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention import use_kernel
+from attnbench.measure.running import compiled, dtype_of, graphed, running
 from attnbench.registry import Registry
-from attnbench.sweep import Case, Mode
+from attnbench.sweep import Case, Mode, Role
+from attnbench.variant import Variant
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
 MOST_INPUTS = 8
@@ -38,6 +39,26 @@ class Data:
     gradient: Tensor | None
 
 
+Results = tuple[Tensor, Tensor | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a case. `run` must be inside `around`, which can be entered once for many calls."""
+
+    run: Callable[[], Results]
+    variant: Variant
+
+    def around(self) -> AbstractContextManager[None]:
+        """What its kernel and number format need."""
+        return running(self.variant)
+
+    def __call__(self) -> Tensor:
+        """The output of one call."""
+        with self.around():
+            return self.run()[0]
+
+
 def build(registry: Registry, case: Case, seed: int) -> nn.Module:
     """The case's layer on the CPU in float32, with weights that depend on the seed alone."""
     torch.manual_seed(seed)
@@ -47,7 +68,7 @@ def build(registry: Registry, case: Case, seed: int) -> nn.Module:
 
 def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
     """Random numbers in the case's dtype on its device; inputs enough to leave the caches."""
-    shape, dtype = shape_of(case, case.batch), dtype_of(case)
+    shape, dtype = shape_of(case, case.batch), dtype_of(case.variant)
     number = min(most_inputs, math.ceil(INPUTS_BYTES / (math.prod(shape) * dtype.itemsize)))
     generator = torch.Generator().manual_seed(seed)
 
@@ -57,34 +78,40 @@ def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
     return Data(tuple(draw() for _ in range(number)), draw() if case.mode is Mode.training else None)
 
 
-def make_call(layer: nn.Module, case: Case, data: Data) -> Callable[[], Tensor]:
-    """One call of the case: its layer with its kernel on the next of the inputs; returns the output.
+def make_data_by_dtype(
+    cases: Iterable[Case], seed: int, most_inputs: int = MOST_INPUTS
+) -> dict[torch.dtype, Data]:
+    """Data for cases that differ in nothing else that decides it."""
+    firsts = {dtype_of(case.variant): case for case in cases if case.role is not Role.ceiling}
+    return {dtype: make_data(case, seed, most_inputs) for dtype, case in firsts.items()}
 
-    In training the output's gradient then goes back to every parameter, and to the input, as it must where
-    other layers stand before this one.
-    """
-    layer = layer.to(case.device, dtype_of(case))
+
+def make_call(layer: nn.Module, case: Case, data: Data) -> Call:
+    """One call of the case: its step on the next of the inputs."""
+    step = make_step(layer, case, data.gradient)
+    if case.variant.cuda_graph:
+        return Call(graphed(step, data.inputs), case.variant)
     feed = itertools.cycle(data.inputs)
+    return Call(lambda: step(next(feed)), case.variant)
 
-    def infer() -> Tensor:
-        with use_kernel(case.kernel):
-            return layer(next(feed))  # type: ignore[no-any-return]
 
-    def train() -> Tensor:
+def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable[[Tensor], Results]:
+    """What one call does with a batch: the layer's output and, in training, the gradient of the batch.
+
+    There the output's gradient goes back to every parameter, and to the batch, as it must where other layers
+    stand before this one.
+    """
+    layer = layer.to(case.device, dtype_of(case.variant))
+    forward = compiled(layer, case.variant)
+
+    def train(batch: Tensor) -> Results:
         layer.zero_grad()
-        x = next(feed).detach().requires_grad_()  # a leaf of this call, whose gradient goes with it
-        with use_kernel(case.kernel):
-            out: Tensor = layer(x)
-            out.backward(data.gradient)
-        return out
+        x = batch.detach().requires_grad_()  # a leaf of this call, whose gradient goes with it
+        out = forward(x)
+        out.backward(gradient)
+        return out, x.grad
 
-    return train if case.mode is Mode.training else infer
-
-
-def dtype_of(case: Case) -> torch.dtype:
-    """The case's number format as torch's."""
-    dtype: torch.dtype = getattr(torch, case.dtype)
-    return dtype
+    return train if case.mode is Mode.training else lambda x: (forward(x), None)
 
 
 class WrongOutput(Exception):  # noqa: N818

@@ -1,42 +1,25 @@
 """Bytes that one call takes, exactly: in a process of its own, where nothing is timed."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from attnbench.measure.facts import Allocated, Began, Started
-from attnbench.measure.layers import Data, build, check_results, make_call, make_data
-from attnbench.measure.pen import Pen, failure_as_fact
-from attnbench.measure.story import Story
+from attnbench.measure.layers import Data, check_results, make_call
 from attnbench.record import Memory
-from attnbench.registry import Registry
-from attnbench.sweep import Case, Mode
+from attnbench.sweep import Case
 from attnbench.system import peak_process_bytes, reset_peak_process_bytes
-
-
-def measure_memories(story: Story, registry: Registry, pen: Pen) -> None:
-    """Write what a call of each member takes, one layer after the other."""
-    pen.write(Began(0))
-    job = story.job
-    with torch.inference_mode(job.cases[0].mode is Mode.inference):
-        data = make_data(job.cases[0], job.protocol.seed, most_inputs=1)
-        for index in story.without_memory:
-            with failure_as_fact(index, pen):
-                pen.write(Started(index, "its construction"))
-                layer = build(registry, job.cases[index], job.protocol.seed)
-                pen.write(Started(index, "the measurement of its memory"))
-                pen.write(Allocated(index, memory_of(layer, job.cases[index], data)))
 
 
 def memory_of(layer: nn.Module, case: Case, data: Data) -> Memory:
     """What a call of the case takes beyond what is there before it.
 
     The first call is left out, because it may fill caches; its results are checked, and the process watched
-    meanwhile. The two calls after it are measured.
+    meanwhile. The two calls after it are measured. A graph has the memory of the calls that it captures.
     """
-    call = make_call(layer, case, data)
+    call = make_call(layer, replace(case, variant=replace(case.variant, cuda_graph=False)), data)
     reset = reset_peak_process_bytes()
     check_results(call(), layer, case)
     process_bytes = peak_process_bytes() if reset else None

@@ -1,8 +1,10 @@
 """How a worker writes into its shard, its own failures and those of the layers told apart."""
 
 import os
+import re
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -12,6 +14,8 @@ from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.measure import facts
 from attnbench.measure.facts import Fact, Failed
 from attnbench.measure.layers import WrongOutput
+from attnbench.measure.running import CannotRun
+from attnbench.variant import PLAIN, Variant
 
 SYNC_S = 1.0  # how much of a session a power cut may cost
 
@@ -51,11 +55,16 @@ class Pen:
 
 
 @contextmanager
-def failure_as_fact(index: int, pen: Pen) -> Iterator[None]:
-    """Whatever goes wrong with one case becomes a fact, and the others go on."""
+def failure_as_fact(index: int, pen: Pen, variant: Variant = PLAIN) -> Iterator[None]:
+    """Whatever goes wrong with one case becomes a fact, and the others go on.
+
+    What torch refuses to do in a variant is unsupported, with torch's reason; in the plain one it is a crash.
+    """
     try:
-        yield
-    except UnsupportedGeometry as refusal:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            yield
+    except (UnsupportedGeometry, CannotRun) as refusal:
         pen.write(Failed(index, "unsupported", str(refusal)))
     except AttnbenchError as mistake:
         pen.write(Failed(index, "mistake", str(mistake)))
@@ -64,5 +73,16 @@ def failure_as_fact(index: int, pen: Pen) -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError) as shortage:
         pen.write(Failed(index, "out_of_memory", str(shortage).partition("\n")[0]))
     except Exception as error:
-        outcome = "out_of_memory" if "can't allocate memory" in str(error) else "crashed"
-        pen.write(Failed(index, outcome, f"{type(error).__name__}: {error}"))
+        if "can't allocate memory" in str(error):
+            pen.write(Failed(index, "out_of_memory", f"{type(error).__name__}: {error}"))
+        elif variant == PLAIN:
+            pen.write(Failed(index, "crashed", f"{type(error).__name__}: {error}"))
+        else:
+            pen.write(Failed(index, "unsupported", _torchs_reason(error, said)))
+
+
+def _torchs_reason(error: Exception, said: Sequence[warnings.WarningMessage]) -> str:
+    """The first line of an error, and of the warnings before it, in which kernels say why they cannot run."""
+    texts = [f"{type(error).__name__}: {error}", *(str(warning.message) for warning in said)]
+    lines = dict.fromkeys(text.strip().partition("\n")[0] for text in texts)
+    return " ".join(re.sub(r" *\(Triggered internally at .*", "", line) for line in lines)

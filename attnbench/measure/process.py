@@ -9,16 +9,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from attnbench.measure import facts
 from attnbench.measure.facts import Began, Fact, Started
+from attnbench.protocol import KEPT
 
 POLL_S = 0.25
 LONGEST_START_S = 300.0  # until a worker has imported torch and the mechanisms
+# glibc: take memory from one heap, which shrinks only when this much of its end is free.
+KEEP_PAGES = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**35)}
 DISK_FAILED = 74  # a worker's exit status when it could not write; EX_IOERR of sysexits.h
 
 
@@ -37,15 +40,31 @@ class WorkerEnded(Exception):  # noqa: N818
         return self.outcome == "crashed" and self.returncode in (-signal.SIGKILL, -signal.SIGTERM)
 
 
-def facts_of_worker(shard: Path, threads: int, timeout_s: float) -> Generator[Fact]:
+def variables(threads: int, allocator: str, compiled: Path) -> dict[str, str]:
+    """The environment of a worker: its threads, how it allocates, and the folder for what it compiles.
+
+    Compilation takes no processes of its own, which would be there while others are timed. Variables for the
+    allocator that are set already stay as they are.
+    """
+    kept = {name: os.environ.get(name, value) for name, value in KEEP_PAGES.items()}
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "TORCHINDUCTOR_CACHE_DIR": str(compiled),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        **(kept if allocator == KEPT else {}),
+    }
+
+
+def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: float) -> Generator[Fact]:
     """Run one worker on a shard and pass on its new facts as it writes them; raise `WorkerEnded` if it fails.
 
-    A step that takes longer than `timeout_s` ends the worker.
+    `environment` is added to that of this process. A step that takes longer than `timeout_s` ends the worker.
     """
     seen = shard.stat().st_size
     at_work: Started | None = None
     begun = False
-    with tempfile.TemporaryFile("w+") as said, _spawned(shard, threads, said) as worker:
+    with tempfile.TemporaryFile("w+") as said, _spawned(shard, environment, said) as worker:
         last_news, running = time.monotonic(), True
         while running:
             with suppress(subprocess.TimeoutExpired):
@@ -66,19 +85,18 @@ def facts_of_worker(shard: Path, threads: int, timeout_s: float) -> Generator[Fa
 
 
 @contextmanager
-def _spawned(shard: Path, threads: int, said: IO[str]) -> Iterator[subprocess.Popen[str]]:
+def _spawned(shard: Path, environment: Mapping[str, str], said: IO[str]) -> Iterator[subprocess.Popen[str]]:
     """A worker on this shard; killed at the end, if it still runs.
 
     It is in a session of its own, so that an interrupt at the terminal reaches only this process. Its
     standard input stays open: the end of that tells the worker that its parent is gone.
     """
-    numbers = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     worker = subprocess.Popen(
         [sys.executable, "-P", "-m", "attnbench.measure.worker", str(shard)],
         stdin=subprocess.PIPE,
         stdout=said,
         stderr=said,
-        env=os.environ | numbers,
+        env=os.environ | environment,
         text=True,
         start_new_session=True,
     )

@@ -2,15 +2,18 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.clock import Clock, clocks
 from attnbench.measure.facts import Began, Ended, Started, Timed, Warmed
-from attnbench.measure.layers import build, check_results, dtype_of, make_call, make_data
+from attnbench.measure.layers import build, check_results, make_call, make_data_by_dtype
 from attnbench.measure.pen import Pen, failure_as_fact
+from attnbench.measure.running import dtype_of, running
 from attnbench.measure.story import Story
 from attnbench.measure.timing import Member, calls_per_sample, rounds, warm_up
 from attnbench.record import Sample, Warmup
@@ -54,21 +57,25 @@ def _warm(story: Story, registry: Registry, clock: Clock, session: int, pen: Pen
     """Build, check and warm up all cases that are alive; what fails is told, and left out."""
     job, ready = story.job, dict[int, Member]()
     protocol = job.protocol.within(story.next_session_s / 2 / len(story.alive))
-    data = make_data(job.cases[0], job.protocol.seed)
+    data = make_data_by_dtype(job.cases, job.protocol.seed)
     for index in story.alive:
         case = job.cases[index]
-        with failure_as_fact(index, pen):
+        dtype, around = dtype_of(case.variant), partial(running, case.variant)
+        with failure_as_fact(index, pen, case.variant):
             pen.write(Started(index, "its construction"))
+            run: Callable[[], object]
             if case.role is Role.ceiling:
-                call = ceiling(case.mechanism, case.device, dtype_of(case), job.threads).call
+                run = ceiling(case.mechanism, case.device, dtype, job.threads).call
             else:
                 layer = build(registry, case, job.protocol.seed)
-                call = make_call(layer, case, data)
+                call = make_call(layer, case, data[dtype])
                 pen.write(Started(index, "its first call"))
                 check_results(call(), layer, case)
+                run = call.run
             pen.write(Started(index, "its warm-up"))
-            pace = warm_up(call, clock, protocol)
-            ready[index] = Member(call, calls_per_sample(pace.per_call_s, protocol))
+            with around():
+                pace = warm_up(run, clock, protocol)
+            ready[index] = Member(run, calls_per_sample(pace.per_call_s, protocol), around)
             warmup = Warmup(session, pace.calls, pace.seconds, pace.stable, ready[index].calls)
             pen.write(Warmed(index, warmup))
     return ready

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from attnbench.measure.facts import (
     Allocated,
+    Checked,
     Counted,
     Ended,
     Environment,
@@ -77,6 +78,11 @@ class Story:
     def memories(self) -> Mapping[int, Memory]:
         """What a call of each case takes, where it was measured."""
         return {fact.case: fact.memory for fact in self._all(Allocated)}
+
+    @cached_property
+    def checked(self) -> Mapping[int, Checked]:
+        """How far each case is from float64, where that was asked."""
+        return {fact.case: fact for fact in self._all(Checked)}
 
     @cached_property
     def warmups(self) -> Mapping[int, tuple[Warmup, ...]]:

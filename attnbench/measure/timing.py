@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from statistics import median
 
@@ -33,10 +33,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What is timed: a call, and how many of it make one sample."""
+    """What is timed: a call, how many of it make one sample, and what they must be inside of."""
 
     call: Callable[[], object]
     calls: int
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,9 @@ def rounds(
             for position, index in enumerate(order):
                 member = members[index]
                 announce(index)
-                seconds = sample(member.call, member.calls, clock)
-                wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
+                with member.around():
+                    seconds = sample(member.call, member.calls, clock)
+                    wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
                 yield Turn(index, number, position, seconds, wall_s)
             gc.collect()
             durations_s.append(now() - started)

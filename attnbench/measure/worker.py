@@ -3,7 +3,7 @@
     python -m attnbench.measure.worker SHARD
 
 A job either counts cases or measures a block; never both, because counting can slow what runs after it. Of
-a block, the first worker measures the memory, and each one after it times a session. The parent sets the
+a block, the first worker examines the members, and each one after it times a session. The parent sets the
 thread variables before the process starts, and holds the other end of standard input: when that closes, the
 parent is gone and so is the worker.
 """
@@ -37,9 +37,9 @@ def work(shard: Path, pen: Pen) -> None:
 
         count_cases(story, registry, pen)
     elif story.without_memory:
-        from attnbench.measure.memory import measure_memories  # the profiler has none there either
+        from attnbench.measure.examination import examine  # its profiler has none there either
 
-        measure_memories(story, registry, pen)
+        examine(story, registry, pen)
     else:
         time_session(story, registry, pen)
 

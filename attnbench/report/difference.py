@@ -90,7 +90,8 @@ def _differences(before: Record, after: Record) -> list[tuple[str, object, objec
 def _found(before: Row, after: Row, old_block: Block, new_block: Block) -> _Found | None:
     if not (isinstance(before, Measured) and isinstance(after, Measured)):
         return None
-    old_base, new_base = old_block.baseline, new_block.baseline
+    variant = before.record.variant
+    old_base, new_base = old_block.baseline_of(variant), new_block.baseline_of(variant)
     floor = math.hypot(old_block.noise_floor or 0.0, new_block.noise_floor or 0.0)
     if not old_base or not new_base or (old_base.label, old_base.source) != (new_base.label, new_base.source):
         return _Found(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=False)

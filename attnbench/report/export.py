@@ -14,7 +14,7 @@ from attnbench.report.metrics import Row
 
 TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"
-SHARED = ("device", "mode", "batch", "dim", "heads", "dtype", "kernel")
+SHARED = ("device", "mode", "batch", "dim", "heads", "dtype", "kernel", "compile", "cuda_graph")
 FLOPS = "flops.csv"
 
 

@@ -21,6 +21,7 @@ from attnbench.statistics import (
     verdicts,
 )
 from attnbench.sweep import BASELINE, Role
+from attnbench.variant import Variant
 
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
 Round = tuple[int, int]
@@ -84,9 +85,10 @@ class Row:
 
     @property
     def where(self) -> str:
-        """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training`."""
+        """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training, bfloat16, fused`."""
         training = " training" if self.record.mode == "training" else ""
-        return f"{self.device} {self.size} batch {self.record.batch}{training}"
+        variant = f", {name}" if (name := self.record.variant.name) else ""
+        return f"{self.device} {self.size} batch {self.record.batch}{training}{variant}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +109,15 @@ class Block:
     def twin(self) -> Record | None:
         return self._first(lambda record: record.role is Role.twin)
 
-    @cached_property
-    def baseline(self) -> Record | None:
-        """What the others are compared with: the record that was asked for, or the twin's original."""
+    def baseline_of(self, variant: Variant) -> Record | None:
+        """What others in a variant are compared with: the one that was asked for, or the twin's original."""
         label = self.baseline_label or (self.twin.label if self.twin else None)
-        return self._original(label)
+        return self.original(label, variant)
 
     @cached_property
     def noise_floor(self) -> float | None:
         """How far from 1 the ratio of two identical layers may lie in this block."""
-        original = self._original(self.twin.label) if self.twin else None
+        original = self.original(self.twin.label, self.twin.variant) if self.twin else None
         comparison = compared(self.twin, original) if self.twin and original else None
         return noise_floor(comparison.ratio) if comparison else None
 
@@ -133,15 +134,20 @@ class Block:
 
     def _bound_s(self, record: Record, ceiling: str) -> dict[Round, float]:
         """Seconds that the work of one call takes at the ceiling's rate, in each round that has it."""
-        limit = self._first(lambda found: found.role is Role.ceiling and found.mechanism == ceiling)
+        limit = self._first(
+            lambda found: (found.role, found.mechanism, found.dtype) == (Role.ceiling, ceiling, record.dtype)
+        )
         if limit is None:
             return {}
         share = _work(record, ceiling) / _work(limit, ceiling)
         return {key: share * seconds for key, seconds in by_round(limit).items()}
 
-    def _original(self, label: str | None) -> Record | None:
+    def original(self, label: str | None, variant: Variant) -> Record | None:
+        """The record of this label and variant that is no twin, if it has a time."""
         partners = (Role.member, Role.control)
-        return self._first(lambda record: record.label == label and record.role in partners)
+        return self._first(
+            lambda record: (record.label, record.variant) == (label, variant) and record.role in partners
+        )
 
     def _first(self, wanted: Callable[[Record], bool]) -> Record | None:
         return next((record for record in self.records if wanted(record) and _has_time(record)), None)
@@ -173,29 +179,29 @@ def rows(records: Sequence[Record], baseline: str | None = None) -> list[Row]:
 
 def blocks(records: Sequence[Record], baseline: str | None = None) -> dict[str, Block]:
     """The blocks of a run by their key; of a case that was written twice the later record counts."""
-    found: dict[str, dict[tuple[str, Role], Record]] = {}
+    found: dict[str, dict[tuple[str, Variant, Role], Record]] = {}
     for record in records:
-        found.setdefault(record.block, {})[record.label, record.role] = record
+        found.setdefault(record.block, {})[record.label, record.variant, record.role] = record
     return {key: Block(list(members.values()), baseline) for key, members in found.items()}
 
 
 def identity(record: Record) -> tuple[object, ...]:
     """What a row of a table stands for, whoever measured it and with how much effort."""
     size = (record.dim, record.heads, record.height, record.width, record.batch)
-    return (record.label, *size, record.mode, record.device, record.dtype, record.kernel)
+    return (record.label, *size, record.mode, record.device, record.variant)
 
 
 def setting(row: Row) -> tuple[object, ...]:
     """What the rows of one table share; it shows devices side by side."""
     record = row.record
     size = (record.dim, record.heads, record.height, record.width, record.batch)
-    return (*size, record.mode, record.dtype, record.kernel)
+    return (*size, record.mode, record.variant)
 
 
 def family(row: Row) -> tuple[object, ...]:
     """What rows share that differ in nothing but mechanism, size and mode."""
     record = row.record
-    return (row.device, record.dim, record.heads, record.batch, record.dtype, record.kernel)
+    return (row.device, record.dim, record.heads, record.batch, record.variant)
 
 
 def grouped(table: Iterable[AnyRow], key: Callable[[AnyRow], object]) -> list[list[AnyRow]]:
@@ -267,9 +273,10 @@ def is_paper_setting(record: Record) -> bool:
 
 
 def _comparison(record: Record, block: Block) -> Comparison | None:
-    if not _has_time(record) or block.baseline is None or block.baseline.label == record.label:
+    baseline = block.baseline_of(record.variant)
+    if not _has_time(record) or baseline is None or baseline.label == record.label:
         return None
-    return compared(record, block.baseline)
+    return compared(record, baseline)
 
 
 def _row(record: Record, block: Block, comparison: Comparison | None, verdict: Verdict | None) -> Row:
@@ -279,11 +286,12 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
     seconds = [sample.seconds for sample in record.samples]
     sessions = [sample.session for sample in record.samples]
     time_s = median_with_interval(seconds, sessions)
+    baseline = block.baseline_of(record.variant)
     precision = record.protocol.precision
     timing = Timing(
         time_s=time_s,
         throughput=_per_second(record.batch, time_s),
-        baseline=block.baseline.label if block.baseline else None,
+        baseline=baseline.label if baseline else None,
         speed=comparison.ratio if comparison else None,
         verdict=verdict,
         noise_floor=block.noise_floor,

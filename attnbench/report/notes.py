@@ -6,7 +6,7 @@ from itertools import combinations
 from attnbench.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES
-from attnbench.report.metrics import Measured, Row, measured
+from attnbench.report.metrics import Measured, Row, grouped, measured
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict, rank_correlation
 
 
@@ -28,7 +28,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
             found.append(f"{name}: its memory differed from call to call; the larger number is shown.")
     with_time = measured(rows)
     found += _convergence_notes(with_time)
-    launch_bound = [row.record.title for row in with_time if row.timing.launch_bound]
+    launch_bound = dict.fromkeys(row.record.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
         found.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
@@ -40,18 +40,20 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 
 def agreement(rows: Sequence[Row]) -> list[str]:
-    """How far the order of our throughputs is the paper's, a line a device."""
+    """How far the order of our throughputs is the paper's, a line a device and variant."""
     lines = []
-    for device in dict.fromkeys(row.device for row in rows):
+    for together in grouped(measured(rows), lambda row: (row.device, row.record.variant)):
+        device, name = together[0].device, together[0].record.variant.name
         pairs = [
             (row.timing.throughput.value, row.published.imgs_per_s(device))
-            for row in measured(rows)
-            if row.device == device and row.published
+            for row in together
+            if row.published
         ]
         if len(pairs) > 1:
             ours, theirs = zip(*pairs, strict=True)
+            how = f" ({name})" if name else ""
             lines.append(
-                f"{device.upper()}: Kendall's τ with the paper's order ({DEVICES[device]}) is "
+                f"{device.upper()}{how}: Kendall's τ with the paper's order ({DEVICES[device]}) is "
                 f"{rank_correlation(ours, theirs):.2f} over {len(pairs)} mechanisms."
             )
     return lines

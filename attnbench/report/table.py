@@ -100,14 +100,17 @@ def change_table(changes: Sequence[Change]) -> Table:
 
 
 def claims_table(rows: Sequence[Row]) -> Table:
-    """The paper's sentences about single layers, and whether they hold in these rows."""
-    table = Table(title="The paper's sentences, on this machine", title_justify="left")
+    """The paper's sentences about single layers, and whether they hold in the first variant of these rows."""
+    in_the_papers_setting = [row for row in rows if row.published]
+    variant = in_the_papers_setting[0].record.variant
+    how = f" ({variant.name})" if variant.name else ""
+    table = Table(title=f"The paper's sentences, on this machine{how}", title_justify="left")
     for heading in ("Claim", "Paper", "Ours [95 %]"):
         table.add_column(heading, justify="left" if heading == "Claim" else "right")
     table.add_column("On this machine")
-    in_the_papers_setting = [row for row in rows if row.published]
+    alike = [row for row in in_the_papers_setting if row.record.variant == variant]
     for claim in claims():
-        ours = speed_of(claim.faster, claim.slower, claim.device, in_the_papers_setting)
+        ours = speed_of(claim.faster, claim.slower, claim.device, alike)
         sentence = f"{claim.faster} is faster than {claim.slower} on a {claim.device.upper()}"
         table.add_row(sentence, f"{claim.ratio:g}×", _estimate(ours) if ours else "—", judge(claim, ours))
     return table
@@ -149,7 +152,7 @@ def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
     machines = "; ".join(record.machine.describe(device, record.threads) for device in devices)
     setting = (
         f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads, "
-        f"batch {record.batch}, {record.dtype}, {record.kernel} kernel, {record.mode}"
+        f"batch {record.batch}, {record.variant.title}, {record.mode}"
     )
     return f"{machines}\n{setting}"
 

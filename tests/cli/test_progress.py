@@ -10,12 +10,12 @@ from attnbench.measure.facts import Began, Failed
 from attnbench.plan import Planned
 from attnbench.sweep import Block
 from tests.fakes import FakeClock
-from tests.shards import CASES, ENVIRONMENT, PROTOCOL, counted, timed, warmed
+from tests.shards import CASES, ENVIRONMENT, HILO, PROTOCOL, counted, timed, warmed
 
 FIRST = Block(CASES)
 SECOND = Block(tuple(replace(case, batch=4) for case in CASES))
 BLOCKS = [FIRST, SECOND]
-PLAN = [Planned(block, ENVIRONMENT, {case.label: (counted(0),) for case in block.cases}) for block in BLOCKS]
+PLAN = [Planned(block, ENVIRONMENT, {case.row: (counted(0),) for case in block.cases}) for block in BLOCKS]
 RUN = Path("results/run")
 
 
@@ -34,8 +34,8 @@ def line_of(progress: Progress, title: str) -> list[str]:
 
 def test_the_plan_says_what_and_how_long():
     assert plan_lines(PLAN, PLAN, PROTOCOL, [100, 80], RUN) == [
-        "cpu 2x2 batch 2: 2 mechanisms, 2 sessions, until ±2 % or 1.7 min of timing: about 1.7 min",
-        "cpu 2x2 batch 4: 2 mechanisms, 2 sessions, until ±2 % or 1.7 min of timing: about 80 s",
+        "cpu 2x2 batch 2: 2 rows, 2 sessions, until ±2 % or 1.7 min of timing: about 1.7 min",
+        "cpu 2x2 batch 4: 2 rows, 2 sessions, until ±2 % or 1.7 min of timing: about 80 s",
         "This takes about 3.0 min; Ctrl-C keeps what is measured by then, and the same command goes on.",
     ]
 
@@ -45,7 +45,7 @@ def test_the_plan_says_what_is_there_already():
     protocol = replace(PROTOCOL, sessions=1, precision=0.005, max_seconds=9)
     assert plan_lines(PLAN, [one], protocol, [99], RUN)[:2] == [
         "Already in results/run: 3 rows of this plan; --fresh measures them again.",
-        "cpu 2x2 batch 2: 1 mechanism, 1 session, until ±0.5 % or 9 s of timing: about 99 s",
+        "cpu 2x2 batch 2: 1 row, 1 session, until ±0.5 % or 9 s of timing: about 99 s",
     ]
 
 
@@ -57,7 +57,7 @@ def test_a_plan_without_anything_left_takes_no_time():
 
 def test_the_plan_names_what_will_not_be_timed_and_why():
     failed = Failed(0, "out_of_memory", "it needs 9 GiB")
-    plan = [replace(PLAN[0], found={**PLAN[0].found, "hilo": (counted(0), failed)})]
+    plan = [replace(PLAN[0], found={**PLAN[0].found, HILO.row: (counted(0), failed)})]
     assert plan_lines(plan, plan, PROTOCOL, [9], RUN)[1] == "  not timed: HILO, out_of_memory: it needs 9 GiB"
 
 

@@ -94,7 +94,7 @@ def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: W
         (["--precision", "much"], "--precision is 'much'; it must be a share"),
         (["--batch", "0"], "--batch is '0'; it must be a number of images, at least 1."),
         (["--batch", "2,many"], "--batch is 'many'; it must be a number of images"),
-        (["--mode", "inference,learning"], "--mode is 'learning'; it can be inference, training or both"),
+        (["--mode", "inference,learning"], "--mode is 'learning'; it can be inference, training."),
         (["--memory-limit", "2"], "--memory-limit is '2'; it must be an amount of memory such as 2GiB"),
         (["--memory-limit", "-2GiB"], "--memory-limit is '-2GiB'; it must be an amount of memory"),
         (["msa", "--out", "/proc/run"], "/proc/run cannot be written"),

@@ -12,6 +12,7 @@ from attnbench.measure.prediction import predicted_peak_bytes
 from attnbench.record import Memory
 from attnbench.registry import discover
 from attnbench.sweep import Mode
+from attnbench.variant import Variant
 from tests.shards import case
 
 B, N, C, H = 4, 196, 768, 12
@@ -23,7 +24,12 @@ X, MAPS, WEIGHTS = 4 * B * N * C, 4 * B * H * N**2, 4 * (4 * C**2 + 4 * C)
 def measured(mode: Mode, kernel: str, geometry: Geometry = GEOMETRY, name: str = "msa") -> Memory:
     registry = discover()
     asked = case(
-        name, geometry=geometry, batch=B, mode=mode, kernel=kernel, settings=registry.choose(name).settings
+        name,
+        geometry=geometry,
+        batch=B,
+        mode=mode,
+        variant=Variant(kernel),
+        settings=registry.choose(name).settings,
     )
     with torch.inference_mode(mode is Mode.inference):
         return memory_of(build(registry, asked, 0), asked, make_data(asked, 0, most_inputs=1))

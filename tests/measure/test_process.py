@@ -9,7 +9,8 @@ import pytest
 
 from attnbench.measure import facts, process
 from attnbench.measure.facts import Began, Fact, Started, to_line
-from attnbench.measure.process import WorkerEnded, facts_of_worker
+from attnbench.measure.process import WorkerEnded, facts_of_worker, variables
+from attnbench.protocol import KEPT
 from tests.shards import job
 
 FIRST, CALL = Began(0), Started(1, "its first call")
@@ -27,7 +28,7 @@ class Workers:
     def run(self, *lines: str, timeout_s: float = 30, threads: int = 1) -> None:
         self.script.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
         self.script.chmod(0o755)
-        for fact in facts_of_worker(self.shard, threads, timeout_s):
+        for fact in facts_of_worker(self.shard, variables(threads, KEPT, Path("compiled")), timeout_s):
             self.seen.append(fact)
 
     def end_of(self, *lines: str, timeout_s: float = 30) -> WorkerEnded:
@@ -130,7 +131,7 @@ def test_a_worker_can_tell_that_its_parent_lives(workers: Workers):
 def test_a_worker_does_not_outlive_the_reading_of_its_facts(workers: Workers):
     workers.script.write_text(f"#!/bin/sh\necho $$ > $4.pid\n{write(FIRST)}\nexec sleep 20\n")
     workers.script.chmod(0o755)
-    following = facts_of_worker(workers.shard, 1, 30)
+    following = facts_of_worker(workers.shard, {}, 30)
     assert next(following) == FIRST
     following.close()
     with pytest.raises(ProcessLookupError):

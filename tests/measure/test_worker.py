@@ -40,6 +40,7 @@ from attnbench.measure.worker import set_up_torch, work
 from attnbench.protocol import Protocol
 from attnbench.registry import Registry, discover
 from attnbench.sweep import Case, Mode, sweep
+from attnbench.variant import Variant
 from tests.fakes import FakeClock
 from tests.shards import ENVIRONMENT, allocated, session
 
@@ -66,9 +67,8 @@ def cases(
 ) -> tuple[Case, ...]:
     """The members of a block, and their twin and ceilings."""
     choices = [registry.choose(text) for text in texts]
-    (block,) = sweep(
-        choices, [Geometry(8, 2, 2, 3)], ["cpu"], batches=[3], modes=[mode], dtype=dtype, kernel=kernel
-    )
+    variants = [Variant(kernel, dtype)]
+    (block,) = sweep(choices, [Geometry(8, 2, 2, 3)], ["cpu"], batches=[3], modes=[mode], variants=variants)
     return block.cases
 
 
@@ -135,7 +135,7 @@ def test_what_differs_in_batch_and_mode_alone_is_counted_once(
     monkeypatch.setattr(counting, "_cost", spy)
     msa, hilo, *_ = cases(registry, "msa", "hilo")
     alike = [msa, replace(msa, batch=9), replace(msa, mode=Mode.training)]
-    other = [hilo, replace(msa, geometry=Geometry(8, 2, 3, 3)), replace(msa, kernel="fused")]
+    other = [hilo, replace(msa, geometry=Geometry(8, 2, 3, 3)), replace(msa, variant=Variant("fused"))]
     worked(tmp_path / "shard", job("count", [*alike, *other]))
     assert counted_labels == ["msa", "hilo", "msa", "msa"]
 
@@ -437,8 +437,7 @@ def test_every_mechanism_runs_on_a_gpu_and_equals_the_cpu(registry: Registry, ke
                 [geometry],
                 [device],
                 batches=[2],
-                dtype="float32",
-                kernel=kernel,
+                variants=[Variant(kernel)],
             )
             case, *_ = block.cases
             set_up_torch(1)

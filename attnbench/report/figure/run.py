@@ -44,7 +44,7 @@ def _page(draw: Draw, rows: Sequence[Measured]) -> Figure:
     for axes, mine in zip(figure.subplots(1, len(devices), squeeze=False).flat, devices, strict=True):
         record = mine[0].record
         size = f"{record.height}×{record.width} tokens"
-        words = f"{size}, batch {record.batch}, {record.dtype}, {record.kernel} kernel"
+        words = f"{size}, batch {record.batch}, {record.variant.title}"
         training = ", training" if record.mode == "training" else ""
         title = f"{machine_of(record)}\n{words}{training}"
         axes.set_title(title, fontsize=8, loc="right")  # labels widen the left

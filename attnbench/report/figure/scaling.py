@@ -80,7 +80,7 @@ def _page(panels: Sequence[Draw], rows: Sequence[Row], columns: int) -> Figure:
     for axes, draw in zip(figure.subplots(lines, columns, squeeze=False).flat, panels, strict=True):
         draw(axes, rows)
     shape = f"dim {record.dim}, {record.heads} heads"
-    words = f"{shape}, batch {record.batch}, {record.dtype}, {record.kernel} kernel"
+    words = f"{shape}, batch {record.batch}, {record.variant.title}"
     figure.suptitle(f"{machine_of(record, PAGE_LETTERS)}\n{words}", fontsize=8)
     handles = {
         str(handle.get_label()): handle

@@ -135,7 +135,7 @@ def _page(sweep: Sweep) -> Figure:
     for axes, draw in zip(figure.subplots(1, len(panels)), panels, strict=True):
         draw(axes, sweep)
     size = f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads"
-    words = f"{size}, batch {record.batch}, {record.dtype}, {record.kernel} kernel, {record.mode}"
+    words = f"{size}, batch {record.batch}, {record.variant.title}, {record.mode}"
     figure.suptitle(f"{machine_of(record, PAGE_LETTERS)}\n{words}", fontsize=8)
     handles, names = figure.axes[0].get_legend_handles_labels()
     if handles:

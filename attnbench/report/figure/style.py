@@ -128,5 +128,7 @@ def _words(record: Record) -> dict[str, str]:
         "heads": f"heads{record.heads}",
         "dtype": record.dtype,
         "kernel": record.kernel,
+        "compile": f"compiled-{record.compile}" if record.variant.compiled else "eager",
+        "cuda_graph": "graph" * record.cuda_graph,
         "mode": "training" if record.mode == "training" else "",
     }

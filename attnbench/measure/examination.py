@@ -1,0 +1,48 @@
+"""What the first worker of a block finds out: that each member computes its layer, and what a call takes."""
+
+import time
+
+import torch
+
+from attnbench.measure.agreement import ask_in_float64, require_agreement
+from attnbench.measure.facts import Allocated, Began, Checked, Started
+from attnbench.measure.layers import build, make_data_by_dtype
+from attnbench.measure.memory import memory_of
+from attnbench.measure.pen import Pen, failure_as_fact
+from attnbench.measure.running import dtype_of
+from attnbench.measure.story import Story
+from attnbench.registry import Registry
+from attnbench.sweep import Mode
+from attnbench.variant import PLAIN
+
+
+def examine(story: Story, registry: Registry, pen: Pen) -> None:
+    """Compare each member with float64, unless it is plain, and measure its memory, one after the other."""
+    pen.write(Began(0))
+    job = story.job
+    with torch.inference_mode(job.cases[0].mode is Mode.inference):
+        data = make_data_by_dtype(job.cases, job.protocol.seed, most_inputs=1)
+        for index in story.without_memory:
+            if job.cases[index].variant != PLAIN and index not in story.checked:
+                _check(story, registry, pen, index)
+        for index in Story([*story.facts, *pen.written]).without_memory:
+            case = job.cases[index]
+            with failure_as_fact(index, pen, case.variant):
+                pen.write(Started(index, "its construction"))
+                layer = build(registry, case, job.protocol.seed)
+                pen.write(Started(index, "the measurement of its memory"))
+                pen.write(Allocated(index, memory_of(layer, case, data[dtype_of(case.variant)])))
+
+
+def _check(story: Story, registry: Registry, pen: Pen, index: int) -> None:
+    """Compare a member with its layer in float64, and time the call that compiles or captures it."""
+    case, seed = story.job.cases[index], story.job.protocol.seed
+    with failure_as_fact(index, pen):
+        pen.write(Started(index, "its reference in float64"))
+        question = ask_in_float64(registry, case, seed)
+        with failure_as_fact(index, pen, case.variant):
+            pen.write(Started(index, "its first call"))
+            started = time.perf_counter()
+            error = require_agreement(registry, case, seed, question)
+            seconds = time.perf_counter() - started
+            pen.write(Checked(index, error, seconds if case.variant.is_prepared else None))
