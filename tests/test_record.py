@@ -11,6 +11,7 @@ import pytest
 from attnbench.errors import AttnbenchError
 from attnbench.record import RECORDS, Memory, append, key, mend, newest, read
 from attnbench.sweep import Case, Role
+from attnbench.variant import Variant
 from tests.fakes import MACHINE, record, witness
 from tests.shards import PROTOCOL, case
 
@@ -49,6 +50,19 @@ def test_an_unknown_schema_is_an_error_that_names_both(tmp_path: Path):
     append(tmp_path, [record("msa", schema=99)])
     with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schemas 2 to 4"):
         read(tmp_path)
+
+
+def test_a_row_from_before_variants_was_eager_on_the_systems_allocator(tmp_path: Path):
+    append(tmp_path, [record("msa", dtype="float16")])
+    path = tmp_path / RECORDS
+    row = json.loads(path.read_text())
+    for name in ("compile", "cuda_graph", "relative_error", "preparation_s"):
+        del row[name]
+    del row["protocol"]["allocator"]
+    path.write_text(json.dumps({**row, "schema": 3}) + "\n")
+    (found,) = read(tmp_path).records
+    assert found.variant == Variant(dtype="float16")
+    assert (found.protocol.allocator, found.relative_error) == ("system", None)
 
 
 def test_a_row_with_other_fields_is_an_error_that_names_them(tmp_path: Path):

@@ -82,7 +82,7 @@ def _results(registry: Registry, case: Case, batch: Tensor, gradient: Tensor, se
     with running(case.variant):
         out, input_gradient = _replayed(step, batch) if case.variant.cuda_graph else step(batch)
     check_results(out, layer, case)
-    found = [out[:IMAGES]]
+    found = [out[:IMAGES].detach()]
     if input_gradient is not None:
         learnt = [p.grad.flatten() for p in layer.parameters() if p.grad is not None]
         found += [input_gradient[:IMAGES], *([torch.cat(learnt)] if learnt else [])]

@@ -9,7 +9,7 @@ from attnbench.measure.facts import Allocated, Began, Checked, Started
 from attnbench.measure.layers import build, make_data_by_dtype
 from attnbench.measure.memory import memory_of
 from attnbench.measure.pen import Pen, failure_as_fact
-from attnbench.measure.running import dtype_of
+from attnbench.measure.running import dtype_of, forget_compiled, ready_compiler
 from attnbench.measure.story import Story
 from attnbench.registry import Registry
 from attnbench.sweep import Mode
@@ -21,6 +21,9 @@ def examine(story: Story, registry: Registry, pen: Pen) -> None:
     pen.write(Began(0))
     job = story.job
     with torch.inference_mode(job.cases[0].mode is Mode.inference):
+        if any(case.variant.compiled for case in job.cases):
+            pen.write(Started(0, "the start of a compiler"))
+            ready_compiler(job.cases[0].device)
         data = make_data_by_dtype(job.cases, job.protocol.seed, most_inputs=1)
         for index in story.without_memory:
             if job.cases[index].variant != PLAIN and index not in story.checked:
@@ -42,6 +45,8 @@ def _check(story: Story, registry: Registry, pen: Pen, index: int) -> None:
         question = ask_in_float64(registry, case, seed)
         with failure_as_fact(index, pen, case.variant):
             pen.write(Started(index, "its first call"))
+            if case.variant.compiled:
+                forget_compiled()
             started = time.perf_counter()
             error = require_agreement(registry, case, seed, question)
             seconds = time.perf_counter() - started

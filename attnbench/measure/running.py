@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import torch
@@ -64,6 +64,17 @@ def compiled(layer: nn.Module, variant: Variant) -> Callable[..., Any]:
     dynamo.recompile_limit = MOST_COMPILED
     dynamo.fail_on_recompile_limit_hit = True
     return torch.compile(layer, mode=variant.compile, dynamic=False)
+
+
+def forget_compiled() -> None:
+    """Let what comes next be compiled anew, but for parts of it that others have left on the disk."""
+    torch.compiler.reset()
+
+
+def ready_compiler(device: str) -> None:
+    """Compile next to nothing, so that a first layer does not pay for headers and the start of compilers."""
+    with suppress(Exception):  # what cannot compile here says so with the layers
+        torch.compile(torch.sin)(torch.ones(8, device=device))
 
 
 def graphed(step: Callable[[Tensor], Results], inputs: Sequence[Tensor]) -> Callable[[], Results]:

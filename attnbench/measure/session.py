@@ -15,7 +15,7 @@ from attnbench.measure.layers import build, check_results, make_call, make_data_
 from attnbench.measure.pen import Pen, failure_as_fact
 from attnbench.measure.running import dtype_of, running
 from attnbench.measure.story import Story
-from attnbench.measure.timing import Member, calls_per_sample, rounds, warm_up
+from attnbench.measure.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
 from attnbench.record import Sample, Warmup
 from attnbench.registry import Registry
 from attnbench.statistics import precise_enough
@@ -34,23 +34,25 @@ def time_session(story: Story, registry: Registry, pen: Pen) -> None:
     with torch.inference_mode(story.job.cases[0].mode is Mode.inference):
         ready = _warm(story, registry, witness, session, pen)
         indices, checks = list(ready), Checks(protocol.least_rounds)
-        watch = Watch(session, device)
-        for turn in rounds(
-            list(ready.values()),
-            clock,
-            witness,
-            announce=lambda member: pen.write(Started(indices[member], "a sample")),
-            seed=f"{protocol.seed}/{session}",
-            deadline=deadline,
-        ):
-            sample = Sample(session, turn.round, turn.position, turn.seconds, turn.wall_s)
-            pen.write(Timed(indices[turn.member], sample))
-            if turn.position == len(indices) - 1:
-                pen.sync()
-                if checks.due(turn.round + 1) and _precise(Story([*story.facts, *pen.written])):
-                    break
+        with collector_paused():
+            watch = Watch(session, device)
+            for turn in rounds(
+                list(ready.values()),
+                clock,
+                witness,
+                announce=lambda member: pen.write(Started(indices[member], "a sample")),
+                seed=f"{protocol.seed}/{session}",
+                deadline=deadline,
+            ):
+                sample = Sample(session, turn.round, turn.position, turn.seconds, turn.wall_s)
+                pen.write(Timed(indices[turn.member], sample))
+                if turn.position == len(indices) - 1:
+                    pen.sync()
+                    if checks.due(turn.round + 1) and _precise(Story([*story.facts, *pen.written])):
+                        break
+            seen = watch.witness()
     if ready:
-        pen.write(Ended(watch.witness()))
+        pen.write(Ended(seen))
 
 
 def _warm(story: Story, registry: Registry, clock: Clock, session: int, pen: Pen) -> dict[int, Member]:

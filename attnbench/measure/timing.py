@@ -60,13 +60,20 @@ def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
 
 
 def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> Pace:
-    """Call until the time of a call is stable: the medians of the last two halves within 2 %."""
+    """Call until the time of a call is stable: the medians of the last two halves within 2 %.
+
+    Calls are taken by twos, fours and so on for as long as they make less than a sample together.
+    """
     seconds: list[float] = []
+    calls, done, total = 1, 0, 0.0
     while True:
-        seconds.append(sample(call, 1, clock))
-        total, stable = sum(seconds), _is_stable(seconds)
+        seconds.append(sample(call, calls, clock))
+        took, done = seconds[-1] * calls, done + calls
+        total, stable = total + took, _is_stable(seconds)
         if total >= protocol.least_warmup_s and (stable or total >= protocol.most_warmup_s):
-            return Pace(len(seconds), total, median(seconds[len(seconds) // 2 :]), stable)
+            return Pace(done, total, median(seconds[len(seconds) // 2 :]), stable)
+        if took < protocol.min_sample_s:
+            calls *= 2
 
 
 def calls_per_sample(per_call_s: float, protocol: Protocol) -> int:
@@ -91,26 +98,25 @@ def rounds(
     """
     shuffle = random.Random(seed)
     durations_s: list[float] = []
-    with _collector_paused():
-        for number in itertools.count() if members else ():
-            started = now()
-            if durations_s and started + median(durations_s) > deadline:
-                return
-            order = shuffle.sample(range(len(members)), len(members))
-            for position, index in enumerate(order):
-                member = members[index]
-                announce(index)
-                with member.around():
-                    seconds = sample(member.call, member.calls, clock)
-                    wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
-                yield Turn(index, number, position, seconds, wall_s)
-            gc.collect()
-            durations_s.append(now() - started)
+    for number in itertools.count() if members else ():
+        started = now()
+        if durations_s and started + median(durations_s) > deadline:
+            return
+        order = shuffle.sample(range(len(members)), len(members))
+        for position, index in enumerate(order):
+            member = members[index]
+            announce(index)
+            with member.around():
+                seconds = sample(member.call, member.calls, clock)
+                wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
+            yield Turn(index, number, position, seconds, wall_s)
+        gc.collect()
+        durations_s.append(now() - started)
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Collect now, and then only when asked; what lives already is not looked through again."""
+def collector_paused() -> Iterator[None]:
+    """Collect now, and inside only when asked; what lives already is not looked through again."""
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -15,6 +15,7 @@ from attnbench.measure.process import DISK_FAILED, WorkerEnded
 from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
 from attnbench.record import Record, read
 from attnbench.sweep import Mode, Role
+from attnbench.variant import Variant
 from tests.conftest import Run
 from tests.shards import Workers, session
 
@@ -45,7 +46,7 @@ def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp
     effort = ("--quick", "--max-seconds", "2")
     done = attnbench("run", "msa", "hilo:alpha=0.5", "--res", "2x3", *SIZE, *effort, "--out", tmp_path)
     assert done.status == 0, done.err
-    assert "cpu 2x3 batch 2: 2 mechanisms, 1 session" in done.out
+    assert "cpu 2x3 batch 2: 2 rows, 1 session" in done.out
     assert "This takes about" in done.out
     assert "HiLo (alpha=0.5)" in done.out
     assert [(row.label, row.complete) for row in members(tmp_path)] == [
@@ -97,6 +98,11 @@ def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: W
         (["--mode", "inference,learning"], "--mode is 'learning'; it can be inference, training."),
         (["--memory-limit", "2"], "--memory-limit is '2'; it must be an amount of memory such as 2GiB"),
         (["--memory-limit", "-2GiB"], "--memory-limit is '-2GiB'; it must be an amount of memory"),
+        (["--kernel", "explicit,flesh"], "--kernel is 'flesh'; it can be explicit, fused, flash"),
+        (["--dtype", "float8"], "--dtype is 'float8'; it can be float32, tf32, bfloat16"),
+        (["--compile", "on"], "--compile is 'on'; it can be off, default, reduce-overhead"),
+        (["--cuda-graph", "yes"], "--cuda-graph is 'yes'; it can be off, on."),
+        (["--allocator", "mine"], "--allocator is 'mine'; it can be kept, system."),
         (["msa", "--out", "/proc/run"], "/proc/run cannot be written"),
     ],
 )
@@ -128,8 +134,9 @@ def test_a_gpu_that_is_not_there_is_said_with_what_torch_sees(attnbench: Run):
           "--seed", "4"],
          replace(QUICK, precision=0.03, sessions=2, max_seconds=9, timeout_s=7, seed=4)),
         (["--precision", "0.03"], replace(DEFAULT, precision=0.03)),
+        (["--allocator", "system"], replace(DEFAULT, allocator="system")),
     ],
-    ids=["default", "quick", "rigorous", "each", "share"],
+    ids=["default", "quick", "rigorous", "each", "share", "allocator"],
 )  # fmt: skip
 def test_a_row_says_with_how_much_effort_it_was_measured(
     attnbench: Run, workers: Workers, tmp_path: Path, arguments: list[str], protocol: Protocol
@@ -146,6 +153,21 @@ def test_a_row_says_in_which_setting_it_was_measured(attnbench: Run, workers: Wo
     (row,) = members(tmp_path)
     assert (row.dim, row.heads, row.batch, row.height, row.threads) == (8, 2, 2, 14, 1)
     assert (row.dtype, row.kernel) == ("bfloat16", "fused")
+
+
+def test_lists_of_kernels_and_numbers_are_rows_of_one_block(attnbench: Run, workers: Workers, tmp_path: Path):
+    ways = ("--kernel", "explicit,fused", "--dtype", "float32", "--dtype", "bfloat16")
+    attnbench(
+        "run", "msa", *SIZE, *ways, "--compile", "off,default", "--cuda-graph", "off", "--out", tmp_path
+    )
+    found = members(tmp_path)
+    assert [row.variant for row in found] == [
+        Variant(kernel, dtype, mode)
+        for kernel in ("explicit", "fused")
+        for dtype in ("float32", "bfloat16")
+        for mode in ("off", "default")
+    ]
+    assert len({row.block for row in found}) == 1
 
 
 def test_every_size_batch_and_mode_is_a_block_the_cheapest_first(

@@ -9,8 +9,8 @@ import pytest
 
 from attnbench.measure import facts, process
 from attnbench.measure.facts import Began, Fact, Started, to_line
-from attnbench.measure.process import WorkerEnded, facts_of_worker, variables
-from attnbench.protocol import KEPT
+from attnbench.measure.process import KEEP_PAGES, WorkerEnded, facts_of_worker, variables
+from attnbench.protocol import KEPT, SYSTEM
 from tests.shards import job
 
 FIRST, CALL = Began(0), Started(1, "its first call")
@@ -115,6 +115,23 @@ def test_a_status_that_looks_like_a_kill_does_not_come_from_outside(workers: Wor
 def test_threads_are_set_before_the_worker_starts(workers: Workers):
     workers.run("echo $OMP_NUM_THREADS $MKL_NUM_THREADS > $4.threads", threads=3)
     assert Path(f"{workers.shard}.threads").read_text() == "3 3\n"
+
+
+def test_a_worker_keeps_its_pages_unless_the_system_is_to_have_them(monkeypatch: pytest.MonkeyPatch):
+    for name in KEEP_PAGES:
+        monkeypatch.delenv(name, raising=False)
+    assert variables(1, KEPT, Path("x")).items() >= KEEP_PAGES.items()
+    assert not variables(1, SYSTEM, Path("x")).keys() & KEEP_PAGES.keys()
+
+
+def test_a_users_own_allocator_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "9")
+    assert variables(1, KEPT, Path("x"))["MALLOC_MMAP_MAX_"] == "9"
+
+
+def test_what_workers_compile_goes_where_it_was_asked_to(workers: Workers):
+    workers.run("echo $TORCHINDUCTOR_CACHE_DIR > $4.compiled")
+    assert Path(f"{workers.shard}.compiled").read_text() == "compiled\n"
 
 
 def test_an_interrupt_of_the_terminal_does_not_reach_a_worker(workers: Workers):

@@ -2,13 +2,14 @@
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from attnbench.measure.timing import Member, Turn, calls_per_sample, rounds, sample, warm_up
+from attnbench.measure.timing import Member, Turn, calls_per_sample, collector_paused, rounds, sample, warm_up
 from attnbench.protocol import Protocol
 from attnbench.statistics import paired_ratio
 from tests.fakes import FakeClock
@@ -24,7 +25,37 @@ def turns(
     deadline: float = 1e9,
     announce: Callable[[int], None] = lambda member: None,
 ) -> Iterator[Turn]:
-    return rounds(members, clock, clock, announce=announce, seed=seed, deadline=deadline, now=clock)
+    with collector_paused():
+        yield from rounds(members, clock, clock, announce=announce, seed=seed, deadline=deadline, now=clock)
+
+
+def test_samples_are_inside_what_their_member_needs():
+    clock, inside = FakeClock(), [0]
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        inside[0] += 1
+        yield
+        inside[0] -= 1
+
+    def call() -> None:
+        clock.now += inside[0]
+
+    assert [turn.seconds for turn in turns([Member(call, 4, around)], clock, deadline=9)] == [1, 1]
+
+
+def test_a_call_that_takes_next_to_no_time_is_warmed_up_by_many():
+    clock, calls = FakeClock(), [0]
+
+    def call() -> None:
+        calls[0] += 1
+        clock.now += 1e-6
+
+    pace = warm_up(call, clock, PROTOCOL)
+    assert pace.per_call_s == pytest.approx(1e-6)
+    assert pace.calls == calls[0]
+    assert pace.seconds == pytest.approx(calls[0] * 1e-6)
+    assert 0.3 <= pace.seconds < 0.32
 
 
 def test_a_sample_is_the_time_of_one_call():

@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ from attnbench.measure.cost import Cost
 from attnbench.measure.facts import (
     Allocated,
     Began,
+    Checked,
     Counted,
     Ended,
     Environment,
@@ -392,6 +394,57 @@ def test_a_failure_becomes_a_fact_and_ends_nothing(
     with shard.open("a") as file, failure_as_fact(4, Pen(file)):
         raise error
     assert facts.read(shard) == [Failed(4, outcome, reason)]
+
+
+def test_what_torch_refuses_in_a_variant_is_unsupported_with_all_that_it_says(tmp_path: Path):
+    shard = tmp_path / "shard"
+    with shard.open("a") as file, failure_as_fact(4, Pen(file), Variant("flash")):
+        warnings.warn("Flash needs a GPU. (Triggered internally at /build/torch/sdp.cpp:9.)", stacklevel=1)
+        raise RuntimeError("No available kernel.\nLook elsewhere.")
+    says = "RuntimeError: No available kernel. Flash needs a GPU."
+    assert facts.read(shard) == [Failed(4, "unsupported", says)]
+
+
+def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Registry, tmp_path: Path):
+    plain, *_ = cases(registry, "msa")
+    ways = [plain, *(replace(plain, variant=Variant(kernel)) for kernel in ("fused", "efficient"))]
+    said = worked(tmp_path / "shard", job("measure", ways), ENVIRONMENT)
+    (checked,) = (fact for fact in said if isinstance(fact, Checked))
+    assert (checked.case, checked.preparation_s) == (1, None)
+    assert 0 < checked.relative_error < 1e-6
+    assert [fact.case for fact in said if isinstance(fact, Allocated)] == [0, 1]
+    (failed,) = (fact for fact in said if isinstance(fact, Failed))
+    assert (failed.case, failed.outcome) == (2, "unsupported")
+    assert "RuntimeError: No viable backend" in failed.reason
+
+
+def test_what_was_compared_already_is_not_compared_again(registry: Registry, tmp_path: Path):
+    fused, *_ = cases(registry, "msa", kernel="fused")
+    said = worked(tmp_path / "shard", job("measure", [fused]), ENVIRONMENT, Checked(0, 1e-7, None))
+    assert not any(isinstance(fact, Checked) for fact in said)
+    assert any(isinstance(fact, Allocated) for fact in said)
+
+
+def test_what_a_device_does_not_have_is_known_before_anything_is_timed(registry: Registry, tmp_path: Path):
+    plain, *_ = cases(registry, "msa")
+    said = worked(tmp_path / "shard", job("count", [replace(plain, variant=Variant(dtype="tf32"))]))
+    reasons = [(fact.outcome, fact.reason[:30]) for fact in said if isinstance(fact, Failed)]
+    assert reasons == [("unsupported", "TF32 is how a CUDA device may ")]
+
+
+@pytest.mark.slow
+def test_compilation_is_told_apart_and_in_no_sample(registry: Registry, tmp_path: Path):
+    plain, *_ = cases(registry, "msa")
+    ways = [replace(plain, variant=Variant(compile="default"))]
+    (checked,) = (
+        fact
+        for fact in worked(tmp_path / "first", job("measure", ways), ENVIRONMENT)
+        if isinstance(fact, Checked)
+    )
+    said = worked(tmp_path / "second", job("measure", ways), ENVIRONMENT, allocated(0))
+    seconds = [fact.sample.seconds for fact in said if isinstance(fact, Timed)]
+    assert checked.preparation_s is not None
+    assert checked.preparation_s > 100 * max(seconds)
 
 
 class FullDisk:

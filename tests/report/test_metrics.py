@@ -37,6 +37,11 @@ def ceiling(mechanism: str, times_s: Sequence[float]) -> Record:
     return replace(plain, mechanism=mechanism, role=Role.ceiling)
 
 
+def samples_of(one: Record, factor: float) -> tuple[Sample, ...]:
+    """A record's samples, in which everything takes `factor` times as long."""
+    return tuple(replace(sample, seconds=factor * sample.seconds) for sample in one.samples)
+
+
 def timings(table: Sequence[Row]) -> dict[str, Timing]:
     return {row.record.label: row.timing for row in measured(table)}
 
@@ -53,6 +58,31 @@ def test_speed_is_the_baselines_time_over_ours_in_the_same_round():
     shuffled = replace(hilo, samples=hilo.samples[::-1])
     speed = measured(rows([msa, shuffled, twin]))[1].timing.speed
     assert speed == exactly(2.0)
+
+
+def test_each_variant_is_compared_with_its_own_baseline():
+    msa, hilo, twin = block({"msa": [0.4 * d for d in DRIFT], "hilo": [0.2 * d for d in DRIFT]})
+    fused = [replace(one, kernel="fused", samples=samples_of(one, 0.5)) for one in (msa, hilo)]
+    slower = replace(fused[1], samples=samples_of(hilo, 4))
+    speeds = [row.timing.speed for row in measured(rows([msa, hilo, fused[0], slower, twin]))]
+    assert speeds == [None, exactly(2.0), None, exactly(0.25)]
+
+
+def test_a_variant_without_a_baseline_has_no_ratio():
+    msa, hilo, twin = block({"msa": [0.4 * d for d in DRIFT], "hilo": [0.2 * d for d in DRIFT]})
+    (_, row) = measured(rows([msa, replace(hilo, kernel="fused"), twin]))
+    assert (row.timing.speed, row.timing.baseline) == (None, None)
+
+
+def test_the_limit_is_that_of_the_same_number_format():
+    half = replace(ceiling("matmul", [0.001] * 6), dtype="bfloat16")
+    matmul, copy = ceiling("matmul", [0.002] * 6), ceiling("copy", [0.002] * 6)
+    layer = record("msa", [1.0] * 6, batch=1, macs=250_000_000, least_bytes=0)
+    for records, share in (([layer], 0.5), ([replace(layer, dtype="bfloat16")], 0.25)):
+        copies = [copy, replace(copy, dtype="bfloat16")]
+        (row,) = measured(rows([*records, matmul, half, *copies]))
+        assert row.timing.limit is not None
+        assert row.timing.limit.fraction.value == pytest.approx(share)
 
 
 def test_rounds_are_told_apart_by_their_session():
