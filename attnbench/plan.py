@@ -13,6 +13,8 @@ from attnbench.variant import Variant
 WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for the estimate only
 SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
 TYPICAL_SPREAD = 0.05  # of the samples of one layer; for the estimate only
+COMPILATION_S = 8.0  # of one layer, and in later processes from what it left; for the estimate only
+COMPILED_BEFORE_S = 2.0
 MEMORY_CALLS = 4  # of each layer, while its memory is measured; for the estimate only
 
 
@@ -93,9 +95,11 @@ def _estimate_s(planned: Planned, protocol: Protocol) -> float:
         min(max(4 * call_s, protocol.least_warmup_s), protocol.most_warmup_s) for call_s in calls_s
     )
     rounds = max(protocol.sessions * protocol.least_rounds, _rounds_for(protocol.precision))
-    memory_s = WORKER_START_S + MEMORY_CALLS * sum(calls_s)
+    compiled = sum(case.variant.compiled for case in planned.block.cases)
+    first_s = WORKER_START_S + MEMORY_CALLS * sum(calls_s) + compiled * COMPILATION_S
+    start_s = WORKER_START_S + compiled * COMPILED_BEFORE_S
     timing_s = protocol.sessions * warmup_s + rounds * sum(max(s, protocol.min_sample_s) for s in calls_s)
-    return memory_s + protocol.sessions * WORKER_START_S + min(timing_s, protocol.max_seconds)
+    return first_s + protocol.sessions * start_s + min(timing_s, protocol.max_seconds)
 
 
 def _rounds_for(precision: float) -> int:

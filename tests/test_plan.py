@@ -8,6 +8,7 @@ from attnbench import plan
 from attnbench.measure.facts import Failed, Predicted, Uncounted
 from attnbench.plan import Planned, estimates_s
 from attnbench.sweep import Block, Mode
+from attnbench.variant import Variant
 from tests.shards import CASES, ENVIRONMENT, HILO, MSA, PROTOCOL, counted, planned
 
 TOO_LARGE = Failed(1, "out_of_memory", "too large")
@@ -38,6 +39,12 @@ def test_the_estimate_follows_batch_and_work_up_to_the_limit():
 def test_the_estimate_asks_for_the_rounds_that_precision_needs():
     loose, tight = (estimates_s([planned()], replace(PROTOCOL, precision=p))[0] for p in (0.02, 0.01))
     assert tight > loose
+
+
+def test_what_is_compiled_takes_longer_once_and_in_every_session():
+    eager, (compiled,) = MSA, [replace(MSA, variant=Variant(compile="default"))]
+    plain, longer = estimates_s([planned((eager,)), planned((compiled,))], PROTOCOL)
+    assert longer - plain == pytest.approx(8 + 2 * 2)
 
 
 def test_a_block_in_which_nothing_is_timed_takes_no_time():
