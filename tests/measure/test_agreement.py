@@ -98,3 +98,22 @@ def test_a_layer_without_a_reference_says_where_it_failed():
 
     with pytest.raises(RuntimeError, match="in float64, as the reference, expected"):
         error(with_layer(Single), asked("msa", Variant("fused")))
+
+
+ON_A_GPU = [
+    Variant(dtype="tf32"),
+    Variant("fused", "float16"),
+    Variant("flash", "bfloat16"),
+    Variant("fused", "bfloat16", cuda_graph=True),
+    Variant("explicit", "float32", "default", cuda_graph=True),
+]
+
+
+@pytest.mark.cuda
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("variant", ON_A_GPU, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("name", ["msa", "hilo", "xca", "van", "quadtree"])
+def test_every_way_on_a_gpu_agrees_with_float64(registry: Registry, name: str, variant: Variant, mode: Mode):
+    one = replace(asked(name, variant, mode), device="cuda", geometry=Geometry(384, 6, 14, 14))
+    assert error(registry, one) <= BOUNDS[variant.dtype]
