@@ -9,6 +9,7 @@ from attnbench.cli.compare import compare
 from attnbench.cli.doctor import doctor
 from attnbench.cli.flops import flops
 from attnbench.cli.list import list_mechanisms
+from attnbench.cli.profile import profile
 from attnbench.cli.run import run
 from attnbench.cli.spectrum import spectrum
 from attnbench.errors import AttnbenchError
@@ -26,6 +27,7 @@ app.command("run")(run)
 app.command("compare")(compare)
 app.command("check")(check)
 app.command("spectrum")(spectrum)
+app.command("profile")(profile)
 app.command("doctor")(doctor)
 
 

@@ -1,0 +1,191 @@
+"""Where the time of a layer's call goes, operator by operator, under torch's profiler.
+
+One call is observed first, with the tensors of every operator; then calls run under the profiler, whose times
+are put to those operators in their order. What the profiler costs itself is known from calls without it.
+"""
+
+import math
+import os
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, record_function
+
+from attnbench.errors import AttnbenchError, writing
+from attnbench.measure.clock import Clock, clocks
+from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data
+from attnbench.measure.operators import operations
+from attnbench.measure.timing import sample
+from attnbench.measure.worker import set_up_torch
+from attnbench.profiles import OUTSIDE, Line, Operation, Part, Profile, by_operator
+from attnbench.registry import Registry
+from attnbench.sweep import Case
+
+LEAST_CALLS, MOST_CALLS = 10, 100
+WARMUP_S = 0.3
+PROFILED_S = 0.5
+TURNS = 5
+TRACED_CALLS = 3
+TRACE = "trace.json"
+RANGE = "one call"  # what a call is named in the trace
+
+
+def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: Path) -> Profile:
+    """The profile of a case; a trace of a few calls goes to `trace.json` in `folder`."""
+    set_up_torch(threads)
+    with torch.no_grad():  # and not in inference mode, which hides what composite operators are made of
+        layer = build(registry, case, seed)
+        with _failures(case):
+            call = make_call(layer, case, make_data(case, seed))
+            check_results(call(), layer, case)
+        expected = operations(call, layer)
+    _, clock = clocks(case.device)
+    with torch.inference_mode():
+        calls = min(MOST_CALLS, max(LEAST_CALLS, math.ceil(PROFILED_S / _warm_up(call, clock))))
+        bare_s, profiled_s, ranges = _in_turn(call, calls, case.device, clock)
+        _trace(call, case.device, folder / TRACE)
+    macs = registry[case.mechanism].macs(case.geometry, **case.settings)
+    return Profile(
+        case,
+        threads,
+        tuple(lines(ranges, expected, case)),
+        profiled_calls=len(profiled_s),
+        call_s=median(bare_s),
+        profiled_call_s=median(profiled_s),
+        closed_form_macs=case.batch * macs,
+    )
+
+
+def _warm_up(call: Callable[[], object], clock: Clock) -> float:
+    """Call for a while, and return how many seconds a call takes in the end."""
+    calls, seconds, per_call_s = 1, 0.0, 0.0
+    while seconds < WARMUP_S:
+        per_call_s = sample(call, calls, clock)
+        seconds += calls * per_call_s
+        calls *= 2
+    return per_call_s
+
+
+def _in_turn(
+    call: Callable[[], object], calls: int, device: str, clock: Clock
+) -> tuple[list[float], list[float], list[Any]]:
+    """Seconds of calls without the profiler and with it, and the profiler's range of each of the latter.
+
+    Some of the ones, some of the others, and again, so that whatever drifts on the machine meets both alike.
+    """
+    bare_s: list[float] = []
+    profiled_s: list[float] = []
+    ranges: list[Any] = []
+    at_once = math.ceil(calls / TURNS)
+    for _ in range(TURNS):
+        bare_s += [sample(call, 1, clock) for _ in range(at_once)]
+        with _profiler(device) as profiler:
+            profiled_s += [sample(_named(call), 1, clock) for _ in range(at_once)]
+        events = profiler.events() or ()
+        ranges += [event for event in events if _is_on_host(event) and event.name == RANGE]
+    return bare_s, profiled_s, ranges
+
+
+def _trace(call: Callable[[], object], device: str, path: Path) -> None:
+    """Write a few calls, with the shapes of all operands, as a file that ui.perfetto.dev shows."""
+    with _profiler(device, record_shapes=True) as profiler:
+        for _ in range(TRACED_CALLS):
+            _named(call)()
+    with writing(path):
+        path.touch()
+    profiler.export_chrome_trace(str(path))
+
+
+def _profiler(device: str, *, record_shapes: bool = False) -> torch.profiler.profile:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch 2.13's tells standard error that it starts
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    return torch.profiler.profile(activities=activities, record_shapes=record_shapes)
+
+
+def _named(call: Callable[[], object]) -> Callable[[], None]:
+    def named() -> None:
+        with record_function(RANGE):
+            call()
+
+    return named
+
+
+def lines(ranges: Sequence[Any], expected: Sequence[Operation], case: Case) -> Iterator[Line]:
+    """A line an operator with its mean seconds over the middle half of the calls, and one for the rest."""
+    names = [_either(each.operator) for each in expected]
+    ranges = sorted(ranges, key=partial(_seconds, device=case.device))
+    middle = ranges[len(ranges) // 4 : len(ranges) - len(ranges) // 4]
+    calls = [list(_outermost(each, set(names))) for each in middle]
+    for events in calls:
+        _require_same([_either(_operator(event)) for event in events], names, case)
+    means = [fmean(_seconds(event, case.device) for event in same) for same in zip(*calls, strict=True)]
+    real = [replace(each, operator=_operator(event)) for each, event in zip(expected, calls[0], strict=True)]
+    yield from by_operator(zip(real, means, strict=True))
+    whole = fmean(_seconds(each, case.device) for each in middle)
+    yield Line(OUTSIDE, Part.between, calls=0, self_s=max(0.0, whole - sum(means)), bytes=0, macs=0)
+
+
+def _require_same(found: list[str], expected: list[str], case: Case) -> None:
+    if found == expected:
+        return
+    pairs = zip_longest(found, expected, fillvalue="nothing")
+    here, there = next((here, there) for here, there in pairs if here != there)
+    raise AttnbenchError(
+        f"{case.label} cannot be profiled: its calls do not run the same operators every time ({here} in one "
+        f"where {there} was in another), so that their times cannot be put together. Take what depends on "
+        "chance or on values out of the layer."
+    )
+
+
+def _either(operator: str) -> str:
+    """An operator's name without telling whether it is in place: torch may choose that by who watches."""
+    return operator.rstrip("_")
+
+
+def _outermost(event: Any, names: Container[str]) -> Iterator[Any]:
+    """The events below this one that bear one of the names, without what is inside of them, in order."""
+    for child in event.cpu_children:
+        if _either(_operator(child)) in names:
+            yield child
+        else:
+            yield from _outermost(child, names)
+
+
+def _operator(event: Any) -> str:
+    return str(event.name).removeprefix("aten::")
+
+
+def _is_on_host(event: Any) -> bool:
+    return event.device_type.name == "CPU"  # type: ignore[no-any-return]
+
+
+def _seconds(event: Any, device: str) -> float:
+    """How long an event took with all that is inside of it: on a GPU the time of its kernels."""
+    microseconds = event.device_time_total if device == "cuda" else event.cpu_time_total
+    return float(microseconds) / 1e6
+
+
+@contextmanager
+def _failures(case: Case) -> Iterator[None]:
+    """Whatever a layer's first call may raise becomes the user's mistake, with torch's reason."""
+    try:
+        yield
+    except AttnbenchError:
+        raise
+    except WrongOutput as wrong:
+        raise AttnbenchError(
+            f"{case.label} cannot be profiled: {wrong}. `attnbench check` says more."
+        ) from wrong
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise AttnbenchError(
+            f"{case.label} cannot be profiled: its first call on {case.device} in {case.dtype} fails with "
+            f"{type(error).__name__}: {reason}. Choose another --dtype, --kernel, --batch or --res."
+        ) from error

@@ -1,0 +1,111 @@
+"""What `attnbench profile` says in tables, words and numbers."""
+
+import csv
+import io
+from pathlib import Path
+
+from rich.table import Table
+
+from attnbench.errors import writing
+from attnbench.profiles import Line, Profile
+from attnbench.words import many
+
+PROFILE = "profile.csv"
+SHARED = ("label", "device", "batch", "dtype", "kernel")
+
+
+def operators_table(profile: Profile) -> Table:
+    """The operators of one call, largest first, with what they multiply and move."""
+    table = _table(title(profile), "operator", "part")
+    for line in profile.main_lines:
+        table.add_row(line.operator.lstrip("_"), line.part, *_cells(profile, line))
+    table.add_section()
+    table.add_row("total", "", *_cells(profile, profile.total))
+    return table
+
+
+def parts_table(profile: Profile) -> Table:
+    """The same by part."""
+    table = _table("The same by part", "part")
+    for line in profile.parts:
+        table.add_row(line.operator, *_cells(profile, line))
+    return table
+
+
+def title(profile: Profile) -> str:
+    """What was called, and how."""
+    case, geometry = profile.case, profile.case.geometry
+    where = f"cpu, {many(profile.threads, 'thread')}" if case.device == "cpu" else case.device
+    return (
+        f"{case.title}: {geometry.height}×{geometry.width} tokens, {many(geometry.dim, 'channel')}, "
+        f"{many(geometry.heads, 'head')}, {many(case.batch, 'image')}, {case.dtype}, "
+        f"{case.kernel} kernel, {where}"
+    )
+
+
+def profile_notes(profile: Profile) -> list[str]:
+    """What a reader must know beside the tables."""
+    clock = "on the GPU" if profile.case.device == "cuda" else "on the CPU"
+    notes = [
+        f"Without the profiler a call takes {profile.call_s * 1e3:,.3g} ms; profiled calls take "
+        f"{profile.slowdown:.2f} × as long (medians of {many(profile.profiled_calls, 'call')} each).",
+        f"Times are {clock}, of one call of the whole batch: means over the middle half of the profiled "
+        "calls, as long as which are 100 %.",
+        "Moved is what an operator must at least read and write: each of its tensors once, from wherever.",
+        "Between operators are views, Python, torch's dispatch, and memory that is given back.",
+    ]
+    missing = profile.closed_form_macs - profile.total.macs
+    if missing > 0:
+        notes.append(
+            f"The closed form has {missing / 1e6:,.1f} M multiply-adds more: those of norms, samplers and "
+            "element-wise products, or of an operator without a formula here."
+        )
+    if missing < 0:
+        notes.append(f"The closed form has {-missing / 1e6:,.1f} M multiply-adds less.")
+    return notes
+
+
+def write_profile(profile: Profile, folder: Path) -> Path:
+    """Write every operator to `profile.csv` and return its path."""
+    path = folder / PROFILE
+    with writing(path):
+        path.write_text(profile_csv(profile), encoding="utf-8")
+    return path
+
+
+def profile_csv(profile: Profile) -> str:
+    """Every operator as CSV, largest first, in seconds, bytes and multiply-adds of one call."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    case, geometry = profile.case, profile.case.geometry
+    sizes = {"height": geometry.height, "width": geometry.width, "dim": geometry.dim, "heads": geometry.heads}
+    shared = {name: getattr(case, name) for name in SHARED} | sizes | {"threads": profile.threads}
+    writer.writerow(
+        [*shared, "operator", "part", "calls", "self_s", "bytes", "macs", "call_s", "profiled_call_s"]
+    )
+    for line in sorted(profile.lines, key=lambda line: -line.self_s):
+        own = (line.operator, line.part, line.calls, f"{line.self_s:.9f}", line.bytes, line.macs)
+        calls = (f"{profile.call_s:.9f}", f"{profile.profiled_call_s:.9f}")
+        writer.writerow([*shared.values(), *own, *calls])
+    return text.getvalue()
+
+
+def _table(title: str, *names: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for heading in ("calls", "time (ms)", "% of call", "MACs (M)", "moved (MB)", "GMAC/s", "GB/s"):
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _cells(profile: Profile, line: Line) -> list[str]:
+    return [
+        f"{line.calls:,}" if line.calls else "",
+        f"{line.self_s * 1e3:,.3f}",
+        f"{100 * profile.share(line):.1f}",
+        f"{line.macs / 1e6:,.1f}" if line.macs else "",
+        f"{line.bytes / 1e6:,.1f}" if line.bytes else "",
+        f"{line.macs_per_s / 1e9:,.1f}" if line.macs else "",
+        f"{line.bytes_per_s / 1e9:,.1f}" if line.bytes else "",
+    ]

@@ -1,0 +1,86 @@
+"""What `attnbench profile` prints and writes of numbers that are known."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from attnbench.profiles import Line, Part, Profile
+from attnbench.report.profile import operators_table, parts_table, profile_notes, title, write_profile
+from tests.shards import case
+
+PRODUCTS = Line("addmm", Part.projections, calls=2, self_s=0.06, bytes=12_000_000, macs=6_000_000_000)
+SOFTMAX = Line("_softmax", Part.core, calls=1, self_s=0.03, bytes=30_000_000, macs=0)
+COPY = Line("copy_", Part.movement, calls=3, self_s=0.0005, bytes=1_000_000, macs=0)
+REST = Line("outside operators", Part.between, calls=0, self_s=0.0095, bytes=0, macs=0)
+PROFILE = Profile(
+    replace(case("msa"), batch=16, device="cpu", kernel="explicit"),
+    threads=2,
+    lines=(COPY, SOFTMAX, PRODUCTS, REST),
+    profiled_calls=12,
+    call_s=0.096,
+    profiled_call_s=0.1008,
+    closed_form_macs=6_000_000_000,
+)
+
+
+def cells(table: Table) -> list[list[str]]:
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(table)
+    rows = [line for line in captured.get().splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
+
+
+def test_operators_stand_largest_first_with_small_ones_together():
+    assert cells(operators_table(PROFILE)) == [
+        ["addmm", "projections", "2", "60.000", "60.0", "6,000.0", "12.0", "100.0", "0.2"],
+        ["softmax", "attention core", "1", "30.000", "30.0", "", "30.0", "", "1.0"],
+        ["outside operators", "between operators", "", "9.500", "9.5", "", "", "", ""],
+        ["others", "", "3", "0.500", "0.5", "", "1.0", "", "2.0"],
+        ["total", "", "6", "100.000", "100.0", "6,000.0", "43.0", "60.0", "0.4"],
+    ]
+
+
+def test_parts_stand_largest_first():
+    assert [row[:4] for row in cells(parts_table(PROFILE))] == [
+        ["projections", "2", "60.000", "60.0"],
+        ["attention core", "1", "30.000", "30.0"],
+        ["between operators", "", "9.500", "9.5"],
+        ["data movement", "3", "0.500", "0.5"],
+    ]
+
+
+def test_an_operator_in_place_keeps_its_name():
+    assert cells(operators_table(replace(PROFILE, lines=(COPY,))))[0][0] == "copy_"
+
+
+def test_the_title_says_what_was_called():
+    assert "16 images, float32, explicit kernel, cpu, 2 threads" in title(PROFILE)
+    on_gpu = title(replace(PROFILE, case=replace(PROFILE.case, device="cuda")))
+    assert on_gpu.endswith("explicit kernel, cuda")
+
+
+def test_the_notes_say_what_the_profiler_costs():
+    first, *_ = profile_notes(PROFILE)
+    assert "a call takes 96 ms; profiled calls take 1.05 × as long (medians of 12 calls each)" in first
+
+
+def test_the_notes_say_by_how_much_the_closed_form_differs():
+    more, less = (replace(PROFILE, closed_form_macs=macs) for macs in (6_002_500_000, 5_997_500_000))
+    assert not any("closed form" in note for note in profile_notes(PROFILE))
+    assert "has 2.5 M multiply-adds more" in profile_notes(more)[-1]
+    assert "has 2.5 M multiply-adds less" in profile_notes(less)[-1]
+
+
+def test_csv_has_every_operator_in_base_units(tmp_path: Path):
+    found = list(csv.DictReader(write_profile(PROFILE, tmp_path).read_text().splitlines()))
+    assert [row["operator"] for row in found] == ["addmm", "_softmax", "outside operators", "copy_"]
+    expected = {
+        "label": "msa", "device": "cpu", "batch": "16", "kernel": "explicit", "threads": "2",
+        "part": "projections", "calls": "2", "self_s": "0.060000000", "bytes": "12000000",
+        "macs": "6000000000", "call_s": "0.096000000", "profiled_call_s": "0.100800000",
+    }  # fmt: skip
+    assert expected.items() <= found[0].items()
