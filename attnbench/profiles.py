@@ -108,8 +108,9 @@ class Profile:
     """One layer's time by operator.
 
     Times of `lines` are means over the middle half of `profiled_calls`, by length, and add up to such a
-    call. `call_s` is the median of calls without the profiler, `profiled_call_s` of those with it, both by
-    the host's clock; `closed_form_macs` are the batch's.
+    call. By the host's clock, `call_s` is the median of calls without the profiler, between `call_middle_s`
+    lies their middle half, and `profiled_call_s` is the median of calls with it. `closed_form_macs` are the
+    batch's.
     """
 
     case: Case
@@ -117,6 +118,7 @@ class Profile:
     lines: tuple[Line, ...]
     profiled_calls: int
     call_s: float
+    call_middle_s: tuple[float, float]
     profiled_call_s: float
     closed_form_macs: int
 

@@ -7,7 +7,8 @@ from tests.shards import case
 
 
 def profile(*lines: Line) -> Profile:
-    return Profile(case("msa"), 2, lines, 10, call_s=0.1, profiled_call_s=0.11, closed_form_macs=0)
+    calls = {"call_s": 0.1, "call_middle_s": (0.09, 0.12), "profiled_call_s": 0.11}
+    return Profile(case("msa"), 2, lines, 10, **calls, closed_form_macs=0)  # type: ignore[arg-type]
 
 
 def line(operator: str, self_s: float, part: Part = Part.element_wise) -> Line:

@@ -10,6 +10,7 @@ from attnbench.cli.options import Dim, Dtype, Form, Format, Heads, Numbers, Plug
 from attnbench.cli.run import Kernel
 
 RESULTS = Path("results/profile")
+WIDE = 120  # letters of the widest table that a terminal may be asked for
 
 
 def profile(
@@ -70,8 +71,9 @@ def profile(
         print(profile_csv(found), end="")
         return
     screen = console()
-    screen.print(operators_table(found))
-    screen.print(parts_table(found))
+    narrow = screen.width < WIDE
+    screen.print(operators_table(found, narrow=narrow))
+    screen.print(parts_table(found, narrow=narrow))
     for line in [*profile_notes(found), *registry.problems]:
         screen.print(f"· {line}", markup=False)
     for written in (path, folder / TRACE):

@@ -2,8 +2,10 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.table import Table
 
 from attnbench.errors import writing
@@ -14,19 +16,19 @@ PROFILE = "profile.csv"
 SHARED = ("label", "device", "batch", "dtype", "kernel")
 
 
-def operators_table(profile: Profile) -> Table:
-    """The operators of one call, largest first, with what they multiply and move."""
-    table = _table(title(profile), "operator", "part")
-    for line in profile.main_lines:
-        table.add_row(line.operator.lstrip("_"), line.part, *_cells(profile, line))
-    table.add_section()
-    table.add_row("total", "", *_cells(profile, profile.total))
+def operators_table(profile: Profile, *, narrow: bool = False) -> Table:
+    """The operators of one call, largest first, and what they do; a `narrow` table leaves parts out."""
+    table = _table(title(profile), ["operator", *["part"] * (not narrow)], narrow=narrow)
+    for line in [*profile.main_lines, profile.total]:
+        part = [line.part or ""] * (not narrow)
+        table.add_row(line.operator.lstrip("_"), *part, *_cells(profile, line))
+    table.rows[-2].end_section = True
     return table
 
 
-def parts_table(profile: Profile) -> Table:
+def parts_table(profile: Profile, *, narrow: bool = False) -> Table:
     """The same by part."""
-    table = _table("The same by part", "part")
+    table = _table("The same by part", ["part"], narrow=narrow)
     for line in profile.parts:
         table.add_row(line.operator, *_cells(profile, line))
     return table
@@ -45,12 +47,14 @@ def title(profile: Profile) -> str:
 
 def profile_notes(profile: Profile) -> list[str]:
     """What a reader must know beside the tables."""
+    low, high = map(_ms, profile.call_middle_s)
     clock = "on the GPU" if profile.case.device == "cuda" else "on the CPU"
     notes = [
-        f"Without the profiler a call takes {profile.call_s * 1e3:,.3g} ms; profiled calls take "
-        f"{profile.slowdown:.2f} × as long (medians of {many(profile.profiled_calls, 'call')} each).",
-        f"Times are {clock}, of one call of the whole batch: means over the middle half of the profiled "
-        "calls, as long as which are 100 %.",
+        f"Without the profiler a call takes {_ms(profile.call_s)} ms (half of the calls between {low} and "
+        f"{high}); profiled calls take {profile.slowdown:.2f} × as long (medians of "
+        f"{many(profile.profiled_calls, 'call')} each).",
+        f"Times are {clock} and of one call of the whole batch: means over the middle half of the profiled "
+        "calls. Shares are of such a call.",
         "Moved is what an operator must at least read and write: each of its tensors once, from wherever.",
         "Between operators are views, Python, torch's dispatch, and memory that is given back.",
     ]
@@ -90,13 +94,22 @@ def profile_csv(profile: Profile) -> str:
     return text.getvalue()
 
 
-def _table(title: str, *names: str) -> Table:
-    table = Table(title=title, title_justify="left")
+def _table(title: str, names: Sequence[str], *, narrow: bool) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD if narrow else HEAVY_HEAD,
+        padding=(0, 0) if narrow else (0, 1),
+    )
     for name in names:
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, overflow="fold")
     for heading in ("calls", "time (ms)", "% of call", "MACs (M)", "moved (MB)", "GMAC/s", "GB/s"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:,.3g}"
 
 
 def _cells(profile: Profile, line: Line) -> list[str]:

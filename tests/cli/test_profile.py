@@ -1,14 +1,23 @@
 """`attnbench profile` from the command line."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import Run
 from tests.test_readme import README
 
 SMALL = ("--res", "4x6", "--dim", "24", "--heads", "3", "--batch", "2")
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

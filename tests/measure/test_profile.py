@@ -102,14 +102,14 @@ def test_calls_that_differ_in_their_operators_are_refused_with_the_first_differe
 
 
 @pytest.mark.usefixtures("few_calls")
-@pytest.mark.parametrize("name", ["hilo", "van"])
-def test_a_layer_has_all_its_products_and_a_trace(name: str, tmp_path: Path):
-    case = case_of(name, kernel="fused")
-    found = profiled(discover(), case, tmp_path)
+def test_a_layer_has_all_its_products_and_a_trace(tmp_path: Path):
+    found = profiled(discover(), case_of("hilo", kernel="fused"), tmp_path)
     assert found.total.macs == found.closed_form_macs
     assert {line.part for line in found.lines} == set(Part)
     assert all(line.self_s > 0 for line in found.lines)
-    assert (found.profiled_calls, found.call_s > 0, found.slowdown > 0.1) == (10, True, True)
+    low_s, high_s = found.call_middle_s
+    assert 0 < low_s <= found.call_s <= high_s
+    assert (found.profiled_calls, found.slowdown > 0.1) == (20, True)
     events = json.loads((tmp_path / TRACE).read_text())["traceEvents"]
     assert sum(event["name"] == RANGE for event in events) == 3
     assert any("Input Dims" in event.get("args", {}) for event in events if event["name"] == "aten::addmm")

@@ -21,6 +21,7 @@ PROFILE = Profile(
     lines=(COPY, SOFTMAX, PRODUCTS, REST),
     profiled_calls=12,
     call_s=0.096,
+    call_middle_s=(0.095, 0.099),
     profiled_call_s=0.1008,
     closed_form_macs=6_000_000_000,
 )
@@ -53,6 +54,17 @@ def test_parts_stand_largest_first():
     ]
 
 
+def test_on_a_narrow_terminal_a_name_is_folded_and_every_number_whole():
+    fused = replace(SOFTMAX, operator="_scaled_dot_product_flash_attention_for_cpu")
+    table = operators_table(replace(PROFILE, lines=(fused, PRODUCTS)), narrow=True)
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(table)
+    assert captured.get().split()[-7:] == ["3", "90.000", "100.0", "6,000.0", "42.0", "66.7", "0.5"]
+    assert "…" not in captured.get()
+    assert "attention core" not in captured.get()
+
+
 def test_an_operator_in_place_keeps_its_name():
     assert cells(operators_table(replace(PROFILE, lines=(COPY,))))[0][0] == "copy_"
 
@@ -65,7 +77,8 @@ def test_the_title_says_what_was_called():
 
 def test_the_notes_say_what_the_profiler_costs():
     first, *_ = profile_notes(PROFILE)
-    assert "a call takes 96 ms; profiled calls take 1.05 × as long (medians of 12 calls each)" in first
+    assert "a call takes 96 ms (half of the calls between 95 and 99); profiled calls take 1.05 × as" in first
+    assert "(medians of 12 calls each)" in first
 
 
 def test_the_notes_say_by_how_much_the_closed_form_differs():
