@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Dim, Dtype, Form, Format, Heads, Numbers, Plugins, Threads
-from attnbench.cli.run import Kernel
+from attnbench.cli.options import Dim, Form, Format, Heads, Numbers, Plugins, Threads, read_name
+from attnbench.variant import DTYPES, KERNELS, PLAIN, Variant
 
 RESULTS = Path("results/profile")
 WIDE = 120  # letters of the widest table that a terminal may be asked for
@@ -22,8 +22,10 @@ def profile(
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     dim: Dim = 768,
     heads: Heads = 12,
-    dtype: Numbers = Dtype.float32,
-    kernel: Annotated[Kernel, typer.Option("--kernel", help="How attention is computed.")] = Kernel.explicit,
+    dtype: Numbers = PLAIN.dtype,
+    kernel: Annotated[
+        str, typer.Option("--kernel", help=f"How attention is computed: {', '.join(KERNELS)}.")
+    ] = PLAIN.kernel,
     threads: Threads = None,
     seed: Annotated[int, typer.Option("--seed", help="Fixes weights and inputs.")] = 0,
     plugins: Plugins = None,
@@ -57,10 +59,11 @@ def profile(
     from attnbench.system import physical_cores
 
     machine.require_device(device)
+    variant = Variant(read_name("--kernel", kernel, KERNELS), read_name("--dtype", dtype, DTYPES))
     registry = discover(plugins or ())
     choice = registry.choose(mechanism)
     geometry = Geometry(dim, heads, *read_size(size))
-    (block,) = sweep([choice], [geometry], [device], batches=[batch], dtype=dtype, kernel=kernel)
+    (block,) = sweep([choice], [geometry], [device], batches=[batch], variants=[variant])
     (case,) = block.members
     folder = out or RESULTS / re.sub(r"[^\w.-]", "-", choice.label)
     with writing(folder):

@@ -22,14 +22,16 @@ from attnbench.errors import AttnbenchError, writing
 from attnbench.measure.clock import Clock, clocks
 from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data
 from attnbench.measure.operators import operations
-from attnbench.measure.timing import sample
+from attnbench.measure.running import require_runnable
+from attnbench.measure.timing import sample, warm_up
 from attnbench.measure.worker import set_up_torch
 from attnbench.profiles import OUTSIDE, Line, Operation, Part, Profile, by_operator
+from attnbench.protocol import QUICK
 from attnbench.registry import Registry
 from attnbench.sweep import Case
 
 LEAST_CALLS, MOST_CALLS = 20, 100
-WARMUP_S = 0.3
+WARMUP = QUICK  # the protocol whose warm-up is long enough here
 PROFILED_S = 1.0
 TURNS = 5
 TRACED_CALLS = 3
@@ -43,12 +45,15 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
     with torch.no_grad():  # and not in inference mode, which hides what composite operators are made of
         layer = build(registry, case, seed)
         with _failures(case):
+            require_runnable(case.variant, case.device)
             call = make_call(layer, case, make_data(case, seed))
             check_results(call(), layer, case)
         expected = operations(call, layer)
     _, clock = clocks(case.device)
     with torch.inference_mode():
-        calls = min(MOST_CALLS, max(LEAST_CALLS, math.ceil(PROFILED_S / _warm_up(call, clock))))
+        calls = min(
+            MOST_CALLS, max(LEAST_CALLS, math.ceil(PROFILED_S / warm_up(call, clock, WARMUP).per_call_s))
+        )
         bare_s, profiled_s, ranges = _in_turn(call, calls, case.device, clock)
         _trace(call, case.device, folder / TRACE)
     low_s, _, high_s = quantiles(bare_s, n=4)
@@ -63,16 +68,6 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
         profiled_call_s=median(profiled_s),
         closed_form_macs=case.batch * macs,
     )
-
-
-def _warm_up(call: Callable[[], object], clock: Clock) -> float:
-    """Call for a while, and return how many seconds a call takes in the end."""
-    calls, seconds, per_call_s = 1, 0.0, 0.0
-    while seconds < WARMUP_S:
-        per_call_s = sample(call, calls, clock)
-        seconds += calls * per_call_s
-        calls *= 2
-    return per_call_s
 
 
 def _in_turn(
@@ -189,6 +184,6 @@ def _failures(case: Case) -> Iterator[None]:
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise AttnbenchError(
-            f"{case.label} cannot be profiled: its first call on {case.device} in {case.dtype} fails with "
-            f"{type(error).__name__}: {reason}. Choose another --dtype, --kernel, --batch or --res."
+            f"{case.label} cannot be profiled: its first call on {case.device} ({case.variant.title}) fails "
+            f"with {type(error).__name__}: {reason}. Choose another --dtype, --kernel, --batch or --res."
         ) from error

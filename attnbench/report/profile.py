@@ -13,7 +13,7 @@ from attnbench.profiles import Line, Profile
 from attnbench.words import many
 
 PROFILE = "profile.csv"
-SHARED = ("label", "device", "batch", "dtype", "kernel")
+SHARED = ("label", "device", "batch")
 
 
 def operators_table(profile: Profile, *, narrow: bool = False) -> Table:
@@ -40,8 +40,8 @@ def title(profile: Profile) -> str:
     where = f"cpu, {many(profile.threads, 'thread')}" if case.device == "cpu" else case.device
     return (
         f"{case.title}: {geometry.height}×{geometry.width} tokens, {many(geometry.dim, 'channel')}, "
-        f"{many(geometry.heads, 'head')}, {many(case.batch, 'image')}, {case.dtype}, "
-        f"{case.kernel} kernel, {where}"
+        f"{many(geometry.heads, 'head')}, {many(case.batch, 'image')}, {case.variant.title}, "
+        f"{where}"
     )
 
 
@@ -83,7 +83,8 @@ def profile_csv(profile: Profile) -> str:
     writer = csv.writer(text, lineterminator="\n")
     case, geometry = profile.case, profile.case.geometry
     sizes = {"height": geometry.height, "width": geometry.width, "dim": geometry.dim, "heads": geometry.heads}
-    shared = {name: getattr(case, name) for name in SHARED} | sizes | {"threads": profile.threads}
+    ways = {"dtype": case.variant.dtype, "kernel": case.variant.kernel}
+    shared = {name: getattr(case, name) for name in SHARED} | ways | sizes | {"threads": profile.threads}
     writer.writerow(
         [*shared, "operator", "part", "calls", "self_s", "bytes", "macs", "call_s", "profiled_call_s"]
     )

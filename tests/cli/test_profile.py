@@ -2,11 +2,13 @@
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from attnbench.protocol import QUICK
 from tests.conftest import Run
 from tests.test_readme import README
 
@@ -23,7 +25,7 @@ def _threads() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attnbench.measure.profile.PROFILED_S", 0)
-    monkeypatch.setattr("attnbench.measure.profile.WARMUP_S", 0.001)
+    monkeypatch.setattr("attnbench.measure.profile.WARMUP", replace(QUICK, least_warmup_s=0, most_warmup_s=0))
 
 
 def test_tables_are_shown_and_numbers_and_trace_written_and_named(attnbench: Run, tmp_path: Path):

@@ -14,8 +14,10 @@ from attnbench.errors import AttnbenchError
 from attnbench.measure.profile import RANGE, TRACE, lines, profile
 from attnbench.mechanism import Geometry
 from attnbench.profiles import OUTSIDE, Line, Operation, Part, Profile
+from attnbench.protocol import QUICK
 from attnbench.registry import Registry, discover
 from attnbench.sweep import Case, sweep
+from attnbench.variant import Variant
 
 ADD = Operation("add", Part.element_wise, bytes=12, macs=0)
 MM = Operation("mm", Part.core, bytes=8, macs=4)
@@ -39,10 +41,9 @@ def call_of(add: float, *, wrapped: str = "aten::add", whole: float = 10e6) -> E
 
 
 def case_of(mechanism: str = "msa", device: str = "cpu", **changes: object) -> Case:
-    options = {"batches": [2], "dtype": "float32", "kernel": "explicit"} | changes
     choice = discover().choose(mechanism)
-    (block,) = sweep([choice], [Geometry(24, 3, 5, 4)], [device], **options)  # type: ignore[arg-type]
-    return block.members[0]
+    (block,) = sweep([choice], [Geometry(24, 3, 5, 4)], [device], batches=[2])
+    return replace(block.members[0], **changes)  # type: ignore[arg-type]
 
 
 def plain(forward: Callable[[nn.Module, Tensor], Tensor]) -> Registry:
@@ -64,7 +65,7 @@ def plain(forward: Callable[[nn.Module, Tensor], Tensor]) -> Registry:
 @pytest.fixture
 def few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attnbench.measure.profile.PROFILED_S", 0)
-    monkeypatch.setattr("attnbench.measure.profile.WARMUP_S", 0.001)
+    monkeypatch.setattr("attnbench.measure.profile.WARMUP", replace(QUICK, least_warmup_s=0, most_warmup_s=0))
 
 
 def profiled(registry: Registry, case: Case, folder: Path) -> Profile:
@@ -103,7 +104,7 @@ def test_calls_that_differ_in_their_operators_are_refused_with_the_first_differe
 
 @pytest.mark.usefixtures("few_calls")
 def test_a_layer_has_all_its_products_and_a_trace(tmp_path: Path):
-    found = profiled(discover(), case_of("hilo", kernel="fused"), tmp_path)
+    found = profiled(discover(), case_of("hilo", variant=Variant("fused")), tmp_path)
     assert found.total.macs == found.closed_form_macs
     assert {line.part for line in found.lines} == set(Part)
     assert all(line.self_s > 0 for line in found.lines)

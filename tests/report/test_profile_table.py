@@ -16,7 +16,7 @@ SOFTMAX = Line("_softmax", Part.core, calls=1, self_s=0.03, bytes=30_000_000, ma
 COPY = Line("copy_", Part.movement, calls=3, self_s=0.0005, bytes=1_000_000, macs=0)
 REST = Line("outside operators", Part.between, calls=0, self_s=0.0095, bytes=0, macs=0)
 PROFILE = Profile(
-    replace(case("msa"), batch=16, device="cpu", kernel="explicit"),
+    replace(case("msa"), batch=16, device="cpu"),
     threads=2,
     lines=(COPY, SOFTMAX, PRODUCTS, REST),
     profiled_calls=12,
