@@ -45,8 +45,13 @@ class CrossCovarianceAttention(nn.Module):
 
 
 def length(channels: Tensor) -> Tensor:
-    """Norms over the tokens, at least ε: `[B, H, N, D]` to `[B, H, 1, D]`."""
-    return torch.linalg.vector_norm(channels, dim=-2, keepdim=True).clamp_min(EPSILON)
+    """Norms over the tokens, at least ε: `[B, H, N, D]` to `[B, H, 1, D]`.
+
+    Sums of squares, because CPUs take long over vector_norm along any dimension but the last; in float32 at
+    least, where squares of float16 numbers fit.
+    """
+    wide = channels.to(torch.promote_types(channels.dtype, torch.float32))
+    return wide.square().sum(dim=-2, keepdim=True).clamp_min(EPSILON**2).sqrt().to(channels.dtype)
 
 
 def macs(geometry: Geometry) -> int:
