@@ -51,13 +51,18 @@ class RecursiveGatedConvolution(nn.Module):
         parts = (self.widths[0], sum(self.widths))
         weights, biases = self.proj_in.weight.split(parts), self.proj_in.bias.split(parts)
         p, q = (F.linear(x, weight, bias) for weight, bias in zip(weights, biases, strict=True))
-        q = as_tokens(self.depthwise(as_channels_first(q, self.geometry))).mul_(SCALE)
+        q = as_tokens(self.scaled_depthwise(as_channels_first(q, self.geometry)))
         first, *others = q.split(self.widths, dim=-1)
 
         y = p.mul_(first)
         for gate, other in zip(self.gates, others, strict=True):
             y = gate(y).mul_(other)  # in place: the fresh output of a projection
         return self.proj_out(y)
+
+    def scaled_depthwise(self, x: Tensor) -> Tensor:
+        """s · depthwise(x): the scale goes into the weights, of which there are fewer than outputs."""
+        weight, bias = (SCALE * parameter for parameter in self.depthwise.parameters())
+        return F.conv2d(x, weight, bias, padding=self.depthwise.padding, groups=len(weight))
 
 
 def gate_widths(geometry: Geometry, order: int) -> list[int]:
