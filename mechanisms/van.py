@@ -27,6 +27,7 @@ class DilatedConvolution(nn.Conv2d):
 
     Tokens that are d apart see only one another: the map falls into d × d smaller ones, each under the same
     convolution without dilation, with as many multiply-adds in all. CPUs have fast kernels for those alone.
+    Smaller maps of one size go through it together.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -34,14 +35,31 @@ class DilatedConvolution(nn.Conv2d):
         if x.device.type != "cpu":
             return super().forward(x)
         step, padding = self.dilation[0], self.kernel_size[0] // 2
+        x = x.permute(0, 2, 3, 1)
         out = torch.empty_like(x)
-        for rows in range(min(step, x.shape[2])):
-            for columns in range(min(step, x.shape[3])):
-                part = x[:, :, rows::step, columns::step]
-                out[:, :, rows::step, columns::step] = F.conv2d(
-                    part, self.weight, self.bias, padding=padding, groups=self.groups
-                )
-        return out
+        for rows in equal_phases(x.shape[1], step):
+            for columns in equal_phases(x.shape[2], step):
+                parts = every(step, x, rows, columns)
+                maps = parts.flatten(0, 2).permute(0, 3, 1, 2)
+                maps = F.conv2d(maps, self.weight, self.bias, padding=padding, groups=self.groups)
+                parts = maps.permute(0, 2, 3, 1).unflatten(0, parts.shape[:3])
+                every(step, out, rows, columns).copy_(parts)
+        return out.permute(0, 3, 1, 2)
+
+
+def equal_phases(length: int, step: int) -> list[range]:
+    """The places on a side from which equally many steps can be taken, together; most steps first."""
+    longer = length % step or step
+    return [range(longer), range(longer, step)] if longer < step < length else [range(longer)]
+
+
+def every(step: int, x: Tensor, rows: range, columns: range) -> Tensor:
+    """View each `step`-th token of a map `[B, H, W, C]` from each of `rows` and `columns` on.
+
+    Returns `[B, rows, columns, H', W', C]`.
+    """
+    x = x[:, rows.start :, columns.start :].unfold(1, len(rows), step).unfold(2, len(columns), step)
+    return x.permute(0, 4, 5, 1, 2, 3)
 
 
 class LargeKernelAttention(nn.Module):
