@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeometry
 from attnbench.attention import attend
-from mechanisms._maps import as_map, merge_windows, round_up, split_windows
+from mechanisms._maps import as_map, merge_windows, round_up
 
 
 class CrossWindowAttention(nn.Module):
@@ -64,18 +64,23 @@ class CrossWindowAttention(nn.Module):
         if (height, width) != (self.geometry.height, self.geometry.width):
             bottom, right = height - self.geometry.height - top, width - self.geometry.width - left
             qkv = F.pad(qkv, (0, 0, 0, 0, 0, 0, left, right, top, bottom))
-        q, k, v = split_windows(qkv, rows, columns)
-        heads = attend(q, k, v)  # [B, stripes, heads/2, rows · columns, D]
+        q, k, v = cut_stripes(qkv, rows, columns)
+        heads = attend(q.transpose(2, 3), k.transpose(2, 3), v.transpose(2, 3))
 
-        stripes = qkv[..., 2, :, :].flatten(3).unflatten(2, (-1, columns)).unflatten(1, (-1, rows))
-        images = (
-            stripes.transpose(2, 3).flatten(0, 2).permute(0, 3, 1, 2)
-        )  # [B · stripes, C/2, rows, columns]
-        local = lepe(images).flatten(2).unflatten(1, (heads.shape[2], -1)).mT.unflatten(0, heads.shape[:2])
-
-        # LePE stands first so that the sum has its channels-last memory, and the merge has less to reorder.
-        half = merge_windows(local + heads, height, width, rows, columns)
+        images = v.flatten(3).unflatten(2, (rows, columns)).flatten(0, 1).permute(0, 3, 1, 2)
+        local = lepe(images).permute(0, 2, 3, 1).reshape(v.shape).transpose(2, 3)
+        # In place: fresh from a convolution, in whose channels-last memory the merge has less to reorder.
+        half = merge_windows(local.add_(heads), height, width, rows, columns)
         return half[:, top : top + self.geometry.height, left : left + self.geometry.width]
+
+
+def cut_stripes(x: Tensor, rows: int, columns: int) -> Tensor:
+    """Cut packed projections `[B, H, W, 3, heads/2, D]` into `[3, B, stripes, rows · columns, heads/2, D]`.
+
+    Heads stay beside their channels, as LePE reads the values. Stripes as wide as the map are a view.
+    """
+    x = x.unflatten(2, (-1, columns)).unflatten(1, (-1, rows))
+    return x.permute(5, 0, 1, 3, 2, 4, 6, 7).flatten(4, 5).flatten(2, 3)
 
 
 def macs(geometry: Geometry, stripe: int) -> int:
