@@ -45,6 +45,11 @@ class Variant:
         kernel = [self.kernel] if self.kernel != PLAIN.kernel else []
         return ", ".join([*dtype, *kernel, *self._preparations()])
 
+    @property
+    def brief(self) -> str:
+        """All of it in few words, for headings: `bfloat16 fused compiled`."""
+        return " ".join([self.dtype, self.kernel, *self._preparations()])
+
     def _preparations(self) -> list[str]:
         how = "compiled" if self.compile == "default" else f"compiled ({self.compile})"
         return [how] * self.compiled + ["CUDA graph"] * self.cuda_graph

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TypeVar
 
 from attnbench.errors import AttnbenchError
-from attnbench.paper import Claim, Published, published
+from attnbench.paper import Published, published
 from attnbench.record import Record
 from attnbench.statistics import (
     Comparison,
@@ -84,11 +84,16 @@ class Row:
         return math.sqrt(self.record.height * self.record.width)
 
     @property
+    def place(self) -> str:
+        """What tells a row from others of its mechanism and variant: `cpu 14x14 batch 64 training`."""
+        training = " training" if self.record.mode == "training" else ""
+        return f"{self.device} {self.size} batch {self.record.batch}{training}"
+
+    @property
     def where(self) -> str:
         """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training, bfloat16, fused`."""
-        training = " training" if self.record.mode == "training" else ""
         variant = f", {name}" if (name := self.record.variant.name) else ""
-        return f"{self.device} {self.size} batch {self.record.batch}{training}{variant}"
+        return f"{self.place}{variant}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,36 +245,20 @@ def published_ratio(row: Row) -> float | None:
     return row.published.imgs_per_s(row.device) / base.imgs_per_s(row.device)
 
 
-def speed_of(faster: str, slower: str, device: str, table: Iterable[Row]) -> Estimate | None:
-    """How many times as fast one mechanism is as another in rows of one setting; None = not measured."""
-    found = {row.record.label: row.record for row in measured(table) if row.device == device}
-    if faster not in found or slower not in found:
-        return None
-    comparison = compared(found[faster], found[slower])
-    return comparison.ratio if comparison else None
-
-
 def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | None) -> bool:
     """Whether a verdict is slower, and the time longer by more than `share`; None asks nothing."""
     return bool(share and speed and verdict is Verdict.slower and 1 / speed.value - 1 > share)
 
 
-def judge(claim: Claim, ours: Estimate | None) -> str:
-    """Whether the claimed ratio is reached: by the whole interval, by part of it, or by none of it."""
-    if ours is None:
-        return "not measured in this run"
-    low, high = ours.low or ours.value, ours.high or ours.value
-    if low >= claim.ratio:
-        return "holds"
-    if high >= claim.ratio:
-        return "unclear"
-    return "faster, but by less" if low > 1 else "does not hold"
-
-
 def is_paper_setting(record: Record) -> bool:
-    """Whether this is Table IV's: inference on 14×14 tokens, 768 channels in 12 heads, batch 64, float32."""
+    """Whether this is Table IV's: its shape in float32."""
+    return has_paper_shape(record) and record.dtype == "float32"
+
+
+def has_paper_shape(record: Record) -> bool:
+    """Whether this is inference on 14×14 tokens, 768 channels in 12 heads, batch 64, in any variant."""
     size = (record.height, record.width, record.dim, record.heads, record.batch)
-    return (*size, record.dtype, record.mode) == (14, 14, 768, 12, 64, "float32", "inference")
+    return (*size, record.mode) == (14, 14, 768, 12, 64, "inference")
 
 
 def _comparison(record: Record, block: Block) -> Comparison | None:

@@ -6,26 +6,15 @@ from itertools import combinations
 from attnbench.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES
+from attnbench.record import Record
 from attnbench.report.metrics import Measured, Row, grouped, measured
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict, rank_correlation
+from attnbench.variant import PLAIN
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
-    found = []
-    for row in rows:
-        record, name = row.record, f"{row.record.title} ({row.where})"
-        if record.outcome != "measured":
-            found.append(f"{name} is {record.outcome}: {record.reason}")
-        elif record.reason:
-            found.append(f"{name}: {record.reason}")
-        if record.uncounted:
-            found.append(f"{name}: FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
-        if record.macs is not None and record.macs != record.macs_closed_form:
-            promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
-            found.append(f"{name}: {record.macs:,} multiply-adds counted, but its closed form is {promised}.")
-        if record.memory and not record.memory.repeatable:
-            found.append(f"{name}: its memory differed from call to call; the larger number is shown.")
+    found = _notes_on_rows(rows)
     with_time = measured(rows)
     found += _convergence_notes(with_time)
     launch_bound = dict.fromkeys(row.record.title for row in with_time if row.timing.launch_bound)
@@ -90,6 +79,53 @@ def contract_notes(findings: Sequence[Finding]) -> list[str]:
             what = "refused" if finding.passed is None else finding.question
             notes.append(f"{finding.geometry.size}, {what}: {finding.detail}")
     return notes
+
+
+def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
+    """What is to be said of single rows, once for all of which it is true."""
+    said: dict[str, list[Row]] = {}
+    for row in rows:
+        for remark in _remarks(row.record):
+            said.setdefault(remark, []).append(row)
+    lines = []
+    for remark, those in said.items():
+        verb = "" if remark.startswith(":") else " is" if len(those) == 1 else " are"
+        lines.append(f"{_named(those)}{verb}{remark}")
+    return lines
+
+
+def _remarks(record: Record) -> list[str]:
+    """How sentences about a record go on after its name, and after «is» where they begin with no colon."""
+    found = []
+    if record.outcome != "measured":
+        found.append(f" {record.outcome}: {record.reason}")
+    elif record.reason:
+        found.append(f": {record.reason}")
+    if record.uncounted:
+        found.append(f": FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
+    if record.macs is not None and record.macs != record.macs_closed_form:
+        promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
+        found.append(f": {record.macs:,} multiply-adds counted, but the closed form is {promised}.")
+    if record.memory and not record.memory.repeatable:
+        found.append(": memory differed from call to call; the larger number is shown.")
+    return found
+
+
+def _named(rows: Sequence[Row]) -> str:
+    """Mechanisms, those together that share places: `MSA, XCA (cpu 7x7 batch 4: tf32 math)`."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for mine in grouped(rows, lambda row: row.record.label):
+        places = tuple(map(_place, grouped(mine, lambda row: row.place)))
+        alike.setdefault(places, []).append(mine[0].record.title)
+    return ", ".join(f"{', '.join(titles)} ({'; '.join(places)})" for places, titles in alike.items())
+
+
+def _place(rows: Sequence[Row]) -> str:
+    """Where rows are that differ in their variant alone; the plain one goes without saying, by itself."""
+    variants = [row.record.variant for row in rows]
+    if variants == [PLAIN]:
+        return rows[0].place
+    return f"{rows[0].place}: {', '.join(variant.brief for variant in variants)}"
 
 
 def _where(dearer: Sequence[Point], points: Sequence[Point], other: str) -> str:

@@ -10,8 +10,9 @@ from attnbench.catalogue import Entry
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES, Published, claims
 from attnbench.record import Record
+from attnbench.report.claims import judge, speed_of
 from attnbench.report.difference import Change
-from attnbench.report.metrics import Row, Timing, judge, measured, published_ratio, speed_of
+from attnbench.report.metrics import Row, Timing, measured, published_ratio
 from attnbench.statistics import MARGIN, Estimate
 from attnbench.sweep import BASELINE, Mode
 from attnbench.words import many
@@ -93,7 +94,7 @@ def change_table(changes: Sequence[Change]) -> Table:
             _changed(_count(before.record.macs), _count(after.record.macs)),
             _changed(_memory(before.record), _memory(after.record)),
             *(_throughput(row) for row in (before, after)),
-            _estimate(change.speed) if change.speed else "—",
+            estimated(change.speed) if change.speed else "—",
             "control" if change.control else change.verdict or "—",
         )
     return table
@@ -112,7 +113,7 @@ def claims_table(rows: Sequence[Row]) -> Table:
     for claim in claims():
         ours = speed_of(claim.faster, claim.slower, claim.device, alike)
         sentence = f"{claim.faster} is faster than {claim.slower} on a {claim.device.upper()}"
-        table.add_row(sentence, f"{claim.ratio:g}×", _estimate(ours) if ours else "—", judge(claim, ours))
+        table.add_row(sentence, f"{claim.ratio:g}×", estimated(ours) if ours else "—", judge(claim, ours))
     return table
 
 
@@ -168,18 +169,18 @@ def _caption(rows: Sequence[Row]) -> str:
     timings = [row.timing for row in measured(rows)]
     if timings:
         floors = [timing.noise_floor for timing in timings if timing.noise_floor is not None]
-        lines += [_how_measured(timings, floors), VERDICTS]
-    return "\n".join(lines + _open(rows))
+        lines += [how_measured(timings, floors), VERDICTS]
+    return "\n".join(lines + what_is_open(rows))
 
 
-def _how_measured(timings: Sequence[Timing], floors: Sequence[float]) -> str:
+def how_measured(timings: Sequence[Timing], floors: Sequence[float]) -> str:
     rounds = _span([timing.rounds for timing in timings], "paired round")
     sessions = _span([timing.sessions for timing in timings], "session")
     floor = f"; noise floor ±{100 * max(floors):.1f} %, from the baseline's twin" if floors else ""
     return f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{floor}"
 
 
-def _open(rows: Sequence[Row]) -> list[str]:
+def what_is_open(rows: Sequence[Row]) -> list[str]:
     """What the mark of a row that did not converge means, where there is one."""
     wide = [row.record.protocol.precision for row in measured(rows) if not row.timing.converged]
     return [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
@@ -218,9 +219,9 @@ def _change_caption(changes: Sequence[Change]) -> str:
     floors = [change.noise_floor for change in compared if change.noise_floor is not None]
     controls = sorted({change.after.record.title for change in changes if change.control})
     relative = f" relative to {', '.join(controls)}, whose code is the same in both" if controls else ""
-    how = _how_measured([row.timing for row in measured(both)], floors)
+    how = how_measured([row.timing for row in measured(both)], floors)
     meaning = f"× before: how many times as fast the later run is{relative}"
-    return "\n".join([meaning, how, VERDICTS, *_open(both)])
+    return "\n".join([meaning, how, VERDICTS, *what_is_open(both)])
 
 
 def _cost_cells(
@@ -249,7 +250,7 @@ def _speed_cells(row: Row | None) -> list[str]:
         _memory(row.record),
         _throughput(row),
         paper[0],
-        _estimate(timing.speed) if timing.speed else "1" if timing.baseline == row.record.label else "—",
+        estimated(timing.speed) if timing.speed else "1" if timing.baseline == row.record.label else "—",
         paper[1],
         timing.verdict or ("baseline" if timing.baseline == row.record.label else "—"),
         f"{timing.limit.fraction.value:.2f}" if timing.limit else "—",
@@ -260,15 +261,15 @@ def _throughput(row: Row) -> str:
     """Images per second, marked where they are not as precise as was asked; or what became of the row."""
     if not row.timing:
         return row.record.outcome
-    return f"{OPEN * (not row.timing.converged)}{_estimate(row.timing.throughput)}"
+    return f"{OPEN * (not row.timing.converged)}{estimated(row.timing.throughput)}"
 
 
-def _estimate(estimate: Estimate) -> str:
+def estimated(estimate: Estimate) -> str:
     """`158 [155, 161]`: three significant digits, whole numbers from a hundred on."""
     if estimate.low is None or estimate.high is None:
-        return _number(estimate.value)
-    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
+        return number(estimate.value)
+    return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

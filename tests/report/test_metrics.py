@@ -9,18 +9,17 @@ import pytest
 from attnbench.errors import AttnbenchError
 from attnbench.paper import claims
 from attnbench.record import Record, Sample
+from attnbench.report.claims import judge, speed_of
 from attnbench.report.metrics import (
     Row,
     Timing,
     family,
     grouped,
     is_slower,
-    judge,
     measured,
     published_ratio,
     rows,
     setting,
-    speed_of,
 )
 from attnbench.statistics import Estimate, Verdict
 from attnbench.sweep import Role

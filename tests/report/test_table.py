@@ -159,7 +159,28 @@ def test_notes_tell_what_is_wrong_with_a_row_and_nothing_else():
         "MINE (cpu 14x14 batch 64): not counted: it is shy"
     ]
     assert notes(rows([record("mine", TIMES, 3, macs_closed_form=7)])) == [
-        "MINE (cpu 14x14 batch 64): 500,000,000 multiply-adds counted, but its closed form is 7."
+        "MINE (cpu 14x14 batch 64): 500,000,000 multiply-adds counted, but the closed form is 7."
+    ]
+
+
+def test_rows_with_the_same_remark_share_a_note_that_names_just_them():
+    def failed(label: str, dtype: str, reason: str, **changes: Any) -> Record:
+        return record(label, dtype=dtype, outcome="unsupported", reason=reason, **changes)
+
+    records = [
+        failed("msa", "float32", "no"),
+        failed("msa", "float16", "no"),
+        failed("hilo", "float32", "no"),
+        failed("hilo", "float16", "no"),
+        failed("xca", "float16", "no", kernel="fused", compile="default"),
+        failed("xca", "float16", "no", batch=4),
+        failed("van", "tf32", "never"),
+    ]
+    assert notes(rows(records)) == [
+        "MSA, HILO (cpu 14x14 batch 64: float32 explicit, float16 explicit), "
+        "XCA (cpu 14x14 batch 64: float16 fused compiled; cpu 14x14 batch 4: float16 explicit) "
+        "are unsupported: no",
+        "VAN (cpu 14x14 batch 64: tf32 explicit) is unsupported: never",
     ]
 
 
