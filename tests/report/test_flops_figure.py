@@ -14,7 +14,7 @@ from attnbench.catalogue import Point, points
 from attnbench.registry import Registry, discover
 from attnbench.report.figure import flops
 from attnbench.report.figure.flops import draw_branches, draw_choices, save_flops, shades
-from attnbench.report.figure.style import colour
+from attnbench.report.figure.style import NAME_GAP, colour
 
 SIDES = [14, 28, 56]
 
@@ -70,7 +70,7 @@ def test_totals_are_named_at_the_lines_ends_in_their_order(registry: Registry, a
     ends = [np.asarray(line.get_ydata())[-1] for line in axes.lines]
     assert ends == pytest.approx([10.253, 22.504, 7.707], rel=1e-3)
     heights = [text.get_position()[1] for text in axes.texts]
-    assert np.diff(heights).min() >= flops.NAME_GAP - 1e-9
+    assert np.diff(heights).min() >= NAME_GAP - 1e-9
 
 
 def test_many_names_stay_inside_the_axis(registry: Registry, axes: Axes):
@@ -79,7 +79,7 @@ def test_many_names_stay_inside_the_axis(registry: Registry, axes: Axes):
     heights = [text.get_position()[1] for text in axes.texts]
     assert len(heights) == 11
     assert max(heights) <= 1
-    assert np.diff(heights).min() >= flops.NAME_GAP - 1e-9
+    assert np.diff(heights).min() >= NAME_GAP - 1e-9
 
 
 def test_a_map_without_a_cost_leaves_a_gap(registry: Registry, axes: Axes):

@@ -13,15 +13,13 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocato
 
 from attnbench.catalogue import Point, branch_titles, choices_of, divided, points_of
 from attnbench.registry import Choice
-from attnbench.report.figure.style import PANEL_INCHES, STYLE, colour, save
+from attnbench.report.figure.style import PANEL_INCHES, STYLE, colour, name_at_the_side, save
 
 PANEL_INCHES_BY_COLUMNS = {1: PANEL_INCHES, 2: (3.5, 2.9), 3: (2.9, 2.7)}  # rows about as wide as a page
 NARROW = 4.0  # a log axis over less than this shows too few of 1, 2 and 5
 MOST_PANELS_OF_CHOICES = 5
 BRANCH_LINES = (("#b2182b", "-"), ("#0b7a75", "--"), ("#5e3c99", "-."), ("#4d4d4d", ":"))
 DARKEST, LIGHTEST = 0.5, 0.6  # how far shades of a colour go towards black and towards white
-NAME_GAP = 0.06  # of the axis, between names in a column
-NAME_PLACE = 1.04  # of the axis, where the column stands
 G = 1e9
 
 
@@ -84,7 +82,7 @@ def draw_choices(axes: Axes, points: Sequence[Point], branch: str | None = None)
         if drawn:
             axes.plot(_sides(mine), costs, color=inks[choice.label], marker="o", markersize=2.5)
             ends.append((names[choice.label], drawn[-1]))
-    _name_at_the_side(axes, ends)
+    name_at_the_side(axes, ends)
 
 
 def shades(choices: Sequence[Choice]) -> dict[str, str]:
@@ -163,34 +161,3 @@ def _towards(ink: str, step: float) -> str:
     end = 1.0 if step > 0 else 0.0
     red, green, blue = (part + abs(step) * (end - part) for part in to_rgb(ink))
     return to_hex((red, green, blue))
-
-
-def _name_at_the_side(axes: Axes, ends: Sequence[tuple[str, tuple[float, float]]]) -> None:
-    """Names in a column right of the lines' ends, in their order, each `NAME_GAP` or more above the last."""
-    leader = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.6, "relpos": (0, 0.5)}
-    axes.autoscale_view()  # where no limits are set, the transform below needs them
-    to_axes = axes.transData - axes.transAxes
-    ordered = sorted(ends, key=lambda item: item[1][1])
-    heights = _apart([float(to_axes.transform(end)[1]) for _, end in ordered])
-    for (name, end), height in zip(ordered, heights, strict=True):
-        axes.annotate(
-            name,
-            end,
-            (NAME_PLACE, height),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=8,
-            arrowprops=leader,
-            annotation_clip=False,
-        )
-
-
-def _apart(heights: Sequence[float]) -> list[float]:
-    """Sorted heights, moved up where they are closer than the gap, and down again from the top."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + NAME_GAP) if placed else height)
-    return [
-        min(height, 1 - NAME_GAP * below)
-        for below, height in zip(reversed(range(len(placed))), placed, strict=True)
-    ]

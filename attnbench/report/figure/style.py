@@ -22,6 +22,8 @@ PAGE_INCHES = 7.16  # both columns of a paper
 TITLE_LETTERS = 72  # as many as fit over a panel
 PAGE_LETTERS = 125
 LABEL_GAP = 0.045  # of the axis, between names in a column
+NAME_GAP = 0.06  # the same where heights are on any scale
+NAME_PLACE = 1.04  # of the axis, where their column stands
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -111,6 +113,49 @@ def label_at_the_side(
             arrowprops=leader,
             annotation_clip=False,
         )
+
+
+def name_at_the_side(
+    axes: Axes,
+    ends: Sequence[tuple[str, tuple[float, float]]],
+    gap: float = NAME_GAP,
+    inks: Mapping[str, str] | None = None,
+) -> None:
+    """Names in a column right of the lines' ends, in their order, each `gap` or more above the last.
+
+    Thin lines lead to them, grey or in the ink of each name.
+    """
+    axes.autoscale_view()  # where no limits are set, the transform below needs them
+    to_axes = axes.transData - axes.transAxes
+    ordered = sorted(ends, key=lambda item: item[1][1])
+    heights = _apart([float(to_axes.transform(end)[1]) for _, end in ordered], gap)
+    for (name, end), height in zip(ordered, heights, strict=True):
+        axes.annotate(
+            name,
+            end,
+            (NAME_PLACE, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": (inks or {}).get(name, "0.8"),
+                "linewidth": 0.6,
+                "relpos": (0, 0.5),
+            },
+            annotation_clip=False,
+        )
+
+
+def _apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Sorted heights, moved up where they are closer than the gap, and down again from the top."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else height)
+    return [
+        min(height, 1 - gap * below)
+        for below, height in zip(reversed(range(len(placed))), placed, strict=True)
+    ]
 
 
 def _place(label: str, labels: Sequence[str]) -> int:
