@@ -9,13 +9,15 @@ from pathlib import Path
 from attnbench.catalogue import Entry, Point
 from attnbench.errors import writing
 from attnbench.report.crossover import Crossover
-from attnbench.report.frame import frame
+from attnbench.report.frame import estimate_cells, frame
+from attnbench.report.ledger import Cell, Ledger
 from attnbench.report.metrics import Row
 
 TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"
 SHARED = ("device", "mode", "batch", "dim", "heads", "dtype", "kernel", "compile", "cuda_graph")
 FLOPS = "flops.csv"
+KERNELS = "kernels.csv"
 
 
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
@@ -37,6 +39,15 @@ def write_crossovers(crossovers: Sequence[Crossover], folder: Path) -> Path:
             names = each.faster.record.label, each.slower.record.label
             shared = (getattr(each.faster.record, name) for name in SHARED)
             writer.writerow([*names, each.side.value, each.side.low, each.side.high, *shared])
+    return path
+
+
+def write_ledgers(ledgers: Sequence[Ledger], folder: Path) -> Path:
+    """Write a line a mechanism and variant to `kernels.csv` in the run's folder and return its path."""
+    path = folder / KERNELS
+    with writing(path):
+        lines = [_ledger_line(ledger, cell) for ledger in ledgers for cell in ledger.cells.values()]
+        path.write_text(_csv(lines), encoding="utf-8")
     return path
 
 
@@ -88,6 +99,24 @@ def flops_csv(points: Sequence[Point]) -> str:
             for point in points
         ]
     )
+
+
+def _ledger_line(ledger: Ledger, cell: Cell) -> dict[str, object]:
+    record, timing = cell.row.record, cell.row.timing
+    limit = timing.limit if timing else None
+    return {
+        "name": record.label,
+        "title": record.title,
+        **{name: getattr(record, name) for name in ("height", "width", *SHARED)},
+        "outcome": record.outcome,
+        **estimate_cells("imgs_per_s", timing.throughput if timing else None),
+        "converged": timing.converged if timing else None,
+        "reference": ledger.reference.brief,
+        **estimate_cells("speed_vs_reference", cell.gain),
+        **estimate_cells("fraction_of_limit", limit.fraction if limit else None),
+        "limited_by": limit.by if limit else None,
+        "best": record.variant == ledger.best(record.label),
+    }
 
 
 def _branch_cells(row: Entry | Point) -> dict[str, object]:

@@ -48,10 +48,10 @@ def _line(row: Row) -> dict[str, object]:
         "memory_reserved_bytes": memory.reserved_bytes if memory else None,
         "memory_process_bytes": memory.process_bytes if memory else None,
         "uncounted": " ".join(record.uncounted) or None,
-        **_estimate("time_s", timing.time_s if timing else None),
-        **_estimate("imgs_per_s", timing.throughput if timing else None),
+        **estimate_cells("time_s", timing.time_s if timing else None),
+        **estimate_cells("imgs_per_s", timing.throughput if timing else None),
         "baseline": timing.baseline if timing else None,
-        **_estimate("speed_vs_baseline", timing.speed if timing else None),
+        **estimate_cells("speed_vs_baseline", timing.speed if timing else None),
         "verdict": timing.verdict if timing else None,
         "noise_floor": timing.noise_floor if timing else None,
         "rounds": timing.rounds if timing else 0,
@@ -59,7 +59,7 @@ def _line(row: Row) -> dict[str, object]:
         "session_spread": timing.session_spread if timing else None,
         "precision": record.protocol.precision,
         "converged": timing.converged if timing else None,
-        **_estimate("fraction_of_limit", limit.fraction if limit else None),
+        **estimate_cells("fraction_of_limit", limit.fraction if limit else None),
         "limited_by": limit.by if limit else None,
         "published_params_m": row.published.params_m if row.published else None,
         "published_flops_m": row.published.flops_m if row.published else None,
@@ -72,7 +72,8 @@ def _line(row: Row) -> dict[str, object]:
     }
 
 
-def _estimate(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+def estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    """A column of this name and those of its interval's ends."""
     if estimate is None:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
