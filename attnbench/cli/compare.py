@@ -22,6 +22,10 @@ def compare(
         bool,
         typer.Option("--plot", help="Draw the run: Figure 6; over sizes Figure 3; over a setting Figure 4."),
     ] = False,
+    kernels: Annotated[
+        bool,
+        typer.Option("--kernels", help="Which order survives: all variants of a run beside each other."),
+    ] = False,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -42,7 +46,11 @@ def compare(
     share = _read_threshold(fail_on) if fail_on else None
     first = read(run or newest(results))
     out = console()
-    if after is None:
+    if after is not None and kernels:
+        raise AttnbenchError("--kernels compares the variants of one run; leave out the other run.")
+    if after is None and kernels:
+        slower = show.print_ledgers_of(out, first, baseline, plot=plot, share=share)
+    elif after is None:
         slower = show.print_run(out, first, baseline, plot=plot, share=share)
     else:
         slower = show.print_changes(out, first, read(after), baseline, share=share)

@@ -7,12 +7,16 @@ from rich.console import Console
 
 from attnbench import folder, runner
 from attnbench.cli.progress import Progress, plan_lines
-from attnbench.cli.show import print_results
+from attnbench.cli.show import print_ledgers
 from attnbench.plan import Planned, Setup, estimates_s
 from attnbench.record import read
 from attnbench.report.export import write_table
+from attnbench.report.ledger import ledgers
 from attnbench.report.metrics import rows
 from attnbench.sweep import Block
+
+ONE = "`attnbench compare --plot` draws them."
+SEVERAL = "`attnbench compare` shows each variant's table, and with --kernels --plot draws this."
 
 
 def carry_out(
@@ -32,9 +36,9 @@ def carry_out(
         csv = write_table(table, path)
         if finished:
             folder.forget_plan(path)
-    print_results(screen, found, table)
+    print_ledgers(screen, found, table)
     rows_in = f"{len(table)} row{'s' * (len(table) != 1)} in {path}/records.jsonl and {csv}"
-    screen.print(f"{rows_in}. `attnbench compare --plot` draws them.")
+    screen.print(f"{rows_in}. {SEVERAL if ledgers(table) else ONE}")
     return finished
 
 

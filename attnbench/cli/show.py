@@ -11,6 +11,8 @@ from attnbench.report.advice import advice
 from attnbench.report.crossover import crossovers, foremost, several_sizes
 from attnbench.report.crossover_table import UNCHANGED, crossover_table
 from attnbench.report.difference import changes, unlike
+from attnbench.report.ledger import ledgers, without_ledger
+from attnbench.report.ledger_table import report
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
 from attnbench.report.notes import agreement, notes
 from attnbench.report.table import change_table, claims_table, result_table
@@ -20,17 +22,36 @@ WIDE = 153  # columns that Table IV needs with the paper's figures in it
 
 def print_results(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
     """One table a setting, then what a reader must know beside them, and what disturbed the measurement."""
+    print_tables(out, table)
+    print_notes(out, found, table)
+
+
+def print_tables(out: Console, table: Sequence[Row]) -> None:
+    """One table a setting, as much of it as is as wide as the terminal."""
     for together in grouped(table, setting):
         out.print(result_table(together, narrow=out.width < WIDE))
+
+
+def print_notes(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
+    """What a reader must know beside tables, and what disturbed the measurement."""
     for note in [*found.warnings, *notes(table), *disturbances(table)]:
         out.print(f"· {note}", markup=False)
+
+
+def print_ledgers(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
+    """The ledger of each place that has several variants, tables of the others, and what to know of all."""
+    for ledger in ledgers(table):
+        for part in report(ledger, out.width):
+            out.print(part)
+    print_tables(out, without_ledger(table))
+    print_notes(out, found, table)
 
 
 def disturbances(table: Sequence[Row]) -> list[str]:
     """The advice of each block, once."""
     lines: dict[str, str] = {}
     for row in {row.record.block: row for row in table}.values():
-        where = f"{row.where}: "
+        where = f"{row.place}: "
         for line in advice(row.record.witnesses, row.record.threads):
             lines.setdefault(line, where)
     return [where + line for line, where in lines.items()]
@@ -40,9 +61,7 @@ def print_run(
     out: Console, found: RecordFile, baseline: str | None, *, plot: bool, share: float | None
 ) -> list[str]:
     """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
-    if not found.records:
-        raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
-    table = rows(found.records, baseline)
+    table = _rows_of(found, baseline)
     out.print(f"{found.folder}", style="bold")
     print_results(out, found, table)
     for line in agreement(table):
@@ -56,6 +75,40 @@ def print_run(
 
         for path in save_figures(table, found.folder):
             out.print(f"drawn: {path}")
+    return _slower(table, share)
+
+
+def print_ledgers_of(
+    out: Console, found: RecordFile, baseline: str | None, *, plot: bool, share: float | None
+) -> list[str]:
+    """The ledgers of a run, as files and a figure too; the rows slower than the baseline by `share`."""
+    table = _rows_of(found, baseline)
+    several = ledgers(table)
+    if not several:
+        raise AttnbenchError(
+            f"The run in {found.folder} has each mechanism in one variant, so that there is nothing for "
+            "--kernels to compare; `attnbench run --kernel explicit,fused` measures two."
+        )
+    out.print(f"{found.folder}", style="bold")
+    print_ledgers(out, found, table)
+    if plot:
+        from attnbench.report.export import write_ledgers
+        from attnbench.report.figure.ledger import save_ledgers
+
+        out.print(f"written: {write_ledgers(several, found.folder)}")
+        for path in save_ledgers(several, found.folder):
+            out.print(f"drawn: {path}")
+    return _slower(table, share)
+
+
+def _rows_of(found: RecordFile, baseline: str | None) -> list[Row]:
+    if not found.records:
+        raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
+    return rows(found.records, baseline)
+
+
+def _slower(table: Sequence[Row], share: float | None) -> list[str]:
+    """The rows that are slower than their baseline by more than a share."""
     timed = [(row, row.timing) for row in table if row.timing]
     return [
         f"{row.record.title} ({row.where})"

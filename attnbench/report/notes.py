@@ -89,7 +89,8 @@ def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
             said.setdefault(remark, []).append(row)
     lines = []
     for remark, those in said.items():
-        verb = "" if remark.startswith(":") else " is" if len(those) == 1 else " are"
+        names = {row.record.label for row in those}
+        verb = "" if remark.startswith(":") else " is" if len(names) == 1 else " are"
         lines.append(f"{_named(those)}{verb}{remark}")
     return lines
 

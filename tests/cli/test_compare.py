@@ -173,3 +173,55 @@ def test_a_fail_on_that_says_nothing_is_the_users_mistake(
     done = attnbench("compare", a_run(tmp_path / "run"), "--fail-on", text)
     assert done.status == 2
     assert says in " ".join(done.err.split())
+
+
+def several_variants(folder: Path) -> Path:
+    folder.mkdir()
+    for kernel, times in {"explicit": {"msa": 0.4, "hilo": 0.2}, "fused": {"msa": 0.1, "hilo": 0.3}}.items():
+        drifting = {label: [seconds * drift for drift in DRIFT] for label, seconds in times.items()}
+        append(folder, block(drifting, kernel=kernel)[: 3 if kernel == "explicit" else 2])
+    return folder
+
+
+def test_the_ledger_sets_all_variants_beside_each_other_and_leaves_no_file(attnbench: Run, tmp_path: Path):
+    run = several_variants(tmp_path / "run")
+    done = attnbench("compare", run, "--kernels")
+    assert done.status == 0
+    line = next(line for line in done.out.splitlines() if line.startswith("│ HILO"))
+    assert line.split() == ["│", "HILO", "│", "~312", "—", "│", "~208", "—", "0.67", "[0.67,", "0.67]", "│"]
+    assert "HILO is faster than MSA in float32 explicit" in done.out
+    assert {path.name for path in run.iterdir()} == {RECORDS}
+
+
+def test_beside_a_ledger_what_has_one_variant_keeps_its_table(attnbench: Run, tmp_path: Path):
+    run = several_variants(tmp_path / "run")
+    append(run, block({"msa": [0.4] * 6, "hilo": [0.2] * 6}, height=7, block="other"))
+    out = attnbench("compare", run, "--kernels").out
+    assert out.count("verdict ┃") == 1
+
+
+def test_the_ledger_comes_with_its_figure_and_file(attnbench: Run, tmp_path: Path):
+    run = several_variants(tmp_path / "run")
+    assert "kernels.csv" in attnbench("compare", run, "--kernels", "--plot").out
+    assert {path.name for path in run.iterdir()} == {RECORDS, "kernels.png", "kernels.pdf", "kernels.csv"}
+
+
+def test_without_the_ledger_each_variant_has_a_table(attnbench: Run, tmp_path: Path):
+    out = attnbench("compare", several_variants(tmp_path / "run")).out
+    assert len([line for line in out.splitlines() if line.startswith("│ HILO")]) == 2
+    assert "gain" not in out
+
+
+def test_a_ledger_of_one_variant_or_of_two_runs_is_the_users_mistake(attnbench: Run, tmp_path: Path):
+    run = a_run(tmp_path / "run")
+    done = attnbench("compare", run, "--kernels")
+    assert done.status == 2
+    assert "in one variant, so that there is nothing for --kernels to compare" in done.err
+    assert attnbench("compare", run, run, "--kernels").status == 2
+
+
+def test_a_ledger_fails_on_what_is_slower_than_its_baseline(attnbench: Run, tmp_path: Path):
+    run = several_variants(tmp_path / "run")
+    done = attnbench("compare", run, "--kernels", "--fail-on", "slower:50%")
+    assert done.status == 3
+    assert "Slower by more than slower:50%: HILO (cpu 14x14 batch 64, fused)." in done.out

@@ -72,6 +72,17 @@ def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: W
     assert {path.stem for path in tmp_path.glob("*.pdf")} == {Path(name).stem for name in drawn}
 
 
+def test_a_run_of_several_variants_ends_with_the_ledger(attnbench: Run, workers: Workers, tmp_path: Path):
+    variants = ("--kernel", "explicit,fused")
+    done = attnbench("run", "msa", "hilo", "--res", "2", *variants, *SIZE, "--quick", "--out", tmp_path)
+    assert "gain = how many times as fast as the same mechanism in float32 explicit" in done.out
+    assert "verdict" not in done.out
+    assert "`attnbench compare` shows each variant's table, and with --kernels --plot draws this." in done.out
+    one = attnbench("run", "msa", "hilo", "--res", "2", *SIZE, "--quick", "--out", tmp_path / "one")
+    assert "verdict" in one.out
+    assert "`attnbench compare --plot` draws them." in one.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -175,12 +175,13 @@ def test_rows_with_the_same_remark_share_a_note_that_names_just_them():
         failed("xca", "float16", "no", kernel="fused", compile="default"),
         failed("xca", "float16", "no", batch=4),
         failed("van", "tf32", "never"),
+        failed("van", "float32", "never"),
     ]
     assert notes(rows(records)) == [
         "MSA, HILO (cpu 14x14 batch 64: float32 explicit, float16 explicit), "
         "XCA (cpu 14x14 batch 64: float16 fused compiled; cpu 14x14 batch 4: float16 explicit) "
         "are unsupported: no",
-        "VAN (cpu 14x14 batch 64: tf32 explicit) is unsupported: never",
+        "VAN (cpu 14x14 batch 64: tf32 explicit, float32 explicit) is unsupported: never",
     ]
 
 
