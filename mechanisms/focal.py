@@ -28,6 +28,7 @@ above is then the padded number of tokens.
 """
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,7 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper
 from attnbench.attention import attend
+from mechanisms._images import few_images_at_a_time
 from mechanisms._maps import as_map, as_tokens, merge_windows, pad, round_up
 
 Place = tuple[int, int]
@@ -80,15 +82,29 @@ class FocalAttention(nn.Module):
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
         grid = pad(as_map(x, self.geometry), self.height, self.width)
         tokens = torch.cat([grid.flatten(1, 2), self.pooled(grid)], dim=1)  # [B, N + M, C]
-        qkv = self.qkv(tokens).unflatten(-1, (3, self.geometry.heads, -1)).permute(2, 0, 3, 1, 4)
-        q = qkv[0].index_select(2, self.queries).unflatten(2, (-1, self.window**2))
-        k, v = qkv[1:].index_select(3, self.keys).unflatten(3, (q.shape[2], -1))  # each [B, heads, M, K, D]
+        out = few_images_at_a_time(partial(self.attend_windows, bias=self.bias()), self.qkv(tokens))
+        return self.proj(out)[:, : self.geometry.height, : self.geometry.width].flatten(1, 2)
+
+    def attend_windows(self, qkv: Tensor, bias: Tensor) -> Tensor:
+        """Attention of projected tokens `[B, N + M, 3C]` in their windows: a map `[B, H, W, C]`."""
+        q = self.take(qkv, 0, self.queries, self.window**2)
+        k, v = (self.take(qkv, part, self.keys, bias.shape[-1]) for part in (1, 2))
 
         # Heads and windows are one dimension here: the bias of both broadcasts over images without a copy.
-        out = attend(q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), self.bias())  # [B, heads · M, w², D]
+        out = attend(q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), bias)  # [B, heads · M, w², D]
         windows = out.unflatten(1, q.shape[1:3]).transpose(1, 2)
-        out = self.proj(merge_windows(windows, self.height, self.width, self.window, self.window))
-        return out[:, : self.geometry.height, : self.geometry.width].flatten(1, 2)
+        return merge_windows(windows, self.height, self.width, self.window, self.window)
+
+    def take(self, qkv: Tensor, part: int, tokens: Tensor, count: int) -> Tensor:
+        """`count` tokens for each window of a part of `[B, N + M, 3C]`, `[B, heads, M, count, D]`.
+
+        To copy rows of a matrix, here a head of one token each, is the fastest way to gather.
+        """
+        images = torch.arange(len(qkv), device=qkv.device).view(-1, 1, 1)
+        heads = torch.arange(self.geometry.heads, device=qkv.device).view(-1, 1)
+        rows = ((images * qkv.shape[1] + tokens) * 3 + part) * len(heads) + heads  # [B, heads, M · count]
+        taken = qkv.unflatten(-1, (3 * len(heads), -1)).flatten(0, 2).index_select(0, rows.flatten())
+        return taken.view(len(qkv), len(heads), -1, count, taken.shape[-1])
 
     def pooled(self, grid: Tensor) -> Tensor:
         """One token for each window of a map `[B, H, W, C]`: `[B, M, C]`.
