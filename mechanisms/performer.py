@@ -24,9 +24,11 @@ without an addition is half a multiply-add.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper
+from mechanisms._images import few_images_at_a_time
 
 EPSILON = 1e-4
 
@@ -48,27 +50,28 @@ class PerformerAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        return self.proj(few_images_at_a_time(self.attend_linearly, self.qkv(x)))
+
+    def attend_linearly(self, qkv: Tensor) -> Tensor:
+        """out before `proj`, `[B, N, C]`, from projections `[B, N, 3C]`."""
         # Each [B, H, N, D]. One copy, since the products below would copy q, k and v one by one.
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).contiguous()
+        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).contiguous()
         directions = self.projection.mT * self.scale  # Ωx̃ = x @ directions
-        sums, total = self.sum_keys(k, v, directions)
+        sums = self.sum_keys(k, v, directions)
 
         p = (q @ directions).softmax(dim=-1)  # [B, H, N, m]
         weight = self.half_square(q).neg().exp() / p.amax(dim=-1, keepdim=True)  # φ(q) = weight p + ε
-        denominator = weight * (p @ total) + EPSILON * total.sum(dim=-2, keepdim=True)  # [B, H, N, 1]
-        heads = torch.einsum("bhnm,bhmd,bhn->bhnd", p, sums, (weight / denominator).squeeze(-1))
-        heads += EPSILON / denominator * sums.sum(dim=-2, keepdim=True)
+        out = torch.addcmul(EPSILON * sums.sum(dim=-2, keepdim=True), weight, p @ sums)  # φ(q) @ sums
+        numerator, denominator = out[..., :-1], out[..., -1]
+        return torch.einsum("bhnd,bhn->bnhd", numerator, 1 / denominator).flatten(2)
 
-        return self.proj(heads.transpose(1, 2).flatten(2))
-
-    def sum_keys(self, k: Tensor, v: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """Σ_j φ(k_j) v_jᵀ, `[B, H, m, D]`, and Σ_j φ(k_j), `[B, H, m, 1]`, both without their m^-½."""
+    def sum_keys(self, k: Tensor, v: Tensor, directions: Tensor) -> Tensor:
+        """Σ_j φ(k_j) v_jᵀ and, as a last column, Σ_j φ(k_j), both without their m^-½: `[B, H, m, D + 1]`."""
         projected = k @ directions  # [B, H, N, m]
         stabiliser = projected.amax(dim=(-2, -1), keepdim=True)  # [B, H, 1, 1]
         e = (projected - (self.half_square(k) + stabiliser)).exp_()  # φ(k) = e + ε
-        sums = (e.mT @ v).add_(EPSILON * v.sum(dim=-2, keepdim=True))
-        total = e.sum(dim=-2) + EPSILON * e.shape[-2]
-        return sums, total.unsqueeze(-1)
+        sums = torch.cat([e.mT @ v, e.sum(dim=-2).unsqueeze(-1)], dim=-1)
+        return sums.add_(EPSILON * F.pad(v.sum(dim=-2, keepdim=True), (0, 1), value=float(v.shape[-2])))
 
     def half_square(self, x: Tensor) -> Tensor:
         """‖x̃‖²/2: `[B, H, N, D]` to `[B, H, N, 1]`."""
