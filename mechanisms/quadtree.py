@@ -24,7 +24,9 @@ finest (two convolutions, two norms); 9N_lC for the LePE of a level; NC² for pr
 out the attention of all levels but the coarsest, which ran in an extension that the counter could not see.
 """
 
+from collections.abc import Sequence
 from functools import reduce
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +34,7 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper
 from attnbench.attention import attend, scores
+from mechanisms._images import few_images_at_a_time
 from mechanisms._maps import as_map, pad, round_up
 from mechanisms._patches import PatchConvolution
 
@@ -87,15 +90,15 @@ class QuadtreeAttention(nn.Module):
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
         x = pad(as_map(x, self.geometry), self.height, self.width)
         q, k, v = self._mean_maps(self.q(x)), self._mean_maps(self.k(x)), self._value_maps(self.v(x))
-        messages = self._messages(self._trees(q), self._trees(k), self._trees(v))
-        local = self._trees(
-            [_on_channels_first(lepe, value) for lepe, value in zip(self.lepe, v, strict=True)]
-        )
-
-        weights = self.level_weights.softmax(dim=0)
-        levels = (w * (a + m) for w, a, m in zip(weights, local, messages, strict=True))
-        out = _as_map(reduce(_add_to_children, levels))
+        levels = zip(q, k, v, self._local_maps(v), strict=True)
+        out = few_images_at_a_time(self._coarse_to_fine, *chain.from_iterable(levels))
         return self.proj(out[:, : self.geometry.height, : self.geometry.width].flatten(1, 2))
+
+    def _coarse_to_fine(self, *maps: Tensor) -> Tensor:
+        """The sum over the levels as the finest map, from q, k, v and w · LePE of each, coarsest first."""
+        q, k, v, local = (self._trees(maps[start::4]) for start in range(4))
+        levels = zip(self.level_weights.softmax(dim=0), local, self._messages(q, k, v), strict=True)
+        return _as_map(reduce(_add_to_children, (torch.addcmul(a, w, m) for w, a, m in levels)))
 
     def _mean_maps(self, finest: Tensor) -> list[Tensor]:
         """The means of a map over the cells of every level as maps, coarsest first."""
@@ -111,7 +114,12 @@ class QuadtreeAttention(nn.Module):
             maps.append(branch(maps[-1]))
         return maps[::-1]
 
-    def _trees(self, maps: list[Tensor]) -> list[Tensor]:
+    def _local_maps(self, v: list[Tensor]) -> list[Tensor]:
+        """w · LePE of every level as maps: a weighted convolution spares a pass over its output."""
+        weights = self.level_weights.softmax(dim=0)
+        return [_weighted(w, lepe, x) for w, lepe, x in zip(weights, self.lepe, v, strict=True)]
+
+    def _trees(self, maps: Sequence[Tensor]) -> list[Tensor]:
         return [_as_tree(x, level, self.geometry.heads) for level, x in enumerate(maps)]
 
     def _messages(self, q: list[Tensor], k: list[Tensor], v: list[Tensor]) -> list[Tensor]:
@@ -170,6 +178,13 @@ def _on_channels_first(module: nn.Module, x: Tensor) -> Tensor:
     return module(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
+def _weighted(weight: Tensor, depthwise: nn.Module, x: Tensor) -> Tensor:
+    """A depthwise 3×3 convolution of a map `[B, H, W, C]`, times a weight."""
+    kernel, bias = depthwise.parameters()
+    x = F.conv2d(x.permute(0, 3, 1, 2), weight * kernel, weight * bias, padding=1, groups=len(bias))
+    return x.permute(0, 2, 3, 1)
+
+
 def _attend_and_choose(
     q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, count: int
 ) -> tuple[Tensor, Tensor]:
@@ -187,10 +202,9 @@ def _children(k: Tensor, v: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
     `k` and `v` are the trees of the children's level.
     """
     b, heads, n, _ = kept.shape
-    families = torch.cat([k.movedim(-2, 1), v.movedim(-2, 1)], dim=-1)  # [B, heads, h, w, …, 2, 2, 2D]
-    first = n * torch.arange(b * heads, device=kept.device).view(b, heads, 1, 1)
-    children = families.flatten(-3).flatten(0, -2).index_select(0, (kept + first).flatten())
-    keys, values = children.view(b, heads, n, -1, 2 * k.shape[-1]).chunk(2, dim=-1)
+    rows = (kept + n * torch.arange(b * heads, device=kept.device).view(b, heads, 1, 1)).flatten()
+    families = (x.movedim(-2, 1).flatten(-3).flatten(0, -2) for x in (k, v))  # [B · heads · N, 4D]
+    keys, values = (x.index_select(0, rows).view(b, heads, n, -1, k.shape[-1]) for x in families)
     return keys, values
 
 
