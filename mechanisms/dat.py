@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeometry
 from attnbench.attention import attend
+from mechanisms._images import few_images_at_a_time
 from mechanisms._maps import as_channels_first, as_tokens
 
 
@@ -61,11 +62,14 @@ class DeformableAttention(nn.Module):
         q = self.q(x)
         places = self.places(q)  # [B·g, N, 2]
         sampled = self.sample(x, places)
-        k, v = self.k(sampled), self.v(sampled)
+        places = places.unflatten(0, (-1, self.groups))
+        return self.proj(few_images_at_a_time(self.attend_to, q, self.k(sampled), self.v(sampled), places))
 
-        q, k, v = (y.unflatten(-1, (self.geometry.heads, -1)).transpose(1, 2) for y in (q, k, v))
-        heads = attend(q, k, v, self.bias(places))  # [B, H, N, D]
-        return self.proj(heads.transpose(1, 2).flatten(2))
+    def attend_to(self, q: Tensor, k: Tensor, v: Tensor, places: Tensor) -> Tensor:
+        """Attention of queries to keys and values, each `[B, N, C]`, that stand at places `[B, g, N, 2]`."""
+        q, k, v = (x.unflatten(-1, (self.geometry.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        heads = attend(q, k, v, self.bias(places.flatten(0, 1)))  # [B, H, N, D]
+        return heads.transpose(1, 2).flatten(2)
 
     def places(self, q: Tensor) -> Tensor:
         """Where the groups of each image are sampled, (x, y) in `[B·g, N, 2]`, from queries `[B, N, C]`."""
@@ -93,8 +97,10 @@ class DeformableAttention(nn.Module):
 
     def bias(self, places: Tensor) -> Tensor:
         """Read the table between every query's place and every sample's: `[B, heads, N, N]`."""
-        queries = self.centres / self.size
-        displacement = (queries / 2).unsqueeze(1) - (places / 2).unsqueeze(1)  # [B·g, N, N, 2]
+        # x and y side by side in one long row for each query: pairs alone are too short to subtract fast.
+        queries = (self.centres / self.size / 2).repeat(1, places.shape[1])  # [N, 2N]
+        displacement = queries - (places / 2).flatten(1).unsqueeze(1)  # [B·g, N, 2N]
+        displacement = displacement.unflatten(-1, (-1, 2))
         table = self.table.unflatten(0, (self.groups, -1)).repeat(len(places) // self.groups, 1, 1, 1)
         bias = F.grid_sample(table, displacement, align_corners=True)  # [B·g, heads/g, N, N]
         return bias.unflatten(0, (-1, self.groups)).flatten(1, 2)
