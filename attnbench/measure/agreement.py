@@ -70,8 +70,9 @@ def require_agreement(registry: Registry, case: Case, seed: int, question: Quest
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
-    """The norm of the difference over the norm of what was expected."""
-    return float((found.double() - expected).norm() / expected.norm())
+    """The norm of the difference over the norm of what was expected; 0 where there is no difference."""
+    difference = (found.double() - expected).norm()
+    return float(difference / expected.norm()) if difference else 0.0
 
 
 def _results(registry: Registry, case: Case, batch: Tensor, gradient: Tensor, seed: int) -> list[Tensor]:

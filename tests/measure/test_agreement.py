@@ -91,6 +91,20 @@ def test_numbers_that_are_none_are_wrong():
         error(with_layer(Nan), asked("msa", Variant(dtype="float16")))
 
 
+def test_nothing_is_as_near_to_nothing_as_can_be():
+    class Zero(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 0 * x
+
+    assert error(with_layer(Zero), asked("msa", Variant("fused"))) == 0
+
+
+def test_an_error_that_is_no_number_is_wrong(monkeypatch: pytest.MonkeyPatch, registry: Registry):
+    monkeypatch.setattr("attnbench.measure.agreement.relative_error", lambda *_: float("nan"))
+    with pytest.raises(WrongOutput, match="nan of their size"):
+        error(registry, asked("msa", Variant("fused")))
+
+
 def test_a_layer_without_a_reference_says_where_it_failed():
     class Single(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
