@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Results, read_share
+from attnbench.cli.options import PaperWidth, Results, Svg, read_share
 from attnbench.errors import AttnbenchError
 
 SLOWER = 3  # the exit status that --fail-on promises
@@ -22,6 +22,8 @@ def compare(
         bool,
         typer.Option("--plot", help="Draw the run: Figure 6; over sizes Figure 3; over a setting Figure 4."),
     ] = False,
+    width: PaperWidth = None,
+    svg: Svg = False,
     kernels: Annotated[
         bool,
         typer.Option("--kernels", help="Which order survives: all variants of a run beside each other."),
@@ -42,16 +44,20 @@ def compare(
     from attnbench.cli import show
     from attnbench.cli.console import console
     from attnbench.record import newest, read
+    from attnbench.report.figure.sheet import Sheet
 
     share = _read_threshold(fail_on) if fail_on else None
+    if (width or svg) and not plot:
+        raise AttnbenchError("--width and --svg say how figures are drawn; add --plot to draw them.")
+    sheet = Sheet(width, svg=svg) if plot else None
     first = read(run or newest(results))
     out = console()
     if after is not None and kernels:
         raise AttnbenchError("--kernels compares the variants of one run; leave out the other run.")
     if after is None and kernels:
-        slower = show.print_ledgers_of(out, first, baseline, plot=plot, share=share)
+        slower = show.print_ledgers_of(out, first, baseline, sheet, share=share)
     elif after is None:
-        slower = show.print_run(out, first, baseline, plot=plot, share=share)
+        slower = show.print_run(out, first, baseline, sheet, share=share)
     else:
         slower = show.print_changes(out, first, read(after), baseline, share=share)
     if slower:

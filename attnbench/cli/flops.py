@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Dim, Form, Format, Heads, Mechanisms, Plugins, split
+from attnbench.cli.options import Dim, Form, Format, Heads, Mechanisms, PaperWidth, Plugins, Svg, split
 
 SIZES = "14..112/14"
 
@@ -27,6 +27,8 @@ def flops(
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Where the figure and its numbers go.")
     ] = Path("results/flops"),
+    width: PaperWidth = None,
+    svg: Svg = False,
     form: Form = Format.table,
 ) -> None:
     """Show and draw FLOPs against resolution, branch by branch, from closed forms: nothing is measured."""
@@ -37,13 +39,14 @@ def flops(
     from attnbench.report.costs import flops_tables
     from attnbench.report.export import flops_csv, write_flops
     from attnbench.report.figure.flops import save_flops
+    from attnbench.report.figure.sheet import Sheet
     from attnbench.report.notes import flops_notes
     from attnbench.sweep import read_size
 
     registry = discover(plugins or ())
     maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))
     found = points(chosen(registry, mechanisms), [Geometry(dim, heads, *size) for size in maps])
-    files = [write_flops(found, out), *save_flops(found, out)]
+    files = [write_flops(found, out), *save_flops(found, out, Sheet(width, svg=svg))]
     if form is Format.csv:
         print(flops_csv(found), end="")
         return

@@ -10,6 +10,7 @@ import typer
 
 from attnbench import ranges
 from attnbench.errors import AttnbenchError
+from attnbench.report.figure.sheet import Width
 from attnbench.sweep import Mode
 from attnbench.variant import COMPILE_MODES, DTYPES, KERNELS, Variant, variants
 
@@ -58,6 +59,15 @@ Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="the physical cores")
 ]
 Results = Annotated[Path, typer.Option("--results", help="The folder that holds the runs.")]
+PaperWidth = Annotated[
+    Width | None,
+    typer.Option(
+        "--width",
+        help="Of figures: one of two columns (3.5 in), text in one column (5.5 in), or a page (7.16 in).",
+        show_default="each figure's own",
+    ),
+]
+Svg = Annotated[bool, typer.Option("--svg", help="Figures as SVG too, beside PNG and PDF.")]
 
 
 def split(values: list[str] | None) -> list[str]:

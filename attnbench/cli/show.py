@@ -11,6 +11,7 @@ from attnbench.report.advice import advice
 from attnbench.report.crossover import crossovers, foremost, several_sizes
 from attnbench.report.crossover_table import UNCHANGED, crossover_table
 from attnbench.report.difference import changes, unlike
+from attnbench.report.figure.sheet import Sheet
 from attnbench.report.ledger import ledgers, without_ledger
 from attnbench.report.ledger_table import report
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
@@ -58,7 +59,7 @@ def disturbances(table: Sequence[Row]) -> list[str]:
 
 
 def print_run(
-    out: Console, found: RecordFile, baseline: str | None, *, plot: bool, share: float | None
+    out: Console, found: RecordFile, baseline: str | None, sheet: Sheet | None, *, share: float | None
 ) -> list[str]:
     """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
     table = _rows_of(found, baseline)
@@ -69,17 +70,17 @@ def print_run(
     if any(row.published for row in table):
         out.print(claims_table(table))
     if several_sizes(table):
-        print_crossovers(out, table, found.folder if plot else None)
-    if plot:
+        print_crossovers(out, table, found.folder if sheet else None)
+    if sheet:
         from attnbench.report.figure.run import save_figures
 
-        for path in save_figures(table, found.folder):
+        for path in save_figures(table, found.folder, sheet):
             out.print(f"drawn: {path}")
     return _slower(table, share)
 
 
 def print_ledgers_of(
-    out: Console, found: RecordFile, baseline: str | None, *, plot: bool, share: float | None
+    out: Console, found: RecordFile, baseline: str | None, sheet: Sheet | None, *, share: float | None
 ) -> list[str]:
     """The ledgers of a run, as files and a figure too; the rows slower than the baseline by `share`."""
     table = _rows_of(found, baseline)
@@ -91,12 +92,12 @@ def print_ledgers_of(
         )
     out.print(f"{found.folder}", style="bold")
     print_ledgers(out, found, table)
-    if plot:
+    if sheet:
         from attnbench.report.export import write_ledgers
         from attnbench.report.figure.ledger import save_ledgers
 
         out.print(f"written: {write_ledgers(several, found.folder)}")
-        for path in save_ledgers(several, found.folder):
+        for path in save_ledgers(several, found.folder, sheet):
             out.print(f"drawn: {path}")
     return _slower(table, share)
 

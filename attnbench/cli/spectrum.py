@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Dim, Heads, Plugins
+from attnbench.cli.options import Dim, Heads, PaperWidth, Plugins, Svg
 
 
 def spectrum(
@@ -24,6 +24,8 @@ def spectrum(
     folder: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Where figures and numbers go.")
     ] = Path("results/spectrum"),
+    width: PaperWidth = None,
+    svg: Svg = False,
 ) -> None:
     """Draw the spectra of layers with random weights on maps with a 1/f spectrum: Figure 5, and profiles."""
     from attnbench.cli.console import console
@@ -31,6 +33,7 @@ def spectrum(
     from attnbench.measure.spectrum import survey
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
+    from attnbench.report.figure.sheet import Sheet
     from attnbench.report.figure.spectrum import save_figures
     from attnbench.report.spectrum import spectrum_notes, spectrum_table, write_profile
     from attnbench.sweep import read_size
@@ -43,7 +46,7 @@ def spectrum(
     out = console()
     with out.status(f"Putting {images} maps through {', '.join(choices)}…"):
         found = survey(list(choices.values()), geometry, images=images, seed=seed)
-        paths = [*save_figures(found, folder), write_profile(found, folder)]
+        paths = [*save_figures(found, folder, Sheet(width, svg=svg)), write_profile(found, folder)]
     out.print(spectrum_table(found))
     for line in spectrum_notes(found):
         out.print(f"· {line}", markup=False)

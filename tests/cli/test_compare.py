@@ -67,6 +67,21 @@ def test_without_a_baseline_there_are_no_ratios_to_draw(attnbench: Run, tmp_path
     assert {path.name for path in tmp_path.glob("*.png")} == {"throughput.png", "flops-time.png"}
 
 
+def test_figures_have_the_width_and_the_formats_that_are_asked_for(attnbench: Run, tmp_path: Path):
+    run = a_run(tmp_path / "run", {"msa": 0.4, "hilo": 0.2})
+    assert attnbench("compare", run, "--plot", "--width", "page", "--svg").status == 0
+    assert {path.suffix for path in run.glob("throughput.*")} == {".png", ".pdf", ".svg"}
+    assert b"/MediaBox [ 0 0 515.52 " in (run / "throughput.pdf").read_bytes()
+
+
+def test_a_width_without_a_figure_is_the_users_mistake(attnbench: Run, tmp_path: Path):
+    run = a_run(tmp_path / "run", {"msa": 0.4, "hilo": 0.2})
+    for option in (("--width", "column"), ("--svg",)):
+        done = attnbench("compare", run, *option)
+        assert done.status == 2
+        assert "add --plot to draw them" in done.err
+
+
 def test_each_size_batch_and_mode_has_a_table(attnbench: Run, tmp_path: Path):
     settings: list[dict[str, Any]] = [{}, {"height": 7}, {"batch": 4}, {"mode": "training"}]
     for number, changes in enumerate(settings):
@@ -202,8 +217,9 @@ def test_beside_a_ledger_what_has_one_variant_keeps_its_table(attnbench: Run, tm
 
 def test_the_ledger_comes_with_its_figure_and_file(attnbench: Run, tmp_path: Path):
     run = several_variants(tmp_path / "run")
-    assert "kernels.csv" in attnbench("compare", run, "--kernels", "--plot").out
+    assert "kernels.csv" in attnbench("compare", run, "--kernels", "--plot", "--width", "column").out
     assert {path.name for path in run.iterdir()} == {RECORDS, "kernels.png", "kernels.pdf", "kernels.csv"}
+    assert b"/MediaBox [ 0 0 252 " in (run / "kernels.pdf").read_bytes()
 
 
 def test_without_the_ledger_each_variant_has_a_table(attnbench: Run, tmp_path: Path):

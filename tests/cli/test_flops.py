@@ -58,6 +58,14 @@ def test_the_table_has_a_column_a_size_and_the_crossovers_below(attnbench: Run, 
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"flops.csv", "flops.png", "flops.pdf"}
 
 
+def test_the_figure_has_the_width_and_the_formats_that_are_asked_for(attnbench: Run, tmp_path: Path):
+    attnbench("flops", "msa", "--res", "14,28", "--width", "text", "--svg", "--out", tmp_path)
+    assert {path.name for path in tmp_path.glob("flops.*")} == {
+        "flops.csv", "flops.png", "flops.pdf", "flops.svg",
+    }  # fmt: skip
+    assert b"/MediaBox [ 0 0 396 " in (tmp_path / "flops.pdf").read_bytes()
+
+
 def test_a_crossover_that_padding_takes_back_names_its_sizes(attnbench: Run, tmp_path: Path):
     sizes = ("--res", "1x700,60,70", "--dim", "48", "--heads", "6")  # 7x700, 63x63 and 70x70 with padding
     done = attnbench("flops", "hilo:alpha=0.5,window=7", *sizes, "--out", tmp_path)

@@ -30,11 +30,14 @@ def test_figures_and_numbers_are_written_and_named(attnbench: Run, tmp_path: Pat
     ]
 
 
-def test_without_a_name_it_is_hilo_and_options_reach_the_caption(attnbench: Run, tmp_path: Path):
-    out = attnbench("spectrum", *SMALL, "--seed", "5", "--out", tmp_path).out
+def test_without_a_name_it_is_hilo_and_options_reach_the_figures(attnbench: Run, tmp_path: Path):
+    figures = ("--width", "column", "--svg")
+    out = attnbench("spectrum", *SMALL, "--seed", "5", *figures, "--out", tmp_path).out
     assert "HiLo, Lo-Fi" in out
     assert "7×7 tokens, 24 channels, 3 heads, 4 images, seed 5." in out
-    assert (tmp_path / "spectrum-hilo.png").exists()
+    assert (tmp_path / "spectrum-hilo.svg").exists()
+    for name in ("spectrum-hilo", "gain"):
+        assert b"/MediaBox [ 0 0 252 " in (tmp_path / f"{name}.pdf").read_bytes()
 
 
 @pytest.mark.parametrize(

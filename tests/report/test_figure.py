@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -11,15 +12,16 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from attnbench.paper import published
+from attnbench.report.colours import Ink, inks_of
 from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, draw_throughput
-from attnbench.report.figure.run import save_figures
-from attnbench.report.figure.style import colour
+from attnbench.report.figure.run import save_figures, setting_pages
+from attnbench.report.figure.style import LINE_INCHES
 from attnbench.report.metrics import Measured, measured, rows
 from attnbench.sweep import Role
 from tests.fakes import block, record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
+INKS = inks_of(["msa", "hilo", "mine", "van", "sra"])
 
 
 def numbers(drawn: Any) -> NDArray[np.float64]:
@@ -39,7 +41,7 @@ def table() -> list[Measured]:
 
 
 def test_bars_are_sorted_start_at_zero_and_carry_their_intervals(axes: Axes, table: list[Measured]):
-    draw_throughput(axes, table)
+    draw_throughput(axes, table, INKS)
     (bars,) = (container for container in axes.containers if isinstance(container, BarContainer))
     assert [bar.get_width() for bar in bars] == pytest.approx([80, 160, 320])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["MINE", "MSA", "HILO"]
@@ -89,26 +91,46 @@ def test_a_device_without_a_baseline_draws_no_ratios_and_stops_no_figure(tmp_pat
 
 
 def test_the_line_of_msas_rate_goes_through_msa(axes: Axes, table: list[Measured]):
-    draw_flops_against_time(axes, table)
+    draw_flops_against_time(axes, table, INKS)
     (line,) = (line for line in axes.lines if line.get_linestyle() == "--")
     (_, right), (_, top) = numbers(line.get_data())
     assert top / right == pytest.approx(1e3 * 0.4 / 64 / 500)
     assert (axes.get_xlim()[0], axes.get_ylim()[0]) == (0, 0)
 
 
-def test_a_mechanism_keeps_its_colour_whatever_stands_beside_it():
-    assert colour("hilo", ["msa", "hilo", "mine"]) == colour("hilo", ["hilo"])
-    names = [*published(), "mine"]
-    assert len({colour(name, names) for name in names}) == len(names)
+def test_bars_and_points_have_the_mechanisms_ink(axes: Axes, table: list[Measured]):
+    draw_throughput(axes, table, INKS)
+    (bars,) = (container for container in axes.containers if isinstance(container, BarContainer))
+    drawn = [mpl.colors.to_hex(bar.get_facecolor()) for bar in bars]
+    assert drawn == [INKS[label].colour for label in ("mine", "msa", "hilo")]
+    points: Axes = Figure().subplots()
+    draw_flops_against_time(points, table, INKS | {"mine": Ink("#123456", "*", "--", "none")})
+    marks = [found.lines[0] for found in points.containers if isinstance(found, ErrorbarContainer)]
+    assert (marks[2].get_color(), marks[2].get_marker(), marks[2].get_fillstyle()) == ("#123456", "*", "none")
+    assert {mark.get_linestyle() for mark in marks} == {"None"}
+
+
+def test_a_plugin_keeps_its_colour_in_every_setting_of_a_run():
+    both = [record(label, SPREAD, block="a") for label in ("first", "second")]
+    alone = record("second", SPREAD, batch=4, block="b")
+    pages = dict(setting_pages(rows([*both, alone])))
+    drawn = [
+        mpl.colors.to_hex(bar.get_facecolor())
+        for name in ("throughput-batch64", "throughput-batch4")
+        for bar in pages[name].axes[0].patches
+    ]
+    assert len(drawn) == 3
+    assert drawn[2] in drawn[:2]
 
 
 def test_names_at_the_side_do_not_overlap_and_keep_the_order_of_their_points(axes: Axes):
     same = [record(label, [0.4] * 6, title=label) for label in ("msa", "hilo", "van")]
-    draw_flops_against_time(axes, measured(rows([*same, record("sra", [0.8] * 6, title="sra")])))
+    draw_flops_against_time(axes, measured(rows([*same, record("sra", [0.8] * 6, title="sra")])), INKS)
     names = [text for text in axes.texts if text.get_text() in ("msa", "hilo", "van", "sra")]
     heights = [numbers(text.get_position())[1] for text in names]
     assert names[-1].get_text() == "sra"
-    assert np.diff(heights).min() >= 0.045 * 12.5
+    inches = axes.get_window_extent().height / axes.figure.dpi
+    assert inches * np.diff(heights).min() == pytest.approx(LINE_INCHES)
 
 
 def test_ratios_carry_their_intervals(axes: Axes, table: list[Measured]):
@@ -120,7 +142,7 @@ def test_ratios_carry_their_intervals(axes: Axes, table: list[Measured]):
 
 
 def test_times_carry_their_intervals(axes: Axes, table: list[Measured]):
-    draw_flops_against_time(axes, table)
+    draw_flops_against_time(axes, table, INKS)
     points = [found for found in axes.containers if isinstance(found, ErrorbarContainer)]
     drawn = [point.lines[2][0].get_segments()[0][:, 1] for point in points]
     times = [(row.timing.time_s.low, row.timing.time_s.high) for row in table]

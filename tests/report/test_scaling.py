@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from attnbench.record import Memory, Record
+from attnbench.report.colours import colour, inks_of
 from attnbench.report.figure import run
 from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.scaling import (
@@ -23,12 +24,12 @@ from attnbench.report.figure.scaling import (
     draw_training_memory,
     scaling_pages,
 )
-from attnbench.report.figure.style import colour
 from attnbench.report.metrics import Row, measured, rows
 from tests.fakes import record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 MIB = 2**20
+INKS = inks_of(["msa", "hilo", "sra", "xca", "dat", "van", "focal"])
 
 
 def case(label: str, side: int, time_s: float = 0.0, peak_mib: int = 0, **changes: Any) -> Record:
@@ -88,14 +89,14 @@ def texts(axes: Axes) -> list[str]:
 
 
 def test_flops_are_the_count_or_else_the_closed_form(axes: Axes, table: list[Row]):
-    draw_flops(axes, table)
+    draw_flops(axes, table, INKS)
     assert curves(axes) == {"HILO": {7: 100, 14: 400, 28: 1600}, "MSA": {7: 200, 14: 800, 28: 3200}}
     assert crosses(axes) == []
-    assert axes.get_title(loc="left") == "FLOPs (M multiply-adds per image, forward)"
+    assert axes.get_title(loc="left") == "FLOPs (M multiply-adds, forward)"
 
 
 def test_throughput_has_its_intervals(axes: Axes, table: list[Row]):
-    draw_inference(axes, table)
+    draw_inference(axes, table, INKS)
     assert curves(axes)["HILO"] == pytest.approx({7: 640, 14: 160, 28: 40})
     assert curves(axes)["MSA"] == pytest.approx({7: 320, 14: 80})
     hilo = next(found for found in axes.containers if found.get_label() == "HILO")
@@ -106,7 +107,7 @@ def test_throughput_has_its_intervals(axes: Axes, table: list[Row]):
 
 
 def test_axes_are_logarithmic_with_ticks_at_the_sizes(axes: Axes, table: list[Row]):
-    draw_inference(axes, table)
+    draw_inference(axes, table, INKS)
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_xticks().tolist() == [7, 14, 28]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "14", "28"]
@@ -114,13 +115,13 @@ def test_axes_are_logarithmic_with_ticks_at_the_sizes(axes: Axes, table: list[Ro
 
 
 def test_a_map_that_is_not_square_stands_at_the_square_with_as_many_tokens(axes: Axes):
-    draw_inference(axes, rows([case("hilo", 7, 0.1), case("hilo", 0, 0.4, height=7, width=28)]))
+    draw_inference(axes, rows([case("hilo", 7, 0.1), case("hilo", 0, 0.4, height=7, width=28)]), INKS)
     assert list(curves(axes)["HILO"]) == [7, 14]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "7×28"]
 
 
 def test_what_did_not_fit_is_a_cross_at_the_predicted_need(axes: Axes, table: list[Row]):
-    draw_inference_memory(axes, table)
+    draw_inference_memory(axes, table, INKS)
     assert curves(axes)["MSA"] == {7: 20, 14: 80}
     assert crosses(axes) == [{28: 1000}]
     assert dotted(axes) == {colour("msa", []): {14: 80, 28: 1000}}
@@ -129,7 +130,7 @@ def test_what_did_not_fit_is_a_cross_at_the_predicted_need(axes: Axes, table: li
 
 
 def test_what_did_not_fit_has_a_cross_at_the_bottom_of_throughputs(axes: Axes, table: list[Row]):
-    draw_inference(axes, table)
+    draw_inference(axes, table, INKS)
     bottom = axes.get_ylim()[0]
     assert bottom < 40
     assert crosses(axes) == [{28: bottom}]
@@ -138,7 +139,7 @@ def test_what_did_not_fit_has_a_cross_at_the_bottom_of_throughputs(axes: Axes, t
 
 
 def test_a_need_that_nobody_predicted_is_a_cross_at_the_top_and_says_so(axes: Axes):
-    draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14)]))
+    draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14)]), INKS)
     assert crosses(axes) == [{14: axes.get_ylim()[1]}]
     assert texts(axes)[0].endswith("(at the edge: nothing was predicted)")
 
@@ -146,7 +147,7 @@ def test_a_need_that_nobody_predicted_is_a_cross_at_the_top_and_says_so(axes: Ax
 def test_crosses_at_one_place_stand_beside_each_other(axes: Axes):
     names = ["msa", "hilo", "sra", "xca", "dat", "van", "focal"]
     fitting = [case(name, 7, 0.1 * number) for number, name in enumerate(names, start=1)]
-    draw_inference(axes, rows([*fitting, *(case(name, 14) for name in names)]))
+    draw_inference(axes, rows([*fitting, *(case(name, 14) for name in names)]), INKS)
     places = [place for cross in crosses(axes) for place in cross]
     assert len(places) == 7
     steps = np.diff(np.log(places))
@@ -159,45 +160,45 @@ def test_crosses_at_one_place_stand_beside_each_other(axes: Axes):
 
 def test_crosses_of_different_needs_stand_at_the_size_itself(axes: Axes):
     needs = [case(name, 14, predicted_bytes=need * MIB) for name, need in {"msa": 200, "hilo": 400}.items()]
-    draw_inference_memory(axes, rows([case("msa", 7, 0.1, 10), *needs]))
+    draw_inference_memory(axes, rows([case("msa", 7, 0.1, 10), *needs]), INKS)
     assert sorted(map(str, crosses(axes))) == ["{14.0: 200.0}", "{14.0: 400.0}"]
 
 
 def test_what_was_measured_although_it_ran_out_of_memory_later_has_its_number(axes: Axes):
-    draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14, peak_mib=40)]))
+    draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14, peak_mib=40)]), INKS)
     assert curves(axes) == {"HILO": {7: 10, 14: 40}}
     assert crosses(axes) == []
 
 
 def test_what_failed_for_another_reason_is_no_cross(axes: Axes):
-    draw_inference(axes, rows([case("hilo", 7, 0.1), case("hilo", 14, outcome="unsupported")]))
+    draw_inference(axes, rows([case("hilo", 7, 0.1), case("hilo", 14, outcome="unsupported")]), INKS)
     assert crosses(axes) == []
 
 
 def test_points_are_joined_in_the_order_of_their_sizes(axes: Axes):
-    draw_inference(axes, rows([case("hilo", side, 0.1) for side in (14, 28, 7)]))
+    draw_inference(axes, rows([case("hilo", side, 0.1) for side in (14, 28, 7)]), INKS)
     assert list(curves(axes)["HILO"]) == [7, 14, 28]
 
 
 def test_modes_are_drawn_apart(axes: Axes):
     both = rows([case("hilo", 7, 0.1, 10), case("hilo", 7, 0.4, 50, mode="training"), case("hilo", 14)])
-    draw_training(axes, both)
+    draw_training(axes, both, INKS)
     assert curves(axes) == {"HILO": pytest.approx({7: 160})}
     assert axes.get_title(loc="left") == "Training throughput (images/s)"
     memory: Axes = Figure().subplots()
-    draw_training_memory(memory, both)
+    draw_training_memory(memory, both, INKS)
     assert curves(memory) == {"HILO": {7: 50}}
 
 
 def test_a_panel_without_numbers_says_so_in_grey(axes: Axes, table: list[Row]):
-    draw_training_memory(axes, table)
+    draw_training_memory(axes, table, INKS)
     assert texts(axes) == ["not measured in this run"]
     assert axes.texts[0].get_color() == "grey"
     assert not axes.axison
 
 
 def test_crosses_without_any_number_beside_them_are_no_panel(axes: Axes):
-    draw_inference_memory(axes, rows([case("hilo", 7, 0.1), case("hilo", 14)]))
+    draw_inference_memory(axes, rows([case("hilo", 7, 0.1), case("hilo", 14)]), INKS)
     assert texts(axes) == ["not measured in this run"]
 
 
@@ -205,8 +206,8 @@ def test_a_page_names_each_mechanism_once_and_its_machine_and_setting(table: lis
     ((name, page),) = scaling_pages(table)
     assert name == "scaling"
     assert [text.get_text() for text in page.legends[0].get_texts()] == ["HILO", "MSA"]
-    assert "Abacus" in page.get_suptitle()
-    assert page.get_suptitle().endswith("dim 768, 12 heads, batch 64, float32, explicit kernel")
+    said = " ".join(page.get_supxlabel().split())
+    assert said.startswith("dim 768, 12 heads, batch 64, float32, explicit kernel. Abacus")
     assert [axes.get_title(loc="left").partition(" (")[0] for axes in page.axes] == [
         "FLOPs", "Inference throughput", "Inference memory", "Training memory",
     ]  # fmt: skip
@@ -253,19 +254,19 @@ def test_figures_of_a_setting_are_named_by_what_differs_in_the_run():
 def test_a_run_saves_its_figures_of_settings_over_sizes_and_over_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(run, "save", lambda page, stem: [stem])
+    monkeypatch.setattr(run, "save", lambda page, stem, sheet: [stem])
     values = [
         case(f"hilo {alpha}", 7, 0.1, mechanism="hilo", settings={"alpha": alpha}) for alpha in range(3)
     ]
     drawn = save_figures(rows([*values, case("msa", 14, 0.1)]), tmp_path)
     assert drawn == [
         tmp_path / name
-        for name in ("throughput-7x7", "flops-time-7x7", "throughput-14x14", "flops-time-14x14", "scaling",
-                     "setting-alpha-7x7")
+        for name in ("throughput-7x7", "flops-time-7x7", "front-7x7", "throughput-14x14", "flops-time-14x14",
+                     "scaling", "setting-alpha-7x7")
     ]  # fmt: skip
 
 
-def test_the_title_of_a_setting_says_that_it_is_training():
-    for mode, end in (("inference", "kernel"), ("training", "kernel, training")):
+def test_the_note_of_a_setting_says_its_mode():
+    for mode in ("inference", "training"):
         page = next(page for _, page in setting_pages(measured(rows([case("hilo", 14, 0.1, mode=mode)]))))
-        assert page.axes[0].get_title(loc="right").endswith(end)
+        assert f"explicit kernel, {mode}. Abacus" in " ".join(page.get_supxlabel().split())

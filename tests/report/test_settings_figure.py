@@ -146,6 +146,8 @@ def test_pages_are_named_by_setting_and_by_what_differs_in_the_run():
 
 def test_a_page_says_its_machine_setting_and_baseline():
     ((_, page),) = settings_pages(rows([*msa(), *map(hilo, ALPHAS)]))
-    assert page.get_suptitle().startswith("Abacus")
-    assert "14×14 tokens, dim 768, 12 heads, batch 64" in page.get_suptitle()
+    said = " ".join(page.get_supxlabel().split())
+    assert said.startswith(
+        "14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference. Abacus"
+    )
     assert [text.get_text() for text in page.legends[0].get_texts()] == ["MSA"]

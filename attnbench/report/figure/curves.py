@@ -1,14 +1,14 @@
 """What a figure over sizes draws, as numbers: a curve a mechanism, and crosses where it did not fit."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from attnbench.report.figure.quantities import Quantity
 from attnbench.report.metrics import Row, grouped
 from attnbench.statistics import Estimate
 
 NEAR = 1.15  # heights whose ratio is less are at one place
-Quantity = Callable[[Row], Estimate | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,48 +5,51 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from attnbench.catalogue import Point, branch_titles, choices_of, divided, points_of
 from attnbench.registry import Choice
-from attnbench.report.figure.style import PANEL_INCHES, STYLE, colour, name_at_the_side, save
+from attnbench.report.colours import Ink, inks_of
+from attnbench.report.figure.names import name_at_the_side, names_inches
+from attnbench.report.figure.page import add_note, add_panels, is_first_of_row, new_page, plot_inches, save
+from attnbench.report.figure.sheet import PLAIN, Sheet, Width
+from attnbench.report.figure.style import BRANCH_DASHES, line, styled
 
-PANEL_INCHES_BY_COLUMNS = {1: PANEL_INCHES, 2: (3.5, 2.9), 3: (2.9, 2.7)}  # rows about as wide as a page
+PANEL_INCHES = 2.2  # the least width of one
+PLOT_INCHES = 1.7
 NARROW = 4.0  # a log axis over less than this shows too few of 1, 2 and 5
 MOST_PANELS_OF_CHOICES = 5
-BRANCH_LINES = (("#b2182b", "-"), ("#0b7a75", "--"), ("#5e3c99", "-."), ("#4d4d4d", ":"))
-DARKEST, LIGHTEST = 0.5, 0.6  # how far shades of a colour go towards black and towards white
 G = 1e9
 
 
-def save_flops(points: Sequence[Point], folder: Path) -> list[Path]:
-    """Draw `flops.png` and `flops.pdf` and return them.
+def save_flops(points: Sequence[Point], folder: Path, sheet: Sheet = PLAIN) -> list[Path]:
+    """Draw `flops.png` and `flops.pdf` and return them."""
+    return save(flops_page(points, sheet), folder / "flops", sheet)
 
-    A panel a choice compares its branches, and the last one the totals of all choices. Where that would be
-    too many panels, it is a panel a branch instead, with a line a choice.
+
+def flops_page(points: Sequence[Point], sheet: Sheet = PLAIN) -> Figure:
+    """A panel a choice, which compares its branches, and the last one for the totals of all choices.
+
+    Where that would be too many panels, it is a panel a branch instead, with a line a choice.
     """
-    panels = _panels(points)
-    columns = 2 if len(panels) == 4 else min(len(panels), 3)
-    rows = math.ceil(len(panels) / columns)
-    width, height = PANEL_INCHES_BY_COLUMNS[columns]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
-        grid = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
+    panels, names = _panels(points), list(short_names(choices_of(points)).values())
+    width = sheet.inches(Width.column if len(panels) == 1 else Width.page)
+    height = max(names_inches(names), plot_inches(len(panels), width, PANEL_INCHES, PLOT_INCHES))
+    with styled():
+        page = new_page(width)
+        grid = add_panels(page, len(panels), PANEL_INCHES, height, shared=True)
         _set_scales(grid[0], points)
-        for number, (axes, (title, draw)) in enumerate(zip(grid, panels, strict=False)):
+        for axes, (title, draw) in zip(grid, panels, strict=True):
+            axes.set_title(title, loc="left")
+            axes.set_xlabel("Resolution (tokens a side)")
+            axes.set_ylabel("FLOPs (G multiply-adds)" if is_first_of_row(axes) else "")
+            axes.tick_params(labelbottom=True)
+            axes.grid()
             draw(axes)
-            axes.set_title(title, fontsize=9)
-            is_lowest, is_first = number + columns >= len(panels), number % columns == 0
-            axes.tick_params(labelbottom=is_lowest, labelleft=is_first)
-            axes.set_xlabel("Resolution (tokens a side)" if is_lowest else "")
-            axes.set_ylabel("FLOPs (G multiply-adds)" if is_first else "")
-        for axes in grid[len(panels) :]:
-            axes.set_axis_off()
-        return save(figure, folder / "flops")
+        add_note(page, f"{_setting(points)}. Closed forms: nothing was measured.")
+    return page
 
 
 def _panels(points: Sequence[Point]) -> list[tuple[str, Callable[[Axes], None]]]:
@@ -58,43 +61,36 @@ def _panels(points: Sequence[Point]) -> list[tuple[str, Callable[[Axes], None]]]
     if len(parts) > MOST_PANELS_OF_CHOICES:
         branches = branch_titles(points)
         return [*((f"{over}{it}", partial(draw_choices, points=points, branch=it)) for it in branches), total]
-    mine = {choice.label: points_of(choice, points) for choice in parts}
-    return [*((over + names[label], partial(draw_branches, points=mine[label])) for label in mine), total]
+    inks = inks_of(choice.label for choice in choices)
+    drawn = {
+        over + names[each.label]: partial(draw_branches, points=points_of(each, points), ink=inks[each.label])
+        for each in parts
+    }
+    return [*drawn.items(), total]
 
 
-def draw_branches(axes: Axes, points: Sequence[Point]) -> None:
-    """One choice: a line a branch."""
-    for title, (ink, dashes) in zip(branch_titles(points), BRANCH_LINES, strict=False):
-        costs = [_cost(point, title) for point in points]
-        axes.plot(_sides(points), costs, dashes, color=ink, label=title, marker="o", markersize=2.5)
-    axes.legend(loc="upper left", frameon=False, fontsize=8, handlelength=3)
+def draw_branches(axes: Axes, points: Sequence[Point], ink: Ink) -> None:
+    """One choice in its colour: a line a branch."""
+    for title, dash in zip(branch_titles(points), BRANCH_DASHES, strict=False):
+        how = {**line(ink), "linestyle": dash}
+        axes.plot(_sides(points), [_cost(point, title) for point in points], label=title, **how)
+    axes.legend(loc="upper left", handlelength=3.5)
 
 
 def draw_choices(axes: Axes, points: Sequence[Point], branch: str | None = None) -> None:
     """A line a choice, named at its end: of its total FLOPs, or of those of one branch."""
     choices = choices_of(points)
-    names, inks = short_names(choices), shades(choices)
-    ends = []
+    names, inks = short_names(choices), inks_of(choice.label for choice in choices)
+    ends, colours = [], {}
     for choice in choices:
-        mine = points_of(choice, points)
+        mine, ink = points_of(choice, points), inks[choice.label]
         costs = [_cost(point, branch) for point in mine]
         drawn = [place for place in zip(_sides(mine), costs, strict=True) if not math.isnan(place[1])]
         if drawn:
-            axes.plot(_sides(mine), costs, color=inks[choice.label], marker="o", markersize=2.5)
+            axes.plot(_sides(mine), costs, **line(ink))
             ends.append((names[choice.label], drawn[-1]))
-    name_at_the_side(axes, ends)
-
-
-def shades(choices: Sequence[Choice]) -> dict[str, str]:
-    """Each choice's colour: its mechanism's own, from dark to light where there are several of it."""
-    names = list(dict.fromkeys(choice.mechanism.name for choice in choices))
-    found = {}
-    for name in names:
-        mine = [choice.label for choice in choices if choice.mechanism.name == name]
-        steps = [place / max(1, len(mine) - 1) * (DARKEST + LIGHTEST) - DARKEST for place in range(len(mine))]
-        for label, step in zip(mine, steps if len(mine) > 1 else [0.0], strict=True):
-            found[label] = _towards(colour(name, names), step)
-    return found
+            colours[names[choice.label]] = ink.colour
+    name_at_the_side(axes, ends, colours)
 
 
 def short_names(choices: Sequence[Choice]) -> dict[str, str]:
@@ -130,6 +126,11 @@ def _cost(point: Point, branch: str | None) -> float:
     return macs / G if macs else math.nan
 
 
+def _setting(points: Sequence[Point]) -> str:
+    geometry = points[0].geometry
+    return f"dim {geometry.dim}, {geometry.heads} heads"
+
+
 def _sides(points: Sequence[Point]) -> list[float]:
     """The side of a square map of as many tokens."""
     return [math.sqrt(point.geometry.tokens) for point in points]
@@ -154,10 +155,3 @@ def _set_scales(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_xticks([min(sides) * 2**power for power in range(doublings + 1)])
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _towards(ink: str, step: float) -> str:
-    """A colour moved by this share towards white, or towards black where it is negative."""
-    end = 1.0 if step > 0 else 0.0
-    red, green, blue = (part + abs(step) * (end - part) for part in to_rgb(ink))
-    return to_hex((red, green, blue))

@@ -1,73 +1,80 @@
 """The ledger's figure: how fast each variant makes mechanisms, and where their order changes."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from attnbench.report.colours import Ink, Inks, inks_of
+from attnbench.report.figure.names import name_at_the_side, names_inches
+from attnbench.report.figure.naming import machines, setting_words
+from attnbench.report.figure.page import add_note, add_panels, new_page, save
+from attnbench.report.figure.sheet import PLAIN, Sheet, Width
 from attnbench.report.figure.style import (
-    PAGE_INCHES,
-    PAGE_LETTERS,
-    STYLE,
-    colour,
+    LETTER_INCHES,
+    LINE_INCHES,
+    POINT_SIZE,
+    SMALL,
+    brief,
     errors,
-    machine_of,
-    marker,
-    name_at_the_side,
-    save,
+    line,
+    styled,
 )
 from attnbench.report.ledger import Ledger
 from attnbench.report.metrics import measured
 from attnbench.statistics import Estimate
 from attnbench.variant import Variant
 
-NAME_INCHES = 0.15  # a name at the side, with the gap to the next
-LEAST_INCHES = 1.8
-FRAME_INCHES = 1.05  # a panel's title, and the names of variants
-MOST_LEVEL = 9  # variants whose names fit beside each other
+PLOT_INCHES = 1.7
 NARROW = 300.0  # a log axis over less than this has ticks at 2 and 5 too
+SLOPE = 40.0  # degrees, of variants' names that do not fit beside each other
+BESIDE_INCHES = 0.75  # the axis of throughputs, and the gap before the names at the side
 
 
-def save_ledgers(ledgers: Sequence[Ledger], folder: Path) -> list[Path]:
-    """Draw `kernels.png` and `kernels.pdf`, a panel a ledger that has a time, and return the files."""
-    drawn = [ledger for ledger in ledgers if measured(ledger.rows)]
-    if not drawn:
-        return []
-    heights = [_height_inches(ledger) + FRAME_INCHES for ledger in drawn]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(PAGE_INCHES, sum(heights)), layout="constrained")
-        panels = figure.subplots(len(drawn), 1, squeeze=False, height_ratios=heights).flat
-        for axes, ledger in zip(panels, drawn, strict=True):
-            draw_ledger(axes, ledger)
-        return save(figure, folder / "kernels")
+def save_ledgers(ledgers: Sequence[Ledger], folder: Path, sheet: Sheet = PLAIN) -> list[Path]:
+    """Draw `kernels.png` and `kernels.pdf` if a ledger has a time, and return the files."""
+    timed = [ledger for ledger in ledgers if measured(ledger.rows)]
+    return save(ledgers_page(timed, sheet), folder / "kernels", sheet) if timed else []
 
 
-def draw_ledger(axes: Axes, ledger: Ledger) -> None:
+def ledgers_page(ledgers: Sequence[Ledger], sheet: Sheet = PLAIN) -> Figure:
+    """A panel for each ledger; all must have a time."""
+    inks, width = inks_of(label for ledger in ledgers for label in ledger.titles), sheet.inches(Width.page)
+    names = [[_name(ledger, *found) for found in _bests(ledger).items()] for ledger in ledgers]
+    slope = max(_slope(by_gain(each), mine, width) for each, mine in zip(ledgers, names, strict=True))
+    ticks_inches = max(_ticks_inches(by_gain(ledger), slope) for ledger in ledgers)
+    height = max(PLOT_INCHES, *map(names_inches, names)) + ticks_inches
+    with styled():
+        page = new_page(width)
+        for axes, ledger in zip(add_panels(page, len(ledgers), width, height), ledgers, strict=True):
+            axes.set_title(_title(ledger, width) if len(ledgers) > 1 else "", fontsize=SMALL, loc="left")
+            draw_ledger(axes, ledger, inks, slope)
+        add_note(page, _note(ledgers))
+    return page
+
+
+def draw_ledger(axes: Axes, ledger: Ledger, inks: Inks, slope: float = 0.0) -> None:
     """A line a mechanism over the variants, those after the reference in the order of their mean gain.
 
     The mark of its best variant is filled, and how much that gains stands beside its name. A gap is where it
     has no time.
     """
-    places, labels = by_gain(ledger), list(ledger.titles)
-    ends, inks = [], {}
-    for label, best in ((label, ledger.best(label)) for label in labels):
-        if best:
-            throughputs = _throughputs(ledger, label, places)
-            ink, mark = colour(label, labels), marker(label, labels)
-            _draw_line(axes, throughputs, ink, mark)
-            top = places.index(best)
-            axes.plot(top, throughputs[top].value, mark, color=ink, markersize=5.5, zorder=4)
-            last = max(place for place, found in enumerate(throughputs) if not math.isnan(found.value))
-            name = _name(ledger, label, best)
-            inks[name] = ink
-            ends.append((name, (float(last), throughputs[last].value)))
-    _set_axes(axes, ledger, places)
-    name_at_the_side(axes, ends, NAME_INCHES / _height_inches(ledger), inks)
+    places, ends, colours = by_gain(ledger), [], {}
+    for label, best in _bests(ledger).items():
+        throughputs, ink, name = _throughputs(ledger, label, places), inks[label], _name(ledger, label, best)
+        _draw_line(axes, throughputs, ink)
+        top = places.index(best)
+        axes.plot(top, throughputs[top].value, ink.marker, color=ink.colour, markersize=POINT_SIZE, zorder=4)
+        last = max(place for place, found in enumerate(throughputs) if not math.isnan(found.value))
+        ends.append((name, (float(last), throughputs[last].value)))
+        colours[name] = ink.colour
+    _set_axes(axes, places, slope)
+    name_at_the_side(axes, ends, colours)
 
 
 def by_gain(ledger: Ledger) -> list[Variant]:
@@ -83,6 +90,11 @@ def _mean_gain(ledger: Ledger, variant: Variant) -> float:
     return fmean(gains) if gains else 0.0
 
 
+def _bests(ledger: Ledger) -> dict[str, Variant]:
+    """The best variant of each mechanism that has a time."""
+    return {label: best for label in ledger.titles if (best := ledger.best(label))}
+
+
 def _throughputs(ledger: Ledger, label: str, places: Sequence[Variant]) -> list[Estimate]:
     found = {row.record.variant: row for row in measured(ledger.rows) if row.record.label == label}
     return [
@@ -90,19 +102,10 @@ def _throughputs(ledger: Ledger, label: str, places: Sequence[Variant]) -> list[
     ]
 
 
-def _draw_line(axes: Axes, throughputs: Sequence[Estimate], ink: str, mark: str) -> None:
-    axes.errorbar(
-        range(len(throughputs)),
-        [estimate.value for estimate in throughputs],
-        yerr=errors(throughputs),
-        color=ink,
-        marker=mark,
-        markerfacecolor="white",
-        markersize=3.5,
-        linewidth=1.1,
-        elinewidth=0.8,
-        capsize=1.5,
-    )
+def _draw_line(axes: Axes, throughputs: Sequence[Estimate], ink: Ink) -> None:
+    values = [estimate.value for estimate in throughputs]
+    how = {**line(ink), "markerfacecolor": "white"}
+    axes.errorbar(range(len(values)), values, yerr=errors(throughputs), **how)
 
 
 def _name(ledger: Ledger, label: str, best: Variant) -> str:
@@ -110,8 +113,7 @@ def _name(ledger: Ledger, label: str, best: Variant) -> str:
     return ledger.titles[label] + (f" ({gain.value:.2f}×)" if gain else "")
 
 
-def _set_axes(axes: Axes, ledger: Ledger, places: Sequence[Variant]) -> None:
-    record = ledger.rows[0].record
+def _set_axes(axes: Axes, places: Sequence[Variant], slope: float) -> None:
     axes.set_yscale("log")
     low, high = axes.dataLim.intervaly
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < NARROW else (1.0,)))
@@ -119,18 +121,40 @@ def _set_axes(axes: Axes, ledger: Ledger, places: Sequence[Variant]) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("Throughput (images/s)")
     axes.set_xlim(-0.2, len(places) - 0.8)
-    if len(places) > MOST_LEVEL:
-        axes.set_xticks(range(len(places)), [variant.brief for variant in places], rotation=40, ha="right")
+    names = [variant.brief for variant in places]
+    if slope:
+        axes.set_xticks(
+            range(len(names)), names, rotation=slope, ha="right", va="center", rotation_mode="anchor"
+        )
     else:
-        axes.set_xticks(range(len(places)), [variant.brief.replace(" ", "\n") for variant in places])
-    axes.tick_params(axis="x", labelsize=7)
-    axes.grid(axis="x", color="0.9", linewidth=0.6)
-    size = f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads"
-    words = f"{size}, batch {record.batch}, {record.mode}"
-    axes.set_title(f"{machine_of(record, PAGE_LETTERS)}\n{words}", fontsize=7.5, loc="left")
-    best = f"filled: the best variant of a mechanism; in brackets: its speed over {ledger.reference.brief}"
-    axes.set_xlabel(best, fontsize=7)
+        axes.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
+    axes.grid(axis="x")
 
 
-def _height_inches(ledger: Ledger) -> float:
-    return max(LEAST_INCHES, NAME_INCHES * (len(ledger.titles) + 3))
+def _slope(places: Sequence[Variant], names: Sequence[str], width_inches: float) -> float:
+    """The least of the slopes at which variants' names do not touch, beside the names at the side."""
+    beside = LETTER_INCHES * max(len(row) for name in names for row in brief(name).split("\n"))
+    each = (width_inches - BESIDE_INCHES - beside) / len(places)
+    longest = max(len(word) for variant in places for word in variant.brief.split())
+    if each > LETTER_INCHES * (longest + 1):
+        return 0.0
+    return SLOPE if each > LINE_INCHES / math.sin(math.radians(SLOPE)) else 90.0
+
+
+def _ticks_inches(places: Sequence[Variant], slope: float) -> float:
+    """The height of variants' names beyond a line."""
+    if slope:
+        return math.sin(math.radians(slope)) * LETTER_INCHES * max(len(variant.brief) for variant in places)
+    return LINE_INCHES * max(variant.brief.count(" ") for variant in places)
+
+
+def _title(ledger: Ledger, width_inches: float) -> str:
+    words = f"{ledger.device}: {setting_words(ledger.rows[0].record, variant=False)}"
+    return textwrap.fill(words, int((width_inches - BESIDE_INCHES) / LETTER_INCHES))
+
+
+def _note(ledgers: Sequence[Ledger]) -> str:
+    references = dict.fromkeys(ledger.reference.brief for ledger in ledgers)
+    key = f"Filled: the best variant of a mechanism; in brackets: its speed over {' or '.join(references)}."
+    settings = [f"{setting_words(ledgers[0].rows[0].record, variant=False)}."] * (len(ledgers) == 1)
+    return " ".join([key, *settings, machines(row.record for ledger in ledgers for row in ledger.rows)])

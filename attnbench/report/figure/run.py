@@ -1,52 +1,77 @@
 """All figures of a run, each on its page and in its files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.figure.block import FIGURES, Draw, draw_ratios
+from attnbench.report.colours import Inks, inks_of
+from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, draw_throughput
+from attnbench.report.figure.front import LEAST_LAYERS, front_page
+from attnbench.report.figure.naming import note, suffix
+from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches, save
 from attnbench.report.figure.scaling import scaling_pages
 from attnbench.report.figure.settings import settings_pages
-from attnbench.report.figure.style import PANEL_INCHES, STYLE, machine_of, save, suffix
+from attnbench.report.figure.sheet import PLAIN, Sheet, Width
+from attnbench.report.figure.style import lines_of, styled
 from attnbench.report.metrics import Measured, Row, grouped, measured, setting
 
+Draw = Callable[[Axes, Sequence[Measured]], None]
+PANEL_INCHES = 3.2  # the least width of one
+PLOT_INCHES = 1.6  # the least height of what is inside its axes
+ROW_INCHES = 0.16  # a bar with its gap, where titles take a line
 
-def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
+
+def save_figures(rows: Sequence[Row], folder: Path, sheet: Sheet = PLAIN) -> list[Path]:
     """Draw a set of figures for each setting of a run, and those over its sizes and over settings.
 
     Return the files.
     """
     paths = []
-    with mpl.rc_context(STYLE):
-        for pages in (setting_pages(measured(rows)), scaling_pages(rows), settings_pages(rows)):
-            for name, page in pages:
-                paths += save(page, folder / name)
+    for pages in (setting_pages, scaling_pages, settings_pages):
+        for name, page in pages(rows, sheet):
+            paths += save(page, folder / name, sheet)
     return paths
 
 
-def setting_pages(rows: Sequence[Measured]) -> Iterator[tuple[str, Figure]]:
+def setting_pages(rows: Sequence[Row], sheet: Sheet = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures of each setting with their names, one panel a device."""
-    records = [row.record for row in rows]
-    for mine in grouped(rows, setting):
+    found, timed = inks_of(row.record.label for row in rows), measured(rows)
+    records = [row.record for row in timed]
+    for mine in grouped(timed, setting):
         end = suffix(mine[0].record, records, without={"device"})
-        for name, draw in FIGURES.items():
-            if draw is draw_ratios and not any(row.timing.speed for row in mine):
-                continue  # no baseline was measured
-            yield f"{name}{end}", _page(draw, mine)
+        for name, draw in _drawings(mine, found).items():
+            yield f"{name}{end}", _page(draw, mine, sheet)
+        if len({row.record.label for row in mine}) >= LEAST_LAYERS:
+            yield f"front{end}", front_page(mine, found, sheet)
 
 
-def _page(draw: Draw, rows: Sequence[Measured]) -> Figure:
+def _drawings(rows: Sequence[Measured], inks: Inks) -> dict[str, Draw]:
+    """What draws each figure of a setting that has rows for it."""
+    return {
+        "throughput": partial(draw_throughput, inks=inks),
+        **({"ratios": draw_ratios} if any(row.timing.speed for row in rows) else {}),
+        "flops-time": partial(draw_flops_against_time, inks=inks),
+    }
+
+
+def _page(draw: Draw, rows: Sequence[Measured], sheet: Sheet) -> Figure:
     devices = grouped(rows, lambda row: row.device)
-    width, height = PANEL_INCHES
-    figure = Figure(figsize=(width * len(devices), height), layout="constrained")
-    for axes, mine in zip(figure.subplots(1, len(devices), squeeze=False).flat, devices, strict=True):
-        record = mine[0].record
-        size = f"{record.height}×{record.width} tokens"
-        words = f"{size}, batch {record.batch}, {record.variant.title}"
-        training = ", training" if record.mode == "training" else ""
-        title = f"{machine_of(record)}\n{words}{training}"
-        axes.set_title(title, fontsize=8, loc="right")  # labels widen the left
-        draw(axes, mine)
-    return figure
+    width = sheet.inches(Width.column if len(devices) == 1 else Width.page)
+    with styled():
+        page = new_page(width)
+        height = plot_inches(len(devices), width, PANEL_INCHES, _bars_inches(rows))
+        for axes, mine in zip(add_panels(page, len(devices), PANEL_INCHES, height), devices, strict=True):
+            axes.set_title(mine[0].device if len(devices) > 1 else "", loc="left")
+            draw(axes, mine)
+        add_legend(page)
+        add_note(page, note([row.record for row in rows]))
+    return page
+
+
+def _bars_inches(rows: Sequence[Measured]) -> float:
+    """The height of a bar, or of a name, for each layer of a setting."""
+    titles = {row.record.title for row in rows}
+    return max(PLOT_INCHES, ROW_INCHES * len(titles) * max(map(lines_of, titles)))

@@ -1,43 +1,40 @@
 """Figure 4: what a mechanism costs as one of its settings grows, on axes that are given."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.mechanism import Setting
-from attnbench.report.figure.style import (
-    PAGE_INCHES,
-    PAGE_LETTERS,
-    PALETTE,
-    errors,
-    machine_of,
-    macs_m,
-    suffix,
-    total_mib,
-)
+from attnbench.report.colours import Ink, inks_in
+from attnbench.report.figure.naming import note, suffix
+from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page
+from attnbench.report.figure.quantities import Quantity, macs_m, params_m, throughput, total_mib
+from attnbench.report.figure.sheet import PLAIN, Sheet, Width
+from attnbench.report.figure.style import GREY, SMALL, errors, line, styled
 from attnbench.report.metrics import Row, grouped, setting
-from attnbench.statistics import Estimate
 from attnbench.sweep import BASELINE
 
 LEAST_VALUES = 3  # of a setting, for a figure over it
 FEW_TICKS = 8
 HEADROOM = 1.06
-PAGE_HEIGHT_INCHES = 2.6
-Quantity = Callable[[Row], Estimate | None]
+PANEL_INCHES = 1.6  # the least width of one
+PLOT_INCHES = 1.45
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """One mechanism's rows by the values of one setting, a line for each choice of its others.
 
-    The rows of a line grow in that setting. `baseline` is what was measured beside them.
+    The rows of a line grow in that setting. `inks` are those of the lines, in their order. `baseline` is what
+    was measured beside them.
     """
 
     mechanism: str
     key: str
     lines: Mapping[str, Sequence[Row]]
+    inks: Sequence[Ink]
     baseline: Row | None
 
     @property
@@ -52,7 +49,7 @@ class Sweep:
 
 def draw_params(axes: Axes, sweep: Sweep) -> None:
     """Learned numbers of the layer."""
-    _draw(axes, sweep, _params_m, "Parameters (M)")
+    _draw(axes, sweep, params_m, "Parameters (M)")
 
 
 def draw_flops(axes: Axes, sweep: Sweep) -> None:
@@ -62,7 +59,7 @@ def draw_flops(axes: Axes, sweep: Sweep) -> None:
 
 def draw_throughput(axes: Axes, sweep: Sweep) -> None:
     """Images per second with their intervals."""
-    _draw(axes, sweep, lambda row: row.timing.throughput if row.timing else None, "Throughput (images/s)")
+    _draw(axes, sweep, throughput, "Throughput (images/s)")
     _draw_misfits(axes, sweep, 0.0)
 
 
@@ -74,22 +71,24 @@ def draw_memory(axes: Axes, sweep: Sweep) -> None:
 
 def sweeps(rows: Sequence[Row]) -> list[Sweep]:
     """Every setting of a mechanism that has enough values in rows which are equal in all else."""
+    labels = [row.record.label for row in rows]
     return [
-        Sweep(mine[0].record.mechanism, key, lines, _baseline(together, mine[0].record.mechanism))
+        Sweep(name, key, lines, inks_in(name, labels, len(lines)), _baseline(together, name))
         for together in grouped(rows, lambda row: (row.device, setting(row)))
         for mine in grouped(together, lambda row: row.record.mechanism)
+        for name in [mine[0].record.mechanism]
         for key in mine[0].record.settings
         if (lines := _lines(mine, key))
     ]
 
 
-def settings_pages(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
+def settings_pages(rows: Sequence[Row], sheet: Sheet = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over settings with their names."""
     found, records = sweeps(rows), [row.record for row in rows]
     for sweep in found:
         names = {other.mechanism for other in found if other.key == sweep.key}
         mechanism = f"-{sweep.mechanism}" if len(names) > 1 else ""
-        yield f"setting-{sweep.key}{mechanism}{suffix(sweep.rows[0].record, records)}", _page(sweep)
+        yield f"setting-{sweep.key}{mechanism}{suffix(sweep.rows[0].record, records)}", _page(sweep, sheet)
 
 
 def _lines(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:
@@ -126,50 +125,30 @@ def _baseline(rows: Sequence[Row], mechanism: str) -> Row | None:
     )
 
 
-def _page(sweep: Sweep) -> Figure:
+def _page(sweep: Sweep, sheet: Sheet) -> Figure:
     panels = [draw_params, draw_flops, draw_throughput]
     if any(row.record.memory for row in sweep.rows):
         panels.append(draw_memory)
-    record = sweep.rows[0].record
-    figure = Figure(figsize=(PAGE_INCHES, PAGE_HEIGHT_INCHES), layout="constrained")
-    for axes, draw in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        draw(axes, sweep)
-    size = f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads"
-    words = f"{size}, batch {record.batch}, {record.variant.title}, {record.mode}"
-    figure.suptitle(f"{machine_of(record, PAGE_LETTERS)}\n{words}", fontsize=8)
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles, names, loc="outside lower center", ncols=len(names), fontsize=7.5, frameon=False
-        )
-    return figure
-
-
-def _params_m(row: Row) -> Estimate | None:
-    return Estimate(row.record.params / 1e6) if row.record.params is not None else None
+    with styled():
+        page = new_page(sheet.inches(Width.page))
+        for axes, draw in zip(add_panels(page, len(panels), PANEL_INCHES, PLOT_INCHES), panels, strict=True):
+            draw(axes, sweep)
+        add_legend(page)
+        add_note(page, note([row.record for row in sweep.rows]))
+    return page
 
 
 def _draw(axes: Axes, sweep: Sweep, quantity: Quantity, what: str) -> None:
     """A line for each choice of the other settings, and the baseline's number as a dashed one."""
-    for number, (name, rows) in enumerate(sweep.lines.items()):
+    for (name, rows), ink in zip(sweep.lines.items(), sweep.inks, strict=True):
         found = [(sweep.value(row), estimate) for row in rows if (estimate := quantity(row))]
-        estimates = [estimate for _, estimate in found]
-        axes.errorbar(
-            [value for value, _ in found],
-            [estimate.value for estimate in estimates],
-            yerr=errors(estimates),
-            color=PALETTE[number % len(PALETTE)],
-            label=name,
-            marker="o",
-            markersize=3.5,
-            linewidth=1.1,
-            capsize=2,
-        )
+        values, estimates = [value for value, _ in found], [estimate for _, estimate in found]
+        heights = [estimate.value for estimate in estimates]
+        axes.errorbar(values, heights, yerr=errors(estimates), label=name, **line(ink))
     base = quantity(sweep.baseline) if sweep.baseline else None
     if sweep.baseline and base:
-        axes.axhline(
-            base.value, color="grey", linestyle="--", linewidth=0.9, label=sweep.baseline.record.title
-        )
+        name = sweep.baseline.record.title
+        axes.axhline(base.value, color=GREY, linestyle="--", linewidth=0.8, label=name)
     values = sorted({sweep.value(row) for row in sweep.rows})
     if len(values) <= FEW_TICKS:
         axes.set_xticks(values, [f"{value:g}" for value in values])
@@ -177,15 +156,16 @@ def _draw(axes: Axes, sweep: Sweep, quantity: Quantity, what: str) -> None:
         axes.set_ylim(0, HEADROOM * axes.dataLim.ymax)
     else:
         axes.set(ylim=(0, 1), yticks=[])
-    axes.tick_params(labelsize=7)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-    axes.set_title(what, fontsize=8, loc="left")
-    axes.set_xlabel(f"{sweep.key} of {sweep.mechanism}", fontsize=8)
+    axes.set_title(what, loc="left")
+    axes.set_xlabel(f"{sweep.key} of {sweep.mechanism}")
 
 
 def _draw_misfits(axes: Axes, sweep: Sweep, edge: float) -> None:
     """A cross at the axis' edge for each value with which the layer ran out of memory."""
     values = [sweep.value(row) for row in sweep.rows if row.record.outcome == "out_of_memory"]
     if values:
-        axes.plot(values, [edge] * len(values), "x", color="black", markersize=4.5, clip_on=False, zorder=3)
-        axes.text(0.03, 0.03, "× out of memory", fontsize=6.5, transform=axes.transAxes)
+        axes.plot(
+            values, [edge] * len(values), "x", color="black", markeredgewidth=1, clip_on=False, zorder=3
+        )
+        axes.text(0.03, 0.03, "× out of memory", fontsize=SMALL, transform=axes.transAxes)

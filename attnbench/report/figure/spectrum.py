@@ -1,33 +1,36 @@
 """Figures of spectra: the channels of each branch (Figure 5), and every layer's amplitude over frequency."""
 
+import math
 import re
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.figure.style import LABEL_GAP, PANEL_INCHES, STYLE, colour, label_at_the_side, save
+from attnbench.report.colours import inks_of
+from attnbench.report.figure.names import name_at_the_side, names_inches
+from attnbench.report.figure.page import add_note, add_panels, new_page, panel_columns, save
+from attnbench.report.figure.sheet import PLAIN, Sheet, Width
+from attnbench.report.figure.style import BRANCH_DASHES, GREY, LINE_INCHES, PALE, SMALL, styled
 from attnbench.report.spectrum import caption
 from attnbench.spectra import NYQUIST, PANELS, Array, Curve, Part, Spectrum, Survey
 
-DASHES = ("-", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))  # the whole output, then its branches in order
-CHANNELS_INCHES = 9.6
-CHANNEL_INCHES = 1.1  # the width of one
+CHANNEL_INCHES = 0.65  # the least width of a channel's panel
+SCALE_INCHES = 0.7  # the width of the colour bar with its numbers
 TALLEST = 3  # rows per column of a map; one that is taller is drawn narrower
-CAPTION_LETTERS_AN_INCH = 17.5
+PLOT_INCHES = 2.0
 Draw = Callable[[Axes, Survey], None]
 
 
-def save_figures(survey: Survey, folder: Path) -> list[Path]:
+def save_figures(survey: Survey, folder: Path, sheet: Sheet = PLAIN) -> list[Path]:
     """Draw the channels of every layer, and the curves of all together; return the files."""
     paths = []
     for layer in survey.layers:
-        paths += save(channels_page(survey, layer), folder / f"spectrum-{file_name(layer.label)}")
+        page = channels_page(survey, layer, sheet)
+        paths += save(page, folder / f"spectrum-{file_name(layer.label)}", sheet)
     for name, draw in CURVES.items():
-        paths += save(curves_page(survey, draw), folder / name)
+        paths += save(curves_page(survey, draw, sheet), folder / name, sheet)
     return paths
 
 
@@ -40,85 +43,81 @@ def draw_channels(row: Sequence[Axes], part: Part) -> None:
     """One panel a channel, lighter where the amplitude is larger, on one scale over the row."""
     panels = part.panels
     for axes, channel, panel in zip(row, part.shown, panels, strict=False):
-        axes.imshow(panel, cmap="viridis", vmin=panels.min(), vmax=panels.max())
-        axes.set_title(f"channel {channel}", fontsize=7, pad=2)
+        axes.imshow(panel, cmap="viridis", vmin=panels.min(), vmax=panels.max(), interpolation="nearest")
+        axes.set_title(f"channel {channel}", fontsize=SMALL, pad=2)
     for axes in row:
         axes.set_axis_off()
-    scale = row[0].figure.colorbar(row[0].images[0], ax=list(row), pad=0.01, aspect=10)
-    scale.ax.tick_params(labelsize=7)
-    scale.set_label("log₁₀ |FFT|", fontsize=7)
+    scale = row[0].figure.colorbar(row[0].images[0], ax=list(row), pad=0.01, aspect=12)
+    scale.set_label("log₁₀ |FFT|", fontsize=SMALL)
 
 
 def draw_profiles(axes: Axes, survey: Survey) -> None:
     """Each curve from 0 in its lowest ring; the input's own is dashed."""
     source = survey.source.profile
-    axes.plot(survey.frequencies, source, color="black", linestyle="--", linewidth=1, zorder=3, label="input")
-    _draw_curves(axes, survey, [curve.profile for curve in survey.curves], {"input": source})
+    axes.plot(survey.frequencies, source, color="black", linestyle="--", zorder=3, label="input")
     axes.set_ylabel("Mean log₁₀ amplitude, lowest ring = 0")
+    _draw_curves(axes, survey, [curve.profile for curve in survey.curves], {"input": source})
 
 
 def draw_gains(axes: Axes, survey: Survey) -> None:
     """Each curve relative to the input's amplitude in the same ring."""
-    axes.axhline(0, color="black", linestyle="--", linewidth=1, zorder=3)
-    _draw_curves(axes, survey, [curve.gain for curve in survey.curves], {"input": 0 * survey.frequencies})
+    axes.axhline(0, color="black", linestyle="--", zorder=3)
     axes.set_ylabel("Mean log₁₀ amplitude, input = 0")
+    _draw_curves(axes, survey, [curve.gain for curve in survey.curves], {"input": 0 * survey.frequencies})
 
 
 CURVES: dict[str, Draw] = {"profile": draw_profiles, "gain": draw_gains}
 
 
-def channels_page(survey: Survey, layer: Spectrum) -> Figure:
+def channels_page(survey: Survey, layer: Spectrum, sheet: Sheet = PLAIN) -> Figure:
     """Figure 5: a row of panels for each branch, or one for the whole output."""
-    with mpl.rc_context(STYLE):
-        row_inches = 0.45 + CHANNEL_INCHES * min(TALLEST, survey.geometry.height / survey.geometry.width)
-        height = row_inches * len(layer.rows) + 0.4
-        figure = Figure(figsize=(CHANNELS_INCHES, height), layout="constrained")
-        strips = figure.subfigures(len(layer.rows), 1, squeeze=False).flat
+    width = sheet.inches(Width.page)
+    columns = panel_columns(PANELS, width - SCALE_INCHES, CHANNEL_INCHES)
+    steepness = min(TALLEST, survey.geometry.height / survey.geometry.width)
+    line_inches = LINE_INCHES + steepness * (width - SCALE_INCHES) / columns
+    lines = math.ceil(PANELS / columns)
+    with styled():
+        page = new_page(width, len(layer.rows) * (lines * line_inches + 1.5 * LINE_INCHES))
+        strips = page.subfigures(len(layer.rows), 1, squeeze=False).flat
         for strip, part in zip(strips, layer.rows, strict=True):
-            strip.suptitle(part.title or layer.title, fontsize=9, x=0.01, ha="left")
-            draw_channels(list(strip.subplots(1, PANELS, squeeze=False).flat), part)
+            strip.suptitle(part.title or layer.title, x=0.01, ha="left")
+            draw_channels(list(strip.subplots(lines, columns, squeeze=False).flat), part)
         centre = "The centre of a panel is frequency zero, of which the maps have nothing."
-        _write_below(figure, f"{layer.title}: {caption(survey)} {centre}")
-    return figure
+        add_note(page, f"{layer.title}: {caption(survey)} {centre}")
+    return page
 
 
-def curves_page(survey: Survey, draw: Draw) -> Figure:
+def curves_page(survey: Survey, draw: Draw, sheet: Sheet = PLAIN) -> Figure:
     """All curves on one pair of axes."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(PANEL_INCHES[0] + 1, PANEL_INCHES[1]), layout="constrained")
-        draw(figure.subplots(), survey)
-        _write_below(figure, caption(survey))
-    return figure
+    names = ["input", *(curve.name for curve in survey.curves)]
+    plot_inches = max(PLOT_INCHES, names_inches(names))
+    with styled():
+        page = new_page(sheet.inches(Width.column))
+        (axes,) = add_panels(page, 1, PLOT_INCHES, plot_inches)
+        draw(axes, survey)
+        add_note(page, caption(survey))
+    return page
 
 
 def _draw_curves(axes: Axes, survey: Survey, values: Sequence[Array], reference: dict[str, Array]) -> None:
     """A line for each curve in its layer's colour, branches dashed, all named at the right."""
-    labels = [layer.label for layer in survey.layers]
-    frequencies = survey.frequencies
-    colours = {curve.name: colour(curve.label, labels) for curve in survey.curves}
+    inks, frequencies = inks_of(layer.label for layer in survey.layers), survey.frequencies
+    colours = {curve.name: inks[curve.label].colour for curve in survey.curves}
     for curve, numbers in zip(survey.curves, values, strict=True):
-        axes.plot(
-            frequencies, numbers, color=colours[curve.name], linestyle=_dash(survey, curve), label=curve.name
-        )
-    axes.axvline(NYQUIST, color="0.6", linewidth=0.8, zorder=0)
+        ink, dash = colours[curve.name], _dash(survey, curve)
+        axes.plot(frequencies, numbers, color=ink, linestyle=dash, label=curve.name)
+    axes.axvline(NYQUIST, color=PALE, linewidth=0.8, zorder=0)
     axes.set_xlim(0, frequencies[-1])
-    axes.annotate(
-        "Nyquist of an axis", (NYQUIST, 1.01), xycoords=("data", "axes fraction"), ha="center",
-        fontsize=8, color="0.4",
-    )  # fmt: skip
-    low, high = axes.get_ylim()
+    place, over = (NYQUIST, 1.01), ("data", "axes fraction")
+    axes.annotate("Nyquist of an axis", place, xycoords=over, ha="center", fontsize=SMALL, color=GREY)
     ends = {curve.name: numbers for curve, numbers in zip(survey.curves, values, strict=True)} | reference
-    points = {name: (float(frequencies[-1]), float(numbers[-1])) for name, numbers in ends.items()}
-    label_at_the_side(axes, points, float(frequencies[-1]), LABEL_GAP * (high - low), colours)
+    points = [(name, (float(frequencies[-1]), float(numbers[-1]))) for name, numbers in ends.items()]
     axes.set_xlabel("Spatial frequency (cycles per token)")
+    name_at_the_side(axes, points, colours)
 
 
 def _dash(survey: Survey, curve: Curve) -> str | tuple[int, tuple[int, ...]]:
+    """Solid for a layer's whole output, then each branch its own."""
     (layer,) = (layer for layer in survey.layers if layer.label == curve.label)
-    place = [part.title for part in layer.parts].index(curve.branch)
-    return DASHES[place % len(DASHES)]
-
-
-def _write_below(figure: Figure, text: str) -> None:
-    letters = int(figure.get_figwidth() * CAPTION_LETTERS_AN_INCH)
-    figure.supxlabel(textwrap.fill(text, letters), x=0.01, ha="left", fontsize=7.5)
+    dashes = ("-", *BRANCH_DASHES)
+    return dashes[[part.title for part in layer.parts].index(curve.branch) % len(dashes)]

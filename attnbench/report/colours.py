@@ -1,0 +1,144 @@
+"""A mechanism's colour, marker and line: the same in every figure and on every page, without matplotlib.
+
+The colours start from Okabe and Ito's and Paul Tol's, and are spread so that they stay apart for readers
+without one kind of cone; each has a contrast of 3 or more on white. Ten markers and four lines tell forty
+mechanisms apart for eyes and printers that see no colours.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from attnbench.paper import published
+from attnbench.sweep import BASELINE
+
+PALETTE = (
+    "#004488", "#d55e00", "#009e73", "#64114f", "#ae7bc2",
+    "#7682f3", "#6e6a81", "#84240d", "#420a97", "#353629",
+    "#519939", "#456fc1", "#34582b", "#d35f9e", "#a74b0e",
+    "#51196b", "#9a694a", "#634d88", "#7a4d4e", "#308071",
+)  # fmt: skip
+MARKERS = "osD^vP<>d*"  # as matplotlib calls them
+DASHES = ("-", "--", "-.", ":")
+FILLS = ("full", "none", "left", "right")  # of a marker that has no line, in the place of its dashes
+BLACK, WHITE = "#000000", "#ffffff"
+LEAST_CONTRAST = 3.0  # on white, for what is no text
+MOST_CONTRAST = 14.0  # darker shades look black
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """What a mechanism is drawn with; `marker`, `dash` and `fill` are matplotlib's words."""
+
+    colour: str
+    marker: str
+    dash: str
+    fill: str
+
+
+Inks = Mapping[str, Ink]
+
+
+def colour(label: str, labels: Iterable[str]) -> str:
+    """A mechanism's colour as `#rrggbb`: fixed for those of Table IV, then by place among a run's labels."""
+    return inks_of([*labels, label])[label].colour
+
+
+def marker(label: str, labels: Iterable[str]) -> str:
+    """A mechanism's marker by matplotlib's letter."""
+    return inks_of([*labels, label])[label].marker
+
+
+def inks_of(labels: Iterable[str]) -> dict[str, Ink]:
+    """What each label of a run is drawn with.
+
+    Several settings of one mechanism have shades of its colour and markers of their own; the one with the
+    default settings keeps what the mechanism has everywhere.
+    """
+    families: dict[str, list[str]] = {}
+    for label in dict.fromkeys(labels):
+        families.setdefault(_mechanism(label), []).append(label)
+    places = _places(families)
+    return {
+        label: ink
+        for name, members in families.items()
+        for label, ink in _family(name, members, places[name]).items()
+    }
+
+
+def inks_in(colour_of: str, labels: Iterable[str], count: int) -> list[Ink]:
+    """So many inks in shades of a mechanism's colour, of which the first is its own."""
+    name = _mechanism(colour_of)
+    place = _places(map(_mechanism, [*labels, name]))[name]
+    return list(_family(name, [name, *(f"{name}:{number}" for number in range(1, count))], place).values())
+
+
+def shades(colour: str, count: int) -> list[str]:
+    """So many shades of a colour, from the darkest to the lightest; one alone is the colour itself."""
+    if count == 1:
+        return [colour]
+    return [_shade(colour, 2 * place / (count - 1) - 1) for place in range(count)]
+
+
+def contrast(colour: str) -> float:
+    """How much darker than white a colour is, from 1 to 21, by WCAG's formula."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in _parts(colour)]
+    luminance = sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return 1.05 / (luminance + 0.05)
+
+
+def _mechanism(label: str) -> str:
+    return label.partition(":")[0]
+
+
+def _places(names: Iterable[str]) -> dict[str, int]:
+    """Where each mechanism stands in the order of colours: those of Table IV first, whether or not named."""
+    known = sorted(published(), key=lambda name: name not in (BASELINE, "hilo"))
+    return {name: place for place, name in enumerate(dict.fromkeys([*known, *names]))}
+
+
+def _family(name: str, labels: Sequence[str], place: int) -> dict[str, Ink]:
+    """The inks of one mechanism's settings; its default ones have what the mechanism has."""
+    own = PALETTE[place % len(PALETTE)]
+    tones = _around(own, len(labels), labels.index(name)) if name in labels else shades(own, len(labels))
+    order = sorted(labels, key=lambda label: label != name)
+    return {
+        label: Ink(tone, *_marks(place, order.index(label)))
+        for label, tone in zip(labels, tones, strict=True)
+    }
+
+
+def _marks(place: int, step: int) -> tuple[str, str, str]:
+    """The marker, dash and fill of a mechanism's setting: markers change first."""
+    row = place // len(MARKERS) + step // len(MARKERS)
+    return MARKERS[(place + step) % len(MARKERS)], DASHES[row % len(DASHES)], FILLS[row % len(FILLS)]
+
+
+def _around(colour: str, count: int, own: int) -> list[str]:
+    """Shades in the order of their lightness, of which one is the colour itself.
+
+    The order is the one that gives more lightness to the side with more shades.
+    """
+    before, after = own, count - 1 - own
+    steps = [(place - own) / max(before if place < own else after, 1) for place in range(count)]
+    room_above, room_below = contrast(colour) / LEAST_CONTRAST, MOST_CONTRAST / contrast(colour)
+    turn = 1 if (after > before) == (room_above > room_below) else -1
+    return [_shade(colour, turn * step) for step in steps]
+
+
+def _shade(colour: str, step: float) -> str:
+    """A shade between the darkest, at -1, over the colour itself, at 0, to the lightest, at 1."""
+    if step == 0:
+        return colour
+    end = BLACK if step < 0 else WHITE
+    mixtures = [_mixed(colour, end, percent / 100) for percent in range(101)]
+    allowed = [mixture for mixture in mixtures if LEAST_CONTRAST <= contrast(mixture) <= MOST_CONTRAST]
+    return allowed[round(abs(step) * (len(allowed) - 1))] if allowed else colour
+
+
+def _mixed(colour: str, end: str, share: float) -> str:
+    parts = [part + share * (goal - part) for part, goal in zip(_parts(colour), _parts(end), strict=True)]
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
+
+
+def _parts(colour: str) -> list[float]:
+    return [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]

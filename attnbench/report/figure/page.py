@@ -1,0 +1,112 @@
+"""Pages: as wide as a paper's columns, as high as what is put on them, and saved alike in all formats."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnbench.report.figure.sheet import Sheet
+from attnbench.report.figure.style import (
+    GREY,
+    LETTER_INCHES,
+    LINE_INCHES,
+    SMALL,
+    UNDATED,
+    brief,
+    lines_of,
+    styled,
+)
+
+MARGIN_INCHES = 0.05
+PANELS_INCHES = 7.4  # the most height of all panels
+FRAME_INCHES = 0.55  # a panel's ticks and the name of its axis
+LEGEND_HANDLE_INCHES = 0.42  # with the gaps on its sides
+
+
+def new_page(width_inches: float, height_inches: float = MARGIN_INCHES) -> Figure:
+    """An empty page, which grows with what is put on it."""
+    return Figure(figsize=(width_inches, height_inches))
+
+
+def add_panels(
+    page: Figure, count: int, least_inches: float, plot_inches: float, *, shared: bool = False
+) -> list[Axes]:
+    """So many equal panels in as few rows as their least width allows, of this height inside their axes."""
+    columns = panel_columns(count, page.get_figwidth(), least_inches)
+    rows = math.ceil(count / columns)
+    _grow(page, rows * (plot_inches + FRAME_INCHES))
+    grid = list(page.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared).flat)
+    for axes in grid[count:]:
+        axes.set_axis_off()
+    return grid[:count]
+
+
+def panel_columns(count: int, width_inches: float, least_inches: float) -> int:
+    """How many panels stand beside each other, in rows as even as can be."""
+    fitting = max(1, int(width_inches / least_inches))
+    return math.ceil(count / math.ceil(count / fitting))
+
+
+def plot_inches(count: int, width_inches: float, least_inches: float, wanted: float) -> float:
+    """The height of each of so many plots: as wanted, or what leaves a page that fits on paper."""
+    rows = math.ceil(count / panel_columns(count, width_inches, least_inches))
+    return min(wanted, PANELS_INCHES / rows - FRAME_INCHES)
+
+
+def add_legend(page: Figure) -> None:
+    """One legend over all panels, with each name once, for which the page grows."""
+    handles = {
+        str(handle.get_label()): handle
+        for axes in page.axes
+        for handle in axes.get_legend_handles_labels()[0]
+    }
+    if handles:
+        names = [brief(name) for name in handles]
+        columns = _legend_columns(names, page.get_figwidth())
+        page.legend(handles.values(), names, loc="outside upper center", ncols=columns)
+        wrapped = sum(lines_of(name) - 1 for name in handles)
+        _grow(page, LINE_INCHES * (math.ceil(len(names) / columns) + wrapped + 0.5))
+
+
+def add_note(page: Figure, text: str) -> None:
+    """What a reader must know, at the foot of a page, which grows for it."""
+    lines = textwrap.wrap(text, int(page.get_figwidth() / LETTER_INCHES))
+    page.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=SMALL, color=GREY)
+    _grow(page, LINE_INCHES * (len(lines) + 0.5))
+
+
+def is_first_of_row(axes: Axes) -> bool:
+    """Whether nothing stands left of a panel."""
+    place = axes.get_subplotspec()
+    return place is not None and place.is_first_col()
+
+
+def save(figure: Figure, stem: Path, sheet: Sheet) -> list[Path]:
+    """Write a figure in all formats of a sheet, the same bytes for the same figure, and return the files."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in sheet.formats]
+    with styled():
+        for path, kind in zip(paths, sheet.formats, strict=True):
+            figure.savefig(path, metadata=UNDATED.get(kind))
+    return paths
+
+
+def _legend_columns(names: Sequence[str], width_inches: float) -> int:
+    """How many names stand beside each other, when they go down each column in turn."""
+    return next(
+        (count for count in range(len(names), 1, -1) if _legend_inches(names, count) <= width_inches), 1
+    )
+
+
+def _legend_inches(names: Sequence[str], columns: int) -> float:
+    """The width of so many columns of names, the last of which are the shorter ones."""
+    letters = [max(len(row) for row in name.split("\n")) for name in names]
+    longest = [int(column.max()) for column in np.array_split(letters, columns)]
+    return columns * LEGEND_HANDLE_INCHES + LETTER_INCHES * sum(longest)
+
+
+def _grow(page: Figure, inches: float) -> None:
+    page.set_figheight(page.get_figheight() + inches)

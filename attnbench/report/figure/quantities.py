@@ -1,0 +1,29 @@
+"""What figures draw of a row, in the units of their axes."""
+
+from collections.abc import Callable
+
+from attnbench.report.metrics import Row
+from attnbench.statistics import Estimate
+
+Quantity = Callable[[Row], Estimate | None]
+
+
+def params_m(row: Row) -> Estimate | None:
+    """Millions of learned numbers."""
+    return Estimate(row.record.params / 1e6) if row.record.params is not None else None
+
+
+def macs_m(row: Row) -> Estimate | None:
+    """Millions of multiply-adds for one image, by the closed form where they could not be counted."""
+    macs = row.record.macs if row.record.macs is not None else row.record.macs_closed_form
+    return Estimate(macs / 1e6) if macs is not None else None
+
+
+def total_mib(row: Row) -> Estimate | None:
+    """What a call needs in all, weights and input included, in MiB."""
+    return Estimate(row.record.memory.total_bytes / 2**20) if row.record.memory else None
+
+
+def throughput(row: Row) -> Estimate | None:
+    """Images per second."""
+    return row.timing.throughput if row.timing else None

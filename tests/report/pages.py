@@ -1,0 +1,124 @@
+"""A page of every kind of figure, as full as a run makes it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from attnbench import Geometry
+from attnbench.catalogue import points
+from attnbench.paper import published
+from attnbench.record import Record
+from attnbench.registry import discover
+from attnbench.report.figure.flops import flops_page
+from attnbench.report.figure.ledger import ledgers_page
+from attnbench.report.figure.run import setting_pages
+from attnbench.report.figure.scaling import scaling_pages
+from attnbench.report.figure.settings import settings_pages
+from attnbench.report.figure.sheet import Sheet
+from attnbench.report.figure.spectrum import channels_page, curves_page, draw_gains, draw_profiles
+from attnbench.report.ledger import ledgers
+from attnbench.report.metrics import Row, rows
+from attnbench.spectra import Part, Spectrum, Survey
+from attnbench.variant import COMPILE_MODES
+from tests.fakes import MEMORY, record
+
+SPREAD = (0.97, 1.0, 1.03, 1.0, 0.99, 1.02)
+TITLES = {name: row.title for name, row in published().items()} | {
+    "mine:groups=12,window=8": "My own layer (groups=12, window=8)",
+    "other": "Another",
+}
+Pages = Callable[[Sequence[Row], Sheet], Iterator[tuple[str, Figure]]]
+
+
+def layers(side: int = 14, **changes: Any) -> list[Record]:
+    """Sixteen layers of which each is slower, larger and dearer than the one before, but for the last two."""
+    return [
+        record(
+            label,
+            [0.001 * side * weight * spread for spread in SPREAD],
+            title=TITLES[label],
+            height=side,
+            width=side,
+            block=f"{side} {changes.get('mode')} {changes.get('device')}",
+            macs=side**2 * weight * 10**6,
+            params=weight * 10**5,
+            memory=replace(MEMORY, peak_bytes=side**2 * weight << 16),
+            **changes,
+        )
+        for label, weight in zip(TITLES, (*range(4, 19), 18), strict=True)
+    ]
+
+
+def alphas() -> list[Record]:
+    """MSA, and HiLo with five values of a setting, each at two of another."""
+    sweep = [
+        record(
+            f"hilo:alpha={alpha},window={window}",
+            SPREAD,
+            mechanism="hilo",
+            settings={"alpha": alpha, "window": window},
+            memory=MEMORY,
+        )
+        for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)
+        for window in (2, 7)
+    ]
+    return [*sweep, record("msa", SPREAD, memory=MEMORY)]
+
+
+def variants(modes: Sequence[str], **changes: Any) -> list[Record]:
+    """All layers with two kernels in each of these modes of compilation."""
+    ways = [(kernel, mode) for kernel in ("explicit", "fused") for mode in modes]
+    return [each for kernel, mode in ways for each in layers(kernel=kernel, compile=mode, **changes)]
+
+
+def survey() -> Survey:
+    """Spectra of four layers with two branches each, all of which end at one height."""
+    amplitudes = np.random.default_rng(0).normal(size=(300, 14, 14))
+    branches = (Part("Hi-Fi", 0, amplitudes[:150]), Part("Lo-Fi", 150, amplitudes[150:]))
+    found = [Spectrum(label, TITLES[label], Part("", 0, amplitudes), branches) for label in list(TITLES)[-4:]]
+    return Survey(Geometry(300, 3, 14, 14), 4, 7, Part("input", 0, amplitudes), tuple(found))
+
+
+def of_run(pages: Pages, name: str, records: Sequence[Record], sheet: Sheet) -> Figure:
+    """The page of a run that has this name."""
+    return next(page for found, page in pages(rows(records, "msa"), sheet) if found == name)
+
+
+def of_closed_forms(texts: Sequence[str], sheet: Sheet) -> Figure:
+    """Figure 2 of these choices."""
+    registry = discover()
+    choices = [choice for text in texts for choice in registry.choose_all(text)]
+    return flops_page(points(choices, [Geometry(768, 12, side, side) for side in (14, 28, 56)]), sheet)
+
+
+def of_variants(records: Sequence[Record], sheet: Sheet) -> Figure:
+    """The ledger's figure."""
+    return ledgers_page(ledgers(rows(records)), sheet)
+
+
+SIZES = [*layers(7), *layers(14), *layers(7, mode="training"), *layers(14, mode="training")]
+DEVICES = [*layers(), *layers(device="cuda")]
+PAGES: dict[str, Callable[[Sheet], Figure]] = {
+    "throughput": partial(of_run, setting_pages, "throughput", layers()),
+    "ratios": partial(of_run, setting_pages, "ratios", layers()),
+    "flops-time": partial(of_run, setting_pages, "flops-time", layers()),
+    "front": partial(of_run, setting_pages, "front", layers()),
+    "scaling": partial(of_run, scaling_pages, "scaling", SIZES),
+    "scaling-training": partial(of_run, scaling_pages, "scaling-training", SIZES),
+    "setting-alpha": partial(of_run, settings_pages, "setting-alpha", alphas()),
+    "devices' throughput": partial(of_run, setting_pages, "throughput", DEVICES),
+    "devices' front": partial(of_run, setting_pages, "front", DEVICES),
+    "flops of one panel": partial(of_closed_forms, ["msa", "sra", "hilo:alpha=0"]),
+    "flops of windows": partial(of_closed_forms, ["hilo:alpha=0.5,window=2,4,7"]),
+    "flops of alphas": partial(of_closed_forms, ["hilo:alpha=0..1/0.1"]),
+    "kernels": partial(of_variants, variants(["off"])),
+    "kernels of devices": partial(of_variants, [*variants(["off"]), *variants(["off"], device="cuda")]),
+    "many kernels": partial(of_variants, variants(COMPILE_MODES)),
+    "channels": lambda sheet: channels_page(survey(), survey().layers[0], sheet),
+    "profile": lambda sheet: curves_page(survey(), draw_profiles, sheet),
+    "gain": lambda sheet: curves_page(survey(), draw_gains, sheet),
+}
