@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox, BboxBase
 
 from attnbench.report.figure.page import save
 from attnbench.report.figure.sheet import PLAIN, Sheet, Width
-from tests.report.pages import PAGES
+from tests.report.figure_pages import PAGES
 
 COLUMNS = ("throughput", "ratios", "flops-time", "scaling-training", "flops of one panel", "profile", "gain")
 LEAST_POINTS = 7
@@ -42,7 +42,9 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
     def noted(text: Text, renderer: Any) -> None:
         if text.get_visible() and text.get_text().strip():
             box = Text.get_window_extent(text, renderer)  # an annotation's own would hold its arrow
-            found.append(Drawn(text.get_text(), box, text.get_fontsize(), text.get_rotation() in (0, 90)))
+            found.append(
+                Drawn(text.get_text(), box, float(text.get_fontsize()), text.get_rotation() in (0, 90))
+            )
         draw(text, renderer)
 
     monkeypatch.setattr(Text, "draw", noted)

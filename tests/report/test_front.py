@@ -1,6 +1,7 @@
 """The front of throughput against a cost, read back as numbers."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +21,9 @@ SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 INKS = inks_of("abcdef")
 
 
-def layer(label: str, cost: float, time_s: float, **changes: object) -> Record:
+def layer(label: str, cost: float, time_s: float, **changes: Any) -> Record:
     """A layer with these millions of parameters and multiply-adds."""
-    costs = {"params": int(cost * 1e6), "macs": int(cost * 1e6)}
+    costs: dict[str, Any] = {"params": int(cost * 1e6), "macs": int(cost * 1e6)}
     return record(label, [time_s * spread for spread in SPREAD], **{**costs, **changes})
 
 
@@ -70,7 +71,7 @@ def test_all_layers_are_points_with_intervals_and_the_line_steps_along_the_front
 
 def test_a_page_has_a_panel_for_each_cost_that_was_found(table: list[Measured]):
     page = front_page(table, INKS)
-    assert [axes.get_xlabel() for axes in page.axes] == ["Parameters (M)", "FLOPs (M multiply-adds)"]
+    assert [axes.get_xlabel() for axes in page.axes] == ["Parameters (M)", "FLOPs (M)"]
     assert [axes.get_title(loc="left") for axes in page.axes] == ["front: A, C, E"] * 2
     with_memory = [replace(row, record=replace(row.record, memory=MEMORY)) for row in table]
     assert [axes.get_xlabel() for axes in front_page(with_memory, INKS).axes] == list(COSTS)

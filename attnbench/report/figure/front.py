@@ -22,7 +22,7 @@ ROOM = 1.08  # over the fastest
 EXPLAINED = "Front: each layer on it is faster than all that cost no more."
 COSTS: dict[str, Quantity] = {
     "Parameters (M)": params_m,
-    "FLOPs (M multiply-adds)": macs_m,
+    "FLOPs (M)": macs_m,
     "Memory (MiB, in all)": total_mib,
 }
 

@@ -33,6 +33,7 @@ from attnbench.variant import Variant
 PLOT_INCHES = 1.7
 NARROW = 300.0  # a log axis over less than this has ticks at 2 and 5 too
 SLOPE = 40.0  # degrees, of variants' names that do not fit beside each other
+MOST_SLOPING = 28  # letters; longer names would reach too far to the left
 BESIDE_INCHES = 0.75  # the axis of throughputs, and the gap before the names at the side
 
 
@@ -138,14 +139,19 @@ def _slope(places: Sequence[Variant], names: Sequence[str], width_inches: float)
     longest = max(len(word) for variant in places for word in variant.brief.split())
     if each > LETTER_INCHES * (longest + 1):
         return 0.0
-    return SLOPE if each > LINE_INCHES / math.sin(math.radians(SLOPE)) else 90.0
+    sine = math.sin(math.radians(SLOPE))
+    return SLOPE if each > LINE_INCHES / sine and _letters(places) <= MOST_SLOPING else 90.0
 
 
 def _ticks_inches(places: Sequence[Variant], slope: float) -> float:
     """The height of variants' names beyond a line."""
     if slope:
-        return math.sin(math.radians(slope)) * LETTER_INCHES * max(len(variant.brief) for variant in places)
+        return math.sin(math.radians(slope)) * LETTER_INCHES * _letters(places)
     return LINE_INCHES * max(variant.brief.count(" ") for variant in places)
+
+
+def _letters(places: Sequence[Variant]) -> int:
+    return max(len(variant.brief) for variant in places)
 
 
 def _title(ledger: Ledger, width_inches: float) -> str:
