@@ -1,0 +1,51 @@
+"""How many digits of a number are shown: as many as its interval bears, the same in every format.
+
+The last digit is the one in which half the interval begins, and one more where that is a 1 or a 2. So 165.4
+[163.0, 168.1] and 203 [196, 208]: rounding moves no end by more than a sixth of the half-width.
+"""
+
+import math
+from dataclasses import dataclass
+
+from attnbench.statistics import Estimate
+
+LEAST_WIDTH = 1e-6  # of the value: what is narrower is the rounding of arithmetic, not an interval
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A number as a reader sees it, with the ends of its interval where it has one."""
+
+    value: str
+    interval: tuple[str, str] | None = None
+
+    @property
+    def text(self) -> str:
+        """`165.4 [163.0, 168.1]`, or the value alone."""
+        return f"{self.value} [{', '.join(self.interval)}]" if self.interval else self.value
+
+
+def shown(estimate: Estimate, decimals: int | None = None) -> Shown:
+    """The digits of an estimate that its interval bears, or as many decimals as were asked for.
+
+    Where there is no interval, or one without width, three significant digits are.
+    """
+    if decimals is None:
+        decimals = _decimals(estimate)
+    value = fixed(estimate.value, decimals)
+    if estimate.low is None or estimate.high is None:
+        return Shown(value)
+    return Shown(value, (fixed(estimate.low, decimals), fixed(estimate.high, decimals)))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals; with -1, whole tens."""
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"
+
+
+def _decimals(estimate: Estimate) -> int:
+    if not LEAST_WIDTH < estimate.half_width < math.inf:
+        return 0 if estimate.value >= 100 else 1 if estimate.value >= 10 else 2
+    half = estimate.half_width * estimate.value
+    place = math.floor(math.log10(half))
+    return -place + (half < 3 * 10**place)
