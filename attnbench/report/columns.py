@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from attnbench.report.digits import Shown, fixed, shown
 from attnbench.report.metrics import Row, published_ratio
@@ -13,7 +13,7 @@ LOWER_BOUND = "≥ "
 NOTHING = "—"
 
 
-class Better(StrEnum):
+class Better(Enum):
     """Which values of a column a reader hopes for."""
 
     higher = "higher"

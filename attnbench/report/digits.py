@@ -48,4 +48,4 @@ def _decimals(estimate: Estimate) -> int:
         return 0 if estimate.value >= 100 else 1 if estimate.value >= 10 else 2
     half = estimate.half_width * estimate.value
     place = math.floor(math.log10(half))
-    return -place + (half < 3 * 10**place)
+    return 1 - place if half < 3 * 10**place else -place
