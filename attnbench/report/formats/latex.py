@@ -28,8 +28,8 @@ TABLE = """\
 \\begin{table*}
   \\centering
   \\footnotesize
-  \\setlength{\\tabcolsep}{4pt}
-  \\renewcommand{\\arraystretch}{1.2}
+  \\setlength{\\tabcolsep}{3pt}
+  \\renewcommand{\\arraystretch}{1.3}
   \\setlength{\\belowcaptionskip}{6pt}
   \\caption{%s}
   \\label{%s}
