@@ -162,7 +162,6 @@ def test_what_only_other_engines_can_set_is_said():
     )
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not on the path")
 @pytest.mark.parametrize("kind", ["kept", "two", "awkward"])
 def test_pdflatex_sets_a_document_without_a_word(kind: str, tmp_path: Path):
