@@ -47,6 +47,17 @@ def verdict_cells(row: Row) -> dict[str, object]:
     }
 
 
+def protocol_cells(row: Row) -> dict[str, object]:
+    """How much was measured, how noisy it was, and whether it is as precise as was asked."""
+    timing = row.timing
+    return {
+        "noise_floor": timing.noise_floor if timing else None,
+        "rounds": timing.rounds if timing else 0,
+        "sessions": timing.sessions if timing else 0,
+        "converged": timing.converged if timing else None,
+    }
+
+
 def told(row: Row) -> list[Column]:
     """The columns that have something to say of a row: a number, or what became of it."""
     return [column for column in COLUMNS if column.estimate(row) or (column.tells_outcome and not row.timing)]

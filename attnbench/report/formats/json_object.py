@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from attnbench.report.columns import COLUMNS, Column
-from attnbench.report.formats.cells import case_cells, number_cells, told, verdict_cells
+from attnbench.report.formats.cells import case_cells, number_cells, protocol_cells, told, verdict_cells
 from attnbench.report.metrics import Row
 from attnbench.report.runs import Run
 
@@ -39,14 +39,10 @@ def _column(column: Column) -> dict[str, object]:
 
 
 def _row(run: Run, row: Row) -> dict[str, object]:
-    timing = row.timing
     return {
         "run": run.name,
         **case_cells(row),
         **verdict_cells(row),
-        "noise_floor": timing.noise_floor if timing else None,
-        "rounds": timing.rounds if timing else 0,
-        "sessions": timing.sessions if timing else 0,
-        "converged": timing.converged if timing else None,
+        **protocol_cells(row),
         "values": {column.name: number_cells(column, row) for column in told(row) if column.estimate(row)},
     }

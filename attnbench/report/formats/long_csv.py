@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from attnbench.report.columns import Column
 from attnbench.report.csv_text import csv_text
-from attnbench.report.formats.cells import case_cells, number_cells, told, verdict_cells
+from attnbench.report.formats.cells import case_cells, number_cells, protocol_cells, told, verdict_cells
 from attnbench.report.metrics import Row
 from attnbench.report.runs import Run
 
@@ -18,12 +18,12 @@ def long_csv(runs: Sequence[Run]) -> str:
 
 
 def _line(run: Run, row: Row, column: Column) -> dict[str, object]:
-    numbers = number_cells(column, row)
     return {
         "run": run.name,
         **case_cells(row),
         "metric": column.name,
         "unit": column.unit,
-        **numbers,
+        **number_cells(column, row),
         **verdict_cells(row),
+        **protocol_cells(row),
     }

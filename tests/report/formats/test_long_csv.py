@@ -23,6 +23,9 @@ def test_a_line_has_a_number_with_its_interval_unit_baseline_and_verdict():
     )
     assert [line[name] for name in ("value", "low", "high", "unit")] == ["225.0", "200.0", "250.0", "ms"]
     assert [line[name] for name in ("baseline", "verdict", "outcome")] == ["msa", "faster", "measured"]
+    assert [line[name] for name in ("noise_floor", "rounds", "sessions", "converged")] == [
+        "0.0", "18", "3", "False",
+    ]  # fmt: skip
 
 
 def test_a_line_says_which_case_it_is_and_where_it_was_measured():
