@@ -8,7 +8,8 @@ from attnbench.findings import Finding
 from attnbench.paper import DEVICES
 from attnbench.record import Record
 from attnbench.report.metrics import Measured, Row, grouped, measured
-from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict, rank_correlation
+from attnbench.report.order import agreements
+from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
 from attnbench.variant import PLAIN
 
 
@@ -31,20 +32,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
 def agreement(rows: Sequence[Row]) -> list[str]:
     """How far the order of our throughputs is the paper's, a line a device and variant."""
     lines = []
-    for together in grouped(measured(rows), lambda row: (row.device, row.record.variant)):
-        device, name = together[0].device, together[0].record.variant.name
-        pairs = [
-            (row.timing.throughput.value, row.published.imgs_per_s(device))
-            for row in together
-            if row.published
-        ]
-        if len(pairs) > 1:
-            ours, theirs = zip(*pairs, strict=True)
-            how = f" ({name})" if name else ""
-            lines.append(
-                f"{device.upper()}{how}: Kendall's τ with the paper's order ({DEVICES[device]}) is "
-                f"{rank_correlation(ours, theirs):.2f} over {len(pairs)} mechanisms."
-            )
+    for each in agreements(rows):
+        how = f" ({each.variant.name})" if each.variant.name else ""
+        lines.append(
+            f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({DEVICES[each.device]}) is "
+            f"{each.kendall_tau:.2f} over {each.mechanisms} mechanisms."
+        )
     return lines
 
 
