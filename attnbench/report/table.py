@@ -13,13 +13,14 @@ from attnbench.record import Record
 from attnbench.report.claims import judge, speed_of
 from attnbench.report.difference import Change
 from attnbench.report.metrics import Row, Timing, measured, published_ratio
-from attnbench.statistics import MARGIN, Estimate
+from attnbench.statistics import MARGIN, Estimate, Verdict
 from attnbench.sweep import BASELINE, Mode
 from attnbench.words import many
 
 PAPER = "paper"
 INTERVAL_LETTERS = len("[0.67–0.70]")
 OPEN = "~"
+COLOURS = {Verdict.faster: "green", Verdict.slower: "red"}
 MARKS = {True: "✓", False: "✗", None: "–"}
 MEMORY = "memory = the most that one call allocates beyond weights and input, by torch's allocator"
 TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
@@ -95,7 +96,7 @@ def change_table(changes: Sequence[Change]) -> Table:
             _changed(_memory(before.record), _memory(after.record)),
             *(_throughput(row) for row in (before, after)),
             estimated(change.speed) if change.speed else "—",
-            "control" if change.control else change.verdict or "—",
+            "control" if change.control else _verdict(change.verdict),
         )
     return table
 
@@ -252,9 +253,16 @@ def _speed_cells(row: Row | None) -> list[str]:
         paper[0],
         estimated(timing.speed) if timing.speed else "1" if timing.baseline == row.record.label else "—",
         paper[1],
-        timing.verdict or ("baseline" if timing.baseline == row.record.label else "—"),
+        "baseline" if timing.baseline == row.record.label else _verdict(timing.verdict),
         f"{timing.limit.fraction.value:.2f}" if timing.limit else "—",
     ]
+
+
+def _verdict(verdict: Verdict | None) -> str:
+    """A verdict, in its colour where it has one; tables print that only where there are colours."""
+    if verdict is None:
+        return "—"
+    return f"[{COLOURS[verdict]}]{verdict}[/]" if verdict in COLOURS else verdict
 
 
 def _throughput(row: Row) -> str:
