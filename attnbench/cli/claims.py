@@ -24,7 +24,10 @@ def claims(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--claims", metavar="FILE", help="Claims of your own, in TOML.", show_default="the paper's"
+            "--claims",
+            metavar="FILE",
+            help="Claims of your own in TOML, as attnbench/paper/claims.toml explains.",
+            show_default="the paper's",
         ),
     ] = None,
     output: Annotated[

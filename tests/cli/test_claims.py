@@ -8,8 +8,9 @@ import pytest
 
 from attnbench.paper.builtin import builtin
 from attnbench.record import RECORDS, append
+from attnbench.sweep import Role
 from tests.conftest import Run
-from tests.fakes import block
+from tests.fakes import block, record
 
 TABLE_IV = Path(__file__).parents[2] / "results/table-iv-cpu"
 MINE = """
@@ -118,6 +119,11 @@ def test_claims_of_ones_own_may_name_settings_and_mechanisms_that_the_run_lacks(
         "half": ("holds", ""),
         "unknown": ("not testable", "not measured here: mine"),
     }
+
+
+def test_variants_of_ceilings_are_none_of_the_run(attnbench: Run, run: Path, mine: Path):
+    append(run, [record("ceiling/copy", role=Role.ceiling, dtype="bfloat16")])
+    assert "judged in" not in attnbench("claims", run, "--claims", mine).out
 
 
 def test_without_a_name_the_newest_run_is_judged(attnbench: Run, run: Path):

@@ -129,7 +129,7 @@ def test_a_batch_that_has_both_is_asked_before_a_nearer_one_that_has_not():
 
 def test_counts_are_compared_whatever_the_device_batch_variant_and_block():
     run = [
-        record("hilo", macs=100, block="one", device="cuda", kernel="fused", batch=1),
+        record("hilo", macs=100, block="one", device="cuda", kernel="fused", batch=1, outcome="timed_out"),
         record("sra", macs=200, block="two", mode="training"),
         record("sra", macs=None, block="three", outcome="crashed"),
     ]
