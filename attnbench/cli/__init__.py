@@ -5,6 +5,7 @@ import sys
 import typer
 
 from attnbench.cli.check import check
+from attnbench.cli.claims import claims
 from attnbench.cli.compare import compare
 from attnbench.cli.doctor import doctor
 from attnbench.cli.flops import flops
@@ -25,6 +26,7 @@ app.command("list")(list_mechanisms)
 app.command("flops")(flops)
 app.command("run")(run)
 app.command("compare")(compare)
+app.command("claims")(claims)
 app.command("check")(check)
 app.command("spectrum")(spectrum)
 app.command("profile")(profile)

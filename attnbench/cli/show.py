@@ -6,8 +6,12 @@ from pathlib import Path
 from rich.console import Console
 
 from attnbench.errors import AttnbenchError
+from attnbench.paper.builtin import builtin, sentences
+from attnbench.paper.claims import Metric
 from attnbench.record import RecordFile
 from attnbench.report.advice import advice
+from attnbench.report.claims import Judgement, Ruling, judge, summary
+from attnbench.report.claims_table import claims_notes, claims_table
 from attnbench.report.crossover import crossovers, foremost, several_sizes
 from attnbench.report.crossover_table import UNCHANGED, crossover_table
 from attnbench.report.difference import changes, unlike
@@ -15,7 +19,8 @@ from attnbench.report.ledger import ledgers, without_ledger
 from attnbench.report.ledger_table import report
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
 from attnbench.report.notes import agreement, notes
-from attnbench.report.table import change_table, claims_table, result_table
+from attnbench.report.table import change_table, result_table
+from attnbench.sweep import Role
 
 WIDE = 153  # columns that Table IV needs with the paper's figures in it
 
@@ -67,7 +72,7 @@ def print_run(
     for line in agreement(table):
         out.print(line)
     if any(row.published for row in table):
-        out.print(claims_table(table))
+        print_sentences(out, found)
     if several_sizes(table):
         print_crossovers(out, table, found.folder if plot else None)
     if plot:
@@ -76,6 +81,29 @@ def print_run(
         for path in save_figures(table, found.folder):
             out.print(f"drawn: {path}")
     return _slower(table, share)
+
+
+def print_claims(out: Console, found: RecordFile, judgements: Sequence[Judgement]) -> None:
+    """A line a claim, how settings differ from theirs, and how many hold."""
+    out.print(claims_table(judgements, out.width))
+    variants = {record.variant for record in found.records if record.role is Role.member}
+    for note in claims_notes(judgements, variants):
+        out.print(f"· {note}", markup=False)
+
+
+def print_sentences(out: Console, found: RecordFile) -> None:
+    """What the paper says in words about speed, as far as a run can test it; a line sums up all claims."""
+    judgements = judge(builtin(), found.records)
+    shown = [
+        judgement
+        for judgement in judgements
+        if judgement.claim in sentences()
+        and judgement.claim.metric is Metric.speed
+        and judgement.ruling is not Ruling.not_testable
+    ]
+    if shown:
+        print_claims(out, found, shown)
+    out.print(f"{summary(judgements)}; `attnbench claims {found.folder}` has a line for each.", markup=False)
 
 
 def print_ledgers_of(

@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from attnbench.catalogue import Entry, Point
 from attnbench.errors import writing
+from attnbench.report.claims import Judgement
 from attnbench.report.crossover import Crossover
 from attnbench.report.frame import estimate_cells, frame
 from attnbench.report.ledger import Cell, Ledger
@@ -99,6 +102,34 @@ def flops_csv(points: Sequence[Point]) -> str:
             for point in points
         ]
     )
+
+
+def claims_json(judgements: Sequence[Judgement]) -> str:
+    """Judgements as a JSON list, an object a claim; numbers are ratios, or millions as `unit` says."""
+    return json.dumps([_claim_object(judgement) for judgement in judgements], ensure_ascii=False, indent=2)
+
+
+def _claim_object(judgement: Judgement) -> dict[str, object]:
+    claim, ours = judgement.claim, judgement.ours
+    return {
+        "id": claim.id,
+        "sentence": claim.sentence,
+        "source": claim.source,
+        "mechanism": claim.mechanism,
+        "metric": claim.metric,
+        "relation": claim.relation,
+        "than": claim.than,
+        "device": claim.device,
+        "verdict": judgement.ruling,
+        "value": ours.value if ours else None,
+        "low": ours.low if ours else None,
+        "high": ours.high if ours else None,
+        "claimed": claim.number,
+        "unit": "ratio" if claim.millions is None else "millions",
+        "reason": judgement.reason,
+        "variant": judgement.variant.brief if judgement.variant else None,
+        "differences": [asdict(difference) for difference in judgement.differences],
+    }
 
 
 def _ledger_line(ledger: Ledger, cell: Cell) -> dict[str, object]:
