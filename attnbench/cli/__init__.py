@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from attnbench.cli import check, compare, doctor, flops, profile, run, spectrum
+from attnbench.cli import check, claims, compare, doctor, flops, profile, run, spectrum
 from attnbench.cli import list as registry
 from attnbench.cli.completion import whole_words
 from attnbench.cli.help import COSTS, MEASURING, OWN, RESULTS, add, flag, flowing, worked
@@ -106,4 +106,5 @@ add(app, "run", run.run, MEASURING, run.EXAMPLES)
 add(app, "profile", profile.profile, MEASURING, profile.EXAMPLES)
 add(app, "doctor", doctor.doctor, MEASURING, doctor.EXAMPLES)
 add(app, "compare", compare.compare, RESULTS, compare.EXAMPLES)
+add(app, "claims", claims.claims, RESULTS, claims.EXAMPLES)
 add(app, "check", check.check, OWN, check.EXAMPLES)

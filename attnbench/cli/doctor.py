@@ -1,13 +1,8 @@
 """`attnbench doctor`: this machine, what will disturb a measurement on it, and what it can do at best."""
 
-from typing import Annotated
-
-from attnbench.cli.completion import among
-from attnbench.cli.help import SHOWN, option
-from attnbench.cli.options import Devices, Format, Numbers, Threads, read_name, split
+from attnbench.cli.options import Devices, Format, Numbers, TableOrJson, Threads, read_form, read_name, split
 from attnbench.variant import DTYPES, PLAIN
 
-FORMS = (Format.table, Format.json)
 EXAMPLES = {
     "before you measure: what is wrong with this machine": "attnbench doctor",
     "what the CPU can do at best with one thread": "attnbench doctor --device cpu --threads 1",
@@ -20,16 +15,7 @@ def doctor(
     device: Devices = None,
     dtype: Numbers = PLAIN.dtype,
     threads: Threads = None,
-    form: Annotated[
-        str,
-        option(
-            "--format",
-            metavar="FORMAT",
-            about="table or json, which has base units.",
-            panel=SHOWN,
-            autocompletion=among(*FORMS),
-        ),
-    ] = Format.table,
+    form: TableOrJson = Format.table,
 ) -> None:
     """Show the machine as a run records it, what will disturb a measurement, and its measured ceilings.
 
@@ -47,7 +33,7 @@ def doctor(
     from attnbench.report.objects import machine_json
     from attnbench.system import physical_cores
 
-    here = page(Format(read_name("--format", form, FORMS)))
+    here = page(read_form(form))
     numbers = read_name("--dtype", dtype, DTYPES)
     devices = split(device) or machine.devices()
     setup = Setup((), threads or physical_cores(), CEILINGS_ALONE)

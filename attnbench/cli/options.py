@@ -26,6 +26,9 @@ class Format(StrEnum):
     json = "json"
 
 
+FORMS = (Format.table, Format.json)  # of what has no lines
+
+
 def list_of_sizes(default: str) -> OptionInfo:
     """The option for several maps of tokens, of which commands have different defaults."""
     return option(
@@ -61,6 +64,16 @@ Form = Annotated[
         metavar="FORMAT",
         about="table; csv or json, which have every digit, base units, and notes on standard error.",
         panel=SHOWN,
+    ),
+]
+TableOrJson = Annotated[
+    str,
+    option(
+        "--format",
+        metavar="FORMAT",
+        about="table; or json, with notes on standard error.",
+        panel=SHOWN,
+        autocompletion=among(*FORMS),
     ),
 ]
 Plugins = Annotated[
@@ -119,6 +132,11 @@ Results = Annotated[
 def split(values: list[str] | None) -> list[str]:
     """The items of an option that may be repeated and may hold commas and ranges, each once."""
     return ranges.values(",".join(values or ()))
+
+
+def read_form(text: str) -> Format:
+    """How an answer without lines is printed."""
+    return Format(read_name("--format", text, FORMS))
 
 
 def read_bytes(option: str, text: str) -> int:

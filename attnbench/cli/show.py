@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from attnbench.cli.console import Page
 from attnbench.cli.options import Format
 from attnbench.errors import AttnbenchError
+from attnbench.paper.builtin import builtin, sentences
+from attnbench.paper.claims import Metric
 from attnbench.record import RecordFile
 from attnbench.report.advice import advice
+from attnbench.report.claims import Judgement, Ruling, judge, summary
+from attnbench.report.claims_table import claims_notes, claims_table
 from attnbench.report.crossover import crossovers, foremost, several_sizes
 from attnbench.report.crossover_table import UNCHANGED, crossover_table
 from attnbench.report.difference import changes, unlike
@@ -22,7 +26,8 @@ from attnbench.report.ledger_table import report
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
 from attnbench.report.notes import agreement, notes
 from attnbench.report.objects import changes_json, ledgers_json, run_json
-from attnbench.report.table import change_table, claims_table, result_table
+from attnbench.report.table import change_table, result_table
+from attnbench.sweep import Role
 
 WIDE = 153  # columns that Table IV needs with the paper's figures in it
 
@@ -70,6 +75,36 @@ def print_run(
     if plot:
         _draw_run(page, found, table)
     return _slower(table, share)
+
+
+def print_judgements(page: Page, found: RecordFile, judgements: Sequence[Judgement]) -> None:
+    """What a run says of claims, and how many hold."""
+    _print_heading(page, f"{found.folder}")
+    print_claims(page, found, judgements)
+    page.note(found.warnings)
+    page.tell(f"{summary(judgements)}.")
+
+
+def print_claims(page: Page, found: RecordFile, judgements: Sequence[Judgement]) -> None:
+    """A line a claim, and how settings differ from theirs."""
+    page.out.print(claims_table(judgements, page.out.width))
+    variants = {record.variant for record in found.records if record.role is Role.member}
+    page.note(claims_notes(judgements, variants))
+
+
+def print_sentences(page: Page, found: RecordFile) -> None:
+    """What the paper says in words about speed, as far as a run can test it; a line sums up all claims."""
+    judgements = judge(builtin(), found.records)
+    shown = [
+        judgement
+        for judgement in judgements
+        if judgement.claim in sentences()
+        and judgement.claim.metric is Metric.speed
+        and judgement.ruling is not Ruling.not_testable
+    ]
+    if shown:
+        print_claims(page, found, shown)
+    page.tell(f"{summary(judgements)}; `attnbench claims {found.folder}` has a line for each.")
 
 
 def print_ledgers_of(
@@ -137,7 +172,7 @@ def _print_run_table(page: Page, found: RecordFile, table: Sequence[Row]) -> Non
     for line in agreement(table):
         page.out.print(line)
     if any(row.published for row in table):
-        page.out.print(claims_table(table))
+        print_sentences(page, found)
     if several_sizes(table):
         crossed = crossovers(table)
         shown = foremost(crossed, table)

@@ -14,6 +14,7 @@ from attnbench.machine import Machine
 from attnbench.mechanism import Geometry
 from attnbench.profiles import Profile
 from attnbench.record import Record, RecordFile
+from attnbench.report.claims import Judgement
 from attnbench.report.crossover import crossovers
 from attnbench.report.difference import Change, Difference
 from attnbench.report.export import Line, change_line, crossover_line, entry_line, ledger_line, point_line
@@ -87,6 +88,11 @@ def machine_json(machine: Machine, seen: Mapping[str, Seen]) -> str:
         for device, found in seen.items()
     }
     return _text({"machine": asdict(machine), "devices": devices})
+
+
+def claims_json(judgements: Sequence[Judgement]) -> str:
+    """Judgements as a list, an object a claim; numbers are ratios, or millions as `unit` says."""
+    return _text(list(map(_claim, judgements)))
 
 
 def profile_json(profile: Profile) -> str:
@@ -184,7 +190,30 @@ def _ceiling(record: Record) -> Line:
     }
 
 
-def _text(found: Line) -> str:
+def _claim(judgement: Judgement) -> Line:
+    claim, ours = judgement.claim, judgement.ours
+    return {
+        "id": claim.id,
+        "sentence": claim.sentence,
+        "source": claim.source,
+        "mechanism": claim.mechanism,
+        "metric": claim.metric,
+        "relation": claim.relation,
+        "than": claim.than,
+        "device": claim.device,
+        "verdict": judgement.ruling,
+        "value": ours.value if ours else None,
+        "low": ours.low if ours else None,
+        "high": ours.high if ours else None,
+        "claimed": claim.number,
+        "unit": "ratio" if claim.millions is None else "millions",
+        "reason": judgement.reason,
+        "variant": judgement.variant.brief if judgement.variant else None,
+        "differences": [asdict(difference) for difference in judgement.differences],
+    }
+
+
+def _text(found: Line | list[Line]) -> str:
     return json.dumps(_plain(found), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 

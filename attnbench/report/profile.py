@@ -9,7 +9,7 @@ from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.table import Table
 
 from attnbench.errors import writing
-from attnbench.profiles import Line, Profile
+from attnbench.profiles import SMALL, Line, Profile
 from attnbench.words import many
 
 PROFILE = "profile.csv"
@@ -59,6 +59,7 @@ def profile_notes(profile: Profile) -> list[str]:
         "Moved is what an operator must at least read and write: each of its tensors once, from wherever.",
         "Between operators are views, Python, torch's dispatch, and memory that is given back.",
     ]
+    notes += _bound(profile)
     missing = profile.closed_form_macs - profile.total.macs
     if missing > 0:
         notes.append(
@@ -68,6 +69,20 @@ def profile_notes(profile: Profile) -> list[str]:
     if missing < 0:
         notes.append(f"The closed form has {-missing / 1e6:,.1f} M multiply-adds less.")
     return notes
+
+
+def _bound(profile: Profile) -> list[str]:
+    """What keeps a layer from the speed of its main product; nothing where none of it takes a hundredth."""
+    product = profile.main_product
+    beyond = [
+        f"{part} {100 * share:.0f} %" for part, share in profile.beyond_products.items() if share >= SMALL
+    ]
+    if not product or not beyond:
+        return []
+    return [
+        f"Beyond all multiply-adds at the rate of {product.operator} ({product.macs_per_s / 1e9:,.1f} "
+        f"GMAC/s), a call is bound by {', '.join(beyond)}."
+    ]
 
 
 def write_profile(profile: Profile, folder: Path) -> Path:

@@ -8,9 +8,8 @@ from rich.table import Table
 
 from attnbench.catalogue import Entry
 from attnbench.findings import Finding
-from attnbench.paper import DEVICES, Published, claims
+from attnbench.paper import DEVICES, Published
 from attnbench.record import Record
-from attnbench.report.claims import judge, speed_of
 from attnbench.report.difference import Change
 from attnbench.report.metrics import Row, Timing, measured, published_ratio
 from attnbench.statistics import MARGIN, Estimate, Verdict
@@ -98,23 +97,6 @@ def change_table(changes: Sequence[Change]) -> Table:
             estimated(change.speed) if change.speed else "—",
             "control" if change.control else _verdict(change.verdict),
         )
-    return table
-
-
-def claims_table(rows: Sequence[Row]) -> Table:
-    """The paper's sentences about single layers, and whether they hold in the first variant of these rows."""
-    in_the_papers_setting = [row for row in rows if row.published]
-    variant = in_the_papers_setting[0].record.variant
-    how = f" ({variant.name})" if variant.name else ""
-    table = Table(title=f"The paper's sentences, on this machine{how}", title_justify="left")
-    for heading in ("Claim", "Paper", "Ours [95 %]"):
-        table.add_column(heading, justify="left" if heading == "Claim" else "right")
-    table.add_column("On this machine")
-    alike = [row for row in in_the_papers_setting if row.record.variant == variant]
-    for claim in claims():
-        ours = speed_of(claim.faster, claim.slower, claim.device, alike)
-        sentence = f"{claim.faster} is faster than {claim.slower} on a {claim.device.upper()}"
-        table.add_row(sentence, f"{claim.ratio:g}×", estimated(ours) if ours else "—", judge(claim, ours))
     return table
 
 

@@ -96,6 +96,7 @@ def test_items_of_a_list_are_offered_once():
         (["list", "--format", ""], ["table", "csv", "json"]),
         (["doctor", "--format", ""], ["table", "json"]),
         (["run", "--max"], ["--max-seconds"]),
+        (["claims", "--format", "j"], ["json"]),
         (["run", "--out", ""], []),
     ],
 )

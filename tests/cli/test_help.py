@@ -12,6 +12,7 @@ from attnbench import machine
 from attnbench.cli import app
 from attnbench.cli.help import flowing
 from attnbench.record import append
+from tests.cli.test_claims import MINE
 from tests.conftest import Run
 from tests.fakes import block
 
@@ -24,6 +25,7 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "profile": ["attnbench.measure.profile.profile"],
     "doctor": ["attnbench.runner.measure_ceilings"],
     "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "ledgers_of", "changes")],
+    "claims": ["attnbench.report.claims.judge"],
     "check": ["attnbench.contract.examine"],
 }
 PLUGIN = """
@@ -60,6 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(machine, "devices", lambda: ("cpu", "cuda"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_attention.py").write_text(PLUGIN)
+    (tmp_path / "my_claims.toml").write_text(MINE)
     for run in ("results/table-iv-cpu", "before", "after"):
         Path(run).mkdir(parents=True)
         append(Path(run), block({"msa": [0.4] * 6, "hilo": [0.2] * 6}))

@@ -37,6 +37,11 @@ def test_compare_runs_without_torch(tmp_path: Path):
     assert (tmp_path / "throughput.png").exists()
 
 
+def test_claims_are_judged_without_torch(tmp_path: Path):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert "torch" not in modules_after("claims", str(tmp_path))
+
+
 def test_closed_forms_are_drawn_without_counting(tmp_path: Path):
     assert "fvcore" not in modules_after("flops", "msa", "--res", "7", "--out", str(tmp_path))
     assert (tmp_path / "flops.png").exists()
