@@ -17,7 +17,7 @@ from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
 from attnbench.report.notes import agreement, notes
 from attnbench.report.table import change_table, claims_table, result_table
 
-WIDE = 153  # columns that Table IV needs with the paper's figures in it
+WIDE = 159  # columns that Table IV needs with the paper's figures in it
 
 
 def print_results(out: Console, found: RecordFile, table: Sequence[Row]) -> None:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from attnbench.report.digits import Shown, fixed, shown
+from attnbench.report.digits import NOTHING, Shown, fixed, shown
 from attnbench.report.metrics import Row, published_ratio
 from attnbench.statistics import Estimate
 
 OPEN = "~"
 LOWER_BOUND = "≥ "
-NOTHING = "—"
 
 
 class Better(Enum):
@@ -39,8 +38,8 @@ class Column:
     `name` is for programs, `title` with `unit` for readers; `meaning` says in a sentence what it is and how
     it is measured. `estimate` gives a row's value with its interval, and `published` the paper's value, both
     in `unit`, and None where there is none. Counts have fixed `decimals`; otherwise digits follow the
-    interval. `mark` gives what stands before a value that needs a word of caution. A row without a time
-    `tells_outcome` where its value would be.
+    interval. The paper's values have `published_decimals`. `mark` gives what stands before a value that needs
+    a word of caution. A row without a time `tells_outcome` where its value would be.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Column:
     estimate: Callable[[Row], Estimate | None]
     published: Callable[[Row], float | None]
     decimals: int | None = None
-    published_decimals: int | None = None
+    published_decimals: int = 0
     mark: Callable[[Row], str] = _unmarked
     tells_outcome: bool = False
 
@@ -59,6 +58,11 @@ class Column:
     def heading(self) -> str:
         """Title and unit: `Time (ms)`."""
         return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def definition(self) -> str:
+        """The meaning for a caption: `memory = the most that one call allocates …`."""
+        return f"{self.title.lower()} = {self.meaning[0].lower()}{self.meaning[1:-1]}"
 
     def shown(self, row: Row) -> Shown | None:
         """A row's value as a reader sees it, without its mark."""
@@ -74,17 +78,24 @@ class Column:
         """What stands where a row has no value: what became of it, said once, and dashes."""
         return outcome(row) if self.tells_outcome and row.timing is None else NOTHING
 
-    def published_text(self, row: Row) -> str | None:
-        """The paper's value with the paper's digits."""
+    def published_text(self, row: Row) -> str:
+        """The paper's value with the paper's digits, or nothing."""
         value = self.published(row)
-        decimals = self.published_decimals if self.decimals is None else self.decimals
-        return None if value is None else fixed(value, decimals or 0)
+        return "" if value is None else fixed(value, self.published_decimals)
 
 
-def standings(column: Column, rows: Sequence[Row]) -> list[Standing | None]:
+def verdict(row: Row) -> str:
+    """What may be said of a row beside its baseline, or that it is that."""
+    if row.timing and row.timing.baseline == row.record.label:
+        return "baseline"
+    return (row.timing and row.timing.verdict) or NOTHING
+
+
+def standings(column: Column, rows: Sequence[Row | None]) -> list[Standing | None]:
     """Which rows have a column's best value, and which the next, in the order of the rows.
 
     Values that read the same share a place. Where all do, or neither direction is better, nothing stands out.
+    A row that is not there has no place, nor has a count that is only a lower bound.
     """
     values = [_as_shown(column, row) for row in rows]
     ranked = sorted({value for value in values if value is not None}, reverse=column.better is Better.higher)
@@ -99,9 +110,11 @@ def outcome(row: Row) -> str:
     return row.record.outcome.replace("_", " ")
 
 
-def _as_shown(column: Column, row: Row) -> float | None:
-    found = column.shown(row)
-    return float(found.value.replace(",", "")) if found else None
+def _as_shown(column: Column, row: Row | None) -> float | None:
+    found = column.shown(row) if row else None
+    if row is None or found is None or column.mark(row) == LOWER_BOUND:
+        return None
+    return float(found.value.replace(",", ""))
 
 
 def _params(row: Row) -> Estimate | None:
@@ -156,6 +169,7 @@ PARAMS = Column(
     estimate=_params,
     published=lambda row: row.published.params_m if row.published else None,
     decimals=2,
+    published_decimals=2,
 )
 FLOPS = Column(
     name="macs",
@@ -168,6 +182,7 @@ FLOPS = Column(
     estimate=_macs,
     published=lambda row: row.published.flops_m if row.published else None,
     decimals=1,
+    published_decimals=1,
     mark=lambda row: LOWER_BOUND if row.record.uncounted else "",
 )
 MEMORY = Column(

@@ -1,7 +1,7 @@
 """How many digits of a number are shown: as many as its interval bears, the same in every format.
 
-The last digit is the one in which half the interval begins, and one more where that is a 1 or a 2. So 165.4
-[163.0, 168.1] and 203 [196, 208]: rounding moves no end by more than a sixth of the half-width.
+An interval is three to thirty units of the last digit wide: 165 [163, 168], 104.6 [103.2, 105.6], 118 [97,
+126]. So rounding moves no end by more than a sixth of the width, and no digit is shown that means nothing.
 """
 
 import math
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from attnbench.statistics import Estimate
 
+NOTHING = "—"
+LEAST_UNITS = 3  # of the last digit, that an interval is wide
 LEAST_WIDTH = 1e-6  # of the value: what is narrower is the rounding of arithmetic, not an interval
 
 
@@ -38,6 +40,11 @@ def shown(estimate: Estimate, decimals: int | None = None) -> Shown:
     return Shown(value, (fixed(estimate.low, decimals), fixed(estimate.high, decimals)))
 
 
+def estimated(estimate: Estimate | None) -> str:
+    """`165.4 [163.0, 168.1]`, or a dash where nothing was measured."""
+    return shown(estimate).text if estimate else NOTHING
+
+
 def fixed(value: float, decimals: int) -> str:
     """A number with so many decimals; with -1, whole tens."""
     return f"{round(value, decimals):,.{max(0, decimals)}f}"
@@ -46,6 +53,5 @@ def fixed(value: float, decimals: int) -> str:
 def _decimals(estimate: Estimate) -> int:
     if not LEAST_WIDTH < estimate.half_width < math.inf:
         return 0 if estimate.value >= 100 else 1 if estimate.value >= 10 else 2
-    half = estimate.half_width * estimate.value
-    place = math.floor(math.log10(half))
-    return 1 - place if half < 3 * 10**place else -place
+    width = 2 * estimate.half_width * estimate.value
+    return math.ceil(math.log10(LEAST_UNITS / width))
