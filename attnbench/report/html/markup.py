@@ -1,6 +1,7 @@
 """Markup in which every text is escaped, whoever wrote it: names come from plugins and files."""
 
 import json
+import re
 from html import escape
 
 
@@ -23,6 +24,12 @@ def tag(name: str, *content: str, **attributes: str | None) -> Markup:
 def joined(*content: str) -> Markup:
     """Markup and texts one after the other."""
     return Markup("".join(part if isinstance(part, Markup) else escape(part) for part in content))
+
+
+def unbroken(text: str) -> Markup:
+    """Text whose words with hyphens, such as options, stay on one line each."""
+    words = (tag("span", word, class_="word") if "-" in word else word for word in re.split(r"(\s+)", text))
+    return joined(*words)
 
 
 def embedded(value: object) -> Markup:
