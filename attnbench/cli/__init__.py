@@ -10,6 +10,7 @@ from attnbench.cli.doctor import doctor
 from attnbench.cli.flops import flops
 from attnbench.cli.list import list_mechanisms
 from attnbench.cli.profile import profile
+from attnbench.cli.report import report
 from attnbench.cli.run import run
 from attnbench.cli.spectrum import spectrum
 from attnbench.errors import AttnbenchError
@@ -25,6 +26,7 @@ app.command("list")(list_mechanisms)
 app.command("flops")(flops)
 app.command("run")(run)
 app.command("compare")(compare)
+app.command("report")(report)
 app.command("check")(check)
 app.command("spectrum")(spectrum)
 app.command("profile")(profile)

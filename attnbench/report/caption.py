@@ -1,11 +1,13 @@
 """What stands over and under a table in any format: machine, setting, and how it was measured."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attnbench.paper import DEVICES
 from attnbench.record import Record
 from attnbench.report.columns import MEMORY, OPEN
 from attnbench.report.metrics import Row, Timing, measured
+from attnbench.report.notes import remarks
+from attnbench.report.sheet import Group, Sheet
 from attnbench.statistics import MARGIN
 from attnbench.sweep import Mode
 from attnbench.words import many
@@ -16,6 +18,26 @@ VERDICTS = (
     f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together and agree in "
     "all sessions"
 )
+
+
+def caption(sheet: Sheet) -> list[str]:
+    """All that a reader must know of a sheet: setting, machines, protocol, and what is to be said of rows."""
+    machines = _by_group(sheet, lambda group: group.machine)
+    protocols = _by_group(sheet, lambda group: _protocol(group.rows))
+    setting = setting_of(sheet.record)
+    return [
+        setting,
+        *machines,
+        *protocols,
+        *facts(sheet.rows),
+        *what_is_open(sheet.rows),
+        *remarks(sheet.rows),
+    ]
+
+
+def sentence(line: str) -> str:
+    """A line of a caption in running text."""
+    return f"{line[0].upper()}{line[1:]}{'' if line.endswith('.') else '.'}"
 
 
 def setting_of(record: Record) -> str:
@@ -51,6 +73,19 @@ def what_is_open(rows: Sequence[Row]) -> list[str]:
     """What the mark of a row that did not converge means, where there is one."""
     wide = [row.record.protocol.precision for row in measured(rows) if not row.timing.converged]
     return [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
+
+
+def _by_group(sheet: Sheet, tell: Callable[[Group], str]) -> list[str]:
+    """Once what is true of all groups, otherwise a line a group, without those of which there is nothing."""
+    lines = {group.heading: tell(group) for group in sheet.groups}
+    if len(set(lines.values())) == 1:
+        return [line for line in [*lines.values()][:1] if line]
+    return [f"{heading}: {line}" for heading, line in lines.items() if line]
+
+
+def _protocol(rows: Sequence[Row]) -> str:
+    timings = [row.timing for row in measured(rows)]
+    return how_measured(timings) if timings else ""
 
 
 def _span(numbers: Sequence[int], noun: str) -> str:

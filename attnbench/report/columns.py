@@ -70,7 +70,7 @@ class Column:
         return shown(estimate, self.decimals) if estimate else None
 
     def text(self, row: Row) -> str:
-        """`~165.4 [163.0, 168.1]`; where there is no value, a dash, or why there is none."""
+        """`~165 [163, 168]`; where there is no value, a dash, or why there is none."""
         found = self.shown(row)
         return f"{self.mark(row)}{found.text}" if found else self.missing(row)
 

@@ -23,8 +23,13 @@ class Shown:
 
     @property
     def text(self) -> str:
-        """`165.4 [163.0, 168.1]`, or the value alone."""
-        return f"{self.value} [{', '.join(self.interval)}]" if self.interval else self.value
+        """`165 [163, 168]`, or the value alone."""
+        return f"{self.value}{self.interval_text}"
+
+    @property
+    def interval_text(self) -> str:
+        """What stands behind the value: ` [163, 168]`, or nothing."""
+        return f" [{', '.join(self.interval)}]" if self.interval else ""
 
 
 def shown(estimate: Estimate, decimals: int | None = None) -> Shown:
@@ -41,7 +46,7 @@ def shown(estimate: Estimate, decimals: int | None = None) -> Shown:
 
 
 def estimated(estimate: Estimate | None) -> str:
-    """`165.4 [163.0, 168.1]`, or a dash where nothing was measured."""
+    """`165 [163, 168]`, or a dash where nothing was measured."""
     return shown(estimate).text if estimate else NOTHING
 
 

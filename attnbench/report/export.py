@@ -1,14 +1,14 @@
 """Files and texts for other programs; a run's can be made again from its records."""
 
 import csv
-import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from attnbench.catalogue import Entry, Point
 from attnbench.errors import writing
 from attnbench.report.crossover import Crossover
+from attnbench.report.csv_text import csv_text
 from attnbench.report.frame import estimate_cells, frame
 from attnbench.report.ledger import Cell, Ledger
 from attnbench.report.metrics import Row
@@ -47,7 +47,7 @@ def write_ledgers(ledgers: Sequence[Ledger], folder: Path) -> Path:
     path = folder / KERNELS
     with writing(path):
         lines = [_ledger_line(ledger, cell) for ledger in ledgers for cell in ledger.cells.values()]
-        path.write_text(_csv(lines), encoding="utf-8")
+        path.write_text(csv_text(lines), encoding="utf-8")
     return path
 
 
@@ -78,12 +78,12 @@ def registry_csv(entries: Sequence[Entry]) -> str:
                 **_branch_cells(entry),
             }
         )
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def flops_csv(points: Sequence[Point]) -> str:
     """Closed forms as CSV, a line a choice and size: exact counts, each branch's share and heads."""
-    return _csv(
+    return csv_text(
         [
             {
                 "label": point.choice.label,
@@ -126,13 +126,3 @@ def _branch_cells(row: Entry | Point) -> dict[str, object]:
         name = re.sub(r"[^a-z]+", "_", branch.title.lower())
         cells |= {f"macs_{name}": branch.macs, f"heads_{name}": branch.heads}
     return cells
-
-
-def _csv(lines: Sequence[Mapping[str, object]]) -> str:
-    """Lines under the columns that any of them has; a cell that a line has not is empty."""
-    text = io.StringIO()
-    columns = list(dict.fromkeys(column for line in lines for column in line))
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()

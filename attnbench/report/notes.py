@@ -24,8 +24,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
         found.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
-    papers = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
-    return found + [f"{title}: {note}." for title, note in papers.items()]
+    return found + _published_notes(rows)
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """What is to be said of single rows: why one has no time, and why a count is not the published one."""
+    return _notes_on_rows(rows) + _published_notes(rows)
 
 
 def agreement(rows: Sequence[Row]) -> list[str]:
@@ -79,6 +83,11 @@ def contract_notes(findings: Sequence[Finding]) -> list[str]:
             what = "refused" if finding.passed is None else finding.question
             notes.append(f"{finding.geometry.size}, {what}: {finding.detail}")
     return notes
+
+
+def _published_notes(rows: Sequence[Row]) -> list[str]:
+    notes = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
+    return [f"{title}: {note}." for title, note in notes.items()]
 
 
 def _notes_on_rows(rows: Sequence[Row]) -> list[str]:

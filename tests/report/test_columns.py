@@ -1,6 +1,7 @@
 """The columns that every format shares."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ SLOW = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4] * 3
 FAST = [0.2, 0.21, 0.19, 0.2, 0.2, 0.2] * 3
 
 
-def only(**changes: object) -> Row:
+def only(**changes: Any) -> Row:
     """The one row of a run in which the baseline was measured."""
     return rows(block({"msa": SLOW}, **changes))[0]
 
@@ -84,7 +85,7 @@ def test_values_that_need_a_word_of_caution_are_marked():
 
 
 def test_the_share_of_the_limit_comes_from_ceilings():
-    half = {"role": Role.ceiling, "batch": 1, "macs": 64 * 500_000_000, "least_bytes": 10**9}
+    half: dict[str, Any] = {"role": Role.ceiling, "batch": 1, "macs": 64 * 500_000_000, "least_bytes": 10**9}
     limits = [record(f"ceiling/{name}", FAST, mechanism=name, **half) for name in ("matmul", "copy")]
     found = LIMIT.estimate(rows([*block({"msa": SLOW}), *limits])[0])
     assert found

@@ -1,0 +1,44 @@
+"""Runs as what is reported: the rows of each, under a name of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from attnbench.errors import AttnbenchError
+from attnbench.record import RecordFile, read
+from attnbench.report.metrics import Row, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The rows of a run; `name` is that of its folder, with as much of the path as no other run shares."""
+
+    name: str
+    rows: Sequence[Row]
+
+
+def open_runs(folders: Sequence[Path], baseline: str | None = None, *, with_paper: bool = True) -> list[Run]:
+    """The runs in these folders, each once, with the published numbers if they are asked for."""
+    found = list(dict.fromkeys(folder.resolve() for folder in folders))
+    return [
+        Run(name, table if with_paper else [replace(row, published=None) for row in table])
+        for name, folder in zip(_names(found), found, strict=True)
+        for table in [rows_of(read(folder), baseline)]
+    ]
+
+
+def rows_of(found: RecordFile, baseline: str | None = None) -> list[Row]:
+    """The rows of a run; one that has none is an `AttnbenchError`."""
+    table = rows(found.records, baseline) if found.records else []
+    if not table:
+        raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
+    return table
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The ends of paths, as long as it takes to tell them apart."""
+    for length in range(1, max(len(folder.parts) for folder in folders) + 1):
+        names = ["/".join(folder.parts[-length:]) for folder in folders]
+        if len(set(names)) == len(names):
+            break
+    return names
