@@ -1,4 +1,4 @@
-"""`attnbench report`: runs as tables for papers and as data for programs."""
+"""`attnbench report`: runs as tables for papers, as data for programs, and as a page for readers."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -19,9 +19,16 @@ class Form(StrEnum):
     markdown = "markdown"
     latex = "latex"
     json = "json"
+    html = "html"
 
 
-SUFFIXES = {".csv": Form.csv, ".md": Form.markdown, ".tex": Form.latex, ".json": Form.json}
+SUFFIXES = {
+    ".csv": Form.csv,
+    ".md": Form.markdown,
+    ".tex": Form.latex,
+    ".json": Form.json,
+    ".html": Form.html,
+}
 
 
 def report(
@@ -54,13 +61,14 @@ def report(
     ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Write runs for a paper (LaTeX, Markdown) or for programs (CSV, JSON), intervals and all."""
+    """Write runs for papers (LaTeX, Markdown), programs (CSV, JSON) or readers (HTML), intervals and all."""
     from attnbench.record import newest
     from attnbench.report.formats.json_object import json_object
     from attnbench.report.formats.latex import latex
     from attnbench.report.formats.long_csv import long_csv
     from attnbench.report.formats.markdown import markdown
     from attnbench.report.formats.wide_csv import wide_csv
+    from attnbench.report.html.page import page
     from attnbench.report.runs import Run, open_runs
 
     form = asked or _form_of(out)
@@ -70,6 +78,7 @@ def report(
         Form.markdown: markdown,
         Form.latex: partial(latex, standalone=standalone),
         Form.json: json_object,
+        Form.html: page,
     }
     text = writers[form](open_runs(runs or [newest(results)], baseline, with_paper=paper))
     if out is None:

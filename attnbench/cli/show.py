@@ -7,14 +7,13 @@ from rich.console import Console
 
 from attnbench.errors import AttnbenchError
 from attnbench.record import RecordFile
-from attnbench.report.advice import advice
 from attnbench.report.crossover import crossovers, foremost, several_sizes
 from attnbench.report.crossover_table import UNCHANGED, crossover_table
 from attnbench.report.difference import changes, unlike
 from attnbench.report.ledger import ledgers, without_ledger
 from attnbench.report.ledger_table import report
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
-from attnbench.report.notes import agreement, notes
+from attnbench.report.notes import agreement, disturbances, notes
 from attnbench.report.table import change_table, claims_table, result_table
 
 WIDE = 159  # columns that Table IV needs with the paper's figures in it
@@ -45,16 +44,6 @@ def print_ledgers(out: Console, found: RecordFile, table: Sequence[Row]) -> None
             out.print(part)
     print_tables(out, without_ledger(table))
     print_notes(out, found, table)
-
-
-def disturbances(table: Sequence[Row]) -> list[str]:
-    """The advice of each block, once."""
-    lines: dict[str, str] = {}
-    for row in {row.record.block: row for row in table}.values():
-        where = f"{row.place}: "
-        for line in advice(row.record.witnesses, row.record.threads):
-            lines.setdefault(line, where)
-    return [where + line for line, where in lines.items()]
 
 
 def print_run(

@@ -7,6 +7,7 @@ from attnbench.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES
 from attnbench.record import Record
+from attnbench.report.advice import advice
 from attnbench.report.metrics import Measured, Row, grouped, measured
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict, rank_correlation
 from attnbench.variant import PLAIN
@@ -30,6 +31,16 @@ def notes(rows: Sequence[Row]) -> list[str]:
 def remarks(rows: Sequence[Row]) -> list[str]:
     """What is to be said of single rows: why one has no time, and why a count is not the published one."""
     return _notes_on_rows(rows) + _published_notes(rows)
+
+
+def disturbances(rows: Sequence[Row]) -> list[str]:
+    """What disturbed the measurement of blocks: each advice once, with the first place that it is for."""
+    lines: dict[str, str] = {}
+    for row in {row.record.block: row for row in rows}.values():
+        where = f"{row.place}: "
+        for line in advice(row.record.witnesses, row.record.threads):
+            lines.setdefault(line, where)
+    return [where + line for line, where in lines.items()]
 
 
 def agreement(rows: Sequence[Row]) -> list[str]:

@@ -11,19 +11,23 @@ from attnbench.report.metrics import Row, rows
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The rows of a run; `name` is that of its folder, with as much of the path as no other run shares."""
+    """The rows of a run, and the file that they are from.
+
+    `name` is that of its folder, with as much of the path as no other run shares.
+    """
 
     name: str
     rows: Sequence[Row]
+    file: RecordFile
 
 
 def open_runs(folders: Sequence[Path], baseline: str | None = None, *, with_paper: bool = True) -> list[Run]:
     """The runs in these folders, each once, with the published numbers if they are asked for."""
     found = list(dict.fromkeys(folder.resolve() for folder in folders))
     return [
-        Run(name, table if with_paper else [replace(row, published=None) for row in table])
-        for name, folder in zip(_names(found), found, strict=True)
-        for table in [rows_of(read(folder), baseline)]
+        Run(name, table if with_paper else [replace(row, published=None) for row in table], file)
+        for name, file in zip(_names(found), map(read, found), strict=True)
+        for table in [rows_of(file, baseline)]
     ]
 
 

@@ -1,27 +1,7 @@
 """The page as a file: what it holds, that names in it are harmless, and that it asks no host for anything."""
 
-import base64
-import gzip
-import hashlib
-import json
-import re
-from collections.abc import Sequence
-from dataclasses import replace
 from html.parser import HTMLParser
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import pytest
-
-from attnbench.record import Record, read
-from attnbench.report.html.data import front
-from attnbench.report.html.markup import embedded, joined, tag, unbroken
-from attnbench.report.html.page import page
-from attnbench.report.html.places import Run
-from attnbench.report.metrics import measured, rows
-from attnbench.sweep import Mode
-from tests.fakes import block, record
 
 RESULTS = Path(__file__).parents[2] / "results"
 HOSTILE = "</script><img src=x onerror=alert(1)>"

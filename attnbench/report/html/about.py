@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attnbench.machine import Machine
 from attnbench.protocol import Protocol
+from attnbench.report.again import commands
 from attnbench.report.caption import how_measured
 from attnbench.report.html.markup import Markup, joined, tag, unbroken
-from attnbench.report.html.places import SETTING, Place, Run, places
+from attnbench.report.html.places import SETTING, Place, places
 from attnbench.report.metrics import measured
+from attnbench.report.notes import agreement, disturbances, notes
+from attnbench.report.runs import Run
 from attnbench.words import many
 
 
@@ -23,14 +26,14 @@ def facts(runs: Sequence[Run]) -> Markup:
 
 def particulars(run: Run, number: int, *, alone: bool) -> Markup:
     """Notes and commands of a run, and its records to save; of one among several its facts too, folded."""
-    notes = tag("ul", *(tag("li", unbroken(note)) for note in run.notes))
-    commands = tag("pre", unbroken("\n".join(run.commands)))
+    said = [*run.file.warnings, *notes(run.rows), *disturbances(run.rows), *agreement(run.rows)]
+    commands_again = tag("pre", unbroken("\n".join(commands(run.file.records))))
     save = tag("button", f"Save {run.name}’s records.jsonl", type="button", data_save=str(number))
     parts = joined(
         "" if alone else facts([run]),
-        joined(tag("h3", "Notes"), notes) if run.notes else "",
+        joined(tag("h3", "Notes"), tag("ul", *(tag("li", unbroken(note)) for note in said))) if said else "",
         tag("h3", "To measure it again"),
-        commands,
+        commands_again,
         tag("p", save),
     )
     return parts if alone else tag("details", tag("summary", run.name), parts)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from attnbench.paper import DEVICES
 from attnbench.report.columns import COLUMNS, verdict
 from attnbench.report.figure.style import colour, marker
+from attnbench.report.formats.cells import number_cells
 from attnbench.report.html.places import RUN, SETTING, Place, differing
 from attnbench.report.metrics import Measured, Row, family, measured
-from attnbench.statistics import Estimate
 
 Json = dict[str, object]
 MIB = 2**20
@@ -38,7 +38,7 @@ def _macs_and_time(row: Measured) -> tuple[int, float]:
 def _place(place: Place, places: Sequence[Place], labels: Sequence[str]) -> Json:
     record, of_run = place.record, [other for other in places if other.run is place.run]
     with_time = measured(place.rows)
-    floors = {row.timing.noise_floor for row in with_time}
+    floors = [floor for row in with_time if (floor := row.timing.noise_floor) is not None]
     baselines = {row.timing.baseline for row in with_time}
     return {
         "run": place.run.name,
@@ -50,7 +50,7 @@ def _place(place: Place, places: Sequence[Place], labels: Sequence[str]) -> Json
         "side": place.rows[0].side,
         "batch": record.batch,
         "paper": DEVICES[record.device],
-        "noise_floor": next(iter(floors), None),
+        "noise_floor": max(floors, default=None),
         "baseline": next((row.record.title for row in with_time if row.record.label in baselines), None),
         "front": [place.rows.index(row) for row in front(with_time)],
         "rows": [_row(row, labels) for row in place.rows],
@@ -70,14 +70,9 @@ def _row(row: Row, labels: Sequence[str]) -> Json:
         "total_mib": record.memory.total_bytes / MIB if record.memory else None,
         "need_mib": record.predicted_bytes / MIB if record.predicted_bytes is not None else None,
         "values": {
-            column.name: _value(estimate, column.text(row))
+            column.name: number_cells(column, row) | {"text": column.text(row)}
             for column in COLUMNS
-            if (estimate := column.estimate(row))
+            if column.estimate(row)
         },
-        "published": {column.name: value for column in COLUMNS if (value := column.published(row))},
     }
     return {name: value for name, value in row_data.items() if value is not None}
-
-
-def _value(estimate: Estimate, text: str) -> Json:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "text": text}

@@ -106,9 +106,9 @@ function errorsOf(values, colour) {
 
 function described(row, place, data) {
   const lines = [`<b>${plain(row.title)}</b>`, wrapped(place.title, 48)];
-  for (const [name, {text}] of Object.entries(row.values)) {
+  for (const [name, {text, published}] of Object.entries(row.values)) {
     const {title, unit} = data.columns[name];
-    const theirs = name in row.published ? ` (paper: ${row.published[name].toLocaleString("en", {maximumFractionDigits: 2})})` : "";
+    const theirs = published === null ? "" : ` (paper: ${published.toLocaleString("en", {maximumFractionDigits: 2})})`;
     lines.push(`${title}: ${text} ${unit}${theirs}`);
   }
   if (row.outcome !== "measured") lines.push(wrapped(`${row.outcome.replaceAll("_", " ")}: ${row.reason}`, 48));
@@ -193,7 +193,7 @@ function drawRatios(box, place, data, look) {
     error_x: errorsOf(values, look.ink),
     ...withHover(rows, place, data),
   };
-  const published = rows.map((row, index) => [row.published[speed], index]).filter(([ratio]) => ratio);
+  const published = values.map(({published}, index) => [published, index]).filter(([ratio]) => ratio !== null);
   const theirs = {
     mode: "markers",
     x: published.map(([ratio]) => ratio),

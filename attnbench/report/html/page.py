@@ -3,22 +3,26 @@
 import base64
 import gzip
 import hashlib
+import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
 from attnbench.record import RECORDS
+from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.about import facts, particulars, title
 from attnbench.report.html.data import data
 from attnbench.report.html.markup import embedded, joined, tag, unbroken
-from attnbench.report.html.places import RUN, SETTING, Run, differing, places
+from attnbench.report.html.places import RUN, SETTING, differing, places
 from attnbench.report.html.table import filters, key, meanings, result_table
+from attnbench.report.runs import Run
 
+NUMBERS = "results.csv"
 SCRIPTS = ("figures.js", "table.js", "page.js")
 
 
-def page(runs: Sequence[Run], command: str) -> str:
-    """The whole file; `command` is what makes it again."""
+def page(runs: Sequence[Run]) -> str:
+    """Table, figures, notes, the commands that measure the runs again, and their records to save."""
     among = places(runs)
     facets = differing((RUN, *SETTING), among)
     library, script = _text("vendor/plotly-basic.min.js"), "\n".join(map(_text, SCRIPTS))
@@ -33,20 +37,30 @@ def page(runs: Sequence[Run], command: str) -> str:
         table=result_table(among, facets),
         key=joined(key(table)),
         meanings=meanings(table),
-        runs=joined(*(particulars(run, number, alone=alone) for number, run in enumerate(runs))),
-        footer=joined("Made by ", tag("code", unbroken(command))),
+        runs=joined(*(particulars(run, number, alone=alone) for number, run in enumerate(runs, start=1))),
+        footer=joined("Made by ", tag("code", unbroken(_command(runs)))),
         data=embedded(data(among)),
-        files=embedded([_file(run, alone=alone) for run in runs]),
+        files=embedded(_files(runs)),
         library=library,
         script=script,
     )
 
 
-def _file(run: Run, *, alone: bool) -> dict[str, str]:
-    """A run's records to be saved from the page, and the name that they get there."""
-    packed = gzip.compress(run.records, mtime=0)
-    name = RECORDS if alone else f"{run.name}-{RECORDS}"
-    return {"name": name, "gzip": base64.b64encode(packed).decode()}
+def _files(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """What can be saved from the page: all numbers as CSV, then each run's records as they are kept."""
+    alone = len(runs) == 1
+    names = [RECORDS if alone else f"{run.name.replace('/', '-')}-{RECORDS}" for run in runs]
+    records = [(run.file.folder / RECORDS).read_bytes() for run in runs]
+    return [_packed(NUMBERS, long_csv(runs).encode()), *map(_packed, names, records)]
+
+
+def _packed(name: str, content: bytes) -> dict[str, str]:
+    return {"name": name, "gzip": base64.b64encode(gzip.compress(content, mtime=0)).decode()}
+
+
+def _command(runs: Sequence[Run]) -> str:
+    """What makes the page again, in the folder of the runs."""
+    return shlex.join(["attnbench", "report", *(run.name for run in runs), "--format", "html"])
 
 
 def _policy(*scripts: str) -> str:

@@ -1,24 +1,11 @@
-"""What a page shows: runs, and the places in them where mechanisms are compared with each other."""
+"""The places in runs where mechanisms are compared with each other, and what places differ in."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from attnbench.record import Record
 from attnbench.report.metrics import Row, grouped, setting
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run as its reader sees it: rows with what follows from them, notes, and its records as they are kept.
-
-    `commands` measure it again.
-    """
-
-    name: str
-    rows: Sequence[Row]
-    notes: Sequence[str]
-    commands: Sequence[str]
-    records: bytes
+from attnbench.report.runs import Run
 
 
 @dataclass(frozen=True, slots=True)
