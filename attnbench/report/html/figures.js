@@ -14,14 +14,24 @@ function plain(text) {
   return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
-function wrapped(text, letters) {
+function linesOf(text, letters) {
   const lines = [""];
-  for (const word of text.split(" ")) {
+  for (const word of text.match(new RegExp(`\\S{1,${letters}}`, "gu")) ?? []) {
     const line = lines.at(-1);
     if (line && line.length + word.length > letters) lines.push(word);
     else lines[lines.length - 1] = line ? `${line} ${word}` : word;
   }
-  return lines.map(plain).join("<br>");
+  return lines;
+}
+
+function wrapped(text, letters) {
+  return linesOf(text, letters).map(plain).join("<br>");
+}
+
+// A name beside an axis; all of a longer one is in what hovering shows.
+function shortened(text, letters) {
+  const [first, second, ...more] = linesOf(text, letters);
+  return [first, ...(second ? [more.length ? `${second}…` : second] : [])].map(plain).join("<br>");
 }
 
 function number(value) {
@@ -77,10 +87,10 @@ function axisOf(look, title, changes) {
 }
 
 function namesOf(rows, look) {
-  const letters = look.isNarrow ? 18 : 40;
+  const letters = look.isNarrow ? 18 : 30;
   return {
     tickvals: rows.map((_, index) => index),
-    ticktext: rows.map((row) => wrapped(row.title, letters)),
+    ticktext: rows.map((row) => shortened(row.title, letters)),
     range: [-0.6, rows.length - 0.4],
     tickfont: {size: 12, color: look.ink},
     ticklen: 4,
@@ -227,7 +237,7 @@ function drawFlopsAgainstTime(box, place, data, look) {
   const rows = place.rows.filter(isShown);
   if (rows.length < 2) return null;
   const points = rows.map(point);
-  const height = 420;
+  const height = Math.max(420, rows.length * LABEL_PX + 80);
   const [right, top] = [1.06 * Math.max(...points.map(({x}) => x)), 1.06 * Math.max(...points.flatMap(ends))];
   const front = place.front.map((index) => point(place.rows[index]));
   const traces = [
@@ -276,7 +286,7 @@ function labelsAtTheSide(rows, points, look, {right, top, gap}) {
     ay: heights[place],
     axref: "x",
     ayref: "y",
-    text: wrapped(rows[index].title, 60),
+    text: shortened(rows[index].title, 18),
     xanchor: "left",
     arrowhead: 0,
     arrowwidth: 0.7,
@@ -358,7 +368,7 @@ function crossesOf(last, misfits, panel, data, look, colour) {
 function sizesAxis(look, family, changes) {
   const sides = family.map(({side}) => side);
   const margin = (sides.at(-1) / sides[0]) ** 0.05;
-  return axisOf(look, "tokens a side", {
+  return axisOf(look, "tokens", {
     type: "log",
     range: [Math.log10(sides[0] / margin), Math.log10(sides.at(-1) * margin)],
     tickvals: sides,

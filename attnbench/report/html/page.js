@@ -71,7 +71,11 @@ function start() {
   }
 
   printable(root, draw);
-  draw();
+  // The table is on the screen before figures are drawn.
+  requestAnimationFrame(() => setTimeout(() => {
+    draw();
+    performance.mark("drawn");
+  }));
 }
 
 // Paper is light and as wide as it is, and shows what is folded on a screen.

@@ -48,8 +48,7 @@ RUN = Facet("run", "Run", lambda place: place.run.name)
 SETTING = (
     Facet("device", "Device", lambda place: place.record.device),
     Facet("size", "Size", lambda place: place.size, "{} tokens"),
-    Facet("channels", "Channels", lambda place: str(place.record.dim), "{} channels"),
-    Facet("heads", "Heads", lambda place: str(place.record.heads), "{} heads"),
+    Facet("dim", "Dim", lambda place: f"{place.record.dim}, {place.record.heads} heads", "dim {}"),
     Facet("batch", "Batch", lambda place: str(place.record.batch), "batch {}"),
     Facet("mode", "Mode", lambda place: place.record.mode),
     Facet("variant", "Variant", lambda place: place.record.variant.title),

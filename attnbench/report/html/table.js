@@ -48,6 +48,6 @@ function filterable(table, controls) {
     const shown = rows.filter((row) => !row.hidden).length;
     count.textContent = shown === rows.length ? `${rows.length} rows` : `${shown} of ${rows.length} rows`;
   };
-  controls.addEventListener("input", apply);
+  for (const kind of ["input", "change"]) controls.addEventListener(kind, apply);
   apply();
 }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from attnbench.report.caption import VERDICTS, facts, what_is_open
+from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
 from attnbench.report.columns import (
     COLUMNS,
     LIMIT,
@@ -78,7 +78,7 @@ def result_table(places: Sequence[Place], facets: Sequence[Facet]) -> Markup:
 
 def key(rows: Sequence[Row]) -> str:
     """What marks and emphasis mean."""
-    return ". ".join([EMPHASIS, *what_is_open(rows), *facts(rows)]) + "."
+    return " ".join(map(sentence, [EMPHASIS, *what_is_open(rows), *facts(rows)]))
 
 
 def meanings(rows: Sequence[Row]) -> Markup:
