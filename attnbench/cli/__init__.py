@@ -9,6 +9,7 @@ from attnbench.cli.compare import compare
 from attnbench.cli.doctor import doctor
 from attnbench.cli.flops import flops
 from attnbench.cli.list import list_mechanisms
+from attnbench.cli.pipe import quiet_output
 from attnbench.cli.profile import profile
 from attnbench.cli.report import report
 from attnbench.cli.run import run
@@ -33,6 +34,7 @@ app.command("profile")(profile)
 app.command("doctor")(doctor)
 
 
+@quiet_output()
 def main() -> None:
     """Run a command; a mistake that the user can mend is one line on standard error and exit status 2."""
     try:

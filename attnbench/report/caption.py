@@ -21,23 +21,16 @@ VERDICTS = (
 
 
 def caption(sheet: Sheet) -> list[str]:
-    """All that a reader must know of a sheet: setting, machines, protocol, and what is to be said of rows."""
-    machines = _by_group(sheet, lambda group: group.machine)
-    protocols = _by_group(sheet, lambda group: _protocol(group.rows))
-    setting = setting_of(sheet.record)
-    return [
-        setting,
-        *machines,
-        *protocols,
-        *facts(sheet.rows),
-        *what_is_open(sheet.rows),
-        *remarks(sheet.rows),
-    ]
+    """Sentences on a sheet: setting, machines, protocol, columns, and what is to be said of rows."""
+    rows = sheet.rows
+    where = _by_group(sheet, lambda group: group.machine) + _by_group(sheet, _protocol)
+    what = [*facts(rows), *what_is_open(rows), *remarks(rows)]
+    return [sentence(setting_of(sheet.record)), *where, *map(sentence, what)]
 
 
 def sentence(line: str) -> str:
     """A line of a caption in running text."""
-    return f"{line[0].upper()}{line[1:]}{'' if line.endswith('.') else '.'}"
+    return f"{line[0].upper()}{line[1:].removesuffix('.')}."
 
 
 def setting_of(record: Record) -> str:
@@ -76,15 +69,15 @@ def what_is_open(rows: Sequence[Row]) -> list[str]:
 
 
 def _by_group(sheet: Sheet, tell: Callable[[Group], str]) -> list[str]:
-    """Once what is true of all groups, otherwise a line a group, without those of which there is nothing."""
+    """What is true of all groups once, or else a sentence for each group that has something to tell."""
     lines = {group.heading: tell(group) for group in sheet.groups}
     if len(set(lines.values())) == 1:
-        return [line for line in [*lines.values()][:1] if line]
-    return [f"{heading}: {line}" for heading, line in lines.items() if line]
+        return [sentence(line) for line in set(lines.values()) if line]
+    return [f"{heading}: {line}." for heading, line in lines.items() if line]
 
 
-def _protocol(rows: Sequence[Row]) -> str:
-    timings = [row.timing for row in measured(rows)]
+def _protocol(group: Group) -> str:
+    timings = [row.timing for row in measured(group.rows)]
     return how_measured(timings) if timings else ""
 
 

@@ -7,6 +7,7 @@ from enum import Enum, StrEnum
 from attnbench.report.digits import NOTHING, Shown, fixed, shown
 from attnbench.report.metrics import Row, published_ratio
 from attnbench.statistics import Estimate
+from attnbench.words import spoken
 
 OPEN = "~"
 LOWER_BOUND = "≥ "
@@ -76,7 +77,7 @@ class Column:
 
     def missing(self, row: Row) -> str:
         """What stands where a row has no value: what became of it, said once, and dashes."""
-        return outcome(row) if self.tells_outcome and row.timing is None else NOTHING
+        return spoken(row.record.outcome) if self.tells_outcome and row.timing is None else NOTHING
 
     def published_text(self, row: Row) -> str:
         """The paper's value with the paper's digits, or nothing."""
@@ -94,20 +95,15 @@ def verdict(row: Row) -> str:
 def standings(column: Column, rows: Sequence[Row | None]) -> list[Standing | None]:
     """Which rows have a column's best value, and which the next, in the order of the rows.
 
-    Values that read the same share a place. Where all do, or neither direction is better, nothing stands out.
-    A row that is not there has no place, nor has a count that is only a lower bound.
+    Values that read the same share a place. Where all do, or neither direction is better, nothing stands out,
+    nor does the worse of only two. A row that is not there has no place, nor has a mere lower bound.
     """
     values = [_as_shown(column, row) for row in rows]
     ranked = sorted({value for value in values if value is not None}, reverse=column.better is Better.higher)
     if len(ranked) < 2 or column.better is Better.neither:
         return [None] * len(rows)
-    places = {ranked[0]: Standing.best, ranked[1]: Standing.second}
+    places = {ranked[0]: Standing.best} | dict.fromkeys(ranked[1:-1][:1], Standing.second)
     return [None if value is None else places.get(value) for value in values]
-
-
-def outcome(row: Row) -> str:
-    """What became of a row that has no time, in words: `out of memory`."""
-    return row.record.outcome.replace("_", " ")
 
 
 def _as_shown(column: Column, row: Row | None) -> float | None:

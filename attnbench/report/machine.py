@@ -7,7 +7,8 @@ from rich.table import Table
 
 from attnbench.machine import Machine
 from attnbench.record import Record
-from attnbench.statistics import Estimate, median_with_interval
+from attnbench.report.digits import estimated
+from attnbench.statistics import median_with_interval
 
 UNITS = {"matmul": "G multiply-adds/s", "copy": "GB/s, read and written"}
 
@@ -36,9 +37,8 @@ def _rate(record: Record) -> str:
         return f"{record.outcome}, {record.reason}"
     work = (record.macs if record.mechanism == "matmul" else record.least_bytes) or 0
     rates = [work / sample.seconds / 1e9 for sample in record.samples]
-    rate: Estimate = median_with_interval(rates, [sample.session for sample in record.samples])
-    interval = f" [{rate.low:,.1f}, {rate.high:,.1f}]" if rate.low is not None else ""
-    return f"{rate.value:,.1f}{interval} {UNITS[record.mechanism]}"
+    rate = median_with_interval(rates, [sample.session for sample in record.samples])
+    return f"{estimated(rate)} {UNITS[record.mechanism]}"
 
 
 def _readable(name: str, value: object) -> tuple[str, str]:

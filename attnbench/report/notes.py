@@ -11,6 +11,7 @@ from attnbench.report.advice import advice
 from attnbench.report.metrics import Measured, Row, grouped, measured
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict, rank_correlation
 from attnbench.variant import PLAIN
+from attnbench.words import spoken
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -119,7 +120,7 @@ def _remarks(record: Record) -> list[str]:
     """How sentences about a record go on after its name, and after «is» where they begin with no colon."""
     found = []
     if record.outcome != "measured":
-        found.append(f" {record.outcome}: {record.reason}")
+        found.append(f" {spoken(record.outcome)}: {record.reason}")
     elif record.reason:
         found.append(f": {record.reason}")
     if record.uncounted:

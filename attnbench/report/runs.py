@@ -23,12 +23,12 @@ class Run:
 
 def open_runs(folders: Sequence[Path], baseline: str | None = None, *, with_paper: bool = True) -> list[Run]:
     """The runs in these folders, each once, with the published numbers if they are asked for."""
-    found = list(dict.fromkeys(folder.resolve() for folder in folders))
-    return [
-        Run(name, table if with_paper else [replace(row, published=None) for row in table], file)
-        for name, file in zip(_names(found), map(read, found), strict=True)
-        for table in [rows_of(file, baseline)]
-    ]
+    found = {folder.resolve(): folder for folder in folders}
+    files = [read(folder) for folder in found.values()]
+    tables = [rows_of(file, baseline) for file in files]
+    if not with_paper:
+        tables = [[replace(row, published=None) for row in table] for table in tables]
+    return list(map(Run, _names(list(found)), tables, files))
 
 
 def rows_of(found: RecordFile, baseline: str | None = None) -> list[Row]:

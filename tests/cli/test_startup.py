@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from attnbench.record import append
 from tests.fakes import block
 
@@ -32,6 +34,12 @@ def test_compare_runs_without_torch(tmp_path: Path):
     append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
     assert "torch" not in modules_after("compare", str(tmp_path), "--plot")
     assert (tmp_path / "throughput.png").exists()
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex", "json"])
+def test_a_report_needs_nothing_heavy_but_scipy(tmp_path: Path, form: str):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert modules_after("report", str(tmp_path), "--format", form) <= {"scipy"}
 
 
 def test_closed_forms_are_drawn_without_counting(tmp_path: Path):

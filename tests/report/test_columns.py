@@ -130,9 +130,13 @@ def test_values_that_read_the_same_share_a_place():
 
 
 def test_missing_values_have_no_place():
-    assert standings(PARAMS, counted(None, 2_000_000, 1_000_000)) == [None, Standing.second, Standing.best]
-    found = counted(2_000_000, 1_000_000)
-    assert standings(PARAMS, [found[0], None, found[1]]) == [Standing.second, None, Standing.best]
+    found = counted(None, 2_000_000, 1_000_000, 3_000_000)
+    assert standings(PARAMS, found) == [None, Standing.second, Standing.best, None]
+    assert standings(PARAMS, [*found[1:], None]) == [Standing.second, Standing.best, None, None]
+
+
+def test_the_worse_of_two_is_no_second():
+    assert standings(PARAMS, counted(2_000_000, 1_000_000)) == [None, Standing.best]
 
 
 def test_nothing_stands_out_where_all_are_the_same_or_no_direction_is_better():
@@ -145,8 +149,6 @@ def test_nothing_stands_out_where_all_are_the_same_or_no_direction_is_better():
 
 
 def test_a_lower_bound_has_no_place():
-    open_ended, *others = [
-        record(name, macs=macs) for name, macs in (("a", 10**6), ("b", 10**7), ("c", 10**8))
-    ]
-    places = standings(FLOPS, rows([replace(open_ended, uncounted=("aten::cdist",)), *others]))
-    assert places == [None, Standing.best, Standing.second]
+    least, *others = (record(str(power), macs=10**power) for power in (6, 7, 8, 9))
+    places = standings(FLOPS, rows([replace(least, uncounted=("aten::cdist",)), *others]))
+    assert places == [None, Standing.best, Standing.second, None]

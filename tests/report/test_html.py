@@ -22,7 +22,6 @@ from attnbench.report.html.page import page
 from attnbench.report.metrics import measured, rows
 from attnbench.report.runs import Run, open_runs
 from attnbench.sweep import Mode
-from tests.conftest import Run as Command
 from tests.fakes import MACHINE, MEMORY, block, record, witness
 from tests.report.pages import Element, Page
 
@@ -263,10 +262,3 @@ def test_the_library_is_the_one_that_its_note_names():
 def test_a_run_of_the_usual_size_makes_a_page_of_few_bytes():
     written = page(open_runs([RESULTS / "table-iv-cpu"]))
     assert len(written.encode()) < 1_400_000
-
-
-def test_report_writes_the_page(attnbench: Command, kept: Kept, tmp_path: Path):
-    kept(mine=block(TIMES))
-    done = attnbench("report", tmp_path / "mine", "--out", tmp_path / "report.html")
-    assert done.out == f"written: {tmp_path / 'report.html'}\n"
-    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")

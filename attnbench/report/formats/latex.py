@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from attnbench.report.caption import caption, sentence
+from attnbench.report.caption import caption
 from attnbench.report.columns import LOWER_BOUND, OPEN, SPEED, Standing
 from attnbench.report.digits import NOTHING
 from attnbench.report.formats.tex import escape, foreign, number, reach
@@ -13,7 +13,7 @@ from attnbench.report.sheet import Field, Sheet, sheets
 
 STYLES = {Standing.best: "\\mathbf{{{}}}", Standing.second: "\\underline{{{}}}", None: "{}"}
 MARKS = {OPEN: "{\\sim}", LOWER_BOUND: "{\\geq}\\,", "": ""}
-LEGEND = "bold = best, underlined = second best of a column; small numbers reach to the ends of intervals"
+LEGEND = "Bold = best, underlined = second best of a column; small numbers reach to the ends of intervals."
 NEEDS = "% Needs \\usepackage{booktabs}.\n"
 UNKNOWN = "%% pdflatex cannot set %s; xelatex and lualatex can, with a font that has it.\n"
 DOCUMENT = """\
@@ -28,8 +28,8 @@ TABLE = """\
 \\begin{table*}
   \\centering
   \\footnotesize
-  \\setlength{\\tabcolsep}{4pt}
-  \\renewcommand{\\arraystretch}{1.2}
+  \\setlength{\\tabcolsep}{%s}
+  \\renewcommand{\\arraystretch}{1.3}
   \\setlength{\\belowcaptionskip}{6pt}
   \\caption{%s}
   \\label{%s}
@@ -59,7 +59,8 @@ def _table(sheet: Sheet, label: str) -> str:
     units = ["", *(_heading(field, _unit(sheet, field)) for field in fields)]
     cells = [[escape(line.title) for line in sheet.lines], *(_cells(sheet, field) for field in fields)]
     return TABLE % (
-        " ".join(escape(sentence(line)) for line in [*caption(sheet), LEGEND]),
+        "5pt" if len(sheet.groups) == 1 else "3pt",
+        escape(" ".join([*caption(sheet), LEGEND])),
         label,
         "l" + "".join("r" if _width(field) == 1 else "r@{}l" for field in fields),
         _group_headings(sheet) + _lines([titles, units]),
@@ -126,11 +127,7 @@ def _label(runs: Sequence[Run], sheet: Sheet | None) -> str:
     """What `\\ref` calls the table: its runs, and its setting where there are several tables."""
     words = [run.name for run in runs]
     if sheet:
-        record = sheet.record
-        words += [
-            f"{record.height}x{record.width}",
-            f"batch {record.batch}",
-            record.mode,
-            record.variant.name,
-        ]
+        record, variant = sheet.record, sheet.record.variant
+        words += [f"{record.height}x{record.width}", f"dim {record.dim}", f"{record.heads} heads"]
+        words += [f"batch {record.batch}", record.mode, variant.name]
     return f"tab:{re.sub(r'[^a-z0-9]+', '-', ' '.join(words).lower()).strip('-')}"

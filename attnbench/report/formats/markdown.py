@@ -11,7 +11,7 @@ from attnbench.report.runs import Run
 from attnbench.report.sheet import Field, Sheet, sheets
 
 STYLES = {Standing.best: "**{}**", Standing.second: "*{}*", None: "{}"}
-LEGEND = "bold = best, italic = second best of a column"
+LEGEND = "Bold = best, italic = second best of a column."
 
 
 def markdown(runs: Sequence[Run]) -> str:
@@ -29,8 +29,8 @@ def _table(sheet: Sheet) -> str:
         for cells in zip(*columns, strict=True)
     )
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in (heading, rule, *lines))
-    verdicts = [VERDICTS] if measured(sheet.rows) else []
-    return f"{table}\n{' '.join(map(sentence, [*caption(sheet), LEGEND, *verdicts]))}\n"
+    verdicts = [sentence(VERDICTS)] if measured(sheet.rows) else []
+    return f"{table}\n{' '.join([*map(_plain, caption(sheet)), LEGEND, *verdicts])}\n"
 
 
 def _columns(sheet: Sheet, place: int | None) -> list[list[str]]:
@@ -70,4 +70,4 @@ def _cell(field: Field, row: Row | None, place: Standing | None) -> str:
 
 def _plain(text: str) -> str:
     """A text of which Markdown takes nothing for its own."""
-    return re.sub(r"([\\|*_<>`\[\]])", r"\\\1", text)
+    return re.sub(r"([\\|*_<>`~\[\]])", r"\\\1", text)

@@ -59,8 +59,9 @@ def _packed(name: str, content: bytes) -> dict[str, str]:
 
 
 def _command(runs: Sequence[Run]) -> str:
-    """What makes the page again, in the folder of the runs."""
-    return shlex.join(["attnbench", "report", *(run.name for run in runs), "--format", "html"])
+    """What makes the page again; of a path that may name a user, only the end."""
+    folders = (run.name if run.file.folder.is_absolute() else str(run.file.folder) for run in runs)
+    return shlex.join(["attnbench", "report", *folders, "--format", "html"])
 
 
 def _policy(*scripts: str) -> str:
