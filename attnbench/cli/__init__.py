@@ -10,10 +10,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from attnbench.cli import check, claims, compare, doctor, flops, profile, run, spectrum
+from attnbench.cli import check, claims, compare, doctor, flops, profile, report, run, spectrum
 from attnbench.cli import list as registry
 from attnbench.cli.completion import whole_words
 from attnbench.cli.help import COSTS, MEASURING, OWN, RESULTS, add, flag, flowing, worked
+from attnbench.cli.pipe import quiet_output
 from attnbench.errors import AttnbenchError
 
 NAME = "attnbench"
@@ -44,6 +45,7 @@ COLUMNS      how wide to print
 """
 
 
+@quiet_output()
 def main() -> None:
     """Run a command; a mistake that the user can mend is one line on standard error and exit status 2."""
     try:
@@ -106,5 +108,6 @@ add(app, "run", run.run, MEASURING, run.EXAMPLES)
 add(app, "profile", profile.profile, MEASURING, profile.EXAMPLES)
 add(app, "doctor", doctor.doctor, MEASURING, doctor.EXAMPLES)
 add(app, "compare", compare.compare, RESULTS, compare.EXAMPLES)
+add(app, "report", report.report, RESULTS, report.EXAMPLES)
 add(app, "claims", claims.claims, RESULTS, claims.EXAMPLES)
 add(app, "check", check.check, OWN, check.EXAMPLES)

@@ -8,7 +8,6 @@ from attnbench.errors import AttnbenchError
 from attnbench.paper.builtin import builtin, sentences
 from attnbench.paper.claims import Metric
 from attnbench.record import RecordFile
-from attnbench.report.advice import advice
 from attnbench.report.claims import Judgement, Ruling, judge, summary
 from attnbench.report.claims_table import claims_notes, claims_table
 from attnbench.report.crossover import crossovers, foremost, several_sizes
@@ -24,12 +23,12 @@ from attnbench.report.export import (
 from attnbench.report.ledger import Ledger, ledgers, without_ledger
 from attnbench.report.ledger_table import report
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
-from attnbench.report.notes import agreement, notes
+from attnbench.report.notes import agreement, disturbances, notes
 from attnbench.report.objects import changes_json, ledgers_json, run_json
 from attnbench.report.table import change_table, result_table
 from attnbench.sweep import Role
 
-WIDE = 153  # columns that Table IV needs with the paper's figures in it
+WIDE = 159  # columns that Table IV needs with the paper's figures in it
 
 
 def print_tables(page: Page, table: Sequence[Row]) -> None:
@@ -50,16 +49,6 @@ def print_ledgers(page: Page, found: RecordFile, table: Sequence[Row]) -> None:
             page.out.print(part)
     print_tables(page, without_ledger(table))
     print_notes(page, found, table)
-
-
-def disturbances(table: Sequence[Row]) -> list[str]:
-    """The advice of each block, once."""
-    lines: dict[str, str] = {}
-    for row in {row.record.block: row for row in table}.values():
-        where = f"{row.place}: "
-        for line in advice(row.record.witnesses, row.record.threads):
-            lines.setdefault(line, where)
-    return [where + line for line, where in lines.items()]
 
 
 def print_run(

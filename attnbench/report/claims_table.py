@@ -10,8 +10,8 @@ from rich.table import Table
 
 from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.report.claims import Judgement, Ruling
+from attnbench.report.digits import estimated, shown
 from attnbench.report.evidence import Difference
-from attnbench.report.table import estimated, number
 from attnbench.statistics import Estimate
 from attnbench.variant import Variant
 
@@ -73,7 +73,7 @@ def _published(claim: Claim) -> str:
         return f"{claim.millions} M"
     if claim.number is not None:
         sign = "≥ " if claim.relation.is_upward else "≤ "
-        return f"{sign}{claim.number:.3g}" if claim.times else number(claim.number)
+        return f"{sign}{claim.number:.3g}" if claim.times else shown(Estimate(claim.number)).value
     if claim.relation.is_order:
         return "> 1" if claim.relation.is_upward else "< 1"
     return "1" if claim.relation is Relation.equal else f"1 ± {claim.within}"

@@ -4,15 +4,14 @@ Base units, the unit in the name; an interval has its ends in two columns more. 
 again from its records.
 """
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from attnbench.catalogue import Entry, Point
 from attnbench.errors import writing
 from attnbench.report.crossover import Crossover
+from attnbench.report.csv_text import csv_text
 from attnbench.report.difference import Change
 from attnbench.report.frame import estimate_cells, frame, row_line
 from attnbench.report.ledger import Cell, Ledger
@@ -42,7 +41,7 @@ def write_crossovers(crossovers: Sequence[Crossover], folder: Path) -> Path:
     """Write all crossovers to `crossovers.csv` in the run's folder and return its path."""
     path = folder / CROSSOVERS
     with writing(path):
-        path.write_text(_csv(map(crossover_line, crossovers), CROSSOVER), encoding="utf-8")
+        path.write_text(csv_text(map(crossover_line, crossovers), CROSSOVER), encoding="utf-8")
     return path
 
 
@@ -70,12 +69,12 @@ def table_csv(rows: Sequence[Row]) -> str:
 
 def changes_csv(changes: Sequence[Change]) -> str:
     """The cases of two runs as CSV."""
-    return _csv(map(change_line, changes))
+    return csv_text(map(change_line, changes))
 
 
 def ledgers_csv(ledgers: Sequence[Ledger]) -> str:
     """The mechanisms of a run in each variant as CSV."""
-    return _csv(ledger_line(ledger, cell) for ledger in ledgers for cell in ledger.cells.values())
+    return csv_text(ledger_line(ledger, cell) for ledger in ledgers for cell in ledger.cells.values())
 
 
 def registry_csv(entries: Sequence[Entry]) -> str:
@@ -88,12 +87,12 @@ def registry_csv(entries: Sequence[Entry]) -> str:
             line["published_flops_m"] = f"{published.flops_m:.1f}"
         line["settings"] = ",".join(f"{key}={value}" for key, value in settings.items())
         lines.append({**line, **_branch_cells(entry)})
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def flops_csv(points: Sequence[Point]) -> str:
     """Closed forms as CSV, a line a choice and size: exact counts, each branch's share and heads."""
-    return _csv({**point_line(point), **_branch_cells(point)} for point in points)
+    return csv_text({**point_line(point), **_branch_cells(point)} for point in points)
 
 
 def entry_line(entry: Entry) -> Line:
@@ -182,14 +181,3 @@ def _branch_cells(row: Entry | Point) -> Line:
         name = re.sub(r"[^a-z]+", "_", branch.title.lower())
         cells |= {f"macs_{name}": branch.macs, f"heads_{name}": branch.heads}
     return cells
-
-
-def _csv(lines: Iterable[Line], columns: Sequence[str] = ()) -> str:
-    """Lines under the columns that any of them has, or that are named; what a line has not is empty."""
-    found = list(lines)
-    text = io.StringIO()
-    columns = list(dict.fromkeys([*columns, *(column for line in found for column in line)]))
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    return text.getvalue()

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from attnbench.machine import Machine
 from attnbench.record import Record
+from attnbench.report.digits import estimated
 from attnbench.statistics import Estimate, median_with_interval
 
 UNITS = {"matmul": "G multiply-adds/s", "copy": "GB/s, read and written"}
@@ -52,8 +53,7 @@ def _rate(record: Record) -> str:
     rate = rate_per_s(record)
     if rate is None:
         return f"{record.outcome}, {record.reason}"
-    interval = f" [{rate.low / 1e9:,.1f}, {rate.high / 1e9:,.1f}]" if rate.low and rate.high else ""
-    return f"{rate.value / 1e9:,.1f}{interval} {UNITS[record.mechanism]}"
+    return f"{estimated(rate.scaled(1e-9))} {UNITS[record.mechanism]}"
 
 
 def _readable(name: str, value: object) -> tuple[str, str]:

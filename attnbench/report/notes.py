@@ -7,10 +7,12 @@ from attnbench.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES
 from attnbench.record import Record
+from attnbench.report.advice import advice
 from attnbench.report.metrics import Measured, Row, grouped, measured
 from attnbench.report.order import agreements
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
 from attnbench.variant import PLAIN
+from attnbench.words import spoken
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -25,8 +27,22 @@ def notes(rows: Sequence[Row]) -> list[str]:
         found.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
-    papers = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
-    return found + [f"{title}: {note}." for title, note in papers.items()]
+    return found + _published_notes(rows)
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """What is to be said of single rows: why one has no time, and why a count is not the published one."""
+    return _notes_on_rows(rows) + _published_notes(rows)
+
+
+def disturbances(rows: Sequence[Row]) -> list[str]:
+    """What disturbed the measurement of blocks: each advice once, with the first place that it is for."""
+    lines: dict[str, str] = {}
+    for row in {row.record.block: row for row in rows}.values():
+        where = f"{row.place}: "
+        for line in advice(row.record.witnesses, row.record.threads):
+            lines.setdefault(line, where)
+    return [where + line for line, where in lines.items()]
 
 
 def agreement(rows: Sequence[Row]) -> list[str]:
@@ -74,6 +90,11 @@ def contract_notes(findings: Sequence[Finding]) -> list[str]:
     return notes
 
 
+def _published_notes(rows: Sequence[Row]) -> list[str]:
+    notes = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
+    return [f"{title}: {note}." for title, note in notes.items()]
+
+
 def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
     """What is to be said of single rows, once for all of which it is true."""
     said: dict[str, list[Row]] = {}
@@ -92,7 +113,7 @@ def _remarks(record: Record) -> list[str]:
     """How sentences about a record go on after its name, and after «is» where they begin with no colon."""
     found = []
     if record.outcome != "measured":
-        found.append(f" {record.outcome}: {record.reason}")
+        found.append(f" {spoken(record.outcome)}: {record.reason}")
     elif record.reason:
         found.append(f": {record.reason}")
     if record.uncounted:

@@ -42,6 +42,12 @@ def test_claims_are_judged_without_torch(tmp_path: Path):
     assert "torch" not in modules_after("claims", str(tmp_path))
 
 
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex", "json"])
+def test_a_report_needs_nothing_heavy_but_scipy(tmp_path: Path, form: str):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert modules_after("report", str(tmp_path), "--format", form) <= {"scipy"}
+
+
 def test_closed_forms_are_drawn_without_counting(tmp_path: Path):
     assert "fvcore" not in modules_after("flops", "msa", "--res", "7", "--out", str(tmp_path))
     assert (tmp_path / "flops.png").exists()

@@ -139,7 +139,7 @@ def test_the_best_variant_is_the_one_with_the_highest_throughput():
                               HALF: {"msa": "wrong", "hilo": 0.2, "van": "wrong"}}))  # fmt: skip
     assert [ledger.best(label) for label in ("msa", "hilo", "van")] == [PLAIN, FUSED, None]
     best = after(printed(ledger), "The best variant")
-    assert line_of(best, "MSA") == ["MSA", "float32 explicit", "320", "1"]
+    assert line_of(best, "MSA") == ["MSA", "float32 explicit", "320.0", "1"]
     assert line_of(best, "HILO") == ["HILO", "float32 fused", "640", "4.00 [4.00, 4.00]"]
 
 
@@ -292,7 +292,7 @@ def test_a_line_has_throughput_share_of_the_limit_and_gain():
     run = a_run({PLAIN: {"msa": 0.4, "hilo": 0.2}, FUSED: {"msa": 0.1, "hilo": 0.8}})
     text = printed(ledger_of([*run, *ceilings(macs=64 * 10**10, moved=10**12)]))
     assert [cell.split(maxsplit=2) for cell in line_of(text, "HILO")[1:]] == [
-        ["320", "0.25"], ["80.0", "0.06", "0.25 [0.25, 0.25]"],
+        ["320.0", "0.25"], ["80.0", "0.06", "0.25 [0.25, 0.25]"],
     ]  # fmt: skip
     assert "0.25 m" not in text
     assert "set by memory" not in text
@@ -301,7 +301,7 @@ def test_a_line_has_throughput_share_of_the_limit_and_gain():
 def test_a_share_of_what_memory_allows_is_marked_and_explained():
     run = a_run({PLAIN: {"msa": 0.4}, FUSED: {"msa": 0.1}})
     text = printed(ledger_of([*run, *ceilings(macs=10**15, moved=10**9)]))
-    assert line_of(text, "MSA")[1].split() == ["160", "0.25", "m"]
+    assert line_of(text, "MSA")[1].split() == ["160.0", "0.25", "m"]
     assert "m = set by memory, else by products" in text
 
 
