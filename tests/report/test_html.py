@@ -66,8 +66,8 @@ def test_figures_are_drawn_from_the_rows(kept: Kept):
 def test_a_mechanism_keeps_its_colour_in_all_places(kept: Kept):
     mine = {"msa": TIMES["msa"], "mine": TIMES["sra"]}
     first, second = Page(page(kept(one=block(mine), two=block(TIMES)))).embedded("data")["places"]
-    assert first["rows"][0]["colour"] == second["rows"][0]["colour"]
-    assert first["rows"][1]["colour"] not in [row["colour"] for row in second["rows"]]
+    assert first["rows"][0]["ink"] == second["rows"][0]["ink"]
+    assert first["rows"][1]["ink"] not in [row["ink"] for row in second["rows"]]
 
 
 def test_places_are_told_apart_by_what_differs_in_their_run(kept: Kept):

@@ -1,11 +1,12 @@
 """What the page's figures are drawn from: numbers with their intervals, as JSON has them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from attnbench.paper import DEVICES
 from attnbench.report.columns import COLUMNS, verdict
-from attnbench.report.figure.style import colour, marker
 from attnbench.report.formats.cells import number_cells
+from attnbench.report.html.inks import Ink
 from attnbench.report.html.places import RUN, SETTING, Place, differing
 from attnbench.report.metrics import Measured, Row, family, measured
 
@@ -13,12 +14,11 @@ Json = dict[str, object]
 MIB = 2**20
 
 
-def data(places: Sequence[Place]) -> Json:
+def data(places: Sequence[Place], inks: Mapping[str, Ink]) -> Json:
     """Columns, and places with their rows; what a row has no value for is left out."""
-    labels = list(dict.fromkeys(row.record.label for place in places for row in place.rows))
     return {
         "columns": {column.name: {"title": column.title, "unit": column.unit} for column in COLUMNS},
-        "places": [_place(place, places, labels) for place in places],
+        "places": [_place(place, places, inks) for place in places],
     }
 
 
@@ -35,7 +35,7 @@ def _macs_and_time(row: Measured) -> tuple[int, float]:
     return row.record.macs or 0, row.timing.time_s.value
 
 
-def _place(place: Place, places: Sequence[Place], labels: Sequence[str]) -> Json:
+def _place(place: Place, places: Sequence[Place], inks: Mapping[str, Ink]) -> Json:
     record, of_run = place.record, [other for other in places if other.run is place.run]
     with_time = measured(place.rows)
     floors = [floor for row in with_time if (floor := row.timing.noise_floor) is not None]
@@ -53,17 +53,16 @@ def _place(place: Place, places: Sequence[Place], labels: Sequence[str]) -> Json
         "noise_floor": max(floors, default=None),
         "baseline": next((row.record.title for row in with_time if row.record.label in baselines), None),
         "front": [place.rows.index(row) for row in front(with_time)],
-        "rows": [_row(row, labels) for row in place.rows],
+        "rows": [_row(row, inks[row.record.label]) for row in place.rows],
     }
 
 
-def _row(row: Row, labels: Sequence[str]) -> Json:
+def _row(row: Row, ink: Ink) -> Json:
     record = row.record
     row_data = {
         "label": record.label,
         "title": record.title,
-        "colour": colour(record.label, labels),
-        "marker": marker(record.label, labels),
+        "ink": asdict(ink),
         "outcome": record.outcome,
         "reason": record.reason,
         "verdict": verdict(row),

@@ -1,6 +1,11 @@
 // The page: what it shows at first, and what its controls do.
 
-const FIGURES = {throughput: drawThroughput, ratios: drawRatios, "flops-time": drawFlopsAgainstTime, scaling: drawScaling};
+const FIGURES = {
+  throughput: drawThroughput,
+  ratios: drawRatios,
+  "flops-time": drawFlopsAgainstTime,
+  scaling: drawScaling,
+};
 
 function embedded(id) {
   return JSON.parse(document.getElementById(id).textContent);
@@ -28,11 +33,6 @@ function drawFigures(data, place) {
     figure.hidden = caption === null;
     figure.querySelector("figcaption p").textContent = caption;
   }
-}
-
-function isDark() {
-  const {theme} = document.documentElement.dataset;
-  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
 async function save({name, gzip}) {

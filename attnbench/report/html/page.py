@@ -12,13 +12,14 @@ from attnbench.record import RECORDS
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.about import facts, particulars, title
 from attnbench.report.html.data import data
+from attnbench.report.html.inks import inks_of
 from attnbench.report.html.markup import embedded, joined, tag, unbroken
 from attnbench.report.html.places import RUN, SETTING, differing, places
 from attnbench.report.html.table import filters, key, meanings, result_table
 from attnbench.report.runs import Run
 
 NUMBERS = "results.csv"
-SCRIPTS = ("figures.js", "table.js", "page.js")
+SCRIPTS = ("look.js", "figures.js", "scaling.js", "table.js", "page.js")
 
 
 def page(runs: Sequence[Run]) -> str:
@@ -27,6 +28,7 @@ def page(runs: Sequence[Run]) -> str:
     facets = differing((RUN, *SETTING), among)
     library, script = _text("vendor/plotly-basic.min.js"), "\n".join(map(_text, SCRIPTS))
     table = [row for run in runs for row in run.rows]
+    inks = inks_of(row.record.label for row in table)
     alone = len(runs) == 1
     return Template(_text("page.html")).substitute(
         policy=_policy(library, script),
@@ -34,12 +36,12 @@ def page(runs: Sequence[Run]) -> str:
         style=_text("page.css"),
         facts=facts(runs),
         filters=filters(among, facets),
-        table=result_table(among, facets),
+        table=result_table(among, facets, inks),
         key=joined(key(table)),
         meanings=meanings(table),
         runs=joined(*(particulars(run, number, alone=alone) for number, run in enumerate(runs, start=1))),
         footer=joined("Made by ", tag("code", unbroken(_command(runs)))),
-        data=embedded(data(among)),
+        data=embedded(data(among, inks)),
         files=embedded(_files(runs)),
         library=library,
         script=script,

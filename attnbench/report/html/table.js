@@ -11,7 +11,7 @@ function sortable(table) {
       for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
       if (direction) head.setAttribute("aria-sort", direction);
       table.classList.toggle("sorted", direction !== null);
-      body.append(...(direction ? sorted(rows, index, direction) : rows));
+      body.append(...(direction ? inOrder(rows, index, direction) : rows));
     });
     cell += head.colSpan;
   }
@@ -25,7 +25,7 @@ function nextDirection(head) {
   return head.ariaSort === second ? null : first;
 }
 
-function sorted(rows, index, direction) {
+function inOrder(rows, index, direction) {
   const key = (row) => row.cells[index].dataset.sort;
   const sign = direction === "ascending" ? 1 : -1;
   const known = rows.filter((row) => key(row) !== undefined);
@@ -42,8 +42,9 @@ function filterable(table, controls) {
   const count = controls.querySelector("output");
   const apply = () => {
     const wanted = words.value.toLowerCase().split(/\s+/);
-    const isShown = (row) =>
-      wanted.every((word) => row.dataset.words.includes(word)) && choices.every(({value, dataset}) => !value || row.dataset[dataset.facet] === value);
+    const hasWords = (row) => wanted.every((word) => row.dataset.words.includes(word));
+    const isChosen = (row) => choices.every(({value, dataset}) => !value || row.dataset[dataset.facet] === value);
+    const isShown = (row) => hasWords(row) && isChosen(row);
     for (const row of rows) row.hidden = !isShown(row);
     const shown = rows.filter((row) => !row.hidden).length;
     count.textContent = shown === rows.length ? `${rows.length} rows` : `${shown} of ${rows.length} rows`;

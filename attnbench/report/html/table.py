@@ -1,6 +1,6 @@
 """The page's table: a line a row, values with their intervals, the published ones beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
@@ -15,7 +15,7 @@ from attnbench.report.columns import (
     standings,
     verdict,
 )
-from attnbench.report.figure.style import colour
+from attnbench.report.html.inks import Ink
 from attnbench.report.html.markup import Markup, joined, tag
 from attnbench.report.html.places import Facet, Place
 from attnbench.report.metrics import Row
@@ -62,17 +62,16 @@ class Quantity:
             yield tag("td", self.column.published_text(row), class_="number paper", data_sort=sort_by)
 
 
-def result_table(places: Sequence[Place], facets: Sequence[Facet]) -> Markup:
+def result_table(places: Sequence[Place], facets: Sequence[Facet], inks: Mapping[str, Ink]) -> Markup:
     """All rows, under headings that sort them; each facet is a column."""
     table = [row for place in places for row in place.rows]
-    labels = list(dict.fromkeys(row.record.label for row in table))
     quantities = list(_quantities(table))
     heads = [
         _head("Mechanism", MECHANISM),
         *(_head(facet.title, facet.title) for facet in facets),
         *_with_verdict(quantities, [quantity.heads() for quantity in quantities], _head("Verdict", VERDICT)),
     ]
-    lines = [line for place in places for line in _lines(place, facets, quantities, labels)]
+    lines = [line for place in places for line in _lines(place, facets, quantities, inks)]
     return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *lines), id="results")
 
 
@@ -106,7 +105,7 @@ def _quantities(rows: Sequence[Row]) -> Iterator[Quantity]:
 
 
 def _lines(
-    place: Place, facets: Sequence[Facet], quantities: Sequence[Quantity], labels: Sequence[str]
+    place: Place, facets: Sequence[Facet], quantities: Sequence[Quantity], inks: Mapping[str, Ink]
 ) -> Iterator[Markup]:
     """A place's rows; the best values are those of the place."""
     stand = [standings(quantity.column, place.rows) for quantity in quantities]
@@ -120,7 +119,7 @@ def _lines(
         words = f"{row.record.label} {row.record.title} {place.run.name} {place.title}"
         yield tag(
             "tr",
-            _name(row, colour(row.record.label, labels)),
+            _name(row, inks[row.record.label]),
             *settings,
             *_with_verdict(quantities, values, _verdict(row)),
             class_="first" if number == 0 else None,
@@ -138,8 +137,8 @@ def _with_verdict(
     return together
 
 
-def _name(row: Row, ink: str) -> Markup:
-    dot = tag("i", class_="dot", style=f"background:{ink}")
+def _name(row: Row, ink: Ink) -> Markup:
+    dot = tag("i", class_="dot", style=f"--own:{ink.colour}")
     return tag("th", dot, row.record.title, scope="row", title=row.record.label, data_sort=row.record.title)
 
 
