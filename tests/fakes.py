@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from attnbench.machine import Machine
+from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.protocol import Protocol
 from attnbench.record import Memory, Record, Sample, Warmup
 from attnbench.statistics import Estimate
@@ -92,6 +93,22 @@ def block(times_s: Mapping[str, Sequence[float]], sessions: int = 1, **changes: 
     """Records that were timed in turn: members by label, and a twin that takes as long as the first."""
     members = [record(label, seconds, sessions, **changes) for label, seconds in times_s.items()]
     return [*members, replace(members[0], role=Role.twin)]
+
+
+def claim(**changes: Any) -> Claim:
+    """That HiLo is at least 1.4 times as fast as SRA on a CPU, in Table IV's setting on any machine."""
+    plain = Claim(
+        id="mine",
+        sentence="HiLo is fast.",
+        source="page 1",
+        mechanism="hilo",
+        metric=Metric.speed,
+        relation=Relation.faster,
+        than=("sra",),
+        times=1.4,
+        device="cpu",
+    )
+    return replace(plain, **changes)
 
 
 def exactly(value: float) -> Estimate:

@@ -1,4 +1,4 @@
-"""`attnbench report`: runs as tables for papers and as data for programs."""
+"""`attnbench report`: runs as tables for papers, as data for programs, and as a page for readers."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from attnbench.cli.options import Results
+from attnbench.cli.completion import among, mechanisms
+from attnbench.cli.completion import runs as folders
+from attnbench.cli.help import SHOWN, WHAT, WHERE, argument, flag, option
+from attnbench.cli.options import Results, read_name
 from attnbench.errors import AttnbenchError, writing
 
 
@@ -19,57 +20,100 @@ class Form(StrEnum):
     markdown = "markdown"
     latex = "latex"
     json = "json"
+    html = "html"
 
 
-SUFFIXES = {".csv": Form.csv, ".md": Form.markdown, ".tex": Form.latex, ".json": Form.json}
+SUFFIXES = {
+    ".csv": Form.csv,
+    ".md": Form.markdown,
+    ".tex": Form.latex,
+    ".json": Form.json,
+    ".html": Form.html,
+}
+
+
+EXAMPLES = {
+    "a table to \\input into a paper": "attnbench report --format latex --out table.tex",
+    "two runs side by side, as a whole document": (
+        "attnbench report results/table-iv-cpu results/table-iv-gpu --out both.tex --standalone"
+    ),
+    "a page with charts that a co-author opens": "attnbench report --out report.html",
+    "every number with its interval, a line each": "attnbench report --format csv | head",
+}
 
 
 def report(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="RUN", help="Folders of runs, side by side.", show_default="the newest"),
-    ] = None,
-    asked: Annotated[
-        Form | None,
-        typer.Option("--format", help="What to write.", show_default="what FILE ends in, or csv"),
-    ] = None,
-    wide: Annotated[
-        bool, typer.Option("--wide", help="CSV with a line a mechanism instead of one a number.")
-    ] = False,
-    standalone: Annotated[
-        bool, typer.Option("--standalone", help="LaTeX as a whole document instead of tables to \\input.")
-    ] = False,
-    paper: Annotated[
-        bool, typer.Option("--paper/--no-paper", help="With the published numbers where there are any.")
-    ] = True,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline", metavar="LABEL", help="What speeds are relative to.", show_default="the run's"
+        argument(
+            "RUN",
+            about="Folders of runs, which become groups of columns side by side.",
+            default="the newest",
+            autocompletion=folders,
         ),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        option(
+            "--baseline",
+            metavar="LABEL",
+            about="What speeds are relative to: a mechanism of the run, as its table names it.",
+            panel=WHAT,
+            default="the run's",
+            autocompletion=mechanisms,
+        ),
+    ] = None,
+    paper: Annotated[
+        bool,
+        flag("--paper/--no-paper", about="With the published numbers where there are any.", panel=WHAT),
+    ] = True,
+    asked: Annotated[
+        str | None,
+        option(
+            "--format",
+            metavar="FORMAT",
+            about=f"{', '.join(Form)}.",
+            panel=SHOWN,
+            default="what --out ends in, or csv",
+            autocompletion=among(*Form),
+        ),
+    ] = None,
+    wide: Annotated[
+        bool,
+        flag("--wide", about="CSV with a line a mechanism instead of one a number.", panel=SHOWN),
+    ] = False,
+    standalone: Annotated[
+        bool,
+        flag("--standalone", about="LaTeX as a whole document instead of tables to \\input.", panel=SHOWN),
+    ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to write.", show_default="standard output"),
+        option("--out", metavar="FILE", about="Where to write.", panel=WHERE, default="standard output"),
     ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Write runs for a paper (LaTeX, Markdown) or for programs (CSV, JSON), intervals and all."""
+    """Write runs for papers (LaTeX, Markdown), programs (CSV, JSON) or readers (HTML), intervals and all.
+
+    Several runs stand side by side, as CPU and GPU do in Table IV. LaTeX needs booktabs; the best of a column
+    is bold, the second underlined. HTML is one file that needs no network, with the raw records in it.
+    """
     from attnbench.record import newest
     from attnbench.report.formats.json_object import json_object
     from attnbench.report.formats.latex import latex
     from attnbench.report.formats.long_csv import long_csv
     from attnbench.report.formats.markdown import markdown
     from attnbench.report.formats.wide_csv import wide_csv
+    from attnbench.report.html.page import page
     from attnbench.report.runs import Run, open_runs
 
-    form = asked or _form_of(out)
+    form = Form(read_name("--format", asked, tuple(Form))) if asked else _form_of(out)
     _refuse_strangers(form, wide=wide, standalone=standalone)
     writers: dict[Form, Callable[[Sequence[Run]], str]] = {
         Form.csv: wide_csv if wide else long_csv,
         Form.markdown: markdown,
         Form.latex: partial(latex, standalone=standalone),
         Form.json: json_object,
+        Form.html: page,
     }
     text = writers[form](open_runs(runs or [newest(results)], baseline, with_paper=paper))
     if out is None:

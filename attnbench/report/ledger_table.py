@@ -7,7 +7,9 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from attnbench.paper import DEVICES
+from attnbench.paper.claims import Claim
 from attnbench.report.caption import how_measured, what_is_open
+from attnbench.report.claims import Judgement
 from attnbench.report.columns import THROUGHPUT
 from attnbench.report.digits import NOTHING, estimated, shown
 from attnbench.report.ledger import Cell, Judged, Ledger, Swap, correlation, judged_claims, swaps
@@ -106,11 +108,9 @@ def claims_in_variants(ledger: Ledger, claims: Sequence[Judged]) -> Table:
     table = _plain_table("The paper's sentences in each variant")
     table.add_column("Variant", no_wrap=True)
     for judged in claims:
-        claim = judged.claim
-        faster, slower = ledger.titles[claim.faster], ledger.titles[claim.slower]
-        table.add_column(f"{faster} ≥ {claim.ratio:g} × {slower}\non a {claim.device.upper()}")
+        table.add_column(_heading(judged.claim, ledger.titles))
     for variant in ledger.variants:
-        table.add_row(variant.brief, *(_finding(*judged.findings[variant]) for judged in claims))
+        table.add_row(variant.brief, *(_finding(judged.findings[variant]) for judged in claims))
     return table
 
 
@@ -183,8 +183,17 @@ def _tau(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.2f}"
 
 
-def _finding(ours: Estimate | None, verdict: str) -> str:
-    return f"{estimated(ours)} {verdict}" if ours else NOTHING
+def _heading(claim: Claim, titles: Mapping[str, str]) -> str:
+    """What a claim says, in two short lines: `HiLo ≥ 1.4 ×` and `SRA`."""
+    others = f"{len(claim.than)} others" if len(claim.than) > 1 else titles[claim.than[0]]
+    if claim.times is None:
+        return f"{titles[claim.mechanism]} {claim.relation} than\n{others}"
+    sign = "≥" if claim.relation.is_upward else "≤"
+    return f"{titles[claim.mechanism]} {sign} {claim.number:.3g} ×\n{others}"
+
+
+def _finding(judgement: Judgement) -> str:
+    return f"{estimated(judgement.ours)} {judgement.ruling}" if judgement.ours else NOTHING
 
 
 def _sentence(ledger: Ledger, swap: Swap) -> str:

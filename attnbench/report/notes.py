@@ -7,8 +7,10 @@ from attnbench.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES
 from attnbench.record import Record
+from attnbench.report.advice import advice
 from attnbench.report.metrics import Measured, Row, grouped, measured
-from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict, rank_correlation
+from attnbench.report.order import agreements
+from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
 from attnbench.variant import PLAIN
 from attnbench.words import spoken
 
@@ -33,23 +35,25 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     return _notes_on_rows(rows) + _published_notes(rows)
 
 
+def disturbances(rows: Sequence[Row]) -> list[str]:
+    """What disturbed the measurement of blocks: each advice once, with the first place that it is for."""
+    lines: dict[str, str] = {}
+    for row in {row.record.block: row for row in rows}.values():
+        where = f"{row.place}: "
+        for line in advice(row.record.witnesses, row.record.threads):
+            lines.setdefault(line, where)
+    return [where + line for line, where in lines.items()]
+
+
 def agreement(rows: Sequence[Row]) -> list[str]:
     """How far the order of our throughputs is the paper's, a line a device and variant."""
     lines = []
-    for together in grouped(measured(rows), lambda row: (row.device, row.record.variant)):
-        device, name = together[0].device, together[0].record.variant.name
-        pairs = [
-            (row.timing.throughput.value, row.published.imgs_per_s(device))
-            for row in together
-            if row.published
-        ]
-        if len(pairs) > 1:
-            ours, theirs = zip(*pairs, strict=True)
-            how = f" ({name})" if name else ""
-            lines.append(
-                f"{device.upper()}{how}: Kendall's τ with the paper's order ({DEVICES[device]}) is "
-                f"{rank_correlation(ours, theirs):.2f} over {len(pairs)} mechanisms."
-            )
+    for each in agreements(rows):
+        how = f" ({each.variant.name})" if each.variant.name else ""
+        lines.append(
+            f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({DEVICES[each.device]}) is "
+            f"{each.kendall_tau:.2f} over {each.mechanisms} mechanisms."
+        )
     return lines
 
 

@@ -11,19 +11,24 @@ from attnbench.report.metrics import Row, rows
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The rows of a run; `name` is that of its folder, with as much of the path as no other run shares."""
+    """The rows of a run, and the file that they are from.
+
+    `name` is that of its folder, with as much of the path as no other run shares.
+    """
 
     name: str
     rows: Sequence[Row]
+    file: RecordFile
 
 
 def open_runs(folders: Sequence[Path], baseline: str | None = None, *, with_paper: bool = True) -> list[Run]:
     """The runs in these folders, each once, with the published numbers if they are asked for."""
     found = {folder.resolve(): folder for folder in folders}
-    tables = [rows_of(read(folder), baseline) for folder in found.values()]
+    files = [read(folder) for folder in found.values()]
+    tables = [rows_of(file, baseline) for file in files]
     if not with_paper:
         tables = [[replace(row, published=None) for row in table] for table in tables]
-    return list(map(Run, _names(list(found)), tables))
+    return list(map(Run, _names(list(found)), tables, files))
 
 
 def rows_of(found: RecordFile, baseline: str | None = None) -> list[Row]:

@@ -10,16 +10,16 @@ from rich.table import Table
 
 from attnbench.catalogue import Entry
 from attnbench.findings import Finding
-from attnbench.paper import claims
 from attnbench.report.caption import CONVENTION, VERDICTS, facts, how_measured, setting_of, what_is_open
-from attnbench.report.claims import judge, speed_of
 from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, verdict
 from attnbench.report.difference import Change
 from attnbench.report.digits import NOTHING, estimated
 from attnbench.report.metrics import Row, measured
+from attnbench.statistics import Verdict
 from attnbench.sweep import BASELINE
 
 PAPER = "paper"
+COLOURS: dict[str, str] = {Verdict.faster: "green", Verdict.slower: "red"}
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 
@@ -83,25 +83,8 @@ def change_table(changes: Sequence[Change]) -> Table:
             _changed(MEMORY.text(before), MEMORY.text(after)),
             *(THROUGHPUT.text(row) for row in (before, after)),
             estimated(change.speed),
-            "control" if change.control else change.verdict or NOTHING,
+            _coloured("control" if change.control else change.verdict or NOTHING),
         )
-    return table
-
-
-def claims_table(rows: Sequence[Row]) -> Table:
-    """The paper's sentences about single layers, and whether they hold in the first variant of these rows."""
-    in_the_papers_setting = [row for row in rows if row.published]
-    variant = in_the_papers_setting[0].record.variant
-    how = f" ({variant.name})" if variant.name else ""
-    table = Table(title=f"The paper's sentences, on this machine{how}", title_justify="left")
-    for heading in ("Claim", "Paper", "Ours [95 %]"):
-        table.add_column(heading, justify="left" if heading == "Claim" else "right")
-    table.add_column("On this machine")
-    alike = [row for row in in_the_papers_setting if row.record.variant == variant]
-    for claim in claims():
-        ours = speed_of(claim.faster, claim.slower, claim.device, alike)
-        sentence = f"{claim.faster} is faster than {claim.slower} on a {claim.device.upper()}"
-        table.add_row(sentence, f"{claim.ratio:g}×", estimated(ours), judge(claim, ours))
     return table
 
 
@@ -196,4 +179,9 @@ def _speed_cells(row: Row | None) -> list[str]:
         return [""] * 7
     speeds = [text(row) for column in (THROUGHPUT, SPEED) for text in (column.text, column.published_text)]
     share = LIMIT.shown(row)
-    return [MEMORY.text(row), *speeds, verdict(row), share.value if share else NOTHING]
+    return [MEMORY.text(row), *speeds, _coloured(verdict(row)), share.value if share else NOTHING]
+
+
+def _coloured(verdict: str) -> str:
+    """A verdict, in its colour where it has one; tables print that only where there are colours."""
+    return f"[{COLOURS[verdict]}]{verdict}[/]" if verdict in COLOURS else verdict

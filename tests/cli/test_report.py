@@ -17,6 +17,7 @@ BEGINNINGS = {
     "markdown": "| Mechanism | Params (M) | paper |",
     "latex": "% Needs \\usepackage{booktabs}.\n\\begin{table*}",
     "json": '{\n  "runs": [',
+    "html": "<!doctype html>\n",
 }
 
 
@@ -37,7 +38,8 @@ def test_a_format_goes_to_standard_output(attnbench: Run, folder: Path, form: st
 
 
 @pytest.mark.parametrize(
-    ("name", "form"), [("t.csv", "csv"), ("t.md", "markdown"), ("t.tex", "latex"), ("t.json", "json")]
+    ("name", "form"),
+    [("t.csv", "csv"), ("t.md", "markdown"), ("t.tex", "latex"), ("t.json", "json"), ("t.html", "html")],
 )
 def test_the_end_of_a_files_name_says_its_format(attnbench: Run, folder: Path, name: str, form: str):
     path = folder / "paper" / name
@@ -54,7 +56,7 @@ def test_a_format_that_is_asked_for_counts_more_than_the_name_of_the_file(attnbe
 def test_a_name_that_says_no_format_is_refused_before_anything_is_written(attnbench: Run, folder: Path):
     done = attnbench("report", folder, "--out", folder / "table.doc")
     assert done.status == 2
-    assert "could end in .csv, .md, .tex, .json; say it with --format." in done.err
+    assert "could end in .csv, .md, .tex, .json, .html; say it with --format." in done.err
     assert not (folder / "table.doc").exists()
 
 

@@ -26,14 +26,20 @@ def modules_after(*arguments: str) -> set[str]:
     return set(done.stderr.rpartition("imported:")[2].split())
 
 
-def test_help_imports_nothing_heavy():
-    assert modules_after("--help") == set()
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_and_versions_import_nothing_heavy(arguments: list[str]):
+    assert modules_after(*arguments) == set()
 
 
 def test_compare_runs_without_torch(tmp_path: Path):
     append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
-    assert "torch" not in modules_after("compare", str(tmp_path), "--plot")
+    assert "torch" not in modules_after("compare", str(tmp_path), "--plot", "--format", "json")
     assert (tmp_path / "throughput.png").exists()
+
+
+def test_claims_are_judged_without_torch(tmp_path: Path):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert "torch" not in modules_after("claims", str(tmp_path))
 
 
 @pytest.mark.parametrize("form", ["csv", "markdown", "latex", "json"])

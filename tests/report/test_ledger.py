@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from attnbench.record import Record
+from attnbench.report.claims import Ruling
 from attnbench.report.export import write_ledgers
 from attnbench.report.ledger import Ledger, correlation, judged_claims, ledgers, swaps, without_ledger
 from attnbench.report.ledger_table import ledger_tables, report
@@ -262,11 +263,23 @@ def test_claims_are_judged_in_every_variant_of_the_papers_shape():
     times: Times = {PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.1}}
     ledger = ledger_of(a_run(times))
     (judged,) = judged_claims(ledger)
-    assert (judged.claim.faster, judged.claim.slower) == ("hilo", "sra")
-    assert judged.findings == {PLAIN: (exactly(1.5), "holds"), HALF: (exactly(0.5), "does not hold")}
+    assert judged.claim.id == "hilo-sra-cpu"
+    assert {variant: (found.ours, found.ruling) for variant, found in judged.findings.items()} == {
+        PLAIN: (exactly(1.5), Ruling.holds),
+        HALF: (exactly(0.5), Ruling.fails),
+    }
     claims = after(printed(ledger), "The paper's sentences")
-    assert "HILO ≥ 1.4 × SRA" in claims
-    assert line_of(claims, "bfloat16 explicit") == ["bfloat16 explicit", "0.50 [0.50, 0.50] does not hold"]
+    assert "HILO ≥ 1.4 ×" in claims
+    assert line_of(claims, "bfloat16 explicit") == ["bfloat16 explicit", "0.50 [0.50, 0.50] fails"]
+
+
+def test_an_order_that_the_paper_claims_is_judged_in_every_variant():
+    shifted, local = "shifted-window", "local-window"
+    times: Times = {PLAIN: {shifted: 0.3, local: 0.2}, HALF: {shifted: 0.2, local: 0.201}}
+    ledger = ledger_of(a_run(times))
+    (judged,) = judged_claims(ledger)
+    assert [found.ruling for found in judged.findings.values()] == [Ruling.holds, Ruling.unclear]
+    assert "SHIFTED-WINDOW slower than" in printed(ledger)
 
 
 def test_there_is_no_claim_about_other_devices_or_shapes():

@@ -1,9 +1,10 @@
 """Table IV's shape for one run, or several."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from attnbench.record import Record
+from attnbench.record import Record, RecordFile
 from attnbench.report.columns import FLOPS, MEMORY, PARAMS, SPEED, THROUGHPUT, Standing
 from attnbench.report.metrics import rows
 from attnbench.report.runs import Run
@@ -15,8 +16,8 @@ from tests.fakes import MEMORY as CALL
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6, "sra": [0.3] * 6}
 
 
-def run(name: str, *records: Record) -> Run:
-    return Run(name, rows(records))
+def run(name: str, *records: Record, baseline: str | None = None) -> Run:
+    return Run(name, rows(records, baseline), RecordFile(Path(name), records, ()))
 
 
 def cpu(**changes: Any) -> list[Record]:
@@ -116,5 +117,5 @@ def test_places_are_those_of_a_group_and_the_papers_numbers_have_none():
 
 def test_a_group_names_its_baseline_by_its_title():
     records = [record("hilo", [0.2] * 6, title="HiLo"), *block({"msa": [0.4] * 6}, title="MSA")]
-    assert only(Run("mine", rows(records))).groups[0].baselines == "MSA"
-    assert only(Run("mine", rows(records, "hilo"))).groups[0].baselines == "HiLo"
+    assert only(run("mine", *records)).groups[0].baselines == "MSA"
+    assert only(run("mine", *records, baseline="hilo")).groups[0].baselines == "HiLo"
