@@ -11,7 +11,6 @@ from attnbench.report.columns import (
     Better,
     Column,
     Standing,
-    outcome,
     standings,
     verdict,
 )
@@ -19,6 +18,7 @@ from attnbench.report.html.inks import Ink
 from attnbench.report.html.markup import Markup, joined, tag
 from attnbench.report.html.places import Facet, Place
 from attnbench.report.metrics import Row
+from attnbench.words import spoken
 
 DESCENDING = "descending"
 ASCENDING = "ascending"
@@ -144,7 +144,7 @@ def _name(row: Row, ink: Ink) -> Markup:
 
 def _verdict(row: Row) -> Markup:
     """What may be said beside the baseline; of a row without a time, what became of it and why."""
-    said = verdict(row) if row.timing else outcome(row)
+    said = verdict(row) if row.timing else spoken(row.record.outcome)
     reason = tag("small", row.record.reason) if row.record.reason else ""
     sort_by = said if said != NOTHING else None
     kind = said if row.timing else "outcome"
