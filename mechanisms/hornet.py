@@ -56,7 +56,7 @@ class RecursiveGatedConvolution(nn.Module):
 
         y = p.mul_(first)
         for gate, other in zip(self.gates, others, strict=True):
-            y = pointwise(y, gate.weight, gate.bias).mul_(other)  # in place: the fresh output of a projection
+            y = pointwise(y, *gate.parameters()).mul_(other)  # in place: the fresh output of a projection
         return as_tokens(pointwise(y, self.proj_out.weight, self.proj_out.bias))
 
     def scaled_depthwise(self, x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from attnbench.machine import Machine
 from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.protocol import Protocol
-from attnbench.record import Memory, Record, Sample, Warmup
+from attnbench.record import Memory, Record, RecordFile, Sample, Warmup
+from attnbench.report.metrics import rows
+from attnbench.report.runs import Run
 from attnbench.statistics import Estimate
 from attnbench.sweep import Mode, Role
 from attnbench.witness import Witness
@@ -109,6 +112,11 @@ def claim(**changes: Any) -> Claim:
         device="cpu",
     )
     return replace(plain, **changes)
+
+
+def run_of(name: str, records: Sequence[Record], baseline: str | None = None) -> Run:
+    """These records as the run in a folder of this name."""
+    return Run(name, rows(records, baseline), RecordFile(Path(name), tuple(records), ()))
 
 
 def exactly(value: float) -> Estimate:

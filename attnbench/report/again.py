@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from attnbench.paper import published
 from attnbench.protocol import DEFAULT, KEPT, QUICK, RIGOROUS, Protocol
@@ -96,8 +97,14 @@ def _together(asked: Sequence[_Asked], name: str) -> list[_Asked]:
     """Commands that differ in one of their lists become one."""
     alike: dict[_Asked, list[str]] = {}
     for each in asked:
-        alike.setdefault(replace(each, **{name: ()}), []).extend(getattr(each, name))
-    return [replace(rest, **{name: tuple(values)}) for rest, values in alike.items()]
+        alike.setdefault(_with(each, name, ()), []).extend(getattr(each, name))
+    return [_with(rest, name, tuple(values)) for rest, values in alike.items()]
+
+
+def _with(asked: _Asked, name: str, values: tuple[str, ...]) -> _Asked:
+    """A command with other values in one of its lists."""
+    changed: dict[str, Any] = {name: values}
+    return replace(asked, **changed)
 
 
 def _command(asked: _Asked) -> str:

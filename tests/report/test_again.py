@@ -1,6 +1,7 @@
 """The commands that measure a run again, read from its records."""
 
 from dataclasses import replace
+from typing import Any
 
 from attnbench.protocol import DEFAULT, QUICK
 from attnbench.report.again import commands
@@ -17,7 +18,9 @@ def test_a_run_with_the_usual_effort_needs_no_more_than_its_place():
 
 
 def test_sizes_and_modes_that_were_combined_are_one_command():
-    changes = [{"height": s, "width": 28, "mode": mode} for s in (7, 28) for mode in Mode]
+    changes: list[dict[str, Any]] = [
+        {"height": s, "width": 28, "mode": mode} for s in (7, 28) for mode in Mode
+    ]
     records = [
         record("msa", block=str(number), protocol=DEFAULT, **change) for number, change in enumerate(changes)
     ]

@@ -98,7 +98,7 @@ class Browser:
 
     def messages(self, kind: str) -> list[Any]:
         """What came to the log of this kind since it was last asked."""
-        return [entry["message"] for entry in self.driver.get_log(kind)]
+        return [entry["message"] for entry in self.driver.get_log(kind)]  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,21 @@
 """Table IV's shape for one run, or several."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from attnbench.record import Record, RecordFile
+from attnbench.record import Record
 from attnbench.report.columns import FLOPS, MEMORY, PARAMS, SPEED, THROUGHPUT, Standing
-from attnbench.report.metrics import rows
 from attnbench.report.runs import Run
 from attnbench.report.sheet import Sheet, sheets
 from attnbench.sweep import Mode
-from tests.fakes import MACHINE, block, record
+from tests.fakes import MACHINE, block, record, run_of
 from tests.fakes import MEMORY as CALL
 
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6, "sra": [0.3] * 6}
 
 
 def run(name: str, *records: Record, baseline: str | None = None) -> Run:
-    return Run(name, rows(records, baseline), RecordFile(Path(name), records, ()))
+    return run_of(name, records, baseline)
 
 
 def cpu(**changes: Any) -> list[Record]:

@@ -6,13 +6,11 @@ import pytest
 
 from attnbench.report.columns import COLUMNS
 from attnbench.report.formats.json_object import json_object
-from attnbench.report.metrics import rows
-from attnbench.report.runs import Run
-from tests.fakes import block, record
+from tests.fakes import block, record, run_of
 
 TIMES = {"msa": [0.4, 0.5] * 9, "hilo": [0.2, 0.25] * 9}
 CONTENT = json.loads(
-    json_object([Run("mine", rows([*block(TIMES, 3), record("sra", outcome="crashed", reason="signal 11")]))])
+    json_object([run_of("mine", [*block(TIMES, 3), record("sra", outcome="crashed", reason="signal 11")])])
 )
 
 

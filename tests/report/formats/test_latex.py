@@ -10,9 +10,8 @@ import pytest
 
 from attnbench.record import Record, read
 from attnbench.report.formats.latex import latex
-from attnbench.report.metrics import rows
 from attnbench.report.runs import Run
-from tests.fakes import MACHINE, MEMORY, block, record
+from tests.fakes import MACHINE, MEMORY, block, record, run_of
 
 RESULTS = Path(__file__).parents[3] / "results"
 SPREAD = [0.99, 1.0, 1.01] * 6
@@ -26,7 +25,7 @@ AWKWARD = "100 % of a_b & {c} #1 $x^2$ ~ \\ < > | × α é — «5 ≥ 4»"
 
 
 def runs(**records: Sequence[Record]) -> list[Run]:
-    return [Run(name, rows(found)) for name, found in records.items()]
+    return [run_of(name, found) for name, found in records.items()]
 
 
 def cells(text: str, title: str) -> list[str]:
@@ -129,7 +128,7 @@ def test_a_caption_says_setting_machine_software_and_protocol():
 
 
 def test_each_setting_has_a_table_with_a_label_of_its_own():
-    assert "\\label{tab:my-run}" in latex([Run("My_run", rows(block(TIMES)))])
+    assert "\\label{tab:my-run}" in latex([run_of("My_run", block(TIMES))])
     text = latex(runs(mine=[record("msa", height=7), record("msa", dtype="bfloat16", heads=6)]))
     assert "\\label{tab:mine-7x14-dim-768-12-heads-batch-64-inference}" in text
     assert "\\label{tab:mine-14x14-dim-768-6-heads-batch-64-inference-bfloat16}" in text
@@ -165,7 +164,7 @@ def test_what_only_other_engines_can_set_is_said():
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not on the path")
 @pytest.mark.parametrize("kind", ["kept", "two", "awkward"])
 def test_pdflatex_sets_a_document_without_a_word(kind: str, tmp_path: Path):
-    kept = Run("table-iv-cpu", rows(read(RESULTS / "table-iv-cpu").records))
+    kept = run_of("table-iv-cpu", read(RESULTS / "table-iv-cpu").records)
     awkward = [*block(TIMES, title=AWKWARD[:20]), record("van", outcome="crashed", reason=AWKWARD)]
     found = {
         "kept": [kept],

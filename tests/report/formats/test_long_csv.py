@@ -4,15 +4,13 @@ import csv
 
 from attnbench.record import Record
 from attnbench.report.formats.long_csv import long_csv
-from attnbench.report.metrics import rows
-from attnbench.report.runs import Run
-from tests.fakes import MEMORY, block, record
+from tests.fakes import MEMORY, block, record, run_of
 
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6}
 
 
 def lines(*records: Record, name: str = "mine") -> list[dict[str, str]]:
-    return list(csv.DictReader(long_csv([Run(name, rows(records))]).splitlines()))
+    return list(csv.DictReader(long_csv([run_of(name, records)]).splitlines()))
 
 
 def test_a_line_has_a_number_with_its_interval_unit_baseline_and_verdict():

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 from attnbench.record import Record
 from attnbench.report.formats.markdown import markdown
-from attnbench.report.metrics import rows
-from attnbench.report.runs import Run
-from tests.fakes import MACHINE, block, record
+from tests.fakes import MACHINE, block, record, run_of
 
 SPREAD = [0.99, 1.0, 1.01] * 6
 TIMES = {
@@ -17,7 +15,7 @@ TIMES = {
 
 
 def text_of(**runs: list[Record]) -> str:
-    return markdown([Run(name, rows(records)) for name, records in runs.items()])
+    return markdown([run_of(name, records) for name, records in runs.items()])
 
 
 def cells(text: str, title: str) -> list[str]:

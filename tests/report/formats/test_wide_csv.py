@@ -4,15 +4,13 @@ import csv
 
 from attnbench.record import Record
 from attnbench.report.formats.wide_csv import wide_csv
-from attnbench.report.metrics import rows
-from attnbench.report.runs import Run
-from tests.fakes import MEMORY, block, record
+from tests.fakes import MEMORY, block, record, run_of
 
 TIMES = {"msa": [0.4, 0.5] * 9, "hilo": [0.2, 0.25] * 9}
 
 
 def lines(**runs: list[Record]) -> list[dict[str, str]]:
-    text = wide_csv([Run(name, rows(records)) for name, records in runs.items()])
+    text = wide_csv([run_of(name, records) for name, records in runs.items()])
     return list(csv.DictReader(text.splitlines()))
 
 
