@@ -19,7 +19,7 @@ from attnbench.words import many
 PAPER = "paper"
 INTERVAL_LETTERS = len("[0.67–0.70]")
 OPEN = "~"
-COLOURS = {Verdict.faster: "green", Verdict.slower: "red"}
+COLOURS: dict[str, str] = {Verdict.faster: "green", Verdict.slower: "red"}
 MARKS = {True: "✓", False: "✗", None: "–"}
 MEMORY = "memory = the most that one call allocates beyond weights and input, by torch's allocator"
 TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
@@ -95,7 +95,7 @@ def change_table(changes: Sequence[Change]) -> Table:
             _changed(_memory(before.record), _memory(after.record)),
             *(_throughput(row) for row in (before, after)),
             estimated(change.speed) if change.speed else "—",
-            "control" if change.control else _verdict(change.verdict),
+            _coloured("control" if change.control else change.verdict or "—"),
         )
     return table
 
@@ -235,15 +235,13 @@ def _speed_cells(row: Row | None) -> list[str]:
         paper[0],
         estimated(timing.speed) if timing.speed else "1" if timing.baseline == row.record.label else "—",
         paper[1],
-        "baseline" if timing.baseline == row.record.label else _verdict(timing.verdict),
+        _coloured(timing.verdict or ("baseline" if timing.baseline == row.record.label else "—")),
         f"{timing.limit.fraction.value:.2f}" if timing.limit else "—",
     ]
 
 
-def _verdict(verdict: Verdict | None) -> str:
-    """A verdict, in its colour where it has one; tables print that only where there are colours."""
-    if verdict is None:
-        return "—"
+def _coloured(verdict: str) -> str:
+    """A verdict, in its colour where it has one; that is seen only where there are colours."""
     return f"[{COLOURS[verdict]}]{verdict}[/]" if verdict in COLOURS else verdict
 
 
