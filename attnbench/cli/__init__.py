@@ -31,6 +31,7 @@ ENDING = """
 2    a mistake in the call, or runs that cannot be compared
 3    compare: something is slower than --fail-on allows
 130  interrupted; what was measured is kept
+141  nobody reads what is printed any more, as after | head
 
 [bold]Results[/]
 

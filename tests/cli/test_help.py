@@ -25,6 +25,7 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "profile": ["attnbench.measure.profile.profile"],
     "doctor": ["attnbench.runner.measure_ceilings"],
     "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "ledgers_of", "changes")],
+    "report": ["attnbench.report.runs.open_runs"],
     "claims": ["attnbench.report.claims.judge"],
     "check": ["attnbench.contract.examine"],
 }
@@ -120,7 +121,7 @@ def test_a_short_h_helps_as_well(attnbench: Run, narrow: None, name: str):
 def test_the_overview_says_where_results_go_and_what_exit_statuses_mean(attnbench: Run, narrow: None):
     out = attnbench("--help").out
     said = re.findall(r"^ (\d+)  +\w", out, flags=re.MULTILINE)
-    assert said == ["0", "1", "2", "3", "130"]
+    assert said == ["0", "1", "2", "3", "130", "141"]
     assert "records.jsonl" in out
     assert max(map(len, out.splitlines())) <= 80
 
