@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.completion import mechanisms, runs
+from attnbench.cli.completion import runs
 from attnbench.cli.help import SHOWN, WHAT, argument, flag, option
-from attnbench.cli.options import Form, Format, Results, Run, read_share
+from attnbench.cli.options import Baseline, Form, Format, Results, Run, read_share
 from attnbench.errors import AttnbenchError
 
 SLOWER = 3  # the exit status that --fail-on promises
@@ -37,17 +37,7 @@ def compare(
             autocompletion=runs,
         ),
     ] = None,
-    baseline: Annotated[
-        str | None,
-        option(
-            "--baseline",
-            metavar="LABEL",
-            about="What speeds are relative to: a mechanism of the run, as its table names it.",
-            panel=WHAT,
-            default="the run's",
-            autocompletion=mechanisms,
-        ),
-    ] = None,
+    baseline: Baseline = None,
     kernels: Annotated[
         bool,
         flag(

@@ -57,6 +57,17 @@ Run = Annotated[
     Path | None,
     argument("RUN", about="The folder of a run.", default="the newest", autocompletion=runs),
 ]
+Baseline = Annotated[
+    str | None,
+    option(
+        "--baseline",
+        metavar="LABEL",
+        about="What speeds are relative to: a mechanism of the run, as its table names it.",
+        panel=WHAT,
+        default="the run's",
+        autocompletion=mechanisms,
+    ),
+]
 Form = Annotated[
     Format,
     option(

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from attnbench.cli.completion import among, mechanisms
+from attnbench.cli.completion import among
 from attnbench.cli.completion import runs as folders
 from attnbench.cli.help import SHOWN, WHAT, WHERE, argument, flag, option
-from attnbench.cli.options import Results, read_name
+from attnbench.cli.options import Baseline, Results, read_name
 from attnbench.errors import AttnbenchError, writing
 
 
@@ -53,17 +53,7 @@ def report(
             autocompletion=folders,
         ),
     ] = None,
-    baseline: Annotated[
-        str | None,
-        option(
-            "--baseline",
-            metavar="LABEL",
-            about="What speeds are relative to: a mechanism of the run, as its table names it.",
-            panel=WHAT,
-            default="the run's",
-            autocompletion=mechanisms,
-        ),
-    ] = None,
+    baseline: Baseline = None,
     paper: Annotated[
         bool,
         flag("--paper/--no-paper", about="With the published numbers where there are any.", panel=WHAT),
