@@ -19,9 +19,10 @@ from tests.conftest import Run
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
-FENCED = re.compile(r"^```\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
-IN_BLOCKS = "\n".join(FENCED.findall(TEXT)).replace("\\\n", " ").splitlines()
-IN_TEXT = re.findall(r"`(attnbench [^`]+)`", re.sub(r"^```.*?^```", "", TEXT, flags=re.DOTALL | re.MULTILINE))
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+BLOCKS = [content for language, content in FENCED.findall(TEXT) if not language]
+IN_BLOCKS = "\n".join(BLOCKS).replace("\\\n", " ").splitlines()
+IN_TEXT = re.findall(r"`(attnbench [^`]+)`", FENCED.sub("", TEXT))
 STEPS = [step for line in [*IN_BLOCKS, *IN_TEXT] for step in re.split(r"&&|\|", " ".join(line.split()))]
 COMMANDS = list(dict.fromkeys(step.strip() for step in STEPS if step.strip().startswith("attnbench ")))
 (EXAMPLE,) = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
@@ -47,7 +48,7 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
 
     folder = tmp_path / "run"
     size = ("--res", "2", "--batch", "2", "--dim", "48", "--heads", "6", "--device", "cpu")
-    effort = ("--quick", "--max-seconds", "2")
+    effort = ("--quick", "--max-seconds", "4")
     done = attnbench("run", "linear", "msa", "--plugin", example, *effort, *size, "--out", folder)
     assert done.status == 0, done.err
     assert re.search(r"│ Linear +│ +0\.01 ", done.out)
@@ -62,7 +63,8 @@ def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as a reader of README has it, with the example's code, of now and of before."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(ROOT / "results", folder / "results")
-    (folder / "tests").symlink_to(ROOT / "tests")
+    for name in ("attnbench", "tests"):
+        (folder / name).symlink_to(ROOT / name)
     for name in ("my_attention.py", "old/my_attention.py", "new/my_attention.py"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(EXAMPLE, encoding="utf-8")
