@@ -1,6 +1,5 @@
 // Figures of one place: each fills a box and returns its caption, or null where there is nothing to draw.
 
-const BAR_PX = 26;
 const LABEL_PX = 15;
 const SPEED = "speed_vs_baseline";
 
@@ -32,9 +31,9 @@ function drawThroughput(box, place, data, look) {
     showarrow: false,
     font: {size: 11, color: look.ink},
   }));
-  const range = [0, 1.14 * Math.max(...values.flatMap(ends))];
+  const range = [0, (look.isNarrow ? 1.3 : 1.14) * Math.max(...values.flatMap(ends))];
   const layout = layoutOf(look, {
-    height: rows.length * BAR_PX + 56,
+    height: heightOf(rows),
     dragmode: false,
     xaxis: axisOf(look, "images per second", {range, fixedrange: true}),
     yaxis: namesOf(rows, look),
@@ -69,9 +68,9 @@ function drawRatios(box, place, data, look) {
   const [low, high] = [1 / (1 + floor), 1 + floor];
   const shape = {xref: "x", yref: "paper", y0: 0, y1: 1, layer: "below"};
   const title = `times as fast as ${plain(place.baseline)}`;
-  const axis = logAxis(look, title, [...values.flatMap(ends), ...theirs.x, low, high], look.isNarrow ? 6 : 9, "×");
+  const axis = logAxis(look, title, [...values.flatMap(ends), ...theirs.x, low, high], look.isNarrow ? 5 : 9, "×");
   const layout = layoutOf(look, {
-    height: rows.length * BAR_PX + 56,
+    height: heightOf(rows),
     dragmode: false,
     xaxis: {...axis, fixedrange: true},
     yaxis: {...namesOf(rows, look), showgrid: true},
@@ -157,7 +156,7 @@ function labelsAtTheSide(rows, points, look, {right, top, gap}) {
     ay: heights[place],
     axref: "x",
     ayref: "y",
-    text: shortened(rows[index].title, 18),
+    text: shortened(rows[index].title, look.isNarrow ? 16 : 22, 1),
     xanchor: "left",
     arrowhead: 0,
     arrowwidth: 0.7,

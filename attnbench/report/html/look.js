@@ -3,6 +3,9 @@
 // What all figures share: words that are safe in them, colours of the page's theme, axes.
 
 const NARROW_PX = 560;
+const LINE_PX = 26;
+const AXIS_PX = 56;
+const HOVER_PX = 240;
 const LADDERS = [[1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8], [1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1]];
 const DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"};
 const SYMBOLS = {
@@ -38,10 +41,10 @@ function wrapped(text, letters) {
 }
 
 // A name beside an axis; all of a longer one is in what hovering shows.
-function shortened(text, letters) {
-  const [first, second, ...more] = linesOf(text, letters);
-  const rest = second ? [more.length ? `${second}…` : second] : [];
-  return [first, ...rest].map(plain).join("<br>");
+function shortened(text, letters, most) {
+  const lines = linesOf(text, letters);
+  const shown = lines.slice(0, most).map(plain).join("<br>");
+  return lines.length > most ? `${shown}…` : shown;
 }
 
 function number(value) {
@@ -110,17 +113,24 @@ function axisOf(look, title, changes) {
     gridcolor: look.line,
     zeroline: false,
     automargin: true,
+    tickangle: 0,
     ...changes,
   };
 }
 
-// An axis of names, a line each.
+// plotly.js shows nothing where what it would show on hovering is higher than the figure.
+function heightOf(rows) {
+  return Math.max(rows.length * LINE_PX + AXIS_PX, HOVER_PX);
+}
+
+// An axis of names, as far from each other whatever their number.
 function namesOf(rows, look) {
   const letters = look.isNarrow ? 18 : 30;
+  const spare = ((heightOf(rows) - AXIS_PX) / LINE_PX - rows.length) / 2;
   return axisOf(look, "", {
     tickvals: rows.map((_, index) => index),
-    ticktext: rows.map((row) => shortened(row.title, letters)),
-    range: [-0.6, rows.length - 0.4],
+    ticktext: rows.map((row) => shortened(row.title, letters, 2)),
+    range: [-0.5 - spare, rows.length - 0.5 + spare],
     tickfont: {size: 12, color: look.ink},
     ticklen: 4,
     tickcolor: "rgba(0,0,0,0)",
