@@ -54,6 +54,11 @@ def test_a_call_allocates_nothing(name: str):
 
 def test_half_precision_is_not_held_to_the_slow_layout(monkeypatch: pytest.MonkeyPatch):
     layouts = []
-    monkeypatch.setattr(torch, "mm", lambda left, right, out: layouts.append(right.stride()) or out)
+
+    def mm(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        layouts.append(right.stride())
+        return out
+
+    monkeypatch.setattr(torch, "mm", mm)
     ceiling("matmul", "cpu", torch.bfloat16, 1).call()
     assert layouts == [(1, 8)]
