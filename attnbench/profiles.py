@@ -14,6 +14,7 @@ by whether one of its operands is a weight (a parameter, or made of parameters a
   dispatch, giving memory back, the profiler itself.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -145,6 +146,23 @@ class Profile:
         return sorted(
             (together(str(part), part, mine) for part in Part if (mine := self._of(part))), key=_largest_first
         )
+
+    @property
+    def main_product(self) -> Line | None:
+        """The operator that does most of the multiply-adds; None where there are none."""
+        most = max(self.lines, key=lambda line: line.macs)
+        return most if most.macs else None
+
+    @property
+    def beyond_products(self) -> dict[Part, float]:
+        """What bounds the layer besides its main product, largest first, in shares of the profiled time.
+
+        It is what each part takes longer than its multiply-adds would at the main product's rate.
+        """
+        rate = self.main_product.macs_per_s if self.main_product else math.inf
+        beyond_s = {part: sum(line.self_s - line.macs / rate for line in self._of(part)) for part in Part}
+        ordered = sorted(beyond_s.items(), key=lambda item: -item[1])
+        return {part: seconds / self.total.self_s for part, seconds in ordered}
 
     def share(self, line: Line) -> float:
         """A line's share of the profiled time."""

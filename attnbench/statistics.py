@@ -53,6 +53,12 @@ class Estimate:
             return math.inf
         return (self.high - self.low) / 2 / self.value
 
+    def scaled(self, factor: float) -> "Estimate":
+        """The same quantity in another unit."""
+        if self.low is None or self.high is None:
+            return Estimate(self.value * factor)
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -50,19 +50,30 @@ class RecursiveGatedConvolution(nn.Module):
         # Two products with parts of one weight: the convolution would copy a slice of a joint output.
         parts = (self.widths[0], sum(self.widths))
         weights, biases = self.proj_in.weight.split(parts), self.proj_in.bias.split(parts)
-        p, q = (F.linear(x, weight, bias) for weight, bias in zip(weights, biases, strict=True))
-        q = as_tokens(self.scaled_depthwise(as_channels_first(q, self.geometry)))
-        first, *others = q.split(self.widths, dim=-1)
+        x = as_channels_first(x, self.geometry)
+        p, q = (pointwise(x, weight, bias) for weight, bias in zip(weights, biases, strict=True))
+        first, *others = self.scaled_depthwise(q).split(self.widths, dim=1)
 
         y = p.mul_(first)
         for gate, other in zip(self.gates, others, strict=True):
-            y = gate(y).mul_(other)  # in place: the fresh output of a projection
-        return self.proj_out(y)
+            y = pointwise(y, *gate.parameters()).mul_(other)  # in place: the fresh output of a projection
+        return as_tokens(pointwise(y, self.proj_out.weight, self.proj_out.bias))
 
     def scaled_depthwise(self, x: Tensor) -> Tensor:
         """s · depthwise(x): the scale goes into the weights, of which there are fewer than outputs."""
         weight, bias = (SCALE * parameter for parameter in self.depthwise.parameters())
         return F.conv2d(x, weight, bias, padding=self.depthwise.padding, groups=len(weight))
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A 1 × 1 convolution of a map `[B, C, H, W]` in channels-last memory, by a weight `[out, C]`.
+
+    On a CPU it stays a convolution, whose kernels are at least as fast as those of the matmul over tokens
+    that it is elsewhere.
+    """
+    if x.device.type == "cpu":
+        return F.conv2d(x, weight[:, :, None, None], bias)
+    return F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 
 
 def gate_widths(geometry: Geometry, order: int) -> list[int]:

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attnbench.machine import Machine
+from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.protocol import Protocol
-from attnbench.record import Memory, Record, Sample, Warmup
+from attnbench.record import Memory, Record, RecordFile, Sample, Warmup
+from attnbench.report.metrics import rows
+from attnbench.report.runs import Run
 from attnbench.statistics import Estimate
 from attnbench.sweep import Mode, Role
 from attnbench.witness import Witness
@@ -92,6 +96,27 @@ def block(times_s: Mapping[str, Sequence[float]], sessions: int = 1, **changes: 
     """Records that were timed in turn: members by label, and a twin that takes as long as the first."""
     members = [record(label, seconds, sessions, **changes) for label, seconds in times_s.items()]
     return [*members, replace(members[0], role=Role.twin)]
+
+
+def claim(**changes: Any) -> Claim:
+    """That HiLo is at least 1.4 times as fast as SRA on a CPU, in Table IV's setting on any machine."""
+    plain = Claim(
+        id="mine",
+        sentence="HiLo is fast.",
+        source="page 1",
+        mechanism="hilo",
+        metric=Metric.speed,
+        relation=Relation.faster,
+        than=("sra",),
+        times=1.4,
+        device="cpu",
+    )
+    return replace(plain, **changes)
+
+
+def run_of(name: str, records: Sequence[Record], baseline: str | None = None) -> Run:
+    """These records as the run in a folder of this name."""
+    return Run(name, rows(records, baseline), RecordFile(Path(name), tuple(records), ()))
 
 
 def exactly(value: float) -> Estimate:

@@ -1,22 +1,38 @@
-"""README's example is a plugin that works as README says."""
+"""README holds: its example is a plugin, and every one of its commands does what it says."""
 
 import re
+import shlex
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from attnbench import machine
+from attnbench.cli import session
+from attnbench.plan import Setup
+from attnbench.record import RECORDS
+from attnbench.sweep import Block
 from tests.conftest import Run
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+BLOCKS = [content for language, content in FENCED.findall(TEXT) if not language]
+IN_BLOCKS = "\n".join(BLOCKS).replace("\\\n", " ").splitlines()
+IN_TEXT = re.findall(r"`(attnbench [^`]+)`", FENCED.sub("", TEXT))
+STEPS = [step for line in [*IN_BLOCKS, *IN_TEXT] for step in re.split(r"&&|\|", " ".join(line.split()))]
+COMMANDS = list(dict.fromkeys(step.strip() for step in STEPS if step.strip().startswith("attnbench ")))
+(EXAMPLE,) = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
+KEPT = ROOT / "results" / "table-iv-cpu"
 
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    (code,) = re.findall(
-        r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
-    )
     path = tmp_path / "my_attention.py"
-    path.write_text(code, encoding="utf-8")
+    path.write_text(EXAMPLE, encoding="utf-8")
     return path
 
 
@@ -32,7 +48,7 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
 
     folder = tmp_path / "run"
     size = ("--res", "2", "--batch", "2", "--dim", "48", "--heads", "6", "--device", "cpu")
-    effort = ("--quick", "--max-seconds", "2")
+    effort = ("--quick", "--max-seconds", "4")
     done = attnbench("run", "linear", "msa", "--plugin", example, *effort, *size, "--out", folder)
     assert done.status == 0, done.err
     assert re.search(r"│ Linear +│ +0\.01 ", done.out)
@@ -40,3 +56,49 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
     compared = attnbench("compare", folder, "--plot")
     assert re.search(r"│ Linear +│.*\d \[", compared.out)
     assert (folder / "throughput.png").exists()
+
+
+@pytest.fixture(scope="module")
+def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as a reader of README has it, with the example's code, of now and of before."""
+    folder = tmp_path_factory.mktemp("reader")
+    shutil.copytree(ROOT / "results", folder / "results")
+    for name in ("attnbench", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("my_attention.py", "old/my_attention.py", "new/my_attention.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(EXAMPLE, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`attnbench run` reads its options, plans its blocks, and finds that a kept run has them already."""
+
+    def already_measured(
+        screen: Console, blocks: Sequence[Block], setup: Setup, path: Path, command: object, *, fresh: bool
+    ) -> bool:
+        assert all(block.members for block in blocks)
+        path.mkdir(parents=True, exist_ok=True)
+        shutil.copy(KEPT / RECORDS, path)
+        return True
+
+    monkeypatch.setattr(session, "carry_out", already_measured)
+    monkeypatch.setattr(machine, "require_device", lambda device: None)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_is_measured")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_runs(
+    attnbench: Run, readers_folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    monkeypatch.chdir(readers_folder)
+    done = attnbench(*shlex.split(command)[1:])
+    assert done.status == 0, done.err
+
+
+def test_readme_shows_a_command_for_every_task():
+    assert {shlex.split(command)[1] for command in COMMANDS} >= {
+        *("list", "flops", "run", "compare", "report", "claims", "check", "profile", "spectrum", "doctor")
+    }

@@ -15,7 +15,8 @@ from attnbench.folder import complete_records, held, shard_of, shards, start_ove
 from attnbench.machine import inspect_machine
 from attnbench.measure import facts
 from attnbench.measure.facts import Counted, Fact, Failed, Job, Predicted, Started, Timed, Uncounted
-from attnbench.measure.process import DISK_FAILED, KEEP_PAGES, WorkerEnded
+from attnbench.measure.pages import KEEP_PAGES
+from attnbench.measure.process import DISK_FAILED, WorkerEnded
 from attnbench.measure.story import Story
 from attnbench.plan import Planned, Setup
 from attnbench.protocol import Protocol

@@ -1,40 +1,114 @@
-"""The commands, one file each: parse, call one thing, print."""
+"""The commands, one file each: parse, call one thing, print.
 
+A command's file has a function, whose docstring is the command's help, and EXAMPLES, which end it.
+"""
+
+import platform
 import sys
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
 
-from attnbench.cli.check import check
-from attnbench.cli.compare import compare
-from attnbench.cli.doctor import doctor
-from attnbench.cli.flops import flops
-from attnbench.cli.list import list_mechanisms
-from attnbench.cli.profile import profile
-from attnbench.cli.run import run
-from attnbench.cli.spectrum import spectrum
+from attnbench.cli import check, claims, compare, doctor, flops, profile, report, run, spectrum
+from attnbench.cli import list as registry
+from attnbench.cli.completion import whole_words
+from attnbench.cli.help import COSTS, MEASURING, OWN, RESULTS, add, flag, flowing, worked
+from attnbench.cli.pipe import quiet_output
 from attnbench.errors import AttnbenchError
 
-app = typer.Typer(
-    name="attnbench",
-    help="Compare attention layers for vision: parameters, FLOPs and speed, with intervals.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("list")(list_mechanisms)
-app.command("flops")(flops)
-app.command("run")(run)
-app.command("compare")(compare)
-app.command("check")(check)
-app.command("spectrum")(spectrum)
-app.command("profile")(profile)
-app.command("doctor")(doctor)
+NAME = "attnbench"
+EXAMPLES = {
+    "all mechanisms beside the paper's table, on this machine, in two minutes": "attnbench run --quick",
+    "the newest run again, with its figures": "attnbench compare --plot",
+    "commands, mechanisms and runs after TAB, in bash, zsh and fish": "attnbench --install-completion",
+}
+ENDING = """
+[bold]Exit status[/]
+
+0    done; rows that could not be measured are included, and said
+1    check: the contract is broken
+2    a mistake in the call, or runs that cannot be compared
+3    compare: something is slower than --fail-on allows
+130  interrupted; what was measured is kept
+141  nobody reads what is printed any more, as after | head
+
+[bold]Results[/]
+
+A run is a folder, named by --out or by the time in results/. records.jsonl
+has every sample, the machine and all settings; the rest is made from it.
+
+[bold]Environment[/]
+
+NO_COLOR     no colours
+FORCE_COLOR  colours in pipes and files, too
+COLUMNS      how wide to print
+"""
 
 
+@quiet_output()
 def main() -> None:
     """Run a command; a mistake that the user can mend is one line on standard error and exit status 2."""
     try:
-        app()
+        with whole_words():
+            sys.exit(app(prog_name=NAME, standalone_mode=False))
     except AttnbenchError as mistake:
-        print(f"Error: {mistake}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(mistake))
+    except typer.TyperException as mistake:
+        _refuse(mistake.format_message().replace("Value error, ", ""))  # a word of the parser's to itself
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"Error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _print_versions(asked: bool) -> None:
+    """Say what runs here; torch is not imported for it."""
+    if asked:
+        print(f"attnbench {version(NAME)}, Python {platform.python_version()}, torch {version('torch')}")
+        raise typer.Exit
+
+
+def attnbench(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool,
+        flag(
+            "--version",
+            "-V",
+            about="Show the versions of attnbench, Python and torch.",
+            panel="Options",
+            is_eager=True,
+            callback=_print_versions,
+        ),
+    ] = False,
+) -> None:
+    """Compare attention layers for vision: parameters, FLOPs, speed and memory, with intervals.
+
+    Layers are timed in pairs by several processes, so that ratios and verdicts can be believed, and shown
+    beside the numbers that were published. Each command has a --help with examples.
+    """
+    if context.invoked_subcommand is None:
+        context.get_help()
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    name=NAME,
+    help=flowing(attnbench.__doc__ or ""),
+    epilog=f"{worked(EXAMPLES)}\n{ENDING}",
+    context_settings={"help_option_names": ["--help", "-h"]},
+    pretty_exceptions_enable=False,
+)
+app.callback(invoke_without_command=True)(attnbench)
+add(app, "list", registry.list_mechanisms, COSTS, registry.EXAMPLES)
+add(app, "flops", flops.flops, COSTS, flops.EXAMPLES)
+add(app, "spectrum", spectrum.spectrum, COSTS, spectrum.EXAMPLES)
+add(app, "run", run.run, MEASURING, run.EXAMPLES)
+add(app, "profile", profile.profile, MEASURING, profile.EXAMPLES)
+add(app, "doctor", doctor.doctor, MEASURING, doctor.EXAMPLES)
+add(app, "compare", compare.compare, RESULTS, compare.EXAMPLES)
+add(app, "report", report.report, RESULTS, report.EXAMPLES)
+add(app, "claims", claims.claims, RESULTS, claims.EXAMPLES)
+add(app, "check", check.check, OWN, check.EXAMPLES)

@@ -5,20 +5,42 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import Dim, Heads, Plugins, Sizes, split
+from attnbench.cli.completion import mechanisms
+from attnbench.cli.help import argument
+from attnbench.cli.options import Dim, Heads, Plugins, list_of_sizes, split
+
+EXAMPLES = {
+    "every mechanism in a file of your own": "attnbench check my_attention.py",
+    "a built-in, with other settings, at sizes that do not divide": (
+        "attnbench check hilo:alpha=0.5,window=4 --res 7,13x9"
+    ),
+    "one of a plugin, at the width of your model": (
+        "attnbench check linear --plugin my_attention.py --dim 96 --heads 3"
+    ),
+}
 
 
 def check(
     subject: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="A mechanism, or a Python file with mechanisms.")
+        str,
+        argument(
+            "NAME|FILE",
+            about="A mechanism, or a Python file with mechanisms.",
+            autocompletion=mechanisms,
+        ),
     ],
-    sizes: Sizes = None,
+    sizes: Annotated[list[str] | None, list_of_sizes("eight, from 1x1 to 14x56")] = None,
     dim: Dim = 48,
     heads: Heads = 6,
     plugins: Plugins = None,
 ) -> None:
-    """Check that a mechanism keeps the contract, at plain and at odd sizes; say what fails, and why."""
-    from attnbench.cli.console import console
+    """Check that a mechanism keeps the contract, at plain and at odd sizes; say what fails, and why.
+
+    The questions, at every size: does it map tokens to tokens, keep images of a batch apart, pass gradients,
+    repeat itself, follow the seed, move with its module, agree under every kernel, and cost what its closed
+    form says? A size that it refuses breaks nothing. Exit status 1 says that something is broken.
+    """
+    from attnbench.cli.console import page
     from attnbench.contract import SIZES, examine
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
@@ -30,14 +52,13 @@ def check(
     geometries = [Geometry(dim, heads, height, width) for height, width in maps]
     file = Path(subject) if subject.endswith(".py") or Path(subject).is_dir() else None
     registry = discover([*(plugins or ()), *([file] if file else ())])
-    out = console()
+    here = page()
     broken = False
     for text in registry.of(file) if file else [subject]:
         findings = list(examine(registry.choose(text), geometries))
         broken |= any(finding.passed is False for finding in findings)
-        out.print(f"[bold]{text}[/], dim {dim}, {heads} heads")
-        out.print(contract_table(findings))
-        for note in contract_notes(findings):
-            out.print(f"· {note}", markup=False)
-    out.print("The contract is broken." if broken else "The contract is kept.")
+        here.out.print(f"[bold]{text}[/], dim {dim}, {heads} heads")
+        here.out.print(contract_table(findings))
+        here.note(contract_notes(findings))
+    here.out.print("The contract is broken." if broken else "The contract is kept.")
     raise typer.Exit(1 if broken else 0)

@@ -5,63 +5,101 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import PaperWidth, Results, Svg, read_share
+from attnbench.cli.completion import runs
+from attnbench.cli.help import SHOWN, WHAT, argument, flag, option
+from attnbench.cli.options import Baseline, Form, Format, PaperWidth, Results, Run, Svg, read_share
 from attnbench.errors import AttnbenchError
 
 SLOWER = 3  # the exit status that --fail-on promises
+EXAMPLES = {
+    "the newest run beside the paper, with its figures": "attnbench compare --plot",
+    "a run that came with attnbench, relative to HiLo": (
+        "attnbench compare results/table-iv-cpu --baseline hilo"
+    ),
+    "in CI: fail when the later run is slower by more than 5 %": (
+        "attnbench compare before after --fail-on slower:5%"
+    ),
+    "which kernel, number format or compilation makes which layer fast": "attnbench compare --kernels",
+    "the speeds of the newest run, for a program": (
+        "attnbench compare --format json | jq '.rows[] | [.name, .speed_vs_baseline]'"
+    ),
+}
 
 
 def compare(
-    run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="The folder of a run.", show_default="the newest")
-    ] = None,
+    run: Run = None,
     after: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="A later run, to be set beside the first.")
+        Path | None,
+        argument(
+            "LATER",
+            about="A later run, to be set beside the first.",
+            default="none",
+            autocompletion=runs,
+        ),
     ] = None,
+    baseline: Baseline = None,
+    kernels: Annotated[
+        bool,
+        flag(
+            "--kernels",
+            about="Set the variants of a run beside each other: which order survives. Not with LATER.",
+            panel=WHAT,
+        ),
+    ] = False,
+    fail_on: Annotated[
+        str | None,
+        option(
+            "--fail-on",
+            metavar="slower:SHARE",
+            about="Exit with 3 if a verdict is slower, and by more than 5% or 0.05.",
+            panel=WHAT,
+            default="never",
+        ),
+    ] = None,
+    form: Form = Format.table,
     plot: Annotated[
         bool,
-        typer.Option("--plot", help="Draw the run: Figure 6; over sizes Figure 3; over a setting Figure 4."),
+        flag(
+            "--plot",
+            about=(
+                "Draw the run into its folder: Figure 6; over sizes Figure 3; over a setting Figure 4; with "
+                "--kernels the ledger. Not with LATER."
+            ),
+            panel=SHOWN,
+        ),
     ] = False,
     width: PaperWidth = None,
     svg: Svg = False,
-    kernels: Annotated[
-        bool,
-        typer.Option("--kernels", help="Which order survives: all variants of a run beside each other."),
-    ] = False,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline", metavar="LABEL", help="What speeds are relative to.", show_default="the run's"
-        ),
-    ] = None,
-    fail_on: Annotated[
-        str | None,
-        typer.Option("--fail-on", metavar="slower:SHARE", help="Exit with 3 if a verdict is slower by more."),
-    ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Compare the members of a run with a baseline and with the paper, or two runs case by case."""
-    from attnbench.cli import show
-    from attnbench.cli.console import console
-    from attnbench.record import newest, read
-    from attnbench.report.figure.sheet import Sheet
+    """Compare the members of a run with a baseline and with the paper, or two runs case by case.
 
-    share = _read_threshold(fail_on) if fail_on else None
+    One RUN: throughputs and memory, ratios to the baseline with verdicts, Kendall's τ with the paper's order,
+    and where the order changes with size. Two: counts always, times where machine and settings agree; what
+    both have as their baseline, with the same code, is the control. --format csv and json have the same rows.
+    """
+    from attnbench.cli import show
+    from attnbench.cli.console import page
+    from attnbench.record import newest, read
+    from attnbench.report.figure.prints import Print
+
+    if after is not None and (kernels or plot):
+        name = "--kernels compares the variants of" if kernels else "--plot draws"
+        raise AttnbenchError(f"{name} one run; leave out the other run.")
     if (width or svg) and not plot:
         raise AttnbenchError("--width and --svg say how figures are drawn; add --plot to draw them.")
-    sheet = Sheet(width, svg=svg) if plot else None
+    figures = Print(width, svg=svg) if plot else None
+    share = _read_threshold(fail_on) if fail_on else None
     first = read(run or newest(results))
-    out = console()
-    if after is not None and kernels:
-        raise AttnbenchError("--kernels compares the variants of one run; leave out the other run.")
-    if after is None and kernels:
-        slower = show.print_ledgers_of(out, first, baseline, sheet, share=share)
-    elif after is None:
-        slower = show.print_run(out, first, baseline, sheet, share=share)
+    here = page(form)
+    if after is not None:
+        slower = show.print_changes(here, first, read(after), baseline, share=share)
+    elif kernels:
+        slower = show.print_ledgers_of(here, first, baseline, figures, share=share)
     else:
-        slower = show.print_changes(out, first, read(after), baseline, share=share)
+        slower = show.print_run(here, first, baseline, figures, share=share)
     if slower:
-        out.print(f"Slower by more than {fail_on}: {', '.join(slower)}.")
+        here.tell(f"Slower by more than {fail_on}: {', '.join(slower)}.")
         raise typer.Exit(SLOWER)
 
 

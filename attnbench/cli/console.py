@@ -1,11 +1,63 @@
-"""Where commands print: as wide as the terminal, or wide enough for a table when there is none."""
+"""Where commands print: the answer on standard output, and what to know beside it out of the way."""
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
+
+from attnbench.cli.options import Format
 
 WIDTH_WITHOUT_TERMINAL = 160
 
 
-def console() -> Console:
-    """The console of standard output."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+def console(*, stderr: bool = False) -> Console:
+    """The console of a standard stream: as wide as its terminal, or wide enough for a table without one.
+
+    `COLUMNS` sets the width of either. Colours come as rich gives them: on a terminal that has them, unless
+    `NO_COLOR` is set, and everywhere with `FORCE_COLOR`. Nothing moves but on a terminal.
+    """
+    out = Console(highlight=False, stderr=stderr)
+    if out.file.isatty():
+        return out
+    width = None if os.environ.get("COLUMNS") else WIDTH_WITHOUT_TERMINAL
+    return Console(highlight=False, stderr=stderr, width=width, force_interactive=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a command prints: tables with notes below, or data alone with the notes on standard error."""
+
+    form: Format
+    out: Console
+    aside: Console
+
+    def note(self, lines: Iterable[str]) -> None:
+        """What a reader must know beside the answer."""
+        for line in lines:
+            self.aside.print(f"· {line}", markup=False)
+
+    def tell(self, line: str) -> None:
+        """What has happened besides, such as a file that was written; on one line, however long."""
+        self.aside.print(line, markup=False, soft_wrap=True)
+
+    def wrote(self, files: Iterable[Path], *, how: str = "written") -> None:
+        """Which files there are now."""
+        for file in files:
+            self.tell(f"{how}: {file}")
+
+    def waiting(self, what: str) -> AbstractContextManager[object]:
+        """Say what is going on while it does, on a terminal."""
+        return self.aside.status(what) if self.aside.is_interactive else nullcontext()
+
+    def data(self, text: str) -> None:
+        """The answer of a form that is for a program, and nothing else."""
+        print(text, end="")
+
+
+def page(form: Format = Format.table) -> Page:
+    """The page of a command that prints in this form."""
+    out = console()
+    return Page(form, out, out if form is Format.table else console(stderr=True))

@@ -1,35 +1,56 @@
 """`attnbench doctor`: this machine, what will disturb a measurement on it, and what it can do at best."""
 
-from attnbench.cli.options import Devices, Numbers, Threads, read_name, split
+from attnbench.cli.options import Devices, Format, Numbers, TableOrJson, Threads, read_form, read_name, split
 from attnbench.variant import DTYPES, PLAIN
 
+EXAMPLES = {
+    "before you measure: what is wrong with this machine": "attnbench doctor",
+    "what the CPU can do at best with one thread": "attnbench doctor --device cpu --threads 1",
+    "the ceilings of half precision": "attnbench doctor --dtype bfloat16",
+    "the machine, for a paper's appendix": "attnbench doctor --format json",
+}
 
-def doctor(device: Devices = None, dtype: Numbers = PLAIN.dtype, threads: Threads = None) -> None:
-    """Show the machine as a run records it, what will disturb a measurement, and its measured ceilings."""
+
+def doctor(
+    device: Devices = None,
+    dtype: Numbers = PLAIN.dtype,
+    threads: Threads = None,
+    form: TableOrJson = Format.table,
+) -> None:
+    """Show the machine as a run records it, what will disturb a measurement, and its measured ceilings.
+
+    The ceilings are the rates of a large matmul and a large copy, timed for up to ten seconds a device; with
+    them a run says how near a layer comes to what the machine can do. Each disturbance comes with a remedy;
+    attnbench itself changes no setting.
+    """
     from attnbench import machine, runner
-    from attnbench.cli.console import console
+    from attnbench.cli.console import page
     from attnbench.mechanism import Geometry
     from attnbench.plan import Setup
     from attnbench.protocol import CEILINGS_ALONE
     from attnbench.report.advice import advice, standing_advice
-    from attnbench.report.machine import ceiling_lines, machine_table
+    from attnbench.report.machine import Seen, ceiling_lines, machine_table
+    from attnbench.report.objects import machine_json
     from attnbench.system import physical_cores
 
+    here = page(read_form(form))
     numbers = read_name("--dtype", dtype, DTYPES)
     devices = split(device) or machine.devices()
     setup = Setup((), threads or physical_cores(), CEILINGS_ALONE)
-    out = console()
     for name in devices:
         machine.require_device(name)
-    out.print(machine_table(machine.inspect_machine()))
+    this = machine.inspect_machine()
+    if here.form is Format.table:
+        here.out.print(machine_table(this))
+    seen: dict[str, Seen] = {}
     for name in devices:
-        with out.status(f"Measuring the ceilings of {name}…"):
+        with here.waiting(f"Measuring the ceilings of {name}…"):
             records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, setup)
-        for line in ceiling_lines(records):
-            out.print(line, markup=False)
-        found = [
-            *standing_advice(records[0].machine, name, setup.threads),
-            *advice(records[0].witnesses, setup.threads),
-        ]
-        for line in found or [f"Nothing was seen that would disturb a measurement on {name}."]:
-            out.print(f"· {line}", markup=False)
+        standing = standing_advice(records[0].machine, name, setup.threads)
+        seen[name] = Seen(records, [*standing, *advice(records[0].witnesses, setup.threads)])
+        if here.form is Format.table:
+            for line in ceiling_lines(records):
+                here.out.print(line, markup=False)
+            here.note(seen[name].advice or [f"Nothing was seen that would disturb a measurement on {name}."])
+    if here.form is Format.json:
+        here.data(machine_json(this, seen))

@@ -3,57 +3,70 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from attnbench.cli.options import Dim, Form, Format, Heads, Mechanisms, PaperWidth, Plugins, Svg, split
+from attnbench.cli.help import WHERE, option
+from attnbench.cli.options import (
+    Dim,
+    Form,
+    Format,
+    Heads,
+    Mechanisms,
+    PaperWidth,
+    Plugins,
+    Svg,
+    list_of_sizes,
+    split,
+)
 
 SIZES = "14..112/14"
+EXAMPLES = {
+    "the paper's Figure 2: Hi-Fi against Lo-Fi": "attnbench flops hilo:alpha=0.5,window=2,4,7",
+    "who is cheapest on large maps": "attnbench flops msa hilo xca --res 14,56,112,224",
+    "the numbers alone": "attnbench flops hilo --format csv",
+}
 
 
 def flops(
     mechanisms: Mechanisms = None,
-    sizes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--res",
-            metavar="SIZE",
-            help="Maps of tokens, 14 or 14x28 or 7..56/7; commas or repeated.",
-            show_default=SIZES,
-        ),
-    ] = None,
+    sizes: Annotated[list[str] | None, list_of_sizes(SIZES)] = None,
     dim: Dim = 768,
     heads: Heads = 12,
     plugins: Plugins = None,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Where the figure and its numbers go.")
-    ] = Path("results/flops"),
+    form: Form = Format.table,
     width: PaperWidth = None,
     svg: Svg = False,
-    form: Form = Format.table,
+    out: Annotated[
+        Path, option("--out", metavar="FOLDER", about="For flops.csv and its figure.", panel=WHERE)
+    ] = Path("results/flops"),
 ) -> None:
-    """Show and draw FLOPs against resolution, branch by branch, from closed forms: nothing is measured."""
+    """Show and draw FLOPs against resolution, branch by branch, from closed forms: nothing is measured.
+
+    A map that a mechanism has no meaning for is a dash, with the reason below the table. In every --format
+    the numbers are also written to flops.csv, and drawn as flops.png and flops.pdf.
+    """
     from attnbench.catalogue import chosen, points
-    from attnbench.cli.console import console
+    from attnbench.cli.console import page
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
     from attnbench.report.costs import flops_tables
     from attnbench.report.export import flops_csv, write_flops
     from attnbench.report.figure.flops import save_flops
-    from attnbench.report.figure.sheet import Sheet
+    from attnbench.report.figure.prints import Print
     from attnbench.report.notes import flops_notes
+    from attnbench.report.objects import flops_json
     from attnbench.sweep import read_size
 
     registry = discover(plugins or ())
     maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))
     found = points(chosen(registry, mechanisms), [Geometry(dim, heads, *size) for size in maps])
-    files = [write_flops(found, out), *save_flops(found, out, Sheet(width, svg=svg))]
-    if form is Format.csv:
-        print(flops_csv(found), end="")
-        return
-    screen = console()
-    for table in flops_tables(found, screen.width):
-        screen.print(table)
-    for note in [*flops_notes(found), *registry.problems]:
-        screen.print(f"· {note}", markup=False)
-    for file in files:
-        screen.print(f"written: {file}", markup=False)
+    files = [write_flops(found, out), *save_flops(found, out, Print(width, svg=svg))]
+    here = page(form)
+    match form:
+        case Format.table:
+            for table in flops_tables(found, here.out.width):
+                here.out.print(table)
+        case Format.csv:
+            here.data(flops_csv(found))
+        case Format.json:
+            here.data(flops_json(found))
+    here.note([*flops_notes(found), *registry.problems])
+    here.wrote(files)

@@ -1,42 +1,50 @@
 """`attnbench list`: the registry, or choices of it, with what each costs."""
 
-from typing import Annotated
+from attnbench.cli.options import Dim, Form, Format, Heads, Mechanisms, Plugins, Size
 
-import typer
-
-from attnbench.cli.options import Dim, Form, Format, Heads, Mechanisms, Plugins
+EXAMPLES = {
+    "every mechanism at the size of the paper's table": "attnbench list",
+    "every digit of what alpha does to HiLo, branch by branch": "attnbench list hilo:alpha=0..1/0.1",
+    "two layers as they stand in a larger model": "attnbench list hilo msa --res 56 --dim 96 --heads 3",
+    "your own layer beside the others": "attnbench list --plugin my_attention.py",
+    "for a program": "attnbench list --format json | python -m json.tool",
+}
 
 
 def list_mechanisms(
     mechanisms: Mechanisms = None,
-    size: Annotated[
-        str, typer.Option("--res", metavar="SIZE", help="The map of tokens, 14 or 14x28.")
-    ] = "14",
+    size: Size = "14",
     dim: Dim = 768,
     heads: Heads = 12,
     plugins: Plugins = None,
     form: Form = Format.table,
 ) -> None:
-    """Show all mechanisms with their parameters and FLOPs, the published ones beside them.
+    """Show mechanisms with their parameters and FLOPs, the published ones beside them.
 
-    Mechanisms that are named, a sweep such as hilo:alpha=0..1/0.1 among them, are shown with exact counts.
+    Without a name it is all of them, with settings and papers. Mechanisms that are named, a sweep such as
+    hilo:alpha=0..1/0.1 among them, are shown with exact counts and those of their branches. Published counts
+    stand beside those of 14×14 tokens, 768 channels and 12 heads, the defaults.
     """
     from attnbench.catalogue import chosen, entries
-    from attnbench.cli.console import console
+    from attnbench.cli.console import page
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
     from attnbench.report.costs import choices_table
     from attnbench.report.export import registry_csv
     from attnbench.report.notes import registry_notes
+    from attnbench.report.objects import registry_json
     from attnbench.report.table import registry_table
     from attnbench.sweep import read_size
 
     registry = discover(plugins or ())
-    found = entries(chosen(registry, mechanisms), Geometry(dim, heads, *read_size(size)))
-    if form is Format.csv:
-        print(registry_csv(found), end="")
-        return
-    out = console()
-    out.print(choices_table(found) if mechanisms else registry_table(found))
-    for note in [*registry_notes(found), *registry.problems]:
-        out.print(f"· {note}")
+    geometry = Geometry(dim, heads, *read_size(size))
+    found = entries(chosen(registry, mechanisms), geometry)
+    here = page(form)
+    match form:
+        case Format.table:
+            here.out.print(choices_table(found) if mechanisms else registry_table(found))
+        case Format.csv:
+            here.data(registry_csv(found))
+        case Format.json:
+            here.data(registry_json(found, geometry))
+    here.note([*registry_notes(found), *registry.problems])

@@ -6,73 +6,160 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer.models import OptionInfo
 
 from attnbench import ranges
+from attnbench.cli.completion import among, mechanisms, runs
+from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
 from attnbench.errors import AttnbenchError
-from attnbench.report.figure.sheet import Width
+from attnbench.report.figure.prints import Width
 from attnbench.sweep import Mode
-from attnbench.variant import COMPILE_MODES, DTYPES, KERNELS, Variant, variants
+from attnbench.variant import DTYPES
+
+DEVICES = ("cpu", "cuda")
 
 
 class Format(StrEnum):
-    """How a table of counts is printed."""
+    """How an answer is printed: for a reader, or for a program, with notes on standard error."""
 
     table = "table"
     csv = "csv"
+    json = "json"
+
+
+FORMS = (Format.table, Format.json)  # of what has no lines
+
+
+def list_of_sizes(default: str) -> OptionInfo:
+    """The option for several maps of tokens, of which commands have different defaults."""
+    return option(
+        "--res",
+        metavar="SIZE",
+        about="Maps of tokens: 14, 14x28, or 7..56/7 for every seventh; a list too.",
+        panel=WHAT,
+        default=default,
+    )
 
 
 Mechanisms = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="MECHANISM",
-        help="msa, hilo:alpha=0.5,window=4, or a sweep: hilo:alpha=0..1/0.1,window=2,4.",
-        show_default="all",
+    argument(
+        "MECHANISM",
+        about="msa, hilo:alpha=0.5,window=4, or a sweep: hilo:alpha=0..1/0.1,window=2,4.",
+        default="all",
+        autocompletion=mechanisms,
     ),
 ]
-Form = Annotated[Format, typer.Option("--format", help="A table, or CSV with exact integers.")]
+OneMechanism = Annotated[
+    str,
+    argument("MECHANISM", about="One layer: msa, or hilo:alpha=0.5,window=4.", autocompletion=mechanisms),
+]
+Run = Annotated[
+    Path | None,
+    argument("RUN", about="The folder of a run.", default="the newest", autocompletion=runs),
+]
+Baseline = Annotated[
+    str | None,
+    option(
+        "--baseline",
+        metavar="LABEL",
+        about="What speeds are relative to: a mechanism of the run, as its table names it.",
+        panel=WHAT,
+        default="the run's",
+        autocompletion=mechanisms,
+    ),
+]
+Form = Annotated[
+    Format,
+    option(
+        "--format",
+        metavar="FORMAT",
+        about="table; csv or json, which have every digit, base units, and notes on standard error.",
+        panel=SHOWN,
+    ),
+]
+TableOrJson = Annotated[
+    str,
+    option(
+        "--format",
+        metavar="FORMAT",
+        about="table; or json, with notes on standard error.",
+        panel=SHOWN,
+        autocompletion=among(*FORMS),
+    ),
+]
 Plugins = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--plugin", metavar="FILE", help="A Python file with mechanisms of your own; may be repeated."
+    option(
+        "--plugin",
+        metavar="FILE",
+        about="A Python file with mechanisms of your own; may be repeated.",
+        panel=WHAT,
+        default="none",
     ),
 ]
-Dim = Annotated[int, typer.Option("--dim", help="Channels of a token.")]
-Heads = Annotated[int, typer.Option("--heads", help="Attention heads; they must divide --dim.")]
-Sizes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--res",
-        metavar="SIZE",
-        help="Maps of tokens, 14 or 14x28 or 7..56/7; commas or repeated.",
-        show_default="14",
-    ),
+Dim = Annotated[int, option("--dim", metavar="CHANNELS", about="Channels of a token.", panel=WHAT)]
+Heads = Annotated[
+    int, option("--heads", metavar="HEADS", about="Attention heads; they must divide --dim.", panel=WHAT)
 ]
+Size = Annotated[
+    str,
+    option("--res", metavar="SIZE", about="The map of tokens: 14, or 14x28 for 14 rows of 28.", panel=WHAT),
+]
+Sizes = Annotated[list[str] | None, list_of_sizes("14")]
 Devices = Annotated[
     list[str] | None,
-    typer.Option("--device", help="cpu or cuda; commas or repeated.", show_default="all that torch sees"),
-]
-Numbers = Annotated[
-    str, typer.Option("--dtype", metavar="NUMBERS", help=f"Of weights and inputs: {', '.join(DTYPES)}.")
-]
-Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="the physical cores")
-]
-Results = Annotated[Path, typer.Option("--results", help="The folder that holds the runs.")]
-PaperWidth = Annotated[
-    Width | None,
-    typer.Option(
-        "--width",
-        help="Of figures: one of two columns (3.5 in), text in one column (5.5 in), or a page (7.16 in).",
-        show_default="each figure's own",
+    option(
+        "--device",
+        metavar="DEVICE",
+        about="cpu or cuda; a list too.",
+        panel=WHAT,
+        default="all that torch sees",
+        autocompletion=among(*DEVICES),
     ),
 ]
-Svg = Annotated[bool, typer.Option("--svg", help="Figures as SVG too, beside PNG and PDF.")]
+Numbers = Annotated[
+    str,
+    option(
+        "--dtype",
+        metavar="NUMBERS",
+        about=f"Of weights and inputs: {', '.join(DTYPES)}.",
+        panel=HOW,
+        autocompletion=among(*DTYPES),
+    ),
+]
+Threads = Annotated[
+    int | None,
+    option("--threads", metavar="N", min=1, about="CPU threads.", panel=HOW, default="the physical cores"),
+]
+Seed = Annotated[
+    int, option("--seed", metavar="N", about="Fixes weights, inputs and all that is random.", panel=EFFORT)
+]
+Results = Annotated[
+    Path,
+    option("--results", metavar="FOLDER", about="Where the newest run is looked for.", panel=WHERE),
+]
+PaperWidth = Annotated[
+    Width | None,
+    option(
+        "--width",
+        metavar="WIDTH",
+        about="Of figures: column (3.5 in), text (5.5 in, of pages with one column) or page (7.16 in).",
+        panel=SHOWN,
+        default="each figure's own",
+    ),
+]
+Svg = Annotated[bool, flag("--svg", about="Figures as SVG too, beside PNG and PDF.", panel=SHOWN)]
 
 
 def split(values: list[str] | None) -> list[str]:
     """The items of an option that may be repeated and may hold commas and ranges, each once."""
     return ranges.values(",".join(values or ()))
+
+
+def read_form(text: str) -> Format:
+    """How an answer without lines is printed."""
+    return Format(read_name("--format", text, FORMS))
 
 
 def read_bytes(option: str, text: str) -> int:
@@ -109,18 +196,6 @@ def read_names(option: str, values: list[str] | None, allowed: Sequence[str]) ->
 def read_modes(values: list[str] | None) -> list[Mode]:
     """What calls do; inference unless told otherwise."""
     return [Mode(text) for text in read_names("--mode", values, list(Mode))]
-
-
-def read_variants(
-    kernels: list[str] | None, dtypes: list[str] | None, modes: list[str] | None, graphs: list[str] | None
-) -> list[Variant]:
-    """The ways to run a layer that four options ask for, in every combination."""
-    return variants(
-        read_names("--kernel", kernels, KERNELS),
-        read_names("--dtype", dtypes, DTYPES),
-        read_names("--compile", modes, COMPILE_MODES),
-        [text == "on" for text in read_names("--cuda-graph", graphs, ["off", "on"])],
-    )
 
 
 def read_share(option: str, text: str) -> float:

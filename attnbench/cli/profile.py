@@ -4,50 +4,88 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from attnbench.cli.options import Dim, Form, Format, Heads, Numbers, Plugins, Threads, read_name
+from attnbench.cli.completion import among
+from attnbench.cli.help import HOW, WHAT, WHERE, option
+from attnbench.cli.options import (
+    DEVICES,
+    Dim,
+    Form,
+    Format,
+    Heads,
+    Numbers,
+    OneMechanism,
+    Plugins,
+    Seed,
+    Size,
+    Threads,
+    read_name,
+)
 from attnbench.variant import DTYPES, KERNELS, PLAIN, Variant
 
 RESULTS = Path("results/profile")
 WIDE = 120  # letters of the widest table that a terminal may be asked for
+EXAMPLES = {
+    "where QuadTree's time goes": "attnbench profile quadtree --batch 16",
+    "the same layer under torch's own kernel": "attnbench profile msa --kernel fused",
+    "HiLo on a large map, on a GPU": "attnbench profile hilo --res 56 --batch 8 --device cuda",
+    "operators for a program": "attnbench profile van --batch 4 --format csv",
+}
 
 
 def profile(
-    mechanism: Annotated[str, typer.Argument(metavar="MECHANISM", help="msa, or hilo:alpha=0.5,window=4.")],
-    size: Annotated[
-        str, typer.Option("--res", metavar="SIZE", help="The map of tokens, 14 or 14x28.")
-    ] = "14",
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images in one call.")] = 64,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    mechanism: OneMechanism,
+    size: Size = "14",
+    batch: Annotated[
+        int, option("--batch", metavar="IMAGES", min=1, about="Images in one call.", panel=WHAT)
+    ] = 64,
+    device: Annotated[
+        str,
+        option(
+            "--device", metavar="DEVICE", about="cpu or cuda.", panel=WHAT, autocompletion=among(*DEVICES)
+        ),
+    ] = "cpu",
     dim: Dim = 768,
     heads: Heads = 12,
+    plugins: Plugins = None,
     dtype: Numbers = PLAIN.dtype,
     kernel: Annotated[
-        str, typer.Option("--kernel", help=f"How attention is computed: {', '.join(KERNELS)}.")
+        str,
+        option(
+            "--kernel",
+            metavar="KERNEL",
+            about=f"How attention is computed: {', '.join(KERNELS)}.",
+            panel=HOW,
+            autocompletion=among(*KERNELS),
+        ),
     ] = PLAIN.kernel,
     threads: Threads = None,
-    seed: Annotated[int, typer.Option("--seed", help="Fixes weights and inputs.")] = 0,
-    plugins: Plugins = None,
+    seed: Seed = 0,
+    form: Form = Format.table,
     out: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "--out",
             metavar="FOLDER",
-            help="Where trace and numbers go.",
-            show_default=f"{RESULTS}/MECHANISM",
+            about="For trace.json and profile.csv.",
+            panel=WHERE,
+            default=f"{RESULTS}/MECHANISM",
         ),
     ] = None,
-    form: Form = Format.table,
 ) -> None:
-    """Show where the time of one forward pass goes: by operator and by part, with a trace for Perfetto."""
+    """Show where the time of one forward pass goes: by operator and by part, with a trace for Perfetto.
+
+    Parts are projections, the attention core, data movement, element-wise work, and what lies between
+    operators. Beside times stand multiply-adds and the bytes that an operator must move at least. trace.json
+    opens in https://ui.perfetto.dev. A profile explains a speed; `attnbench run` measures it.
+    """
     from attnbench import machine
-    from attnbench.cli.console import console
+    from attnbench.cli.console import page
     from attnbench.errors import writing
     from attnbench.measure.profile import TRACE
     from attnbench.measure.profile import profile as measure
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
+    from attnbench.report.objects import profile_json
     from attnbench.report.profile import (
         operators_table,
         parts_table,
@@ -70,15 +108,16 @@ def profile(
         folder.mkdir(parents=True, exist_ok=True)
     found = measure(registry, case, threads=threads or physical_cores(), seed=seed, folder=folder)
     path = write_profile(found, folder)
-    if form is Format.csv:
-        print(profile_csv(found), end="")
-        return
-    screen = console()
-    narrow = screen.width < WIDE
-    screen.print(operators_table(found, narrow=narrow))
-    screen.print(parts_table(found, narrow=narrow))
-    for line in [*profile_notes(found), *registry.problems]:
-        screen.print(f"· {line}", markup=False)
-    for written in (path, folder / TRACE):
-        screen.print(f"written: {written}", markup=False, soft_wrap=True)
-    screen.print("open the trace in https://ui.perfetto.dev: drag the file into the page", markup=False)
+    here = page(form)
+    match form:
+        case Format.table:
+            narrow = here.out.width < WIDE
+            here.out.print(operators_table(found, narrow=narrow))
+            here.out.print(parts_table(found, narrow=narrow))
+        case Format.csv:
+            here.data(profile_csv(found))
+        case Format.json:
+            here.data(profile_json(found))
+    here.note([*profile_notes(found), *registry.problems])
+    here.wrote([path, folder / TRACE])
+    here.tell("open the trace in https://ui.perfetto.dev: drag the file into the page")

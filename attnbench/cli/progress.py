@@ -54,7 +54,7 @@ def plan_lines(
 
 
 class Progress:
-    """A live display of one run, fed with facts; without a terminal it says only when a block begins."""
+    """A live display of one run, fed with facts; where nothing can move it says only when a block begins."""
 
     def __init__(
         self,
@@ -80,7 +80,8 @@ class Progress:
         )
 
     def __enter__(self) -> Self:
-        self.live.start()
+        if self.console.is_interactive:
+            self.live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -131,7 +132,7 @@ class Progress:
     def _begin(self, block: int) -> None:
         self.block, self.session, self.states, self.times_s = block, 0, {}, defaultdict(list)
         self.block_began = self.now()
-        if not self.console.is_terminal:
+        if not self.console.is_interactive:
             self.console.print(f"measuring {self.blocks[block].name} …")
 
     def _bar(self) -> Table:

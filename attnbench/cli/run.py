@@ -8,131 +8,144 @@ from typing import Annotated
 
 import typer
 
+from attnbench.cli import completion
+from attnbench.cli.effort import MaxSeconds, Precision, Quick, Rigorous, Sessions, Timeout, read_effort
+from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
     Devices,
     Dim,
     Heads,
     Mechanisms,
     Plugins,
+    Seed,
     Sizes,
     Threads,
     read_batches,
     read_bytes,
     read_modes,
     read_name,
-    read_share,
-    read_variants,
     split,
 )
-from attnbench.errors import AttnbenchError
-from attnbench.protocol import ALLOCATORS, DEFAULT, QUICK, RIGOROUS, Protocol
+from attnbench.cli.ways import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
+from attnbench.protocol import ALLOCATORS
+from attnbench.sweep import BASELINE, Mode
 
 RESULTS = Path("results")
+EXAMPLES = {
+    "all mechanisms in the paper's setting: an impression in two minutes": "attnbench run --quick",
+    "what a paper should print, in a folder of its own": "attnbench run --rigorous --out results/table-iv",
+    "two layers of one model, forward and as a training step": (
+        "attnbench run msa hilo:window=4 --res 28 --dim 384 --mode inference,training"
+    ),
+    "who wins as maps grow": "attnbench run msa hilo van --res 7,14,28,56 --batch 1",
+    "how alpha decides HiLo's speed": "attnbench run msa hilo:alpha=0..1/0.1 --batch 16",
+    "whether an order survives the kernel and the number format": (
+        "attnbench run --device cuda --kernel explicit,fused --dtype float32,bfloat16"
+    ),
+    "a layer of your own": "attnbench run linear msa hilo --plugin my_attention.py",
+}
+
+Batches = Annotated[
+    list[str] | None,
+    option("--batch", metavar="IMAGES", about="Images in one call; a list too.", panel=WHAT, default="64"),
+]
+Modes = Annotated[
+    list[str] | None,
+    option(
+        "--mode",
+        metavar="MODE",
+        about="inference, training or both, as a list.",
+        panel=WHAT,
+        default=Mode.inference,
+        autocompletion=completion.among(*Mode),
+    ),
+]
+Baseline = Annotated[
+    str | None,
+    option(
+        "--baseline",
+        metavar="MECHANISM",
+        about="What speeds are relative to; it is measured, named or not.",
+        panel=WHAT,
+        default=f"{BASELINE}, or the first where that is not measured",
+        autocompletion=completion.mechanisms,
+    ),
+]
+Allocator = Annotated[
+    str,
+    option(
+        "--allocator",
+        metavar="WHAT",
+        about="Of freed memory on a CPU: kept by the process, or given back to the system.",
+        panel=HOW,
+        autocompletion=completion.among(*ALLOCATORS),
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    option(
+        "--memory-limit",
+        metavar="AMOUNT",
+        about="Such as 2GiB: what needs more becomes a row with that reason, and is not tried.",
+        panel=HOW,
+        default="what is free",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    option(
+        "--out",
+        metavar="FOLDER",
+        about="The folder of the run: records.jsonl and table.csv.",
+        panel=WHERE,
+        default="results/ and the time, or where this command was interrupted",
+    ),
+]
+Fresh = Annotated[
+    bool, flag("--fresh", about="Put aside what the same command measured there before.", panel=WHERE)
+]
 
 
 def run(
     mechanisms: Mechanisms = None,
     device: Devices = None,
     sizes: Sizes = None,
-    batch: Annotated[
-        list[str] | None,
-        typer.Option("--batch", metavar="IMAGES", help="Images in one call; a list too.", show_default="64"),
-    ] = None,
-    mode: Annotated[
-        list[str] | None,
-        typer.Option("--mode", metavar="MODE", help="inference, training or both.", show_default="inference"),
-    ] = None,
+    batch: Batches = None,
+    mode: Modes = None,
     dim: Dim = 768,
     heads: Heads = 12,
-    dtype: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--dtype",
-            metavar="NUMBERS",
-            help="float32, tf32, bfloat16, float16, float64; a list too.",
-            show_default="float32",
-        ),
-    ] = None,
-    kernel: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--kernel",
-            metavar="KERNEL",
-            help="How attention is computed: explicit, fused, flash, efficient, cudnn, math; a list too.",
-            show_default="explicit",
-        ),
-    ] = None,
-    compile_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--compile",
-            metavar="MODE",
-            help="Of torch.compile: default, reduce-overhead, max-autotune; off,default runs both.",
-            show_default="off",
-        ),
-    ] = None,
-    cuda_graph: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--cuda-graph",
-            metavar="ON",
-            help="on captures calls and replays them; off,on.",
-            show_default="off",
-        ),
-    ] = None,
-    threads: Threads = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline", metavar="MECHANISM", help="What speeds are relative to.", show_default="msa"
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Fixes weights, inputs and the order of rounds.")] = 0,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="One session, ±5 %: an impression in two minutes.")
-    ] = False,
-    rigorous: Annotated[
-        bool, typer.Option("--rigorous", help="Five sessions, ±1 %, up to 20 minutes a block.")
-    ] = False,
-    precision: Annotated[
-        str | None,
-        typer.Option("--precision", metavar="SHARE", help="Stop at intervals of ± this.", show_default="2%"),
-    ] = None,
-    sessions: Annotated[
-        int | None,
-        typer.Option("--sessions", min=1, help="Fresh processes that time a block.", show_default="3"),
-    ] = None,
-    max_seconds: Annotated[
-        float | None,
-        typer.Option("--max-seconds", min=1, help="Timing of one block.", show_default="300"),
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout", min=1, help="Seconds for one step, such as a first call.", show_default="120"
-        ),
-    ] = None,
-    memory_limit: Annotated[
-        str | None,
-        typer.Option("--memory-limit", metavar="AMOUNT", help="2GiB: what needs more is a row, not tried."),
-    ] = None,
-    allocator: Annotated[
-        str,
-        typer.Option("--allocator", metavar="WHAT", help="Freed memory is kept, or goes back to the system."),
-    ] = ALLOCATORS[0],
-    out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where the run goes.")] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Put aside what the same command measured before.")
-    ] = False,
+    baseline: Baseline = None,
     plugins: Plugins = None,
+    kernel: Kernels = None,
+    dtype: NumberFormats = None,
+    compile_: CompileModes = None,
+    cuda_graph: CudaGraphs = None,
+    threads: Threads = None,
+    allocator: Allocator = ALLOCATORS[0],
+    memory_limit: MemoryLimit = None,
+    quick: Quick = False,
+    rigorous: Rigorous = False,
+    precision: Precision = None,
+    sessions: Sessions = None,
+    max_seconds: MaxSeconds = None,
+    timeout: Timeout = None,
+    seed: Seed = 0,
+    out: Out = None,
+    fresh: Fresh = False,
 ) -> None:
     """Measure mechanisms against each other, in Table IV's setting unless told otherwise.
 
-    A run that was interrupted or killed goes on with the same command.
+    Each device, size, batch and mode is a block, whose members (mechanisms, settings, kernels, dtypes) are
+    timed in turn, so that every ratio between them is paired. Options that take lists take commas, ranges
+    such as 7..56/7 where they are numbers, and may be repeated; all combinations are measured. --precision,
+    --sessions, --max-seconds and --timeout change what --quick, --rigorous or the default would do.
+
+    What cannot be measured is a row with its reason, not an error. A run that was interrupted or killed goes
+    on with the same command.
     """
     from attnbench import machine
     from attnbench.catalogue import chosen
-    from attnbench.cli.console import console
+    from attnbench.cli.console import page
     from attnbench.cli.session import carry_out
     from attnbench.mechanism import Geometry
     from attnbench.plan import Setup
@@ -140,15 +153,21 @@ def run(
     from attnbench.sweep import read_size, sweep
     from attnbench.system import physical_cores
 
-    effort = _protocol(quick, rigorous, precision, sessions, max_seconds, timeout, seed)
-    protocol = replace(effort, allocator=read_name("--allocator", allocator, ALLOCATORS))
+    effort = read_effort(
+        quick=quick,
+        rigorous=rigorous,
+        precision=precision,
+        sessions=sessions,
+        max_seconds=max_seconds,
+        timeout_s=timeout,
+    )
+    protocol = replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS))
     geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]
     devices = split(device) or machine.devices()
     for name in devices:
         machine.require_device(name)
     registry = discover(plugins or ())
     choices = chosen(registry, mechanisms)
-    base = registry.choose(baseline) if baseline else None
     blocks = sweep(
         choices,
         geometries,
@@ -156,7 +175,7 @@ def run(
         batches=read_batches(batch),
         modes=read_modes(mode),
         variants=read_variants(kernel, dtype, compile_, cuda_graph),
-        baseline=base,
+        baseline=registry.choose(baseline) if baseline else None,
     )
     setup = Setup(
         plugins=tuple(str(path.resolve()) for path in plugins or ()),
@@ -164,37 +183,13 @@ def run(
         protocol=protocol,
         memory_limit_bytes=read_bytes("--memory-limit", memory_limit) if memory_limit else None,
     )
-    screen = console()
-    for problem in registry.problems:
-        screen.print(f"· {problem}", markup=False)
+    here = page()
+    here.note(registry.problems)
     command = [word for word in sys.argv[1:] if word != "--fresh"]
-    finished = carry_out(screen, blocks, setup, _folder(out, command), command, fresh=fresh)
+    finished = carry_out(here, blocks, setup, _folder(out, command), command, fresh=fresh)
     if not finished:
-        screen.print("Interrupted: everything that was measured is kept, and the same command goes on.")
+        here.tell("Interrupted: everything that was measured is kept, and the same command goes on.")
         raise typer.Exit(130)
-
-
-def _protocol(
-    quick: bool,
-    rigorous: bool,
-    precision: str | None,
-    sessions: int | None,
-    max_seconds: float | None,
-    timeout_s: float | None,
-    seed: int,
-) -> Protocol:
-    """The effort that was asked for: a preset, and what differs from it."""
-    if quick and rigorous:
-        raise AttnbenchError("--quick and --rigorous exclude each other; choose one of them.")
-    effort = QUICK if quick else RIGOROUS if rigorous else DEFAULT
-    return replace(
-        effort,
-        precision=read_share("--precision", precision) if precision else effort.precision,
-        sessions=sessions or effort.sessions,
-        max_seconds=max_seconds or effort.max_seconds,
-        timeout_s=timeout_s or effort.timeout_s,
-        seed=seed,
-    )
 
 
 def _folder(out: Path | None, command: list[str]) -> Path:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from attnbench import folder, runner
+from attnbench.cli.console import Page
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.cli.show import print_ledgers
 from attnbench.plan import Planned, Setup, estimates_s
@@ -20,34 +19,32 @@ SEVERAL = "`attnbench compare` shows each variant's table, and with --kernels --
 
 
 def carry_out(
-    screen: Console, blocks: Sequence[Block], setup: Setup, path: Path, command: Sequence[str], *, fresh: bool
+    page: Page, blocks: Sequence[Block], setup: Setup, path: Path, command: Sequence[str], *, fresh: bool
 ) -> bool:
     """Measure the blocks into the run at `path`, and end with its tables; False when the user interrupted."""
-    with screen.status(f"Counting {sum(len(block.members) for block in blocks)} cases…"):
+    with page.waiting(f"Counting {sum(len(block.members) for block in blocks)} cases…"):
         plan = runner.survey(blocks, setup)
     with folder.held(path):
         if fresh and (aside := folder.start_over(path)):
-            screen.print(f"Starting over; the earlier rows are in {aside}.")
+            page.tell(f"Starting over; the earlier rows are in {aside}.")
         folder.save_plan(path, command)
         left = runner.pending(plan, setup, path)
-        finished = _measured(screen, plan, left, setup, path)
+        finished = _measured(page, plan, left, setup, path)
         found = read(path)
         table = rows(found.records)
         csv = write_table(table, path)
         if finished:
             folder.forget_plan(path)
-    print_ledgers(screen, found, table)
+    print_ledgers(page, found, table)
     rows_in = f"{len(table)} row{'s' * (len(table) != 1)} in {path}/records.jsonl and {csv}"
-    screen.print(f"{rows_in}. {SEVERAL if ledgers(table) else ONE}")
+    page.tell(f"{rows_in}. {SEVERAL if ledgers(table) else ONE}")
     return finished
 
 
-def _measured(
-    screen: Console, plan: Sequence[Planned], left: Sequence[Planned], setup: Setup, path: Path
-) -> bool:
+def _measured(page: Page, plan: Sequence[Planned], left: Sequence[Planned], setup: Setup, path: Path) -> bool:
     """Show what is left to do, and do it."""
     expected_s = estimates_s(left, setup.protocol)
     for line in plan_lines(plan, left, setup.protocol, expected_s, path):
-        screen.print(line, markup=False)
-    with Progress(screen, [planned.block for planned in left], setup.protocol, expected_s) as progress:
+        page.tell(line)
+    with Progress(page.out, [planned.block for planned in left], setup.protocol, expected_s) as progress:
         return runner.measure(left, setup, path, progress.watch)

@@ -1,86 +1,104 @@
 """How commands show the rows of a run, and the changes between two."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from rich.console import Console
-
+from attnbench.cli.console import Page
+from attnbench.cli.options import Format
 from attnbench.errors import AttnbenchError
+from attnbench.paper.builtin import builtin, sentences
+from attnbench.paper.claims import Metric
 from attnbench.record import RecordFile
-from attnbench.report.advice import advice
+from attnbench.report.claims import Judgement, Ruling, judge, summary
+from attnbench.report.claims_table import claims_notes, claims_table
 from attnbench.report.crossover import crossovers, foremost, several_sizes
 from attnbench.report.crossover_table import UNCHANGED, crossover_table
 from attnbench.report.difference import changes, unlike
-from attnbench.report.figure.sheet import Sheet
-from attnbench.report.ledger import ledgers, without_ledger
+from attnbench.report.export import (
+    changes_csv,
+    ledgers_csv,
+    table_csv,
+    write_crossovers,
+    write_ledgers,
+)
+from attnbench.report.figure.prints import Print
+from attnbench.report.ledger import Ledger, ledgers, without_ledger
 from attnbench.report.ledger_table import report
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
-from attnbench.report.notes import agreement, notes
-from attnbench.report.table import change_table, claims_table, result_table
+from attnbench.report.notes import agreement, disturbances, notes
+from attnbench.report.objects import changes_json, ledgers_json, run_json
+from attnbench.report.table import change_table, result_table
+from attnbench.sweep import Role
 
-WIDE = 153  # columns that Table IV needs with the paper's figures in it
-
-
-def print_results(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
-    """One table a setting, then what a reader must know beside them, and what disturbed the measurement."""
-    print_tables(out, table)
-    print_notes(out, found, table)
+WIDE = 159  # columns that Table IV needs with the paper's figures in it
 
 
-def print_tables(out: Console, table: Sequence[Row]) -> None:
+def print_tables(page: Page, table: Sequence[Row]) -> None:
     """One table a setting, as much of it as is as wide as the terminal."""
     for together in grouped(table, setting):
-        out.print(result_table(together, narrow=out.width < WIDE))
+        page.out.print(result_table(together, narrow=page.out.width < WIDE))
 
 
-def print_notes(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
+def print_notes(page: Page, found: RecordFile, table: Sequence[Row]) -> None:
     """What a reader must know beside tables, and what disturbed the measurement."""
-    for note in [*found.warnings, *notes(table), *disturbances(table)]:
-        out.print(f"· {note}", markup=False)
+    page.note([*found.warnings, *notes(table), *disturbances(table)])
 
 
-def print_ledgers(out: Console, found: RecordFile, table: Sequence[Row]) -> None:
+def print_ledgers(page: Page, found: RecordFile, table: Sequence[Row]) -> None:
     """The ledger of each place that has several variants, tables of the others, and what to know of all."""
     for ledger in ledgers(table):
-        for part in report(ledger, out.width):
-            out.print(part)
-    print_tables(out, without_ledger(table))
-    print_notes(out, found, table)
-
-
-def disturbances(table: Sequence[Row]) -> list[str]:
-    """The advice of each block, once."""
-    lines: dict[str, str] = {}
-    for row in {row.record.block: row for row in table}.values():
-        where = f"{row.place}: "
-        for line in advice(row.record.witnesses, row.record.threads):
-            lines.setdefault(line, where)
-    return [where + line for line, where in lines.items()]
+        for part in report(ledger, page.out.width):
+            page.out.print(part)
+    print_tables(page, without_ledger(table))
+    print_notes(page, found, table)
 
 
 def print_run(
-    out: Console, found: RecordFile, baseline: str | None, sheet: Sheet | None, *, share: float | None
+    page: Page, found: RecordFile, baseline: str | None, figures: Print | None, *, share: float | None
 ) -> list[str]:
     """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
     table = _rows_of(found, baseline)
-    out.print(f"{found.folder}", style="bold")
-    print_results(out, found, table)
-    for line in agreement(table):
-        out.print(line)
-    if any(row.published for row in table):
-        out.print(claims_table(table))
-    if several_sizes(table):
-        print_crossovers(out, table, found.folder if sheet else None)
-    if sheet:
-        from attnbench.report.figure.run import save_figures
-
-        for path in save_figures(table, found.folder, sheet):
-            out.print(f"drawn: {path}")
+    if page.form is Format.table:
+        _print_run_table(page, found, table)
+    else:
+        page.data(table_csv(table) if page.form is Format.csv else run_json(found, table))
+        print_notes(page, found, table)
+    if figures:
+        _draw_run(page, found, table, figures)
     return _slower(table, share)
 
 
+def print_judgements(page: Page, found: RecordFile, judgements: Sequence[Judgement]) -> None:
+    """What a run says of claims, and how many hold."""
+    _print_heading(page, f"{found.folder}")
+    print_claims(page, found, judgements)
+    page.note(found.warnings)
+    page.tell(f"{summary(judgements)}.")
+
+
+def print_claims(page: Page, found: RecordFile, judgements: Sequence[Judgement]) -> None:
+    """A line a claim, and how settings differ from theirs."""
+    page.out.print(claims_table(judgements, page.out.width))
+    variants = {record.variant for record in found.records if record.role is Role.member}
+    page.note(claims_notes(judgements, variants))
+
+
+def print_sentences(page: Page, found: RecordFile) -> None:
+    """What the paper says in words about speed, as far as a run can test it; a line sums up all claims."""
+    judgements = judge(builtin(), found.records)
+    shown = [
+        judgement
+        for judgement in judgements
+        if judgement.claim in sentences()
+        and judgement.claim.metric is Metric.speed
+        and judgement.ruling is not Ruling.not_testable
+    ]
+    if shown:
+        print_claims(page, found, shown)
+    page.tell(f"{summary(judgements)}; `attnbench claims {found.folder}` has a line for each.")
+
+
 def print_ledgers_of(
-    out: Console, found: RecordFile, baseline: str | None, sheet: Sheet | None, *, share: float | None
+    page: Page, found: RecordFile, baseline: str | None, figures: Print | None, *, share: float | None
 ) -> list[str]:
     """The ledgers of a run, as files and a figure too; the rows slower than the baseline by `share`."""
     table = _rows_of(found, baseline)
@@ -90,16 +108,80 @@ def print_ledgers_of(
             f"The run in {found.folder} has each mechanism in one variant, so that there is nothing for "
             "--kernels to compare; `attnbench run --kernel explicit,fused` measures two."
         )
-    out.print(f"{found.folder}", style="bold")
-    print_ledgers(out, found, table)
-    if sheet:
-        from attnbench.report.export import write_ledgers
-        from attnbench.report.figure.ledger import save_ledgers
-
-        out.print(f"written: {write_ledgers(several, found.folder)}")
-        for path in save_ledgers(several, found.folder, sheet):
-            out.print(f"drawn: {path}")
+    if page.form is Format.table:
+        _print_heading(page, f"{found.folder}")
+        print_ledgers(page, found, table)
+    else:
+        page.data(ledgers_csv(several) if page.form is Format.csv else ledgers_json(found, table))
+        print_notes(page, found, table)
+    if figures:
+        _draw_ledgers(page, found, several, figures)
     return _slower(table, share)
+
+
+def print_changes(
+    page: Page, before: RecordFile, after: RecordFile, baseline: str | None, *, share: float | None
+) -> list[str]:
+    """Two runs case by case, and the cases slower by `share`; refuses times that say nothing."""
+    different = unlike(before, after)
+    found = changes(before, after, baseline, times=not different)
+    if not found:
+        raise AttnbenchError(
+            f"{before.folder} and {after.folder} have no case in common; nothing to compare."
+        )
+    match page.form:
+        case Format.table:
+            _print_heading(page, f"{before.folder} → {after.folder}")
+            page.out.print(change_table(found))
+        case Format.csv:
+            page.data(changes_csv(found))
+        case Format.json:
+            page.data(changes_json(before, after, found, different))
+    page.note([*before.warnings, *after.warnings])
+    if different:
+        fields = "; ".join(f"{name}: {old} → {new}" for name, old, new in different)
+        raise AttnbenchError(
+            f"The times of these runs say nothing about each other, because they differ in {fields}. "
+            "Counts are compared above; measure both on one machine with the same settings to compare times."
+        )
+    return [
+        f"{change.after.record.title} ({change.after.where})"
+        for change in found
+        if is_slower(change.speed, change.verdict, share)
+    ]
+
+
+def _print_heading(page: Page, heading: str) -> None:
+    page.out.print(heading, style="bold", markup=False, soft_wrap=True)
+
+
+def _print_run_table(page: Page, found: RecordFile, table: Sequence[Row]) -> None:
+    _print_heading(page, f"{found.folder}")
+    print_tables(page, table)
+    print_notes(page, found, table)
+    for line in agreement(table):
+        page.out.print(line)
+    if any(row.published for row in table):
+        print_sentences(page, found)
+    if several_sizes(table):
+        crossed = crossovers(table)
+        shown = foremost(crossed, table)
+        page.out.print(crossover_table(shown, len(crossed) - len(shown)) if crossed else UNCHANGED)
+
+
+def _draw_run(page: Page, found: RecordFile, table: Sequence[Row], figures: Print) -> None:
+    from attnbench.report.figure.run import save_figures
+
+    if several_sizes(table):
+        page.wrote([write_crossovers(crossovers(table), found.folder)])
+    page.wrote(save_figures(table, found.folder, figures), how="drawn")
+
+
+def _draw_ledgers(page: Page, found: RecordFile, several: Sequence[Ledger], figures: Print) -> None:
+    from attnbench.report.figure.ledger import save_ledgers
+
+    page.wrote([write_ledgers(several, found.folder)])
+    page.wrote(save_ledgers(several, found.folder, figures), how="drawn")
 
 
 def _rows_of(found: RecordFile, baseline: str | None) -> list[Row]:
@@ -115,40 +197,4 @@ def _slower(table: Sequence[Row], share: float | None) -> list[str]:
         f"{row.record.title} ({row.where})"
         for row, timing in timed
         if is_slower(timing.speed, timing.verdict, share)
-    ]
-
-
-def print_crossovers(out: Console, table: Sequence[Row], folder: Path | None) -> None:
-    """Where the order of mechanisms changes with size; all changes also as a file if there is a folder."""
-    found = crossovers(table)
-    shown = foremost(found, table)
-    out.print(crossover_table(shown, len(found) - len(shown)) if found else UNCHANGED)
-    if folder:
-        from attnbench.report.export import write_crossovers
-
-        out.print(f"written: {write_crossovers(found, folder)}")
-
-
-def print_changes(
-    out: Console, before: RecordFile, after: RecordFile, baseline: str | None, *, share: float | None
-) -> list[str]:
-    """Two runs case by case, and the cases slower by `share`; refuses times that say nothing."""
-    different = unlike(before, after)
-    found = changes(before, after, baseline, times=not different)
-    if not found:
-        raise AttnbenchError(
-            f"{before.folder} and {after.folder} have no case in common; nothing to compare."
-        )
-    out.print(f"{before.folder} → {after.folder}", style="bold")
-    out.print(change_table(found))
-    if different:
-        fields = "; ".join(f"{name}: {old} → {new}" for name, old, new in different)
-        raise AttnbenchError(
-            f"The times of these runs say nothing about each other, because they differ in {fields}. "
-            "Counts are compared above; measure both on one machine with the same settings to compare times."
-        )
-    return [
-        f"{change.after.record.title} ({change.after.where})"
-        for change in found
-        if is_slower(change.speed, change.verdict, share)
     ]

@@ -3,37 +3,53 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from attnbench.cli.completion import mechanisms as offered
+from attnbench.cli.help import EFFORT, WHERE, argument, option
+from attnbench.cli.options import Dim, Heads, PaperWidth, Plugins, Seed, Size, Svg
 
-from attnbench.cli.options import Dim, Heads, PaperWidth, Plugins, Svg
+EXAMPLES = {
+    "the paper's Figure 5: what HiLo's two branches pass": "attnbench spectrum",
+    "five layers in one figure": "attnbench spectrum hilo msa local-window van xca",
+    "smoother curves on a larger map": "attnbench spectrum hilo --res 56 --images 500",
+}
 
 
 def spectrum(
     mechanisms: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MECHANISM", help="msa, or hilo:alpha=0.5,window=4.", show_default="hilo"),
+        argument(
+            "MECHANISM",
+            about="msa, or hilo:alpha=0.5,window=4.",
+            default="hilo",
+            autocompletion=offered,
+        ),
     ] = None,
-    size: Annotated[
-        str, typer.Option("--res", metavar="SIZE", help="The map of tokens, 14 or 14x28.")
-    ] = "14",
+    size: Size = "14",
     dim: Dim = 768,
     heads: Heads = 12,
-    images: Annotated[int, typer.Option("--images", min=1, help="Generated maps to average over.")] = 100,
-    seed: Annotated[int, typer.Option("--seed", help="Fixes weights and maps.")] = 0,
     plugins: Plugins = None,
-    folder: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Where figures and numbers go.")
-    ] = Path("results/spectrum"),
+    images: Annotated[
+        int,
+        option("--images", metavar="N", min=1, about="Generated maps to average over.", panel=EFFORT),
+    ] = 100,
+    seed: Seed = 0,
     width: PaperWidth = None,
     svg: Svg = False,
+    folder: Annotated[
+        Path, option("--out", metavar="FOLDER", about="For figures and profile.csv.", panel=WHERE)
+    ] = Path("results/spectrum"),
 ) -> None:
-    """Draw the spectra of layers with random weights on maps with a 1/f spectrum: Figure 5, and profiles."""
-    from attnbench.cli.console import console
+    """Draw the spectra of layers with random weights on maps with a 1/f spectrum: Figure 5, and profiles.
+
+    A figure a mechanism has the magnitude of the Fourier transform of its output, branch by branch; two more
+    have the radial profiles of all, and how much of each frequency passes. Nothing is timed.
+    """
+    from attnbench.cli.console import page
     from attnbench.errors import writing
     from attnbench.measure.spectrum import survey
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
-    from attnbench.report.figure.sheet import Sheet
+    from attnbench.report.figure.prints import Print
     from attnbench.report.figure.spectrum import save_figures
     from attnbench.report.spectrum import spectrum_notes, spectrum_table, write_profile
     from attnbench.sweep import read_size
@@ -43,12 +59,10 @@ def spectrum(
     geometry = Geometry(dim, heads, *read_size(size))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    out = console()
-    with out.status(f"Putting {images} maps through {', '.join(choices)}…"):
+    here = page()
+    with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
         found = survey(list(choices.values()), geometry, images=images, seed=seed)
-        paths = [*save_figures(found, folder, Sheet(width, svg=svg)), write_profile(found, folder)]
-    out.print(spectrum_table(found))
-    for line in spectrum_notes(found):
-        out.print(f"· {line}", markup=False)
-    for path in paths:
-        out.print(f"written: {path}", markup=False, soft_wrap=True)
+        paths = [*save_figures(found, folder, Print(width, svg=svg)), write_profile(found, folder)]
+    here.out.print(spectrum_table(found))
+    here.note(spectrum_notes(found))
+    here.wrote(paths)

@@ -16,12 +16,11 @@ from typing import IO
 
 from attnbench.measure import facts
 from attnbench.measure.facts import Began, Fact, Started
+from attnbench.measure.pages import KEEP_PAGES
 from attnbench.protocol import KEPT
 
 POLL_S = 0.25
 LONGEST_START_S = 300.0  # until a worker has imported torch and the mechanisms
-# glibc: take memory from one heap, which shrinks only when this much of its end is free.
-KEEP_PAGES = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**35)}
 DISK_FAILED = 74  # a worker's exit status when it could not write; EX_IOERR of sysexits.h
 
 

@@ -22,6 +22,7 @@ from attnbench.errors import AttnbenchError, writing
 from attnbench.measure.clock import Clock, clocks
 from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data
 from attnbench.measure.operators import operations
+from attnbench.measure.pages import keep_pages
 from attnbench.measure.running import require_runnable
 from attnbench.measure.timing import sample, warm_up
 from attnbench.measure.worker import set_up_torch
@@ -41,6 +42,7 @@ RANGE = "one call"  # what a call is named in the trace
 
 def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: Path) -> Profile:
     """The profile of a case; a trace of a few calls goes to `trace.json` in `folder`."""
+    keep_pages()
     set_up_torch(threads)
     with torch.no_grad():  # and not in inference mode, which hides what composite operators are made of
         layer = build(registry, case, seed)

@@ -1,4 +1,4 @@
-"""Published numbers as data: Table IV of «Fast Vision Transformers with HiLo Attention», and its claims.
+"""Published numbers as data: Table IV of «Fast Vision Transformers with HiLo Attention», and claims.
 
 Pan, Cai and Zhuang, NeurIPS 2022, arXiv 2205.13213. Throughputs are images per second at batch 64 on an
 Intel i9-10900X and an NVIDIA RTX 3090, with float32 and PyTorch 1.8.1.
@@ -30,17 +30,6 @@ class Published:
         return {"cpu": self.cpu_imgs_per_s, "cuda": self.cuda_imgs_per_s}[device]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A sentence of the paper: `faster` is `ratio` times as fast as `slower` on `device`."""
-
-    faster: str
-    slower: str
-    device: str
-    ratio: float
-    source: str
-
-
 @cache
 def published() -> dict[str, Published]:
     """Table IV by mechanism, in its order."""
@@ -56,15 +45,6 @@ def published() -> dict[str, Published]:
         )
         for row in _rows("table_iv.csv")
     }
-
-
-@cache
-def claims() -> tuple[Claim, ...]:
-    """The paper's sentences about the speed of single layers."""
-    return tuple(
-        Claim(row["faster"], row["slower"], row["device"], float(row["ratio"]), row["source"])
-        for row in _rows("claims.csv")
-    )
 
 
 def in_table_order(names: Iterable[str]) -> list[str]:

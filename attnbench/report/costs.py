@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from attnbench.catalogue import Entry, Point, branch_titles, choices_of, points_of
-from attnbench.report.table import CONVENTION
+from attnbench.report.caption import CONVENTION
 
 SIZE_LETTERS = len("271,287.6  ")  # of a column, with its padding
 

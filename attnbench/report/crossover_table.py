@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from attnbench.report.crossover import Crossover
-from attnbench.statistics import Estimate
+from attnbench.report.digits import estimated
 from attnbench.words import many
 
 UNCHANGED = "No two mechanisms are seen to change order between these sizes."
@@ -24,19 +24,14 @@ def crossover_table(shown: Sequence[Crossover], others: int) -> Table:
     for crossover in shown:
         record = crossover.faster.record
         names = crossover.faster.record.title, crossover.slower.record.title
-        table.add_row(*names, side(crossover.side), record.mode, str(record.batch), record.device)
+        table.add_row(*names, estimated(crossover.side), record.mode, str(record.batch), record.device)
     table.caption = "\n".join([*map(_sentence, shown[:1]), *_others(others)])
     return table
 
 
-def side(estimate: Estimate) -> str:
-    """`18.3 [17.1, 19.6]`."""
-    return f"{estimate.value:.1f} [{estimate.low:.1f}, {estimate.high:.1f}]"
-
-
 def _sentence(crossover: Crossover) -> str:
     faster, slower = crossover.faster.record.title, crossover.slower.record.title
-    return f"From {side(crossover.side)} tokens a side on, {faster} is faster than {slower}"
+    return f"From {estimated(crossover.side)} tokens a side on, {faster} is faster than {slower}"
 
 
 def _others(number: int) -> list[str]:

@@ -8,6 +8,9 @@ from attnbench.record import Record, RecordFile
 from attnbench.report.metrics import Block, Measured, Row, blocks, by_round, identity, rows
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
 
+Difference = tuple[str, object, object]
+"""A field, its value before, and its value after."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -36,10 +39,10 @@ class _Found:
     control: bool
 
 
-def unlike(before: RecordFile, after: RecordFile) -> list[tuple[str, object, object]]:
-    """What two runs differ in so that their times say nothing: field, value before, value after."""
+def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
+    """What two runs differ in so that their times say nothing."""
     theirs = {identity(record): record for record in before.records}
-    found: dict[str, tuple[str, object, object]] = {}
+    found: dict[str, Difference] = {}
     for record in after.records:
         if identity(record) in theirs:
             for name, old, new in _differences(theirs[identity(record)], record):
@@ -80,7 +83,7 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
     ]
 
 
-def _differences(before: Record, after: Record) -> list[tuple[str, object, object]]:
+def _differences(before: Record, after: Record) -> list[Difference]:
     old, new = ({**record.flags, "threads": str(record.threads)} for record in (before, after))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     settings = [(name, old.get(name), new.get(name)) for name in names]

@@ -1,44 +1,47 @@
-"""Files and texts for other programs; a run's can be made again from its records."""
+"""Rows as lines with named columns, in files and texts for other programs.
 
-import csv
-import io
+Base units, the unit in the name; an interval has its ends in two columns more. A run's files can be made
+again from its records.
+"""
+
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from attnbench.catalogue import Entry, Point
 from attnbench.errors import writing
 from attnbench.report.crossover import Crossover
-from attnbench.report.frame import estimate_cells, frame
+from attnbench.report.csv_text import csv_text
+from attnbench.report.difference import Change
+from attnbench.report.frame import estimate_cells, frame, row_line
 from attnbench.report.ledger import Cell, Ledger
 from attnbench.report.metrics import Row
 
 TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"
 SHARED = ("device", "mode", "batch", "dim", "heads", "dtype", "kernel", "compile", "cuda_graph")
+CHANGING = ("outcome", "params", "macs", "memory_bytes", "rounds", "sessions", "converged")
 FLOPS = "flops.csv"
 KERNELS = "kernels.csv"
+
+CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", None), *SHARED)
+
+Line = dict[str, object]
 
 
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
     """Write the rows to `table.csv` in the run's folder and return its path."""
     path = folder / TABLE
     with writing(path):
-        frame(rows).to_csv(path, index=False)
+        path.write_text(table_csv(rows), encoding="utf-8")
     return path
 
 
 def write_crossovers(crossovers: Sequence[Crossover], folder: Path) -> Path:
     """Write all crossovers to `crossovers.csv` in the run's folder and return its path."""
     path = folder / CROSSOVERS
-    size = ["tokens_a_side", "tokens_a_side_low", "tokens_a_side_high"]
-    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["faster_beyond", "slower_beyond", *size, *SHARED])
-        for each in crossovers:
-            names = each.faster.record.label, each.slower.record.label
-            shared = (getattr(each.faster.record, name) for name in SHARED)
-            writer.writerow([*names, each.side.value, each.side.low, each.side.high, *shared])
+    with writing(path):
+        path.write_text(csv_text(map(crossover_line, crossovers), CROSSOVER), encoding="utf-8")
     return path
 
 
@@ -46,8 +49,7 @@ def write_ledgers(ledgers: Sequence[Ledger], folder: Path) -> Path:
     """Write a line a mechanism and variant to `kernels.csv` in the run's folder and return its path."""
     path = folder / KERNELS
     with writing(path):
-        lines = [_ledger_line(ledger, cell) for ledger in ledgers for cell in ledger.cells.values()]
-        path.write_text(_csv(lines), encoding="utf-8")
+        path.write_text(ledgers_csv(ledgers), encoding="utf-8")
     return path
 
 
@@ -60,48 +62,82 @@ def write_flops(points: Sequence[Point], folder: Path) -> Path:
     return path
 
 
+def table_csv(rows: Sequence[Row]) -> str:
+    """The rows of a run as CSV."""
+    return str(frame(rows).to_csv(index=False))
+
+
+def changes_csv(changes: Sequence[Change]) -> str:
+    """The cases of two runs as CSV."""
+    return csv_text(map(change_line, changes))
+
+
+def ledgers_csv(ledgers: Sequence[Ledger]) -> str:
+    """The mechanisms of a run in each variant as CSV."""
+    return csv_text(ledger_line(ledger, cell) for ledger in ledgers for cell in ledger.cells.values())
+
+
 def registry_csv(entries: Sequence[Entry]) -> str:
     """Choices as CSV: exact counts, each branch's share and heads, and the published counts in millions."""
-    lines: list[dict[str, object]] = []
+    lines = []
     for entry in entries:
-        mechanism, published = entry.choice.mechanism, entry.published
-        lines.append(
-            {
-                "label": entry.choice.label,
-                "name": mechanism.name,
-                "title": mechanism.title,
-                "settings": ",".join(f"{key}={value}" for key, value in entry.choice.settings.items()),
-                "params": entry.params,
-                "macs": entry.macs,
-                "published_params_m": f"{published.params_m:.2f}" if published else None,
-                "published_flops_m": f"{published.flops_m:.1f}" if published else None,
-                **_branch_cells(entry),
-            }
-        )
-    return _csv(lines)
+        line, settings = entry_line(entry), entry.choice.settings
+        if published := entry.published:
+            line["published_params_m"] = f"{published.params_m:.2f}"
+            line["published_flops_m"] = f"{published.flops_m:.1f}"
+        line["settings"] = ",".join(f"{key}={value}" for key, value in settings.items())
+        lines.append({**line, **_branch_cells(entry)})
+    return csv_text(lines)
 
 
 def flops_csv(points: Sequence[Point]) -> str:
     """Closed forms as CSV, a line a choice and size: exact counts, each branch's share and heads."""
-    return _csv(
-        [
-            {
-                "label": point.choice.label,
-                "title": point.choice.title,
-                "height": point.geometry.height,
-                "width": point.geometry.width,
-                "tokens": point.geometry.tokens,
-                "dim": point.geometry.dim,
-                "heads": point.geometry.heads,
-                "macs": point.macs,
-                **_branch_cells(point),
-            }
-            for point in points
-        ]
-    )
+    return csv_text({**point_line(point), **_branch_cells(point)} for point in points)
 
 
-def _ledger_line(ledger: Ledger, cell: Cell) -> dict[str, object]:
+def entry_line(entry: Entry) -> Line:
+    """What a choice is and costs, without its branches."""
+    mechanism, published = entry.choice.mechanism, entry.published
+    return {
+        "label": entry.choice.label,
+        "name": mechanism.name,
+        "title": mechanism.title,
+        "settings": entry.choice.settings,
+        "params": entry.params,
+        "macs": entry.macs,
+        "published_params_m": published.params_m if published else None,
+        "published_flops_m": published.flops_m if published else None,
+    }
+
+
+def point_line(point: Point) -> Line:
+    """What a choice costs on a map, without its branches."""
+    geometry = point.geometry
+    return {
+        "label": point.choice.label,
+        "title": point.choice.title,
+        "height": geometry.height,
+        "width": geometry.width,
+        "tokens": geometry.tokens,
+        "dim": geometry.dim,
+        "heads": geometry.heads,
+        "macs": point.macs,
+    }
+
+
+def crossover_line(crossover: Crossover) -> Line:
+    """Who is faster from which size on."""
+    record = crossover.faster.record
+    return {
+        "faster_beyond": record.label,
+        "slower_beyond": crossover.slower.record.label,
+        **estimate_cells("tokens_a_side", crossover.side),
+        **{name: getattr(record, name) for name in SHARED},
+    }
+
+
+def ledger_line(ledger: Ledger, cell: Cell) -> Line:
+    """What a variant makes of a mechanism."""
     record, timing = cell.row.record, cell.row.timing
     limit = timing.limit if timing else None
     return {
@@ -119,20 +155,29 @@ def _ledger_line(ledger: Ledger, cell: Cell) -> dict[str, object]:
     }
 
 
-def _branch_cells(row: Entry | Point) -> dict[str, object]:
+def change_line(change: Change) -> Line:
+    """A case in two runs: what it is, how each run found it, and how many times as fast the later is."""
+    record = change.after.record
+    found: Line = {"name": record.label, "title": record.title}
+    found |= {name: getattr(record, name) for name in ("height", "width", *SHARED)}
+    for when, row in (("before", change.before), ("after", change.after)):
+        line, timing = row_line(row), row.timing
+        found |= {f"{name}_{when}": line[name] for name in CHANGING}
+        found |= estimate_cells(f"time_s_{when}", timing.time_s if timing else None)
+        found |= estimate_cells(f"imgs_per_s_{when}", timing.throughput if timing else None)
+    return {
+        **found,
+        **estimate_cells("speed_vs_before", change.speed),
+        "verdict": change.verdict,
+        "control": change.control,
+        "noise_floor": change.noise_floor,
+    }
+
+
+def _branch_cells(row: Entry | Point) -> Line:
     """`macs_hi_fi` and `heads_hi_fi` for a branch that is called Hi-Fi."""
-    cells: dict[str, object] = {}
+    cells: Line = {}
     for branch in row.branches:
         name = re.sub(r"[^a-z]+", "_", branch.title.lower())
         cells |= {f"macs_{name}": branch.macs, f"heads_{name}": branch.heads}
     return cells
-
-
-def _csv(lines: Sequence[Mapping[str, object]]) -> str:
-    """Lines under the columns that any of them has; a cell that a line has not is empty."""
-    text = io.StringIO()
-    columns = list(dict.fromkeys(column for line in lines for column in line))
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()

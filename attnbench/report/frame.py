@@ -10,10 +10,11 @@ from attnbench.statistics import Estimate
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """One line a row, base units, counts exact; empty cells were not measured."""
-    return pd.DataFrame([_line(row) for row in rows]).convert_dtypes()
+    return pd.DataFrame([row_line(row) for row in rows]).convert_dtypes()
 
 
-def _line(row: Row) -> dict[str, object]:
+def row_line(row: Row) -> dict[str, object]:
+    """What a row comes to, by column."""
     memory = row.record.memory
     record, machine, timing = row.record, row.record.machine, row.timing
     limit = timing.limit if timing else None

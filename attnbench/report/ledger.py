@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from attnbench.paper import Claim, claims, published
-from attnbench.report.claims import judge, speed_of
+from attnbench.paper import published
+from attnbench.paper.builtin import sentences
+from attnbench.paper.claims import Claim, Metric
+from attnbench.report.claims import Judgement, decide
+from attnbench.report.evidence import Group, evidence
 from attnbench.report.metrics import Measured, Row, compared, grouped, has_paper_shape, measured
 from attnbench.statistics import Comparison, Estimate, Verdict, rank_correlation, verdicts
 from attnbench.variant import PLAIN, Variant
@@ -99,10 +102,10 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A claim of the paper, and in each variant the ratio that was measured and what it says of the claim."""
+    """A claim of the paper, and what each variant says of it."""
 
     claim: Claim
-    findings: Mapping[Variant, tuple[Estimate | None, str]]
+    findings: Mapping[Variant, Judgement]
 
 
 def ledgers(table: Sequence[Row]) -> list[Ledger]:
@@ -150,20 +153,32 @@ def swaps(ledger: Ledger) -> list[Swap]:
 
 
 def judged_claims(ledger: Ledger) -> list[Judged]:
-    """The paper's sentences about two of these mechanisms on this device, in every variant.
+    """The paper's sentences about the speed of these mechanisms on this device, in every variant.
 
-    There are none where the shape is not that of the paper's table.
+    There are none where the shape is not that of the paper's table. All orders are corrected together.
     """
-    about = [claim for claim in claims() if {claim.faster, claim.slower} <= ledger.published_order.keys()]
-    return [_judged(claim, ledger) for claim in about if claim.device == ledger.device]
+    about = [
+        claim
+        for claim in sentences()
+        if (claim.metric, claim.device) == (Metric.speed, ledger.device)
+        and set(claim.labels) <= ledger.published_order.keys()
+    ]
+    groups = {variant: _groups(ledger, variant) for variant in ledger.variants}
+    asked = [(claim, variant) for claim in about for variant in ledger.variants]
+    judgements = decide([evidence(claim, groups[variant]) for claim, variant in asked])
+    found: dict[Claim, dict[Variant, Judgement]] = {}
+    for (claim, variant), judgement in zip(asked, judgements, strict=True):
+        found.setdefault(claim, {})[variant] = judgement
+    return [Judged(claim, findings) for claim, findings in found.items()]
 
 
-def _judged(claim: Claim, ledger: Ledger) -> Judged:
-    findings = {}
-    for variant in ledger.variants:
-        ours = speed_of(claim.faster, claim.slower, claim.device, ledger.timed(variant))
-        findings[variant] = (ours, judge(claim, ours))
-    return Judged(claim, findings)
+def _groups(ledger: Ledger, variant: Variant) -> list[Group]:
+    """The rows of a variant that were timed in turn."""
+    mine = [row for row in ledger.rows if row.record.variant == variant]
+    return [
+        Group({row.record.label: row.record for row in rows}, _noise_floor(ledger))
+        for rows in grouped(mine, lambda row: row.record.block)
+    ]
 
 
 def _place(row: Row) -> tuple[object, ...]:

@@ -7,9 +7,13 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from attnbench.paper import DEVICES
+from attnbench.paper.claims import Claim
+from attnbench.report.caption import how_measured, what_is_open
+from attnbench.report.claims import Judgement
+from attnbench.report.columns import THROUGHPUT
+from attnbench.report.digits import NOTHING, estimated, shown
 from attnbench.report.ledger import Cell, Judged, Ledger, Swap, correlation, judged_claims, swaps
 from attnbench.report.metrics import measured
-from attnbench.report.table import OPEN, estimated, how_measured, number, what_is_open
 from attnbench.statistics import Estimate
 from attnbench.variant import PLAIN, Variant
 from attnbench.words import many
@@ -19,7 +23,6 @@ MOST_SWAPS = 5
 FRAME = 3  # columns of the terminal between two columns of a table
 MECHANISM = "Mechanism"
 HEADINGS = ("img/s", "limit", "gain [95 %]")
-NOTHING = "—"
 MEMORY_BOUND = " m"
 NO_PLAIN = f" (nothing has a time in {PLAIN.brief})"
 LIMIT = "limit = share of what this machine can do at best in that number format"
@@ -105,11 +108,9 @@ def claims_in_variants(ledger: Ledger, claims: Sequence[Judged]) -> Table:
     table = _plain_table("The paper's sentences in each variant")
     table.add_column("Variant", no_wrap=True)
     for judged in claims:
-        claim = judged.claim
-        faster, slower = ledger.titles[claim.faster], ledger.titles[claim.slower]
-        table.add_column(f"{faster} ≥ {claim.ratio:g} × {slower}\non a {claim.device.upper()}")
+        table.add_column(_heading(judged.claim, ledger.titles))
     for variant in ledger.variants:
-        table.add_row(variant.brief, *(_finding(*judged.findings[variant]) for judged in claims))
+        table.add_row(variant.brief, *(_finding(judged.findings[variant]) for judged in claims))
     return table
 
 
@@ -161,29 +162,38 @@ def _line(parts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _throughput(cell: Cell) -> str:
-    timing = cell.row.timing
-    return f"{OPEN * (not timing.converged)}{number(timing.throughput.value)}" if timing else NOTHING
+    found = THROUGHPUT.shown(cell.row)
+    return f"{THROUGHPUT.mark(cell.row)}{found.value}" if found else NOTHING
 
 
 def _share(cell: Cell) -> str:
     limit = cell.row.timing.limit if cell.row.timing else None
     if not limit:
         return NOTHING
-    return f"{limit.fraction.value:.2f}{MEMORY_BOUND * (limit.by == 'memory')}"
+    return f"{shown(limit.fraction).value}{MEMORY_BOUND * (limit.by == 'memory')}"
 
 
 def _gain(cell: Cell, reference: Variant) -> str:
     if cell.row.record.variant == reference:
         return "1"
-    return estimated(cell.gain) if cell.gain else NOTHING
+    return estimated(cell.gain)
 
 
 def _tau(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.2f}"
 
 
-def _finding(ours: Estimate | None, verdict: str) -> str:
-    return f"{estimated(ours)} {verdict}" if ours else NOTHING
+def _heading(claim: Claim, titles: Mapping[str, str]) -> str:
+    """What a claim says, in two short lines: `HiLo ≥ 1.4 ×` and `SRA`."""
+    others = f"{len(claim.than)} others" if len(claim.than) > 1 else titles[claim.than[0]]
+    if claim.times is None:
+        return f"{titles[claim.mechanism]} {claim.relation} than\n{others}"
+    sign = "≥" if claim.relation.is_upward else "≤"
+    return f"{titles[claim.mechanism]} {sign} {claim.number:.3g} ×\n{others}"
+
+
+def _finding(judgement: Judgement) -> str:
+    return f"{estimated(judgement.ours)} {judgement.ruling}" if judgement.ours else NOTHING
 
 
 def _sentence(ledger: Ledger, swap: Swap) -> str:
@@ -195,9 +205,9 @@ def _sentence(ledger: Ledger, swap: Swap) -> str:
 def _example(ratios: Mapping[Variant, Estimate], reference: Variant) -> str:
     """One variant with its ratio, the reference or else the clearest, and how many others there are."""
     clearest = max(ratios, key=lambda variant: max(ratios[variant].value, 1 / ratios[variant].value))
-    shown = reference if reference in ratios else clearest
+    chosen = reference if reference in ratios else clearest
     others = f" and {many(len(ratios) - 1, 'other')}" if len(ratios) > 1 else ""
-    return f"{shown.brief} ({estimated(ratios[shown])}){others}"
+    return f"{chosen.brief} ({estimated(ratios[chosen])}){others}"
 
 
 def _title(ledger: Ledger) -> str:
@@ -215,8 +225,7 @@ def _captions(ledger: Ledger) -> list[str]:
     if limits:
         lines.append(LIMIT + f";{MEMORY_BOUND} = set by memory, else by products" * ("memory" in limits))
     if timings:
-        floors = [timing.noise_floor for timing in timings if timing.noise_floor is not None]
-        lines.append(how_measured(timings, floors))
+        lines.append(how_measured(timings))
     return lines + what_is_open(ledger.rows)
 
 

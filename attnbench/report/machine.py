@@ -1,15 +1,24 @@
 """What `attnbench doctor` shows of a machine."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
 from attnbench.machine import Machine
 from attnbench.record import Record
+from attnbench.report.digits import estimated
 from attnbench.statistics import Estimate, median_with_interval
 
 UNITS = {"matmul": "G multiply-adds/s", "copy": "GB/s, read and written"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found on one device: a record for each ceiling, and what will disturb a measurement."""
+
+    ceilings: Sequence[Record]
+    advice: Sequence[str]
 
 
 def machine_table(machine: Machine) -> Table:
@@ -31,14 +40,20 @@ def ceiling_lines(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _rate(record: Record) -> str:
+def rate_per_s(record: Record) -> Estimate | None:
+    """Multiply-adds, or bytes read and written, in a second at a ceiling; None where it was not measured."""
     if record.outcome != "measured":
-        return f"{record.outcome}, {record.reason}"
+        return None
     work = (record.macs if record.mechanism == "matmul" else record.least_bytes) or 0
-    rates = [work / sample.seconds / 1e9 for sample in record.samples]
-    rate: Estimate = median_with_interval(rates, [sample.session for sample in record.samples])
-    interval = f" [{rate.low:,.1f}, {rate.high:,.1f}]" if rate.low is not None else ""
-    return f"{rate.value:,.1f}{interval} {UNITS[record.mechanism]}"
+    rates = [work / sample.seconds for sample in record.samples]
+    return median_with_interval(rates, [sample.session for sample in record.samples])
+
+
+def _rate(record: Record) -> str:
+    rate = rate_per_s(record)
+    if rate is None:
+        return f"{record.outcome}, {record.reason}"
+    return f"{estimated(rate.scaled(1e-9))} {UNITS[record.mechanism]}"
 
 
 def _readable(name: str, value: object) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from attnbench.variant import Variant
 
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
 Round = tuple[int, int]
-AnyRow = TypeVar("AnyRow", bound="Row")
+AnyRow = TypeVar("AnyRow", bound="Row | Record")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,12 @@ from attnbench.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.findings import Finding
 from attnbench.paper import DEVICES
 from attnbench.record import Record
+from attnbench.report.advice import advice
 from attnbench.report.metrics import Measured, Row, grouped, measured
-from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict, rank_correlation
+from attnbench.report.order import agreements
+from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
 from attnbench.variant import PLAIN
+from attnbench.words import spoken
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -24,27 +27,33 @@ def notes(rows: Sequence[Row]) -> list[str]:
         found.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
-    papers = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
-    return found + [f"{title}: {note}." for title, note in papers.items()]
+    return found + _published_notes(rows)
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """What is to be said of single rows: why one has no time, and why a count is not the published one."""
+    return _notes_on_rows(rows) + _published_notes(rows)
+
+
+def disturbances(rows: Sequence[Row]) -> list[str]:
+    """What disturbed the measurement of blocks: each advice once, with the first place that it is for."""
+    lines: dict[str, str] = {}
+    for row in {row.record.block: row for row in rows}.values():
+        where = f"{row.place}: "
+        for line in advice(row.record.witnesses, row.record.threads):
+            lines.setdefault(line, where)
+    return [where + line for line, where in lines.items()]
 
 
 def agreement(rows: Sequence[Row]) -> list[str]:
     """How far the order of our throughputs is the paper's, a line a device and variant."""
     lines = []
-    for together in grouped(measured(rows), lambda row: (row.device, row.record.variant)):
-        device, name = together[0].device, together[0].record.variant.name
-        pairs = [
-            (row.timing.throughput.value, row.published.imgs_per_s(device))
-            for row in together
-            if row.published
-        ]
-        if len(pairs) > 1:
-            ours, theirs = zip(*pairs, strict=True)
-            how = f" ({name})" if name else ""
-            lines.append(
-                f"{device.upper()}{how}: Kendall's τ with the paper's order ({DEVICES[device]}) is "
-                f"{rank_correlation(ours, theirs):.2f} over {len(pairs)} mechanisms."
-            )
+    for each in agreements(rows):
+        how = f" ({each.variant.name})" if each.variant.name else ""
+        lines.append(
+            f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({DEVICES[each.device]}) is "
+            f"{each.kendall_tau:.2f} over {each.mechanisms} mechanisms."
+        )
     return lines
 
 
@@ -81,6 +90,11 @@ def contract_notes(findings: Sequence[Finding]) -> list[str]:
     return notes
 
 
+def _published_notes(rows: Sequence[Row]) -> list[str]:
+    notes = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
+    return [f"{title}: {note}." for title, note in notes.items()]
+
+
 def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
     """What is to be said of single rows, once for all of which it is true."""
     said: dict[str, list[Row]] = {}
@@ -99,7 +113,7 @@ def _remarks(record: Record) -> list[str]:
     """How sentences about a record go on after its name, and after «is» where they begin with no colon."""
     found = []
     if record.outcome != "measured":
-        found.append(f" {record.outcome}: {record.reason}")
+        found.append(f" {spoken(record.outcome)}: {record.reason}")
     elif record.reason:
         found.append(f": {record.reason}")
     if record.uncounted:

@@ -9,11 +9,12 @@ from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.table import Table
 
 from attnbench.errors import writing
-from attnbench.profiles import Line, Profile
+from attnbench.profiles import SMALL, Line, Profile
 from attnbench.words import many
 
 PROFILE = "profile.csv"
 SHARED = ("label", "device", "batch")
+OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
 
 
 def operators_table(profile: Profile, *, narrow: bool = False) -> Table:
@@ -58,6 +59,7 @@ def profile_notes(profile: Profile) -> list[str]:
         "Moved is what an operator must at least read and write: each of its tensors once, from wherever.",
         "Between operators are views, Python, torch's dispatch, and memory that is given back.",
     ]
+    notes += _bound(profile)
     missing = profile.closed_form_macs - profile.total.macs
     if missing > 0:
         notes.append(
@@ -67,6 +69,20 @@ def profile_notes(profile: Profile) -> list[str]:
     if missing < 0:
         notes.append(f"The closed form has {-missing / 1e6:,.1f} M multiply-adds less.")
     return notes
+
+
+def _bound(profile: Profile) -> list[str]:
+    """What keeps a layer from the speed of its main product; nothing where none of it takes a hundredth."""
+    product = profile.main_product
+    beyond = [
+        f"{part} {100 * share:.0f} %" for part, share in profile.beyond_products.items() if share >= SMALL
+    ]
+    if not product or not beyond:
+        return []
+    return [
+        f"Beyond all multiply-adds at the rate of {product.operator} ({product.macs_per_s / 1e9:,.1f} "
+        f"GMAC/s), a call is bound by {', '.join(beyond)}."
+    ]
 
 
 def write_profile(profile: Profile, folder: Path) -> Path:
@@ -79,20 +95,33 @@ def write_profile(profile: Profile, folder: Path) -> Path:
 
 def profile_csv(profile: Profile) -> str:
     """Every operator as CSV, largest first, in seconds, bytes and multiply-adds of one call."""
+    setting = setting_line(profile)
+    calls = {name: f"{seconds:.9f}" for name, seconds in call_line(profile).items()}
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.DictWriter(text, [*setting, *OPERATOR, *calls], lineterminator="\n")
+    writer.writeheader()
+    for line in operator_lines(profile):
+        writer.writerow({**setting, **line, "self_s": f"{line['self_s']:.9f}", **calls})
+    return text.getvalue()
+
+
+def setting_line(profile: Profile) -> dict[str, object]:
+    """What was called, and how."""
     case, geometry = profile.case, profile.case.geometry
     sizes = {"height": geometry.height, "width": geometry.width, "dim": geometry.dim, "heads": geometry.heads}
     ways = {"dtype": case.variant.dtype, "kernel": case.variant.kernel}
-    shared = {name: getattr(case, name) for name in SHARED} | ways | sizes | {"threads": profile.threads}
-    writer.writerow(
-        [*shared, "operator", "part", "calls", "self_s", "bytes", "macs", "call_s", "profiled_call_s"]
-    )
-    for line in sorted(profile.lines, key=lambda line: -line.self_s):
-        own = (line.operator, line.part, line.calls, f"{line.self_s:.9f}", line.bytes, line.macs)
-        calls = (f"{profile.call_s:.9f}", f"{profile.profiled_call_s:.9f}")
-        writer.writerow([*shared.values(), *own, *calls])
-    return text.getvalue()
+    return {name: getattr(case, name) for name in SHARED} | ways | sizes | {"threads": profile.threads}
+
+
+def call_line(profile: Profile) -> dict[str, float]:
+    """How long a call takes without the profiler, and with it."""
+    return {"call_s": profile.call_s, "profiled_call_s": profile.profiled_call_s}
+
+
+def operator_lines(profile: Profile) -> list[dict[str, object]]:
+    """What every operator takes in one call, the one that takes longest first."""
+    lines = sorted(profile.lines, key=lambda line: -line.self_s)
+    return [{name: getattr(line, name) for name in OPERATOR} for line in lines]
 
 
 def _table(title: str, names: Sequence[str], *, narrow: bool) -> Table:

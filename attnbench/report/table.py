@@ -1,53 +1,45 @@
-"""Tables for the terminal. Scaling to millions and rounding happen here, not before."""
+"""Tables for the terminal."""
 
+import re
 from collections.abc import Sequence
 from itertools import compress
 
 from rich.box import HEAVY_HEAD, SIMPLE_HEAD
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from attnbench.catalogue import Entry
 from attnbench.findings import Finding
-from attnbench.paper import DEVICES, Published, claims
-from attnbench.record import Record
-from attnbench.report.claims import judge, speed_of
+from attnbench.report.caption import CONVENTION, VERDICTS, facts, how_measured, setting_of, what_is_open
+from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, verdict
 from attnbench.report.difference import Change
-from attnbench.report.metrics import Row, Timing, measured, published_ratio
-from attnbench.statistics import MARGIN, Estimate
-from attnbench.sweep import BASELINE, Mode
-from attnbench.words import many
+from attnbench.report.digits import NOTHING, estimated
+from attnbench.report.metrics import Row, measured
+from attnbench.statistics import Verdict
+from attnbench.sweep import BASELINE
 
 PAPER = "paper"
-INTERVAL_LETTERS = len("[0.67–0.70]")
-OPEN = "~"
+COLOURS: dict[str, str] = {Verdict.faster: "green", Verdict.slower: "red"}
 MARKS = {True: "✓", False: "✗", None: "–"}
-MEMORY = "memory = the most that one call allocates beyond weights and input, by torch's allocator"
-TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
-CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
-VERDICTS = (
-    f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together and agree in "
-    "all sessions"
-)
 
 
 def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Table:
     """Table IV for the rows of one size: ours on each device, the published figures beside them, verdicts.
 
-    The paper's columns are left out where no row is in the paper's setting, and in a `narrow` table.
+    The paper's columns are left out where no row is in the paper's setting, and in a `narrow` table. Such a
+    table has intervals below their values, and no share of the limit where it has to show memory.
     """
     with_paper = not narrow and any(row.published for row in rows)
     devices = list(dict.fromkeys(row.device for row in rows))
-    headings = ["Mechanism", "Params (M)", PAPER, "FLOPs (M)", PAPER]
+    headings = ["Mechanism", PARAMS.heading, PAPER, FLOPS.heading, PAPER]
     for device in devices:
-        relative = f"× {' / '.join(_baselines(rows, device)).upper()} [95 %]"
-        memory = "Memory (MiB)" if len(devices) == 1 else f"{device.upper()} memory (MiB)"
-        speed = f"{device.upper()} img/s [95 %]"
-        headings += [memory, speed, PAPER, relative, PAPER, "verdict", "of limit"]
+        relative = f"{SPEED.unit} {' / '.join(_baselines(rows, device)).upper()} [95 %]"
+        memory = MEMORY.heading if len(devices) == 1 else f"{device.upper()} memory ({MEMORY.unit})"
+        speed = f"{device.upper()} {THROUGHPUT.unit} [95 %]"
+        headings += [memory, speed, PAPER, relative, PAPER, "verdict", LIMIT.heading.lower()]
     with_memory = any(row.record.memory for row in rows)
-    shown = [
-        with_paper if heading == PAPER else with_memory or "memory" not in heading.lower()
-        for heading in headings
-    ]
+    asked = {PAPER: with_paper, LIMIT.heading.lower(): not (narrow and with_memory)}
+    shown = [asked.get(heading, with_memory or "memory" not in heading.lower()) for heading in headings]
 
     table = Table(
         title=_title(rows, devices),
@@ -56,22 +48,18 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Table:
         box=SIMPLE_HEAD if narrow else HEAVY_HEAD,
         padding=(0, 0) if narrow else (0, 1),
     )
+    fold = _folded if narrow else str
     for heading in compress(headings, shown):
-        if heading == "Mechanism":
-            table.add_column(heading, no_wrap=True)
-        else:
-            least = INTERVAL_LETTERS if narrow and "95 %" in heading else None
-            style = "dim" if heading == PAPER else ""
-            table.add_column(heading, justify="right", style=style, min_width=least)
+        justify: JustifyMethod = "left" if heading == "Mechanism" else "right"
+        style = "dim" if heading == PAPER else ""
+        table.add_column(fold(heading), justify=justify, style=style, no_wrap=narrow or justify == "left")
     for label in dict.fromkeys(row.record.label for row in rows):
         mine = {row.device: row for row in rows if row.record.label == label}
         first = next(iter(mine.values()))
-        cost = _cost_cells(
-            first.record.params, first.record.macs, first.published, bool(first.record.uncounted)
-        )
+        cost = [text(first) for column in (PARAMS, FLOPS) for text in (column.text, column.published_text)]
         speeds = [cell for device in devices for cell in _speed_cells(mine.get(device))]
         cells = compress([first.record.title, *cost, *speeds], shown)
-        table.add_row(*(cell.replace(", ", "–") if narrow else cell for cell in cells))
+        table.add_row(*map(fold, cells))
     return table
 
 
@@ -92,28 +80,11 @@ def change_table(changes: Sequence[Change]) -> Table:
             after.where,
             _changed(_count(before.record.params), _count(after.record.params)),
             _changed(_count(before.record.macs), _count(after.record.macs)),
-            _changed(_memory(before.record), _memory(after.record)),
-            *(_throughput(row) for row in (before, after)),
-            estimated(change.speed) if change.speed else "—",
-            "control" if change.control else change.verdict or "—",
+            _changed(MEMORY.text(before), MEMORY.text(after)),
+            *(THROUGHPUT.text(row) for row in (before, after)),
+            estimated(change.speed),
+            _coloured("control" if change.control else change.verdict or NOTHING),
         )
-    return table
-
-
-def claims_table(rows: Sequence[Row]) -> Table:
-    """The paper's sentences about single layers, and whether they hold in the first variant of these rows."""
-    in_the_papers_setting = [row for row in rows if row.published]
-    variant = in_the_papers_setting[0].record.variant
-    how = f" ({variant.name})" if variant.name else ""
-    table = Table(title=f"The paper's sentences, on this machine{how}", title_justify="left")
-    for heading in ("Claim", "Paper", "Ours [95 %]"):
-        table.add_column(heading, justify="left" if heading == "Claim" else "right")
-    table.add_column("On this machine")
-    alike = [row for row in in_the_papers_setting if row.record.variant == variant]
-    for claim in claims():
-        ours = speed_of(claim.faster, claim.slower, claim.device, alike)
-        sentence = f"{claim.faster} is faster than {claim.slower} on a {claim.device.upper()}"
-        table.add_row(sentence, f"{claim.ratio:g}×", estimated(ours) if ours else "—", judge(claim, ours))
     return table
 
 
@@ -131,7 +102,7 @@ def registry_table(entries: Sequence[Entry]) -> Table:
             mechanism.title,
             ", ".join(f"{key}={value}" for key, value in settings.items()),
             f"{mechanism.paper.venue} {mechanism.paper.year}",
-            *_cost_cells(entry.params, entry.macs, entry.published),
+            *_cost_cells(entry),
         )
     return table
 
@@ -151,44 +122,18 @@ def contract_table(findings: Sequence[Finding]) -> Table:
 def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
     record = rows[0].record
     machines = "; ".join(record.machine.describe(device, record.threads) for device in devices)
-    setting = (
-        f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads, "
-        f"batch {record.batch}, {record.variant.title}, {record.mode}"
-    )
-    return f"{machines}\n{setting}"
+    return f"{machines}\n{setting_of(record)}"
 
 
 def _caption(rows: Sequence[Row]) -> str:
-    lines = [CONVENTION]
-    if any(row.published for row in rows):
-        lines[0] += f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
-    if any(row.record.memory for row in rows):
-        lines.append(MEMORY)
-    if any(row.record.mode is Mode.training for row in rows):
-        lines.append(TRAINING)
     timings = [row.timing for row in measured(rows)]
-    if timings:
-        floors = [timing.noise_floor for timing in timings if timing.noise_floor is not None]
-        lines += [how_measured(timings, floors), VERDICTS]
-    return "\n".join(lines + what_is_open(rows))
+    how = [how_measured(timings), VERDICTS] if timings else []
+    return "\n".join([*facts(rows), *how, *what_is_open(rows)])
 
 
-def how_measured(timings: Sequence[Timing], floors: Sequence[float]) -> str:
-    rounds = _span([timing.rounds for timing in timings], "paired round")
-    sessions = _span([timing.sessions for timing in timings], "session")
-    floor = f"; noise floor ±{100 * max(floors):.1f} %, from the baseline's twin" if floors else ""
-    return f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{floor}"
-
-
-def what_is_open(rows: Sequence[Row]) -> list[str]:
-    """What the mark of a row that did not converge means, where there is one."""
-    wide = [row.record.protocol.precision for row in measured(rows) if not row.timing.converged]
-    return [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
-
-
-def _span(numbers: Sequence[int], noun: str) -> str:
-    fewest, most = min(numbers), max(numbers)
-    return many(most, noun) if fewest == most else f"{fewest} to {many(most, noun)}"
+def _folded(text: str) -> str:
+    """Two short lines of one long: intervals and units below what they belong to."""
+    return re.sub(r" ([\[(]|limit)", r"\n\1", text).replace(", ", "–")
 
 
 def _baselines(rows: Sequence[Row], device: str) -> list[str]:
@@ -206,31 +151,25 @@ def _count(count: int | None) -> str:
     return "—" if count is None else f"{count:,}"
 
 
-def _memory(record: Record) -> str:
-    """MiB to the tenth: what a call allocates at most."""
-    return f"{record.memory.peak_bytes / 2**20:,.1f}" if record.memory else "—"
-
-
 def _change_caption(changes: Sequence[Change]) -> str:
     compared = [change for change in changes if change.speed]
     if not compared:
         return "counts only"
     both = [row for change in compared for row in (change.before, change.after)]
-    floors = [change.noise_floor for change in compared if change.noise_floor is not None]
     controls = sorted({change.after.record.title for change in changes if change.control})
     relative = f" relative to {', '.join(controls)}, whose code is the same in both" if controls else ""
+    floors = [change.noise_floor for change in compared]
     how = how_measured([row.timing for row in measured(both)], floors)
     meaning = f"× before: how many times as fast the later run is{relative}"
     return "\n".join([meaning, how, VERDICTS, *what_is_open(both)])
 
 
-def _cost_cells(
-    params: int | None, macs: int | None, paper: Published | None, lower_bound: bool = False
-) -> list[str]:
+def _cost_cells(entry: Entry) -> list[str]:
+    paper = entry.published
     return [
-        "—" if params is None else f"{params / 1e6:.2f}",
+        NOTHING if entry.params is None else f"{entry.params / 1e6:.2f}",
         f"{paper.params_m:.2f}" if paper else "",
-        "—" if macs is None else f"{'≥ ' * lower_bound}{macs / 1e6:.1f}",
+        NOTHING if entry.macs is None else f"{entry.macs / 1e6:.1f}",
         f"{paper.flops_m:.1f}" if paper else "",
     ]
 
@@ -238,38 +177,11 @@ def _cost_cells(
 def _speed_cells(row: Row | None) -> list[str]:
     if row is None:
         return [""] * 7
-    theirs = published_ratio(row)
-    paper = [
-        f"{row.published.imgs_per_s(row.device):,}" if row.published else "",
-        f"{theirs:.2f}" if theirs else "",
-    ]
-    if not row.timing:
-        return [_memory(row.record), row.record.outcome, paper[0], "—", paper[1], "—", "—"]
-    timing = row.timing
-    return [
-        _memory(row.record),
-        _throughput(row),
-        paper[0],
-        estimated(timing.speed) if timing.speed else "1" if timing.baseline == row.record.label else "—",
-        paper[1],
-        timing.verdict or ("baseline" if timing.baseline == row.record.label else "—"),
-        f"{timing.limit.fraction.value:.2f}" if timing.limit else "—",
-    ]
+    speeds = [text(row) for column in (THROUGHPUT, SPEED) for text in (column.text, column.published_text)]
+    share = LIMIT.shown(row)
+    return [MEMORY.text(row), *speeds, _coloured(verdict(row)), share.value if share else NOTHING]
 
 
-def _throughput(row: Row) -> str:
-    """Images per second, marked where they are not as precise as was asked; or what became of the row."""
-    if not row.timing:
-        return row.record.outcome
-    return f"{OPEN * (not row.timing.converged)}{estimated(row.timing.throughput)}"
-
-
-def estimated(estimate: Estimate) -> str:
-    """`158 [155, 161]`: three significant digits, whole numbers from a hundred on."""
-    if estimate.low is None or estimate.high is None:
-        return number(estimate.value)
-    return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
-
-
-def number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+def _coloured(verdict: str) -> str:
+    """A verdict, in its colour where it has one; tables print that only where there are colours."""
+    return f"[{COLOURS[verdict]}]{verdict}[/]" if verdict in COLOURS else verdict

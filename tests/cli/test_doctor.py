@@ -1,5 +1,6 @@
 """`attnbench doctor`: the machine, what will disturb a measurement, and what it can do at best."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -30,7 +31,7 @@ def test_ceilings_are_rates_with_their_interval(attnbench: Run, workers: Workers
     done = attnbench("doctor", "--device", "cpu", "--dtype", "bfloat16", "--threads", "1")
     assert done.status == 0
     lines = done.out.splitlines()
-    assert "Large matmul on cpu in bfloat16, 1 threads: 10.0 [5.0, 10.0] G multiply-adds/s" in lines
+    assert "Large matmul on cpu in bfloat16, 1 threads: 10 [5, 10] G multiply-adds/s" in lines
     assert "Large copy on cpu in bfloat16, 1 threads: 5.0 [2.5, 5.0] GB/s, read and written" in lines
 
 
@@ -75,3 +76,11 @@ def test_ceilings_are_really_measured(attnbench: Run, monkeypatch: pytest.Monkey
     rates = re.findall(r"threads: ([\d.,]+) \[[\d.,]+, [\d.,]+\] G", out)
     assert len(rates) == 2
     assert all(float(rate.replace(",", "")) > 0.1 for rate in rates)
+
+
+def test_json_has_machine_ceilings_and_advice_and_nothing_else(attnbench: Run, workers: Workers):
+    done = attnbench("doctor", "--device", "cpu", "--threads", "1", "--format", "json")
+    answer = json.loads(done.out)
+    assert answer["machine"]["torch"] == machine.inspect_machine().torch
+    assert [ceiling["name"] for ceiling in answer["devices"]["cpu"]["ceilings"]] == ["matmul", "copy"]
+    assert answer["devices"]["cpu"]["advice"] == []

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,13 @@ def test_a_setting_without_meaning_is_refused(attnbench: Run, tmp_path: Path, te
     done = attnbench("flops", text, "--res", "7", "--out", tmp_path)
     assert (done.status, says in done.err) == (2, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json_holds_closed_forms_with_their_branches(attnbench: Run, tmp_path: Path):
+    done = attnbench("flops", "hilo", "sra", "--res", "1,14", "--out", tmp_path, "--format", "json")
+    _, hilo, refused, _ = json.loads(done.out)["points"]
+    assert (hilo["label"], hilo["tokens"], hilo["macs"]) == ("hilo", 196, 298_296_320)
+    assert hilo["branches"][1] == {"title": "Lo-Fi", "macs": 237_081_600, "heads": 10}
+    assert (refused["macs"], refused["branches"]) == (None, [])
+    assert "holds no patch" in refused["refusal"]
+    assert f"written: {tmp_path}/flops.csv" in done.err.splitlines()

@@ -2,6 +2,9 @@
 
 import csv
 import io
+import json
+
+import pytest
 
 from attnbench.paper import published
 from tests.conftest import Run
@@ -96,3 +99,29 @@ def test_the_table_says_why_a_count_is_not_the_published_one(attnbench: Run):
 def test_a_mechanism_that_refuses_the_map_says_why(attnbench: Run):
     out = attnbench("list", "--res", "1", "--dim", "48", "--heads", "6").out
     assert "· sra: " in out
+
+
+def test_json_has_numbers_settings_branches_and_papers(attnbench: Run):
+    done = attnbench("list", "hilo:window=4", "msa", "--res", "14x28", "--format", "json")
+    answer = json.loads(done.out)
+    assert answer["geometry"] == {"dim": 768, "heads": 12, "height": 14, "width": 28}
+    hilo, msa = answer["mechanisms"]
+    assert (hilo["label"], hilo["settings"]) == ("hilo:window=4", {"alpha": 0.9, "window": 4})
+    assert [(branch["title"], branch["heads"]) for branch in hilo["branches"]] == [
+        ("Hi-Fi", 2),
+        ("Lo-Fi", 10),
+    ]
+    assert hilo["macs"] == sum(branch["macs"] for branch in hilo["branches"])
+    assert (msa["published_flops_m"], msa["paper"]["year"]) == (None, 2021)
+
+
+def test_published_counts_are_numbers_in_json(attnbench: Run):
+    (hilo,) = json.loads(attnbench("list", "hilo", "--format", "json").out)["mechanisms"]
+    assert (hilo["params"], hilo["published_params_m"], hilo["published_flops_m"]) == (2_198_528, 2.2, 298.3)
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_notes_beside_data_are_on_standard_error(attnbench: Run, form: str):
+    done = attnbench("list", "sra", "--res", "1", "--dim", "48", "--heads", "6", "--format", form)
+    assert done.err.startswith("· sra: ")
+    assert "·" not in done.out

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from attnbench.record import append
 from tests.fakes import block
 
@@ -24,14 +26,26 @@ def modules_after(*arguments: str) -> set[str]:
     return set(done.stderr.rpartition("imported:")[2].split())
 
 
-def test_help_imports_nothing_heavy():
-    assert modules_after("--help") == set()
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_and_versions_import_nothing_heavy(arguments: list[str]):
+    assert modules_after(*arguments) == set()
 
 
 def test_compare_runs_without_torch(tmp_path: Path):
     append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
-    assert "torch" not in modules_after("compare", str(tmp_path), "--plot")
+    assert "torch" not in modules_after("compare", str(tmp_path), "--plot", "--format", "json")
     assert (tmp_path / "throughput.png").exists()
+
+
+def test_claims_are_judged_without_torch(tmp_path: Path):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert "torch" not in modules_after("claims", str(tmp_path))
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex", "json"])
+def test_a_report_needs_nothing_heavy_but_scipy(tmp_path: Path, form: str):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert modules_after("report", str(tmp_path), "--format", form) <= {"scipy"}
 
 
 def test_closed_forms_are_drawn_without_counting(tmp_path: Path):

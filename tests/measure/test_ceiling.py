@@ -50,3 +50,15 @@ def test_a_cache_of_unknown_size_leaves_the_copy_as_large_as_usual(monkeypatch: 
 def test_a_call_allocates_nothing(name: str):
     call = ceiling(name, "cpu", torch.float32, 1).call
     assert call().data_ptr() == call().data_ptr()
+
+
+def test_half_precision_is_not_held_to_the_slow_layout(monkeypatch: pytest.MonkeyPatch):
+    layouts = []
+
+    def mm(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        layouts.append(right.stride())
+        return out
+
+    monkeypatch.setattr(torch, "mm", mm)
+    ceiling("matmul", "cpu", torch.bfloat16, 1).call()
+    assert layouts == [(1, 8)]

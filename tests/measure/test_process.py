@@ -9,7 +9,8 @@ import pytest
 
 from attnbench.measure import facts, process
 from attnbench.measure.facts import Began, Fact, Started, to_line
-from attnbench.measure.process import KEEP_PAGES, WorkerEnded, facts_of_worker, variables
+from attnbench.measure.pages import KEEP_PAGES
+from attnbench.measure.process import WorkerEnded, facts_of_worker, variables
 from attnbench.protocol import KEPT, SYSTEM
 from tests.shards import job
 

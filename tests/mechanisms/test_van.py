@@ -1,5 +1,9 @@
 """VAN's layer: its residual, its gate, and how far it sees."""
 
+import subprocess
+import sys
+
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -44,3 +48,18 @@ def test_a_token_sees_23_by_23_tokens() -> None:
     reach = torch.zeros(25, 27, dtype=torch.bool)
     reach[1:24, 2:25] = True
     assert torch.equal(x.grad[0].any(dim=-1).view(25, 27), reach)
+
+
+COMPILED = """
+import torch
+from attnbench import Geometry
+from mechanisms.van import LargeKernelAttention
+layer, x = LargeKernelAttention(Geometry(96, 12, 14, 14)), torch.randn(2, 196, 96)
+with torch.inference_mode():
+    torch.testing.assert_close(torch.compile(layer)(x), layer(x))
+"""
+
+
+@pytest.mark.slow
+def test_compiled_it_computes_the_same() -> None:
+    subprocess.run([sys.executable, "-c", COMPILED], check=True)  # what it guards against ends the process

@@ -3,9 +3,12 @@
 python -m tests.plain results/against-plain-cpu
 
 A line a mechanism: for each kernel the ratio to the plain form with explicit attention, which is how people
-publish it, and the fraction of the machine's limit. The last line is the geometric mean of the best ratios.
+publish it, and the fraction of the machine's limit; then that of the plain form, and how many times as fast a
+layer at the limit would be. The last line has the geometric means of the best ratios and of those at the
+limit.
 """
 
+import math
 import sys
 from pathlib import Path
 from statistics import geometric_mean
@@ -19,14 +22,16 @@ from attnbench.variant import PLAIN
 def main(folder: Path) -> None:
     table = measured(rows(read(folder).records))
     plain = {row.record.label.removeprefix("plain-"): row for row in table if is_plain(row)}
-    best = []
+    best, most = [], []
     for ours in grouped((row for row in table if row.record.label in plain), lambda row: row.record.label):
         name = ours[0].record.label
         speeds = {row.record.kernel: speed(row, plain[name]) for row in ours}
         best.append(max(estimate.value for estimate in speeds.values()))
         cells = [f"{row.record.kernel:8} {shown(speeds[row.record.kernel])} {share(row)}" for row in ours]
-        print(f"{name:15} {'   '.join(cells)}   plain {share(plain[name])}")
-    print(f"geometric mean of the best: {geometric_mean(best):.2f} over {len(best)}")
+        most.append(at_the_limit(plain[name]))
+        print(f"{name:15} {'   '.join(cells)}   plain {share(plain[name])}, at the limit {most[-1]:.2f}")
+    means = f"{geometric_mean(best):.2f}, at the limit {geometric_mean(most):.2f}"
+    print(f"geometric mean of the best: {means}, over {len(best)}")
 
 
 def is_plain(row: Measured) -> bool:
@@ -44,6 +49,11 @@ def speed(row: Measured, plain: Measured) -> Estimate:
 def shown(estimate: Estimate) -> str:
     low, high = estimate.low or estimate.value, estimate.high or estimate.value
     return f"{estimate.value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def at_the_limit(plain: Measured) -> float:
+    """How many times as fast as its plain form a layer would be that takes no longer than it must."""
+    return 1 / plain.timing.limit.fraction.value if plain.timing.limit else math.nan
 
 
 def share(row: Measured) -> str:

@@ -15,10 +15,10 @@ from attnbench.record import Record
 from attnbench.registry import discover
 from attnbench.report.figure.flops import flops_page
 from attnbench.report.figure.ledger import ledgers_page
+from attnbench.report.figure.prints import Print
 from attnbench.report.figure.run import setting_pages
 from attnbench.report.figure.scaling import scaling_pages
 from attnbench.report.figure.settings import settings_pages
-from attnbench.report.figure.sheet import Sheet
 from attnbench.report.figure.spectrum import channels_page, curves_page, draw_gains, draw_profiles
 from attnbench.report.ledger import ledgers
 from attnbench.report.metrics import Row, rows
@@ -31,7 +31,7 @@ TITLES = {name: row.title for name, row in published().items()} | {
     "mine:groups=12,window=8": "My own layer (groups=12, window=8)",
     "other": "Another",
 }
-Pages = Callable[[Sequence[Row], Sheet], Iterator[tuple[str, Figure]]]
+Pages = Callable[[Sequence[Row], Print], Iterator[tuple[str, Figure]]]
 
 
 def layers(side: int = 14, **changes: Any) -> list[Record]:
@@ -83,26 +83,26 @@ def survey() -> Survey:
     return Survey(Geometry(300, 3, 14, 14), 4, 7, Part("input", 0, amplitudes), tuple(found))
 
 
-def of_run(pages: Pages, name: str, records: Sequence[Record], sheet: Sheet) -> Figure:
+def of_run(pages: Pages, name: str, records: Sequence[Record], wanted: Print) -> Figure:
     """The page of a run that has this name."""
-    return next(page for found, page in pages(rows(records, "msa"), sheet) if found == name)
+    return next(page for found, page in pages(rows(records, "msa"), wanted) if found == name)
 
 
-def of_closed_forms(texts: Sequence[str], sheet: Sheet) -> Figure:
+def of_closed_forms(texts: Sequence[str], wanted: Print) -> Figure:
     """Figure 2 of these choices."""
     registry = discover()
     choices = [choice for text in texts for choice in registry.choose_all(text)]
-    return flops_page(points(choices, [Geometry(768, 12, side, side) for side in (14, 28, 56)]), sheet)
+    return flops_page(points(choices, [Geometry(768, 12, side, side) for side in (14, 28, 56)]), wanted)
 
 
-def of_variants(records: Sequence[Record], sheet: Sheet) -> Figure:
+def of_variants(records: Sequence[Record], wanted: Print) -> Figure:
     """The ledger's figure."""
-    return ledgers_page(ledgers(rows(records)), sheet)
+    return ledgers_page(ledgers(rows(records)), wanted)
 
 
 SIZES = [*layers(7), *layers(14), *layers(7, mode="training"), *layers(14, mode="training")]
 DEVICES = [*layers(), *layers(device="cuda")]
-PAGES: dict[str, Callable[[Sheet], Figure]] = {
+PAGES: dict[str, Callable[[Print], Figure]] = {
     "throughput": partial(of_run, setting_pages, "throughput", layers()),
     "ratios": partial(of_run, setting_pages, "ratios", layers()),
     "flops-time": partial(of_run, setting_pages, "flops-time", layers()),
@@ -118,7 +118,7 @@ PAGES: dict[str, Callable[[Sheet], Figure]] = {
     "kernels": partial(of_variants, variants(["off"])),
     "kernels of devices": partial(of_variants, [*variants(["off"]), *variants(["off"], device="cuda")]),
     "many kernels": partial(of_variants, variants(COMPILE_MODES)),
-    "channels": lambda sheet: channels_page(survey(), survey().layers[0], sheet),
-    "profile": lambda sheet: curves_page(survey(), draw_profiles, sheet),
-    "gain": lambda sheet: curves_page(survey(), draw_gains, sheet),
+    "channels": lambda wanted: channels_page(survey(), survey().layers[0], wanted),
+    "profile": lambda wanted: curves_page(survey(), draw_profiles, wanted),
+    "gain": lambda wanted: curves_page(survey(), draw_gains, wanted),
 }

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox, BboxBase
 
 from attnbench.report.figure.page import save
-from attnbench.report.figure.sheet import PLAIN, Sheet, Width
+from attnbench.report.figure.prints import PLAIN, Print, Width
 from tests.report.figure_pages import PAGES
 
 COLUMNS = ("throughput", "ratios", "flops-time", "scaling-training", "flops of one panel", "profile", "gain")
@@ -81,11 +81,11 @@ def test_a_page_of_its_natural_width_is_legible_and_nothing_on_it_overlaps(kind:
 def test_a_page_of_any_width_is_legible_and_nothing_on_it_overlaps(
     kind: str, width: Width, texts: list[Drawn]
 ):
-    check(PAGES[kind](Sheet(width)), width.inches, texts)
+    check(PAGES[kind](Print(width)), width.inches, texts)
 
 
-def pdf_of(kind: str, sheet: Sheet, folder: Path) -> bytes:
-    save(PAGES[kind](sheet), folder / "figure", sheet)
+def pdf_of(kind: str, wanted: Print, folder: Path) -> bytes:
+    save(PAGES[kind](wanted), folder / "figure", wanted)
     return (folder / "figure.pdf").read_bytes()
 
 
@@ -94,7 +94,7 @@ def test_a_saved_page_has_exactly_its_width(
     width: str, points: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(mpl.rcParams, "savefig.bbox", "tight")  # as a user may have it
-    found = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ", pdf_of("throughput", Sheet(Width(width)), tmp_path))
+    found = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ", pdf_of("throughput", Print(Width(width)), tmp_path))
     assert found
     assert found[1].decode() == points
 
@@ -114,10 +114,10 @@ def test_fonts_embed_as_outlines_that_publishers_take(tmp_path: Path):
 def test_the_same_rows_give_the_same_bytes_whatever_the_time_and_the_users_style(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    sheet = Sheet(svg=True)
-    first = save(PAGES["flops-time"](sheet), tmp_path / "first", sheet)
+    wanted = Print(svg=True)
+    first = save(PAGES["flops-time"](wanted), tmp_path / "first", wanted)
     monkeypatch.setitem(mpl.rcParams, "font.size", 20)
-    second = save(PAGES["flops-time"](sheet), tmp_path / "second", sheet)
+    second = save(PAGES["flops-time"](wanted), tmp_path / "second", wanted)
     assert [path.suffix for path in first] == [".png", ".pdf", ".svg"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert b"CreationDate" not in first[1].read_bytes()
@@ -125,7 +125,7 @@ def test_the_same_rows_give_the_same_bytes_whatever_the_time_and_the_users_style
 
 
 def test_texts_in_a_vector_graphic_for_screens_need_no_font(tmp_path: Path):
-    sheet = Sheet(svg=True)
-    svg = save(PAGES["throughput"](sheet), tmp_path / "figure", sheet)[2].read_text()
+    wanted = Print(svg=True)
+    svg = save(PAGES["throughput"](wanted), tmp_path / "figure", wanted)[2].read_text()
     assert "<text" not in svg
     assert 'width="252pt"' in svg

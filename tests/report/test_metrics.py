@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from attnbench.errors import AttnbenchError
-from attnbench.paper import claims
 from attnbench.record import Record, Sample
-from attnbench.report.claims import judge, speed_of
 from attnbench.report.metrics import (
     Row,
     Timing,
@@ -299,13 +297,6 @@ def test_a_host_that_is_slower_than_its_device_is_noticed():
     assert [row.timing.launch_bound for row in measured(rows([slow, fast]))] == [True, False]
 
 
-def test_two_mechanisms_are_compared_without_the_baseline():
-    table = rows([record("sra", [0.6 * d for d in DRIFT]), record("hilo", [0.2 * d for d in DRIFT])])
-    speed = speed_of("hilo", "sra", "cpu", table)
-    assert speed == exactly(3.0)
-    assert speed_of("hilo", "sra", "cuda", table) is None
-
-
 @pytest.mark.parametrize(
     ("speed", "verdict", "share", "slower"),
     [
@@ -324,19 +315,3 @@ def test_slower_by_a_share_is_a_verdict_on_a_longer_time(
 
 def test_what_was_not_compared_is_not_slower():
     assert not is_slower(None, None, 0.1)
-
-
-@pytest.mark.parametrize(
-    ("ours", "says"),
-    [
-        (Estimate(1.5, 1.4, 1.6), "holds"),
-        (Estimate(1.4, 1.3, 1.5), "unclear"),
-        (Estimate(1.2, 1.1, 1.3), "faster, but by less"),
-        (Estimate(1.1, 0.9, 1.3), "does not hold"),
-        (Estimate(0.5, 0.4, 0.6), "does not hold"),
-        (None, "not measured in this run"),
-    ],
-)
-def test_a_claim_is_judged_by_the_whole_interval(ours: Estimate | None, says: str):
-    assert claims()[0].ratio == 1.4
-    assert judge(claims()[0], ours) == says

@@ -81,6 +81,22 @@ def test_the_notes_say_what_the_profiler_costs():
     assert "(medians of 12 calls each)" in first
 
 
+def test_the_notes_say_what_bounds_a_layer_besides_its_main_product():
+    slow_core = Line("bmm", Part.core, calls=1, self_s=0.02, bytes=0, macs=1_000_000_000)  # 0.01 s are due
+    (note,) = [
+        note for note in profile_notes(replace(PROFILE, lines=(PRODUCTS, slow_core, REST))) if "bound" in note
+    ]
+    assert note == (
+        "Beyond all multiply-adds at the rate of addmm (100.0 GMAC/s), a call is bound by "
+        "attention core 11 %, between operators 11 %."
+    )
+
+
+def test_nothing_bounds_a_layer_without_products_or_of_products_alone():
+    for lines in ((SOFTMAX, REST), (PRODUCTS,)):
+        assert not any("bound" in note for note in profile_notes(replace(PROFILE, lines=lines)))
+
+
 def test_the_notes_say_by_how_much_the_closed_form_differs():
     more, less = (replace(PROFILE, closed_form_macs=macs) for macs in (6_002_500_000, 5_997_500_000))
     assert not any("closed form" in note for note in profile_notes(PROFILE))

@@ -63,7 +63,7 @@ def test_a_table_has_a_line_a_mechanism_and_columns_a_device():
     assert cells(text, "HILO")[5:8] == ["320 [320, 320]", "1,029", "2.00 [2.00, 2.00]"]
     assert cells(text, "HILO")[8:11] == ["2.04", "faster", "—"]
     assert cells(text, "HILO")[11:13] == ["32,000 [32,000, 32,000]", "5,104"]
-    assert cells(text, "MSA")[7:10] == ["1", "1.00", "baseline"]
+    assert cells(text, "MSA")[7:10] == ["1.00", "1.00", "baseline"]
 
 
 def test_a_column_is_relative_to_the_baseline_that_was_asked_for():
@@ -114,7 +114,7 @@ def test_a_row_that_has_not_converged_is_marked_and_the_mark_explained():
 
 def test_a_row_without_a_time_says_why():
     text = shown([*block(TABLE), record("sra", outcome="out_of_memory")])
-    assert cells(text, "SRA")[5:] == ["out_of_memory", "710", "—", "1.41", "—", "—"]
+    assert cells(text, "SRA")[5:] == ["out of memory", "710", "—", "1.41", "—", "—"]
 
 
 def test_a_row_without_a_baseline_has_no_verdict():
@@ -281,6 +281,18 @@ def test_a_narrow_table_keeps_our_numbers_whole_and_leaves_out_the_papers():
     assert "paper" not in text.partition("1 FLOP")[0]
     assert "…" not in text
     assert "[2.00–2.00]" in text
+
+
+def test_a_narrow_table_with_memory_leaves_out_the_limit_rather_than_cut_numbers():
+    drift = [1.0, 1.002] * 9
+    records = block({"msa": drift, "hilo": [d / 2 for d in drift]}, memory=MEMORY, macs=22_504_500_000)
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(result_table(rows(records), narrow=True))
+    text = capture.get()
+    assert "limit" not in text
+    assert "[127.74–128.00]" in text
+    assert [text.count(cell) for cell in (" 22,504.5 ", " baseline ")] == [2, 1]
 
 
 def test_changes_say_on_which_machine_in_how_many_rounds_and_above_which_noise():

@@ -14,7 +14,7 @@ from attnbench.registry import Choice
 from attnbench.report.colours import Ink, inks_of
 from attnbench.report.figure.names import name_at_the_side, names_inches
 from attnbench.report.figure.page import add_note, add_panels, is_first_of_row, new_page, plot_inches, save
-from attnbench.report.figure.sheet import PLAIN, Sheet, Width
+from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.style import BRANCH_DASHES, line, styled
 
 PANEL_INCHES = 2.2  # the least width of one
@@ -24,18 +24,18 @@ MOST_PANELS_OF_CHOICES = 5
 G = 1e9
 
 
-def save_flops(points: Sequence[Point], folder: Path, sheet: Sheet = PLAIN) -> list[Path]:
+def save_flops(points: Sequence[Point], folder: Path, wanted: Print = PLAIN) -> list[Path]:
     """Draw `flops.png` and `flops.pdf` and return them."""
-    return save(flops_page(points, sheet), folder / "flops", sheet)
+    return save(flops_page(points, wanted), folder / "flops", wanted)
 
 
-def flops_page(points: Sequence[Point], sheet: Sheet = PLAIN) -> Figure:
+def flops_page(points: Sequence[Point], wanted: Print = PLAIN) -> Figure:
     """A panel a choice, which compares its branches, and the last one for the totals of all choices.
 
     Where that would be too many panels, it is a panel a branch instead, with a line a choice.
     """
     panels, names = _panels(points), list(short_names(choices_of(points)).values())
-    width = sheet.inches(Width.column if len(panels) == 1 else Width.page)
+    width = wanted.inches(Width.column if len(panels) == 1 else Width.page)
     height = max(names_inches(names), plot_inches(len(panels), width, PANEL_INCHES, PLOT_INCHES))
     with styled():
         page = new_page(width)

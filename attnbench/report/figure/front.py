@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from attnbench.report.colours import Inks
 from attnbench.report.figure.naming import note
 from attnbench.report.figure.page import add_legend, add_note, add_panels, is_first_of_row, new_page
+from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.quantities import Quantity, macs_m, params_m, total_mib
-from attnbench.report.figure.sheet import PLAIN, Sheet, Width
 from attnbench.report.figure.style import GREY, LETTER_INCHES, SMALL, errors, point, styled
 from attnbench.report.metrics import Measured, grouped
 
@@ -56,12 +56,12 @@ def draw_front(axes: Axes, rows: Sequence[Measured], inks: Inks, name: str, cost
     axes.grid()
 
 
-def front_page(rows: Sequence[Measured], inks: Inks, sheet: Sheet = PLAIN) -> Figure:
+def front_page(rows: Sequence[Measured], inks: Inks, wanted: Print = PLAIN) -> Figure:
     """A panel for each device and cost that was found there."""
     devices = grouped(rows, lambda row: row.device)
     found = [(mine, name) for mine in devices for name, cost in COSTS.items() if any(map(cost, mine))]
     with styled():
-        page = new_page(sheet.inches(Width.page))
+        page = new_page(wanted.inches(Width.page))
         panels = add_panels(page, len(found), PANEL_INCHES, PLOT_INCHES)
         for axes, (mine, name) in zip(panels, found, strict=True):
             draw_front(axes, mine, inks, name, COSTS[name])

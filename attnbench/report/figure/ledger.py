@@ -14,7 +14,7 @@ from attnbench.report.colours import Ink, Inks, inks_of
 from attnbench.report.figure.names import name_at_the_side, names_inches
 from attnbench.report.figure.naming import machines, setting_words
 from attnbench.report.figure.page import add_note, add_panels, new_page, save
-from attnbench.report.figure.sheet import PLAIN, Sheet, Width
+from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.style import (
     LETTER_INCHES,
     LINE_INCHES,
@@ -37,15 +37,15 @@ MOST_SLOPING = 28  # letters; longer names would reach too far to the left
 BESIDE_INCHES = 0.75  # the axis of throughputs, and the gap before the names at the side
 
 
-def save_ledgers(ledgers: Sequence[Ledger], folder: Path, sheet: Sheet = PLAIN) -> list[Path]:
+def save_ledgers(ledgers: Sequence[Ledger], folder: Path, wanted: Print = PLAIN) -> list[Path]:
     """Draw `kernels.png` and `kernels.pdf` if a ledger has a time, and return the files."""
     timed = [ledger for ledger in ledgers if measured(ledger.rows)]
-    return save(ledgers_page(timed, sheet), folder / "kernels", sheet) if timed else []
+    return save(ledgers_page(timed, wanted), folder / "kernels", wanted) if timed else []
 
 
-def ledgers_page(ledgers: Sequence[Ledger], sheet: Sheet = PLAIN) -> Figure:
+def ledgers_page(ledgers: Sequence[Ledger], wanted: Print = PLAIN) -> Figure:
     """A panel for each ledger; all must have a time."""
-    inks, width = inks_of(label for ledger in ledgers for label in ledger.titles), sheet.inches(Width.page)
+    inks, width = inks_of(label for ledger in ledgers for label in ledger.titles), wanted.inches(Width.page)
     names = [[_name(ledger, *found) for found in _bests(ledger).items()] for ledger in ledgers]
     slope = max(_slope(by_gain(each), mine, width) for each, mine in zip(ledgers, names, strict=True))
     ticks_inches = max(_ticks_inches(by_gain(ledger), slope) for ledger in ledgers)

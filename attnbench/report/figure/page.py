@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.figure.sheet import Sheet
+from attnbench.report.figure.prints import Print
 from attnbench.report.figure.style import (
     GREY,
     LETTER_INCHES,
@@ -85,11 +85,11 @@ def is_first_of_row(axes: Axes) -> bool:
     return place is not None and place.is_first_col()
 
 
-def save(figure: Figure, stem: Path, sheet: Sheet) -> list[Path]:
-    """Write a figure in all formats of a sheet, the same bytes for the same figure, and return the files."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in sheet.formats]
+def save(figure: Figure, stem: Path, wanted: Print) -> list[Path]:
+    """Write a figure in all formats that are wanted, equal bytes for equal figures, and return the files."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in wanted.formats]
     with styled():
-        for path, kind in zip(paths, sheet.formats, strict=True):
+        for path, kind in zip(paths, wanted.formats, strict=True):
             figure.savefig(path, metadata=UNDATED.get(kind))
     return paths
 

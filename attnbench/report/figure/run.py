@@ -12,9 +12,9 @@ from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, 
 from attnbench.report.figure.front import LEAST_LAYERS, front_page
 from attnbench.report.figure.naming import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches, save
+from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.scaling import scaling_pages
 from attnbench.report.figure.settings import settings_pages
-from attnbench.report.figure.sheet import PLAIN, Sheet, Width
 from attnbench.report.figure.style import lines_of, styled
 from attnbench.report.metrics import Measured, Row, grouped, measured, setting
 
@@ -24,28 +24,28 @@ PLOT_INCHES = 1.6  # the least height of what is inside its axes
 ROW_INCHES = 0.16  # a bar with its gap, where titles take a line
 
 
-def save_figures(rows: Sequence[Row], folder: Path, sheet: Sheet = PLAIN) -> list[Path]:
+def save_figures(rows: Sequence[Row], folder: Path, wanted: Print = PLAIN) -> list[Path]:
     """Draw a set of figures for each setting of a run, and those over its sizes and over settings.
 
     Return the files.
     """
     paths = []
     for pages in (setting_pages, scaling_pages, settings_pages):
-        for name, page in pages(rows, sheet):
-            paths += save(page, folder / name, sheet)
+        for name, page in pages(rows, wanted):
+            paths += save(page, folder / name, wanted)
     return paths
 
 
-def setting_pages(rows: Sequence[Row], sheet: Sheet = PLAIN) -> Iterator[tuple[str, Figure]]:
+def setting_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures of each setting with their names, one panel a device."""
     found, timed = inks_of(row.record.label for row in rows), measured(rows)
     records = [row.record for row in timed]
     for mine in grouped(timed, setting):
         end = suffix(mine[0].record, records, without={"device"})
         for name, draw in _drawings(mine, found).items():
-            yield f"{name}{end}", _page(draw, mine, sheet)
+            yield f"{name}{end}", _page(draw, mine, wanted)
         if len({row.record.label for row in mine}) >= LEAST_LAYERS:
-            yield f"front{end}", front_page(mine, found, sheet)
+            yield f"front{end}", front_page(mine, found, wanted)
 
 
 def _drawings(rows: Sequence[Measured], inks: Inks) -> dict[str, Draw]:
@@ -57,9 +57,9 @@ def _drawings(rows: Sequence[Measured], inks: Inks) -> dict[str, Draw]:
     }
 
 
-def _page(draw: Draw, rows: Sequence[Measured], sheet: Sheet) -> Figure:
+def _page(draw: Draw, rows: Sequence[Measured], wanted: Print) -> Figure:
     devices = grouped(rows, lambda row: row.device)
-    width = sheet.inches(Width.column if len(devices) == 1 else Width.page)
+    width = wanted.inches(Width.column if len(devices) == 1 else Width.page)
     with styled():
         page = new_page(width)
         height = plot_inches(len(devices), width, PANEL_INCHES, _bars_inches(rows))

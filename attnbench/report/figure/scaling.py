@@ -11,8 +11,8 @@ from attnbench.report.colours import Inks, inks_of
 from attnbench.report.figure.curves import Crosses, Curve, Misfit, crosses_of, curves_of
 from attnbench.report.figure.naming import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches
+from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.quantities import macs_m, throughput, total_mib
-from attnbench.report.figure.sheet import PLAIN, Sheet, Width
 from attnbench.report.figure.style import SMALL, errors, line, styled
 from attnbench.report.metrics import Row, family, grouped
 
@@ -54,7 +54,7 @@ def draw_training_memory(axes: Axes, rows: Sequence[Row], inks: Inks) -> None:
     _draw_memory(axes, rows, inks, "training")
 
 
-def scaling_pages(rows: Sequence[Row], sheet: Sheet = PLAIN) -> Iterator[tuple[str, Figure]]:
+def scaling_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over sizes with their names, for each device and batch that has several."""
     records, found = [row.record for row in rows], inks_of(row.record.label for row in rows)
     for mine in grouped(rows, family):
@@ -64,9 +64,9 @@ def scaling_pages(rows: Sequence[Row], sheet: Sheet = PLAIN) -> Iterator[tuple[s
         timed = {row.record.mode for row in mine if row.timing}
         speed = draw_training if timed == {"training"} else draw_inference
         panels = (draw_flops, speed, draw_inference_memory, draw_training_memory)
-        yield f"scaling{end}", _page(panels, mine, found, sheet.inches(Width.page))
+        yield f"scaling{end}", _page(panels, mine, found, wanted.inches(Width.page))
         if "training" in timed:
-            yield f"scaling-training{end}", _page([draw_training], mine, found, sheet.inches(Width.column))
+            yield f"scaling-training{end}", _page([draw_training], mine, found, wanted.inches(Width.column))
 
 
 def _page(panels: Sequence[Draw], rows: Sequence[Row], inks: Inks, width_inches: float) -> Figure:

@@ -10,8 +10,8 @@ from attnbench.mechanism import Setting
 from attnbench.report.colours import Ink, inks_in
 from attnbench.report.figure.naming import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page
+from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.quantities import Quantity, macs_m, params_m, throughput, total_mib
-from attnbench.report.figure.sheet import PLAIN, Sheet, Width
 from attnbench.report.figure.style import GREY, SMALL, errors, line, styled
 from attnbench.report.metrics import Row, grouped, setting
 from attnbench.sweep import BASELINE
@@ -82,13 +82,13 @@ def sweeps(rows: Sequence[Row]) -> list[Sweep]:
     ]
 
 
-def settings_pages(rows: Sequence[Row], sheet: Sheet = PLAIN) -> Iterator[tuple[str, Figure]]:
+def settings_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over settings with their names."""
     found, records = sweeps(rows), [row.record for row in rows]
     for sweep in found:
         names = {other.mechanism for other in found if other.key == sweep.key}
         mechanism = f"-{sweep.mechanism}" if len(names) > 1 else ""
-        yield f"setting-{sweep.key}{mechanism}{suffix(sweep.rows[0].record, records)}", _page(sweep, sheet)
+        yield f"setting-{sweep.key}{mechanism}{suffix(sweep.rows[0].record, records)}", _page(sweep, wanted)
 
 
 def _lines(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:
@@ -125,12 +125,12 @@ def _baseline(rows: Sequence[Row], mechanism: str) -> Row | None:
     )
 
 
-def _page(sweep: Sweep, sheet: Sheet) -> Figure:
+def _page(sweep: Sweep, wanted: Print) -> Figure:
     panels = [draw_params, draw_flops, draw_throughput]
     if any(row.record.memory for row in sweep.rows):
         panels.append(draw_memory)
     with styled():
-        page = new_page(sheet.inches(Width.page))
+        page = new_page(wanted.inches(Width.page))
         for axes, draw in zip(add_panels(page, len(panels), PANEL_INCHES, PLOT_INCHES), panels, strict=True):
             draw(axes, sweep)
         add_legend(page)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from attnbench.report.colours import inks_of
 from attnbench.report.figure.names import name_at_the_side, names_inches
 from attnbench.report.figure.page import add_note, add_panels, new_page, panel_columns, save
-from attnbench.report.figure.sheet import PLAIN, Sheet, Width
+from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.style import BRANCH_DASHES, GREY, LINE_INCHES, PALE, SMALL, styled
 from attnbench.report.spectrum import caption
 from attnbench.spectra import NYQUIST, PANELS, Array, Curve, Part, Spectrum, Survey
@@ -23,14 +23,14 @@ PLOT_INCHES = 2.0
 Draw = Callable[[Axes, Survey], None]
 
 
-def save_figures(survey: Survey, folder: Path, sheet: Sheet = PLAIN) -> list[Path]:
+def save_figures(survey: Survey, folder: Path, wanted: Print = PLAIN) -> list[Path]:
     """Draw the channels of every layer, and the curves of all together; return the files."""
     paths = []
     for layer in survey.layers:
-        page = channels_page(survey, layer, sheet)
-        paths += save(page, folder / f"spectrum-{file_name(layer.label)}", sheet)
+        page = channels_page(survey, layer, wanted)
+        paths += save(page, folder / f"spectrum-{file_name(layer.label)}", wanted)
     for name, draw in CURVES.items():
-        paths += save(curves_page(survey, draw, sheet), folder / name, sheet)
+        paths += save(curves_page(survey, draw, wanted), folder / name, wanted)
     return paths
 
 
@@ -69,9 +69,9 @@ def draw_gains(axes: Axes, survey: Survey) -> None:
 CURVES: dict[str, Draw] = {"profile": draw_profiles, "gain": draw_gains}
 
 
-def channels_page(survey: Survey, layer: Spectrum, sheet: Sheet = PLAIN) -> Figure:
+def channels_page(survey: Survey, layer: Spectrum, wanted: Print = PLAIN) -> Figure:
     """Figure 5: a row of panels for each branch, or one for the whole output."""
-    width = sheet.inches(Width.page)
+    width = wanted.inches(Width.page)
     columns = panel_columns(PANELS, width - SCALE_INCHES, CHANNEL_INCHES)
     steepness = min(TALLEST, survey.geometry.height / survey.geometry.width)
     line_inches = LINE_INCHES + steepness * (width - SCALE_INCHES) / columns
@@ -87,12 +87,12 @@ def channels_page(survey: Survey, layer: Spectrum, sheet: Sheet = PLAIN) -> Figu
     return page
 
 
-def curves_page(survey: Survey, draw: Draw, sheet: Sheet = PLAIN) -> Figure:
+def curves_page(survey: Survey, draw: Draw, wanted: Print = PLAIN) -> Figure:
     """All curves on one pair of axes."""
     names = ["input", *(curve.name for curve in survey.curves)]
     plot_inches = max(PLOT_INCHES, names_inches(names))
     with styled():
-        page = new_page(sheet.inches(Width.column))
+        page = new_page(wanted.inches(Width.column))
         (axes,) = add_panels(page, 1, PLOT_INCHES, plot_inches)
         draw(axes, survey)
         add_note(page, caption(survey))

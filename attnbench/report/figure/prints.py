@@ -18,7 +18,7 @@ class Width(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Print:
     """What an author asks of all figures; without a width each has its own natural one."""
 
     width: Width | None = None
@@ -34,4 +34,4 @@ class Sheet:
         return (self.width or natural).inches
 
 
-PLAIN = Sheet()
+PLAIN = Print()

@@ -1,0 +1,134 @@
+"""What a shell offers after TAB: names, and what may follow them.
+
+Nothing here imports torch, which would take seconds: built-in mechanisms are read from the text of their
+files, and those of plugins are not offered.
+"""
+
+import ast
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from attnbench.mechanism import Setting
+from attnbench.paper import in_table_order
+from attnbench.registry import BUILTIN, GROUP
+
+QUESTION = "_ATTNBENCH_COMPLETE"  # the variable in which a shell says what it wants
+FROM_BASH = "complete_bash"
+BREAKS = ":="  # where bash cuts a word into pieces, which these become as well
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a mechanism's file says about it."""
+
+    title: str
+    settings: Mapping[str, Setting]
+
+
+def among(*names: str) -> Callable[[str], list[str]]:
+    """Complete the last item of a list with commas by the names that are not in it yet."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, _ = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in names if name not in before.split(",")]
+
+    return complete
+
+
+def mechanisms(incomplete: str) -> list[tuple[str, str]]:
+    """Complete a mechanism: its name, then the settings that are not in it yet, then their defaults."""
+    known = builtin()
+    name, colon, assignments = incomplete.partition(":")
+    if colon:
+        return _settings(f"{name}:", assignments, known[name]) if name in known else []
+    found = [name for name in in_table_order(known) if name.startswith(incomplete)]
+    keys = known[found[0]].settings if len(found) == 1 else ()
+    return [(name, known[name].title) for name in found] + [
+        (f"{found[0]}:{key}=", "a setting") for key in keys
+    ]
+
+
+def runs(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete the folder of a run; other paths are left to the shell."""
+    from attnbench.record import RECORDS
+
+    results = Path(context.params.get("results") or "results")
+    folders = (str(path.parent) for path in results.glob(f"*/{RECORDS}"))
+    return sorted(folder for folder in folders if folder.startswith(incomplete))
+
+
+@cache
+def builtin() -> Mapping[str, Declared]:
+    """The built-in mechanisms by name."""
+    specs = [find_spec(entry.module) for entry in entry_points(group=GROUP, name=BUILTIN)]
+    folders = [folder for spec in specs if spec for folder in spec.submodule_search_locations or ()]
+    files = [file for folder in folders for file in sorted(Path(folder).glob("[!_]*.py"))]
+    return dict(found for file in files for found in _declared_in(file))
+
+
+@contextmanager
+def whole_words() -> Iterator[None]:
+    """Let bash, which cuts `hilo:alpha` at its breaks, ask about all of it and be told what follows them."""
+    if os.environ.get(QUESTION) != FROM_BASH:
+        yield
+        return
+    pieces, at = os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"])
+    words, place = joined(pieces, at)
+    os.environ |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(place)}
+    word = words[place] if place < len(words) else ""
+    there = word[: 1 + max(map(word.rfind, BREAKS))]
+    answer = io.StringIO()
+    try:
+        with redirect_stdout(answer):
+            yield
+    finally:
+        for line in answer.getvalue().splitlines():
+            print(line.removeprefix(there))
+
+
+def joined(pieces: Sequence[str], at: int) -> tuple[list[str], int]:
+    """Words from the pieces of bash, and in which of them the piece of an index is."""
+    words: list[str] = []
+    place = None
+    after_break = False
+    for index, piece in enumerate(pieces):
+        is_break = piece != "" and set(piece) <= set(BREAKS)
+        if words and piece and (is_break or after_break):
+            words[-1] += piece
+        else:
+            words.append(piece)
+        after_break = is_break
+        if index == at:
+            place = len(words) - 1
+    return words, at - len(pieces) + len(words) if place is None else place
+
+
+def _settings(before: str, assignments: str, declared: Declared) -> list[tuple[str, str]]:
+    """The key of a next setting, alone and with its default; or of the setting that has been begun."""
+    done, comma, last = assignments.rpartition(",")
+    keys = {item.partition("=")[0] for item in done.split(",")}
+    found = []
+    for key, default in declared.settings.items():
+        if key not in keys:
+            alone = [] if "=" in last else [(f"{before}{done}{comma}{key}=", "a setting")]
+            found += [*alone, (f"{before}{done}{comma}{key}={default}", "its default")]
+    return found
+
+
+def _declared_in(file: Path) -> Iterator[tuple[str, Declared]]:
+    """The mechanisms that are values at the top level of a file."""
+    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.Assign(value=ast.Call(func=ast.Name(id="Mechanism"), keywords=keywords)):
+                said = {word.arg: word.value for word in keywords}
+                settings = ast.literal_eval(said["settings"]) if "settings" in said else {}
+                yield ast.literal_eval(said["name"]), Declared(ast.literal_eval(said["title"]), settings)

@@ -1,0 +1,44 @@
+"""Standard output whose reader may go: `attnbench report | head -1` ends as quietly as other tools do."""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+READER_GONE = 141  # what a shell reports of a tool that SIGPIPE has ended
+
+
+class _Pipe(io.FileIO):
+    """A file that ends the command, instead of failing, when nobody reads it any more."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # for what is yet to be flushed
+            raise SystemExit(READER_GONE) from None
+
+
+@contextmanager
+def quiet_output() -> Iterator[None]:
+    """End the command without a word and with status 141 where the reader of standard output goes.
+
+    typer and rich would each say 1, which is the status of a broken contract, and Python would complain
+    about what is left in its buffer.
+    """
+    plain = sys.__stdout__
+    if plain is not None and plain is sys.stdout:
+        binary = io.BufferedWriter(_Pipe(plain.fileno(), "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(
+            binary, plain.encoding, plain.errors, line_buffering=plain.line_buffering
+        )
+    try:
+        yield
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()

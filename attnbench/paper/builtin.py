@@ -1,0 +1,77 @@
+"""The claims that come with attnbench: the paper's sentences, and what its Table IV says row by row."""
+
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+
+from attnbench.paper import Published, published
+from attnbench.paper.claims import Claim, Metric, Relation
+from attnbench.paper.claims_file import ClaimsFile, parse
+
+FILE = "claims.toml"
+SUBJECT = "hilo"
+NAMES = {"cpu": "CPU", "cuda": "GPU"}
+
+
+@cache
+def builtin() -> tuple[Claim, ...]:
+    """All claims: the sentences, HiLo against each other row of Table IV, and every count of it."""
+    return (*sentences(), *_orders("cpu"), *_orders("cuda"), *_params(), *_flops())
+
+
+def sentences() -> tuple[Claim, ...]:
+    """What the paper says in words."""
+    return _file().claims
+
+
+@cache
+def _file() -> ClaimsFile:
+    return parse((files(__package__) / FILE).read_text(encoding="utf-8"), FILE)
+
+
+def _orders(device: str) -> list[Claim]:
+    others = [row for row in published().values() if row.name != SUBJECT]
+    return [_order(published()[SUBJECT], other, device) for other in others]
+
+
+def _order(row: Published, other: Published, device: str) -> Claim:
+    return Claim(
+        id=f"table-iv-{device.replace('cuda', 'gpu')}-{other.name}",
+        sentence=f"{row.title} is faster than {other.title} on a {NAMES[device]}.",
+        source="Table IV",
+        mechanism=row.name,
+        metric=Metric.speed,
+        relation=Relation.faster,
+        than=(other.name,),
+        device=device,
+        reported=row.imgs_per_s(device) / other.imgs_per_s(device),
+        conditions=_file().conditions,
+    )
+
+
+def _params() -> list[Claim]:
+    return [
+        _count(row, Metric.params, Decimal(f"{row.params_m:.2f}"), "parameters")
+        for row in published().values()
+    ]
+
+
+def _flops() -> list[Claim]:
+    return [
+        _count(row, Metric.flops, Decimal(f"{row.flops_m:.1f}"), "FLOPs", row.note)
+        for row in published().values()
+    ]
+
+
+def _count(row: Published, metric: Metric, millions: Decimal, noun: str, note: str = "") -> Claim:
+    return Claim(
+        id=f"table-iv-{metric}-{row.name}",
+        sentence=f"{row.title} has {millions} M {noun}.",
+        source="Table IV",
+        mechanism=row.name,
+        metric=metric,
+        relation=Relation.equal,
+        millions=millions,
+        note=note,
+        conditions=_file().conditions,
+    )

@@ -1,0 +1,86 @@
+"""What stands over and under a table in any format: machine, setting, and how it was measured."""
+
+from collections.abc import Callable, Sequence
+
+from attnbench.paper import DEVICES
+from attnbench.record import Record
+from attnbench.report.columns import MEMORY, OPEN
+from attnbench.report.metrics import Row, Timing, measured
+from attnbench.report.notes import remarks
+from attnbench.report.sheet import Group, Sheet
+from attnbench.statistics import MARGIN
+from attnbench.sweep import Mode
+from attnbench.words import many
+
+TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
+CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
+VERDICTS = (
+    f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together and agree in "
+    "all sessions"
+)
+
+
+def caption(sheet: Sheet) -> list[str]:
+    """Sentences on a sheet: setting, machines, protocol, columns, and what is to be said of rows."""
+    rows = sheet.rows
+    where = _by_group(sheet, lambda group: group.machine) + _by_group(sheet, _protocol)
+    what = [*facts(rows), *what_is_open(rows), *remarks(rows)]
+    return [sentence(setting_of(sheet.record)), *where, *map(sentence, what)]
+
+
+def sentence(line: str) -> str:
+    """A line of a caption in running text."""
+    return f"{line[0].upper()}{line[1:].removesuffix('.')}."
+
+
+def setting_of(record: Record) -> str:
+    """What the rows of one table share: size, batch, variant and mode."""
+    return (
+        f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads, "
+        f"batch {record.batch}, {record.variant.title}, {record.mode}"
+    )
+
+
+def facts(rows: Sequence[Row]) -> list[str]:
+    """What the columns of a table mean."""
+    lines = [CONVENTION]
+    if any(row.published for row in rows):
+        lines[0] += f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
+    if any(row.record.memory for row in rows):
+        lines.append(MEMORY.definition)
+    if any(row.record.mode is Mode.training for row in rows):
+        lines.append(TRAINING)
+    return lines
+
+
+def how_measured(timings: Sequence[Timing], floors: Sequence[float | None] = ()) -> str:
+    """How many rounds and sessions the numbers come from, and how noisy they were."""
+    rounds = _span([timing.rounds for timing in timings], "paired round")
+    sessions = _span([timing.sessions for timing in timings], "session")
+    known = [floor for floor in floors or [timing.noise_floor for timing in timings] if floor is not None]
+    floor = f"; noise floor ±{100 * max(known):.1f} %, from the baseline's twin" if known else ""
+    return f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{floor}"
+
+
+def what_is_open(rows: Sequence[Row]) -> list[str]:
+    """What the mark of a row that did not converge means, where there is one."""
+    wide = [row.record.protocol.precision for row in measured(rows) if not row.timing.converged]
+    return [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
+
+
+def _by_group(sheet: Sheet, tell: Callable[[Group], str]) -> list[str]:
+    """What is true of all groups once, or else a sentence for each group that has something to tell."""
+    lines = {group.heading: tell(group) for group in sheet.groups}
+    if len(set(lines.values())) == 1:
+        return [sentence(line) for line in set(lines.values()) if line]
+    return [f"{heading}: {line}." for heading, line in lines.items() if line]
+
+
+def _protocol(group: Group) -> str:
+    timings = [row.timing for row in measured(group.rows)]
+    return how_measured(timings) if timings else ""
+
+
+def _span(numbers: Sequence[int], noun: str) -> str:
+    fewest, most = min(numbers), max(numbers)
+    return many(most, noun) if fewest == most else f"{fewest} to {many(most, noun)}"

@@ -1,0 +1,238 @@
+"""The columns of a results table, defined once for the terminal, files, papers and pages."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from attnbench.report.digits import NOTHING, Shown, fixed, shown
+from attnbench.report.metrics import Row, published_ratio
+from attnbench.statistics import Estimate
+from attnbench.words import spoken
+
+OPEN = "~"
+LOWER_BOUND = "≥ "
+
+
+class Better(Enum):
+    """Which values of a column a reader hopes for."""
+
+    higher = "higher"
+    lower = "lower"
+    neither = "neither"
+
+
+class Standing(StrEnum):
+    """What a value is among those of its column."""
+
+    best = "best"
+    second = "second"
+
+
+def _unmarked(row: Row) -> str:  # noqa: ARG001 - most values need no word of caution
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A quantity that rows have.
+
+    `name` is for programs, `title` with `unit` for readers; `meaning` says in a sentence what it is and how
+    it is measured. `estimate` gives a row's value with its interval, and `published` the paper's value, both
+    in `unit`, and None where there is none. Counts have fixed `decimals`; otherwise digits follow the
+    interval. The paper's values have `published_decimals`. `mark` gives what stands before a value that needs
+    a word of caution. A row without a time `tells_outcome` where its value would be.
+    """
+
+    name: str
+    title: str
+    unit: str
+    better: Better
+    meaning: str
+    estimate: Callable[[Row], Estimate | None]
+    published: Callable[[Row], float | None]
+    decimals: int | None = None
+    published_decimals: int = 0
+    mark: Callable[[Row], str] = _unmarked
+    tells_outcome: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Title and unit: `Time (ms)`."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def definition(self) -> str:
+        """The meaning for a caption: `memory = the most that one call allocates …`."""
+        return f"{self.title.lower()} = {self.meaning[0].lower()}{self.meaning[1:-1]}"
+
+    def shown(self, row: Row) -> Shown | None:
+        """A row's value as a reader sees it, without its mark."""
+        estimate = self.estimate(row)
+        return shown(estimate, self.decimals) if estimate else None
+
+    def text(self, row: Row) -> str:
+        """`~165 [163, 168]`; where there is no value, a dash, or why there is none."""
+        found = self.shown(row)
+        return f"{self.mark(row)}{found.text}" if found else self.missing(row)
+
+    def missing(self, row: Row) -> str:
+        """What stands where a row has no value: what became of it, said once, and dashes."""
+        return spoken(row.record.outcome) if self.tells_outcome and row.timing is None else NOTHING
+
+    def published_text(self, row: Row) -> str:
+        """The paper's value with the paper's digits, or nothing."""
+        value = self.published(row)
+        return "" if value is None else fixed(value, self.published_decimals)
+
+
+def verdict(row: Row) -> str:
+    """What may be said of a row beside its baseline, or that it is that."""
+    if row.timing and row.timing.baseline == row.record.label:
+        return "baseline"
+    return (row.timing and row.timing.verdict) or NOTHING
+
+
+def standings(column: Column, rows: Sequence[Row | None]) -> list[Standing | None]:
+    """Which rows have a column's best value, and which the next, in the order of the rows.
+
+    Values that read the same share a place. Where all do, or neither direction is better, nothing stands out,
+    nor does the worse of only two. A row that is not there has no place, nor has a mere lower bound.
+    """
+    values = [_as_shown(column, row) for row in rows]
+    ranked = sorted({value for value in values if value is not None}, reverse=column.better is Better.higher)
+    if len(ranked) < 2 or column.better is Better.neither:
+        return [None] * len(rows)
+    places = {ranked[0]: Standing.best} | dict.fromkeys(ranked[1:-1][:1], Standing.second)
+    return [None if value is None else places.get(value) for value in values]
+
+
+def _as_shown(column: Column, row: Row | None) -> float | None:
+    found = column.shown(row) if row else None
+    if row is None or found is None or column.mark(row) == LOWER_BOUND:
+        return None
+    return float(found.value.replace(",", ""))
+
+
+def _params(row: Row) -> Estimate | None:
+    return Estimate(row.record.params / 1e6) if row.record.params is not None else None
+
+
+def _macs(row: Row) -> Estimate | None:
+    return Estimate(row.record.macs / 1e6) if row.record.macs is not None else None
+
+
+def _memory(row: Row) -> Estimate | None:
+    return Estimate(row.record.memory.peak_bytes / 2**20) if row.record.memory else None
+
+
+def _time(row: Row) -> Estimate | None:
+    return row.timing.time_s.scaled(1e3) if row.timing else None
+
+
+def _throughput(row: Row) -> Estimate | None:
+    return row.timing.throughput if row.timing else None
+
+
+def _speed(row: Row) -> Estimate | None:
+    """The baseline is exactly as fast as itself."""
+    if row.timing and row.timing.baseline == row.record.label:
+        return Estimate(1.0)
+    return row.timing.speed if row.timing else None
+
+
+def _limit(row: Row) -> Estimate | None:
+    return row.timing.limit.fraction if row.timing and row.timing.limit else None
+
+
+def _published_throughput(row: Row) -> float | None:
+    return row.published.imgs_per_s(row.device) if row.published else None
+
+
+def _open(row: Row) -> str:
+    return OPEN if row.timing and not row.timing.converged else ""
+
+
+def _none(row: Row) -> None:  # noqa: ARG001 - a column that no paper has
+    return None
+
+
+PARAMS = Column(
+    name="params",
+    title="Params",
+    unit="M",
+    better=Better.lower,
+    meaning="Learnable parameters of the layer, counted exactly.",
+    estimate=_params,
+    published=lambda row: row.published.params_m if row.published else None,
+    decimals=2,
+    published_decimals=2,
+)
+FLOPS = Column(
+    name="macs",
+    title="FLOPs",
+    unit="M",
+    better=Better.lower,
+    meaning=(
+        "Multiply-adds of one image's forward pass, counted operator by operator; 1 FLOP is one multiply-add."
+    ),
+    estimate=_macs,
+    published=lambda row: row.published.flops_m if row.published else None,
+    decimals=1,
+    published_decimals=1,
+    mark=lambda row: LOWER_BOUND if row.record.uncounted else "",
+)
+MEMORY = Column(
+    name="memory",
+    title="Memory",
+    unit="MiB",
+    better=Better.lower,
+    meaning="The most that one call allocates beyond weights and input, by torch's allocator.",
+    estimate=_memory,
+    published=_none,
+    decimals=1,
+)
+TIME = Column(
+    name="time",
+    title="Time",
+    unit="ms",
+    better=Better.lower,
+    meaning="Time of one call on the whole batch: the median over rounds, with a bootstrap interval.",
+    estimate=_time,
+    published=_none,
+    mark=_open,
+    tells_outcome=True,
+)
+THROUGHPUT = Column(
+    name="imgs_per_s",
+    title="Throughput",
+    unit="img/s",
+    better=Better.higher,
+    meaning="Images per second: the batch over the median time of a call, with a bootstrap interval.",
+    estimate=_throughput,
+    published=_published_throughput,
+    mark=_open,
+    tells_outcome=True,
+)
+SPEED = Column(
+    name="speed_vs_baseline",
+    title="Speed-up",
+    unit="×",
+    better=Better.higher,
+    meaning="How many times as fast as the baseline: the median ratio over rounds that timed both in turn.",
+    estimate=_speed,
+    published=published_ratio,
+    published_decimals=2,
+)
+LIMIT = Column(
+    name="fraction_of_limit",
+    title="Of limit",
+    unit="",
+    better=Better.neither,  # a layer that does more work than it needs may do it well
+    meaning=(
+        "Share of what this machine's own matmul rate and copy bandwidth allow, both measured in the same "
+        "rounds."
+    ),
+    estimate=_limit,
+    published=_none,
+)
+COLUMNS = (PARAMS, FLOPS, MEMORY, TIME, THROUGHPUT, SPEED, LIMIT)

@@ -1,0 +1,1 @@
+"""Runs as texts for papers and programs, a file a format."""

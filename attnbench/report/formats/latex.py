@@ -1,0 +1,133 @@
+"""LaTeX: a booktabs table in Table IV's shape for each setting, to be read into a paper with `\\input`."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from attnbench.report.caption import caption
+from attnbench.report.columns import LOWER_BOUND, OPEN, SPEED, Standing
+from attnbench.report.digits import NOTHING
+from attnbench.report.formats.tex import escape, foreign, number, reach
+from attnbench.report.metrics import Row
+from attnbench.report.runs import Run
+from attnbench.report.sheet import Field, Sheet, sheets
+
+STYLES = {Standing.best: "\\mathbf{{{}}}", Standing.second: "\\underline{{{}}}", None: "{}"}
+MARKS = {OPEN: "{\\sim}", LOWER_BOUND: "{\\geq}\\,", "": ""}
+LEGEND = "Bold = best, underlined = second best of a column; small numbers reach to the ends of intervals."
+NEEDS = "% Needs \\usepackage{booktabs}.\n"
+UNKNOWN = "%% pdflatex cannot set %s; xelatex and lualatex can, with a font that has it.\n"
+DOCUMENT = """\
+\\documentclass{article}
+\\usepackage[a4paper, %smargin=2cm]{geometry}
+\\usepackage{booktabs}
+\\pagestyle{empty}
+\\begin{document}
+%s\\end{document}
+"""
+TABLE = """\
+\\begin{table*}
+  \\centering
+  \\footnotesize
+  \\setlength{\\tabcolsep}{%s}
+  \\renewcommand{\\arraystretch}{1.3}
+  \\setlength{\\belowcaptionskip}{6pt}
+  \\caption{%s}
+  \\label{%s}
+  \\begin{tabular}{%s}
+    \\toprule
+%s    \\midrule
+%s    \\bottomrule
+  \\end{tabular}
+\\end{table*}
+"""
+
+
+def latex(runs: Sequence[Run], *, standalone: bool = False) -> str:
+    """The tables, or a document that holds nothing else; best values are bold, second best underlined."""
+    found = sheets(runs)
+    tables = "\n".join(_table(sheet, _label(runs, sheet if len(found) > 1 else None)) for sheet in found)
+    if standalone:
+        wide = any(len(sheet.groups) > 1 for sheet in found)
+        tables = DOCUMENT % ("landscape, " * wide, tables)
+    unknown = foreign(tables)
+    return NEEDS * (not standalone) + UNKNOWN % " ".join(unknown) * bool(unknown) + tables
+
+
+def _table(sheet: Sheet, label: str) -> str:
+    fields = [field for place in sheet.places for field in sheet.fields(place)]
+    titles = ["Mechanism", *(_heading(field, _title(field)) for field in fields)]
+    units = ["", *(_heading(field, _unit(sheet, field)) for field in fields)]
+    cells = [[escape(line.title) for line in sheet.lines], *(_cells(sheet, field) for field in fields)]
+    return TABLE % (
+        "5pt" if len(sheet.groups) == 1 else "3pt",
+        escape(" ".join([*caption(sheet), LEGEND])),
+        label,
+        "l" + "".join("r" if _width(field) == 1 else "r@{}l" for field in fields),
+        _group_headings(sheet) + _lines([titles, units]),
+        _lines(zip(*cells, strict=True)),
+    )
+
+
+def _width(field: Field) -> int:
+    """How many columns of the tabular a field takes: values, and intervals that are aligned by themselves."""
+    return 1 if field.is_paper or field.column.decimals is not None else 2
+
+
+def _lines(lines: Iterable[Sequence[str]]) -> str:
+    return "".join(f"    {' & '.join(cells)} \\\\\n" for cells in lines)
+
+
+def _group_headings(sheet: Sheet) -> str:
+    """A heading over the columns of each group, and a rule below it; nothing where there is one group."""
+    if len(sheet.groups) == 1:
+        return ""
+    last = 1 + sum(map(_width, sheet.fields(None)))
+    cells, rules = [""] * last, []
+    for place, group in enumerate(sheet.groups):
+        first, width = last + 1, sum(map(_width, sheet.fields(place)))
+        last += width
+        cells.append(f"\\multicolumn{{{width}}}{{c}}{{{escape(group.heading)}}}")
+        rules.append(f"\\cmidrule(lr){{{first}-{last}}}")
+    return f"{_lines([cells])}    {' '.join(rules)}\n"
+
+
+def _heading(field: Field, text: str) -> str:
+    return text if _width(field) == 1 else f"\\multicolumn{{2}}{{c}}{{{text}}}"
+
+
+def _title(field: Field) -> str:
+    return "\\textit{paper}" if field.is_paper else field.column.title
+
+
+def _unit(sheet: Sheet, field: Field) -> str:
+    if field.is_paper:
+        return ""
+    unit = field.column.unit
+    if field.column is SPEED and field.place is not None:
+        unit += f" {sheet.groups[field.place].baselines}"
+    return f"({escape(unit)})"
+
+
+def _cells(sheet: Sheet, field: Field) -> list[str]:
+    rows = [field.row(line) for line in sheet.lines]
+    return [_cell(field, *cell) for cell in zip(rows, sheet.standings(field), strict=True)]
+
+
+def _cell(field: Field, row: Row | None, place: Standing | None) -> str:
+    if field.is_paper:
+        return escape(field.column.published_text(row)) if row else ""
+    found = field.column.shown(row) if row else None
+    if row is None or found is None:
+        return _heading(field, f"\\textit{{{escape(field.column.missing(row) if row else NOTHING)}}}")
+    value = f"${MARKS[field.column.mark(row)]}{STYLES[place].format(number(found.value))}$"
+    return value if _width(field) == 1 else f"{value} & {reach(found)}"
+
+
+def _label(runs: Sequence[Run], sheet: Sheet | None) -> str:
+    """What `\\ref` calls the table: its runs, and its setting where there are several tables."""
+    words = [run.name for run in runs]
+    if sheet:
+        record, variant = sheet.record, sheet.record.variant
+        words += [f"{record.height}x{record.width}", f"dim {record.dim}", f"{record.heads} heads"]
+        words += [f"batch {record.batch}", record.mode, variant.name]
+    return f"tab:{re.sub(r'[^a-z0-9]+', '-', ' '.join(words).lower()).strip('-')}"

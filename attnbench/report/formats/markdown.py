@@ -1,0 +1,73 @@
+"""Markdown: a table in Table IV's shape for each setting, as GitHub shows it, with its caption below."""
+
+import re
+from collections.abc import Sequence
+
+from attnbench.report.caption import VERDICTS, caption, sentence
+from attnbench.report.columns import SPEED, Standing, verdict
+from attnbench.report.digits import NOTHING
+from attnbench.report.metrics import Row, measured
+from attnbench.report.runs import Run
+from attnbench.report.sheet import Field, Sheet, sheets
+
+STYLES = {Standing.best: "**{}**", Standing.second: "*{}*", None: "{}"}
+LEGEND = "Bold = best, italic = second best of a column."
+
+
+def markdown(runs: Sequence[Run]) -> str:
+    """The best value of a column is bold, the next one italic; a verdict stands behind each speed-up."""
+    return "\n".join(map(_table, sheets(runs)))
+
+
+def _table(sheet: Sheet) -> str:
+    columns = [["Mechanism", *(_plain(line.title) for line in sheet.lines)]]
+    columns += [column for place in sheet.places for column in _columns(sheet, place)]
+    widths = [max(map(len, column)) for column in columns]
+    rule = [f":{'-' * (widths[0] - 1)}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
+    heading, *lines = (
+        [cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]
+        for cells in zip(*columns, strict=True)
+    )
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in (heading, rule, *lines))
+    verdicts = [sentence(VERDICTS)] if measured(sheet.rows) else []
+    return f"{table}\n{' '.join([*map(_plain, caption(sheet)), LEGEND, *verdicts])}\n"
+
+
+def _columns(sheet: Sheet, place: int | None) -> list[list[str]]:
+    """The columns that all groups share, or those of one with its verdicts last: a heading, a cell a line."""
+    columns = [_column(sheet, field) for field in sheet.fields(place)]
+    if place is None or not measured(sheet.groups[place].rows):
+        return columns
+    rows = [line.rows[place] for line in sheet.lines]
+    return [*columns, ["verdict", *(verdict(row) if row else NOTHING for row in rows)]]
+
+
+def _column(sheet: Sheet, field: Field) -> list[str]:
+    rows = [field.row(line) for line in sheet.lines]
+    if field.is_paper:
+        return ["paper", *(field.column.published_text(row) if row else "" for row in rows)]
+    places = sheet.standings(field)
+    return [_heading(sheet, field), *(_cell(field, *cell) for cell in zip(rows, places, strict=True))]
+
+
+def _heading(sheet: Sheet, field: Field) -> str:
+    column = field.column
+    if field.place is None:
+        return column.heading
+    group = sheet.groups[field.place]
+    title = f"× {_plain(group.baselines)}" if column is SPEED else column.heading
+    interval = " [95 %]" if column.decimals is None else ""
+    return f"{_plain(group.heading)}: {title}{interval}" if len(sheet.groups) > 1 else f"{title}{interval}"
+
+
+def _cell(field: Field, row: Row | None, place: Standing | None) -> str:
+    found = field.column.shown(row) if row else None
+    if row is None or found is None:
+        return field.column.missing(row) if row else NOTHING
+    value = STYLES[place].format(found.value)
+    return f"{field.column.mark(row)}{value}{found.interval_text}"
+
+
+def _plain(text: str) -> str:
+    """A text of which Markdown takes nothing for its own."""
+    return re.sub(r"([\\|*_<>`~\[\]])", r"\\\1", text)

@@ -1,0 +1,87 @@
+"""What a page says of runs beside their numbers: machine, settings, effort, noise, notes, commands."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from attnbench.machine import Machine
+from attnbench.protocol import Protocol
+from attnbench.report.again import commands
+from attnbench.report.caption import how_measured
+from attnbench.report.html.markup import Markup, joined, tag, unbroken
+from attnbench.report.html.places import SETTING, Place, places
+from attnbench.report.metrics import measured
+from attnbench.report.notes import agreement, disturbances, notes
+from attnbench.report.runs import Run
+from attnbench.words import many
+
+
+def title(runs: Sequence[Run]) -> str:
+    """The run's name, or how many there are."""
+    return runs[0].name if len(runs) == 1 else many(len(runs), "run")
+
+
+def facts(runs: Sequence[Run]) -> Markup:
+    """What decides the numbers, each fact once for all runs of which it is true."""
+    return tag("dl", *(_fact(name, lines) for name, lines in _facts(places(runs)).items()), class_="facts")
+
+
+def particulars(run: Run, number: int, *, alone: bool) -> Markup:
+    """Notes and commands of a run, and its records to save; of one among several its facts too, folded."""
+    said = [*run.file.warnings, *notes(run.rows), *disturbances(run.rows), *agreement(run.rows)]
+    commands_again = tag("pre", unbroken("\n".join(commands(run.file.records))))
+    save = tag("button", f"Save {run.name}’s records.jsonl", type="button", data_save=str(number))
+    parts = joined(
+        "" if alone else facts([run]),
+        joined(tag("h3", "Notes"), tag("ul", *(tag("li", unbroken(note)) for note in said))) if said else "",
+        tag("h3", "To measure it again"),
+        commands_again,
+        tag("p", save),
+    )
+    return parts if alone else tag("details", tag("summary", run.name), parts)
+
+
+def _facts(among: Sequence[Place]) -> Mapping[str, Iterable[str]]:
+    rows = [row for place in among for row in place.rows]
+    records = [row.record for row in rows]
+    timings = [row.timing for row in measured(rows)]
+    dates = sorted({record.started_at[:10] for record in records})
+    return {
+        "Machine": (record.machine.describe(record.device, record.threads) for record in records),
+        "Setting": [_settings(among)],
+        "Effort": (_effort(record.protocol) for record in records),
+        "Numbers": [how_measured(timings)] if timings else [],
+        "Software": (_software(record.machine) for record in records),
+        "Environment": (_variables(record.machine) for record in records if record.machine.environment),
+        "Date": [" to ".join(dict.fromkeys((dates[0], dates[-1])))] if dates else [],
+    }
+
+
+def _fact(name: str, lines: Iterable[str]) -> Markup:
+    said = [tag("dd", line) for line in dict.fromkeys(lines)]
+    return tag("div", tag("dt", name), *said) if said else Markup()
+
+
+def _settings(among: Sequence[Place]) -> str:
+    """Each facet with all its values: `cpu; 7×7, 14×14 tokens; …; inference, training`."""
+    values = (dict.fromkeys(map(facet.text, among)) for facet in SETTING)
+    return "; ".join(f.words.format(", ".join(texts)) for f, texts in zip(SETTING, values, strict=True))
+
+
+def _effort(protocol: Protocol) -> str:
+    return (
+        f"{many(protocol.sessions, 'session')} of at least {protocol.least_rounds} rounds, until intervals "
+        f"are within ±{100 * protocol.precision:g} % or a block has taken {protocol.max_seconds:g} s; "
+        f"seed {protocol.seed}, allocator {protocol.allocator}"
+    )
+
+
+def _software(machine: Machine) -> str:
+    commit = f" (commit {machine.commit})" if machine.commit else ""
+    cuda = f", CUDA {machine.cuda}, cuDNN {machine.cudnn}" if machine.cuda else ""
+    return (
+        f"attnbench {machine.attnbench}{commit}, torch {machine.torch}{cuda}, "
+        f"Python {machine.python}, {machine.system}"
+    )
+
+
+def _variables(machine: Machine) -> str:
+    return " ".join(f"{name}={value}" for name, value in machine.environment.items())

@@ -1,0 +1,77 @@
+"""What the page's figures are drawn from: numbers with their intervals, as JSON has them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from attnbench.paper import DEVICES
+from attnbench.report.colours import Ink, Inks
+from attnbench.report.columns import COLUMNS, verdict
+from attnbench.report.formats.cells import number_cells
+from attnbench.report.html.places import RUN, SETTING, Place, differing
+from attnbench.report.metrics import Measured, Row, family, measured
+
+Json = dict[str, object]
+MIB = 2**20
+
+
+def data(places: Sequence[Place], inks: Inks) -> Json:
+    """Columns, and places with their rows; what a row has no value for is left out."""
+    return {
+        "columns": {column.name: {"title": column.title, "unit": column.unit} for column in COLUMNS},
+        "places": [_place(place, places, inks) for place in places],
+    }
+
+
+def front(rows: Sequence[Measured]) -> list[Measured]:
+    """The rows that no other beats in FLOPs and time at once, from the fewest FLOPs on."""
+    found: list[Measured] = []
+    for row in sorted((row for row in rows if row.record.macs is not None), key=_macs_and_time):
+        if not found or row.timing.time_s.value < found[-1].timing.time_s.value:
+            found.append(row)
+    return found
+
+
+def _macs_and_time(row: Measured) -> tuple[int, float]:
+    return row.record.macs or 0, row.timing.time_s.value
+
+
+def _place(place: Place, places: Sequence[Place], inks: Inks) -> Json:
+    record, of_run = place.record, [other for other in places if other.run is place.run]
+    with_time = measured(place.rows)
+    floors = [floor for row in with_time if (floor := row.timing.noise_floor) is not None]
+    baselines = {row.timing.baseline for row in with_time}
+    return {
+        "run": place.run.name,
+        "name": place.name(differing(SETTING, of_run)) or RUN.text(place),
+        "title": place.title,
+        "machine": record.machine.describe(record.device, record.threads),
+        "family": f"{place.run.name} {family(place.rows[0])} {record.mode}",
+        "size": place.size,
+        "side": place.rows[0].side,
+        "batch": record.batch,
+        "paper": DEVICES[record.device],
+        "noise_floor": max(floors, default=None),
+        "baseline": next((row.record.title for row in with_time if row.record.label in baselines), None),
+        "front": [place.rows.index(row) for row in front(with_time)],
+        "rows": [_row(row, inks[row.record.label]) for row in place.rows],
+    }
+
+
+def _row(row: Row, ink: Ink) -> Json:
+    record = row.record
+    row_data = {
+        "label": record.label,
+        "title": record.title,
+        "ink": asdict(ink),
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "verdict": verdict(row),
+        "total_mib": record.memory.total_bytes / MIB if record.memory else None,
+        "need_mib": record.predicted_bytes / MIB if record.predicted_bytes is not None else None,
+        "values": {
+            column.name: number_cells(column, row) | {"text": column.text(row)}
+            for column in COLUMNS
+            if column.estimate(row)
+        },
+    }
+    return {name: value for name, value in row_data.items() if value is not None}

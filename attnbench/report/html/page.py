@@ -1,0 +1,80 @@
+"""A report as one HTML file, put together from its parts."""
+
+import base64
+import gzip
+import hashlib
+import shlex
+from collections.abc import Sequence
+from importlib.resources import files
+from string import Template
+
+from attnbench.record import RECORDS
+from attnbench.report.colours import inks_of
+from attnbench.report.formats.long_csv import long_csv
+from attnbench.report.html.about import facts, particulars, title
+from attnbench.report.html.data import data
+from attnbench.report.html.markup import embedded, joined, tag, unbroken
+from attnbench.report.html.places import RUN, SETTING, differing, places
+from attnbench.report.html.table import filters, key, meanings, result_table
+from attnbench.report.runs import Run
+
+NUMBERS = "results.csv"
+SCRIPTS = ("look.js", "figures.js", "scaling.js", "table.js", "page.js")
+
+
+def page(runs: Sequence[Run]) -> str:
+    """Table, figures, notes, the commands that measure the runs again, and their records to save."""
+    among = places(runs)
+    facets = differing((RUN, *SETTING), among)
+    library, script = _text("vendor/plotly-basic.min.js"), "\n".join(map(_text, SCRIPTS))
+    table = [row for run in runs for row in run.rows]
+    inks = inks_of(row.record.label for row in table)
+    alone = len(runs) == 1
+    return Template(_text("page.html")).substitute(
+        policy=_policy(library, script),
+        title=joined(title(runs)),
+        style=_text("page.css"),
+        facts=facts(runs),
+        filters=filters(among, facets),
+        table=result_table(among, facets, inks),
+        key=joined(key(table)),
+        meanings=meanings(table),
+        runs=joined(*(particulars(run, number, alone=alone) for number, run in enumerate(runs, start=1))),
+        footer=joined("Made by ", tag("code", unbroken(_command(runs)))),
+        data=embedded(data(among, inks)),
+        files=embedded(_files(runs)),
+        library=library,
+        script=script,
+    )
+
+
+def _files(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """What can be saved from the page: all numbers as CSV, then each run's records as they are kept."""
+    alone = len(runs) == 1
+    names = [RECORDS if alone else f"{run.name.replace('/', '-')}-{RECORDS}" for run in runs]
+    records = [(run.file.folder / RECORDS).read_bytes() for run in runs]
+    return [_packed(NUMBERS, long_csv(runs).encode()), *map(_packed, names, records)]
+
+
+def _packed(name: str, content: bytes) -> dict[str, str]:
+    return {"name": name, "gzip": base64.b64encode(gzip.compress(content, mtime=0)).decode()}
+
+
+def _command(runs: Sequence[Run]) -> str:
+    """What makes the page again; of a path that may name a user, only the end."""
+    folders = (run.name if run.file.folder.is_absolute() else str(run.file.folder) for run in runs)
+    return shlex.join(["attnbench", "report", *folders, "--format", "html"])
+
+
+def _policy(*scripts: str) -> str:
+    """What a browser may do with this page: run these scripts and no other, and ask no host for anything."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _text(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")

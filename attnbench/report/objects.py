@@ -1,0 +1,228 @@
+"""What commands print as JSON: the lines of `export`, each interval in one object, and what they share.
+
+Base units, the unit in the name. What was not measured is null, and so is what is no number.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations
+
+from attnbench.catalogue import Entry, Point
+from attnbench.machine import Machine
+from attnbench.mechanism import Geometry
+from attnbench.profiles import Profile
+from attnbench.record import Record, RecordFile
+from attnbench.report.claims import Judgement
+from attnbench.report.crossover import crossovers
+from attnbench.report.difference import Change, Difference
+from attnbench.report.export import Line, change_line, crossover_line, entry_line, ledger_line, point_line
+from attnbench.report.frame import estimate_cells, row_line
+from attnbench.report.ledger import Ledger, Swap, correlation, ledgers, swaps, without_ledger
+from attnbench.report.machine import Seen, rate_per_s
+from attnbench.report.metrics import Row
+from attnbench.report.order import agreements
+from attnbench.report.profile import call_line, operator_lines, setting_line
+from attnbench.statistics import Estimate
+from attnbench.variant import Variant
+
+RATES = {"matmul": "macs_per_s", "copy": "bytes_per_s"}
+
+
+def registry_json(entries: Sequence[Entry], geometry: Geometry) -> str:
+    """Choices with what they cost on a map, their papers and their branches."""
+    mechanisms = [
+        {
+            **entry_line(entry),
+            "paper": asdict(entry.choice.mechanism.paper),
+            "branches": list(map(asdict, entry.branches)),
+            "refusal": entry.refusal,
+        }
+        for entry in entries
+    ]
+    return _text({"geometry": asdict(geometry), "mechanisms": mechanisms})
+
+
+def flops_json(points: Sequence[Point]) -> str:
+    """Closed forms of choices on maps, and those of their branches."""
+    return _text(
+        {
+            "points": [
+                {**point_line(point), "branches": list(map(asdict, point.branches)), "refusal": point.refusal}
+                for point in points
+            ]
+        }
+    )
+
+
+def run_json(found: RecordFile, table: Sequence[Row]) -> str:
+    """The rows of a run, where their order changes with size, and how far it is the paper's."""
+    return _text({**_run(found), **_rows(found, table)})
+
+
+def ledgers_json(found: RecordFile, table: Sequence[Row]) -> str:
+    """The ledgers of a run, and the rows of all places that have one variant only."""
+    several = [_ledger(found, ledger) for ledger in ledgers(table)]
+    return _text({**_run(found), "ledgers": several, **_rows(found, without_ledger(table))})
+
+
+def changes_json(
+    before: RecordFile, after: RecordFile, changes: Sequence[Change], different: Sequence[Difference]
+) -> str:
+    """The cases of two runs, and what the runs differ in where their times say nothing about each other."""
+    return _text(
+        {
+            "before": _run(before),
+            "after": _run(after),
+            "cases": [folded(change_line(change)) for change in changes],
+            "differences": [{"field": name, "before": old, "after": new} for name, old, new in different],
+        }
+    )
+
+
+def machine_json(machine: Machine, seen: Mapping[str, Seen]) -> str:
+    """The machine, and for each device its ceilings and what will disturb a measurement."""
+    devices = {
+        device: {"ceilings": list(map(_ceiling, found.ceilings)), "advice": found.advice}
+        for device, found in seen.items()
+    }
+    return _text({"machine": asdict(machine), "devices": devices})
+
+
+def claims_json(judgements: Sequence[Judgement]) -> str:
+    """Judgements as a list, an object a claim; numbers are ratios, or millions as `unit` says."""
+    return _text(list(map(_claim, judgements)))
+
+
+def profile_json(profile: Profile) -> str:
+    """One call of a layer, operator by operator, the one that takes longest first."""
+    operators = operator_lines(profile)
+    return _text({**setting_line(profile), **call_line(profile), "operators": operators})
+
+
+def folded(line: Mapping[str, object]) -> Line:
+    """The line with `x`, `x_low` and `x_high` as one object; null where there is no value."""
+    ends = {f"{name}_{end}" for name in line for end in ("low", "high") if f"{name}_low" in line}
+    return {name: _interval(line, name) for name in line if name not in ends}
+
+
+def _interval(line: Mapping[str, object], name: str) -> object:
+    if f"{name}_low" not in line or line[name] is None:
+        return line[name]
+    return {"value": line[name], "low": line[f"{name}_low"], "high": line[f"{name}_high"]}
+
+
+def _run(found: RecordFile) -> Line:
+    return {"run": str(found.folder), "machines": [asdict(machine) for machine in _machines(found)]}
+
+
+def _machines(found: RecordFile) -> list[Machine]:
+    """The machines of a run, each once: one, unless it went on elsewhere."""
+    machines: list[Machine] = []
+    for record in found.records:
+        if record.machine not in machines:
+            machines.append(record.machine)
+    return machines
+
+
+def _rows(found: RecordFile, table: Sequence[Row]) -> Line:
+    rows = [
+        {
+            **folded(row_line(row)),
+            "mechanism": row.record.mechanism,
+            "settings": row.record.settings,
+            "uncounted": row.record.uncounted,
+            "machine": _machines(found).index(row.record.machine),
+        }
+        for row in table
+    ]
+    return {
+        "rows": rows,
+        "crossovers": [folded(crossover_line(each)) for each in crossovers(table)],
+        "agreements": list(map(asdict, agreements(table))),
+    }
+
+
+def _ledger(found: RecordFile, ledger: Ledger) -> Line:
+    orders = {variant: ledger.order(variant) for variant in ledger.variants}
+    return {
+        "reference": asdict(ledger.reference),
+        "cells": [
+            {
+                **folded(ledger_line(ledger, cell)),
+                "reference": cell.row.record.variant == ledger.reference,
+                "machine": _machines(found).index(cell.row.record.machine),
+            }
+            for cell in ledger.cells.values()
+        ],
+        "correlations": [
+            {"first": asdict(first), "second": asdict(second), "kendall_tau": correlation(*pair)}
+            for (first, second) in combinations(orders, 2)
+            for pair in [(orders[first], orders[second])]
+        ],
+        "swaps": list(map(_swap, swaps(ledger))),
+    }
+
+
+def _swap(swap: Swap) -> Line:
+    return {
+        "first": swap.first,
+        "second": swap.second,
+        "ahead": _in_variants(swap.ahead),
+        "behind": _in_variants(swap.behind),
+    }
+
+
+def _in_variants(ratios: Mapping[Variant, Estimate]) -> list[Line]:
+    return [{**asdict(variant), "speed": asdict(ratio)} for variant, ratio in ratios.items()]
+
+
+def _ceiling(record: Record) -> Line:
+    rate = estimate_cells(RATES[record.mechanism], rate_per_s(record))
+    return {
+        "name": record.mechanism,
+        "dtype": record.dtype,
+        "threads": record.threads,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        **folded(rate),
+    }
+
+
+def _claim(judgement: Judgement) -> Line:
+    claim, ours = judgement.claim, judgement.ours
+    return {
+        "id": claim.id,
+        "sentence": claim.sentence,
+        "source": claim.source,
+        "mechanism": claim.mechanism,
+        "metric": claim.metric,
+        "relation": claim.relation,
+        "than": claim.than,
+        "device": claim.device,
+        "verdict": judgement.ruling,
+        "value": ours.value if ours else None,
+        "low": ours.low if ours else None,
+        "high": ours.high if ours else None,
+        "claimed": claim.number,
+        "unit": "ratio" if claim.millions is None else "millions",
+        "reason": judgement.reason,
+        "variant": judgement.variant.brief if judgement.variant else None,
+        "differences": [asdict(difference) for difference in judgement.differences],
+    }
+
+
+def _text(found: Line | list[Line]) -> str:
+    return json.dumps(_plain(found), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def _plain(value: object) -> object:
+    """The value as JSON has it: NaN and infinity, which JSON has not, are null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

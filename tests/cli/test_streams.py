@@ -1,0 +1,69 @@
+"""What a shell sees of a command: one line for a mistake, exit statuses, versions."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from attnbench import contract
+from tests.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["compare", "--formt", "json"], "No such option: --formt (Possible options: --format"),
+        (["compare", "--format", "xml"], "'--format': 'xml' is not one of 'table', 'csv', 'json'."),
+        (["doctor", "--format", "csv"], "--format is 'csv'; it can be table, json."),
+        (["comapre"], "No such command 'comapre'. Did you mean 'compare'?"),
+        (["profile"], "Missing argument 'MECHANISM'."),
+        (["run", "--threads", "0"], "Invalid value for '--threads'"),
+        (["run", "--batch"], "Option '--batch' requires an argument."),
+    ],
+)
+def test_a_mistake_in_the_call_is_one_line_on_standard_error(attnbench: Run, arguments: list[str], says: str):
+    done = attnbench(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("Error: ")
+    assert done.err.count("\n") == 1
+    assert says in done.err
+
+
+def test_what_a_plugin_says_in_several_lines_is_told_in_one(attnbench: Run, tmp_path: Path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("raise RuntimeError('one\\ntwo')")
+    done = attnbench("list", "--plugin", plugin)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "RuntimeError: one two (mine.py, line 1)" in done.err
+
+
+def test_an_interrupt_is_status_130_and_no_traceback(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(contract, "examine", interrupted)
+    done = attnbench("check", "msa")
+    assert (done.status, done.err) == (130, "")
+
+
+def test_a_bug_keeps_its_traceback(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(contract, "examine", broken)
+    with pytest.raises(ZeroDivisionError):
+        attnbench("check", "msa")
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_versions_are_those_that_are_installed(attnbench: Run, option: str):
+    expected = (
+        f"attnbench {version('attnbench')}, Python {platform.python_version()}, torch {version('torch')}\n"
+    )
+    assert attnbench(option).out == expected
+
+
+def test_a_figure_is_refused_beside_two_runs(attnbench: Run, tmp_path: Path):
+    done = attnbench("compare", tmp_path, tmp_path, "--plot")
+    assert (done.status, done.err) == (2, "Error: --plot draws one run; leave out the other run.\n")

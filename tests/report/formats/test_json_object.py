@@ -1,0 +1,46 @@
+"""JSON for scripts."""
+
+import json
+
+import pytest
+
+from attnbench.report.columns import COLUMNS
+from attnbench.report.formats.json_object import json_object
+from tests.fakes import block, record, run_of
+
+TIMES = {"msa": [0.4, 0.5] * 9, "hilo": [0.2, 0.25] * 9}
+CONTENT = json.loads(
+    json_object([run_of("mine", [*block(TIMES, 3), record("sra", outcome="crashed", reason="signal 11")])])
+)
+
+
+def test_runs_have_names_and_machines():
+    (run,) = CONTENT["runs"]
+    assert run["name"] == "mine"
+    assert run["machines"]["cpu"].startswith("Abacus (2 cores), 2 threads, AVX2, torch 2.13.0")
+
+
+def test_columns_say_what_they_mean():
+    assert [column["name"] for column in CONTENT["columns"]] == [column.name for column in COLUMNS]
+    assert {name: CONTENT["columns"][2][name] for name in ("title", "unit", "better")} == {
+        "title": "Memory", "unit": "MiB", "better": "lower",
+    }  # fmt: skip
+    assert CONTENT["columns"][2]["meaning"].startswith("The most that one call allocates")
+
+
+def test_rows_have_their_values_by_column():
+    hilo = CONTENT["rows"][1]
+    assert hilo["values"]["time"] == pytest.approx(
+        {"value": 225.0, "low": 200.0, "high": 250.0, "published": None}
+    )
+    assert hilo["values"]["imgs_per_s"]["published"] == 1029
+    assert {name: hilo[name] for name in ("run", "label", "baseline", "verdict", "rounds", "sessions")} == {
+        "run": "mine", "label": "hilo", "baseline": "msa", "verdict": "faster", "rounds": 18, "sessions": 3,
+    }  # fmt: skip
+    assert (hilo["noise_floor"], hilo["converged"]) == (0.0, False)
+
+
+def test_a_row_without_a_time_has_its_outcome_and_no_value_for_it():
+    failed = CONTENT["rows"][2]
+    assert (failed["outcome"], failed["reason"], failed["rounds"]) == ("crashed", "signal 11", 0)
+    assert list(failed["values"]) == ["params", "macs"]

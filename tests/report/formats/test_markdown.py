@@ -1,0 +1,87 @@
+"""Markdown tables."""
+
+from dataclasses import replace
+
+from attnbench.record import Record
+from attnbench.report.formats.markdown import markdown
+from tests.fakes import MACHINE, block, record, run_of
+
+SPREAD = [0.99, 1.0, 1.01] * 6
+TIMES = {
+    "msa": [0.4 * s for s in SPREAD],
+    "hilo": [0.2 * s for s in SPREAD],
+    "sra": [0.25 * s for s in reversed(SPREAD)],
+}
+
+
+def text_of(**runs: list[Record]) -> str:
+    return markdown([run_of(name, records) for name, records in runs.items()])
+
+
+def cells(text: str, title: str) -> list[str]:
+    (line,) = (line for line in text.splitlines() if line.startswith(f"| {title} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+ALIGNED = """\
+| Mechanism | Params (M) | FLOPs (M) | Throughput (img/s) [95 %] |          × MSA [95 %] |  verdict |
+| :-------- | ---------: | --------: | ------------------------: | --------------------: | -------: |
+| MSA       |       1.00 |     500.0 |         20.0 [19.8, 20.2] |                  1.00 | baseline |
+| HILO      |       1.00 |     500.0 |     **40.0** [39.6, 40.4] | **2.00** [2.00, 2.00] |   faster |
+| SRA       |       1.00 |     500.0 |      ~*32.0* [31.7, 32.3] |   *1.60* [1.57, 1.63] |   faster |
+"""
+
+
+def test_a_table_is_aligned_for_readers_of_its_source():
+    assert text_of(mine=block(TIMES, batch=8)).startswith(f"{ALIGNED}\n14×14 tokens")
+
+
+def test_the_papers_columns_stand_beside_ours_in_its_setting():
+    text = text_of(mine=block(TIMES))
+    assert cells(text, "Mechanism")[1:5] == ["Params (M)", "paper", "FLOPs (M)", "paper"]
+    assert cells(text, "HILO")[1:9] == [
+        "1.00", "2.20", "500.0", "298.3", "**320** [317, 323]", "1,029", "**2.00** [2.00, 2.00]", "2.04",
+    ]  # fmt: skip
+
+
+def test_columns_of_several_groups_carry_their_headings():
+    other = replace(MACHINE, cpu="Slide_rule")
+    text = text_of(here=block(TIMES, batch=8), there=[record("hilo", [0.1] * 6, batch=8, machine=other)])
+    assert cells(text, "Mechanism")[3:] == [
+        "Abacus: Throughput (img/s) [95 %]", "Abacus: × MSA [95 %]", "verdict",
+        "Slide\\_rule: Throughput (img/s) [95 %]", "verdict",
+    ]  # fmt: skip
+    assert cells(text, "MSA")[-2:] == ["—", "—"]
+
+
+def test_each_setting_has_a_table_and_a_caption():
+    text = text_of(mine=[record("msa", [0.4] * 6, height=7), record("msa", [0.4] * 6, height=28)])
+    assert text.count("| :-") == 2
+    assert "\n\n7×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference. " in text
+    assert "\n\n28×14 tokens, dim 768" in text
+
+
+def test_a_caption_says_machine_protocol_and_meaning():
+    caption = text_of(mine=block(TIMES)).rpartition("\n\n")[2]
+    assert "Abacus (2 cores), 2 threads, AVX2, torch 2.13.0" in caption
+    assert "Medians of 18 paired rounds in 1 session, 95 % bootstrap intervals; noise floor ±0.0 %" in caption
+    assert "paper: Table IV, batch 64, Intel i9-10900X and NVIDIA RTX 3090." in caption
+    assert "Bold = best, italic = second best of a column. Same = within ±3 %;" in caption
+
+
+def test_what_differs_between_groups_is_said_of_each():
+    few = {label: times[:6] for label, times in TIMES.items()}
+    caption = text_of(before=block(TIMES), after=block(few)).rpartition("\n\n")[2]
+    assert "before: medians of 18 paired rounds" in caption
+    assert "after: medians of 6 paired rounds" in caption
+    assert caption.count("Abacus (2 cores)") == 1
+
+
+def test_a_row_without_a_time_says_what_became_of_it_and_why():
+    text = text_of(mine=[*block(TIMES), record("van", outcome="out_of_memory", reason="it needs 9 GiB")])
+    assert cells(text, "VAN")[5:] == ["out of memory", "59", "—", "0.12", "—"]
+    assert "VAN (cpu 14x14 batch 64) is out of memory: it needs 9 GiB." in text
+
+
+def test_a_title_keeps_what_markdown_would_take_for_its_own():
+    assert "| a\\|b\\_c \\*d\\* \\<e\\> |" in text_of(mine=[record("x", title="a|b_c *d* <e>")])

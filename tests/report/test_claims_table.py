@@ -1,0 +1,111 @@
+"""Claims as the terminal shows them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from attnbench.paper.claims import Claim, Metric, Relation
+from attnbench.report.claims import Judgement, Ruling
+from attnbench.report.claims_table import claims_notes, claims_table
+from attnbench.report.evidence import Difference
+from attnbench.statistics import Estimate
+from attnbench.variant import PLAIN, Variant
+from tests.fakes import claim
+
+MACHINE = Difference("machine", "Abacus", "Slide rule")
+BATCH = Difference("batch", "1", "64")
+COUNT: dict[str, Any] = {"metric": Metric.flops, "times": None, "device": None}
+
+
+def judgement(about: Claim | None = None, **changes: Any) -> Judgement:
+    made = Judgement(
+        about or claim(), Ruling.holds, Estimate(1.5, 1.45, 1.55), "as was said", (MACHINE,), PLAIN
+    )
+    return replace(made, **changes)
+
+
+def printed(judgements: Sequence[Judgement], width: int = 160) -> str:
+    console = Console(width=width, highlight=False)
+    with console.capture() as capture:
+        console.print(claims_table(judgements, width))
+    return capture.get()
+
+
+def cells(about: Claim, ours: Estimate | None) -> tuple[str, str]:
+    """What stands below «Published» and «Ours»."""
+    line = printed([judgement(about, ours=ours, differences=(), reason="")]).splitlines()[3]
+    columns = [cell.strip() for cell in line.split("  ") if cell.strip()]
+    return columns[2], columns[3]
+
+
+def test_a_line_has_sentence_source_numbers_setting_verdict_and_reason():
+    line = printed([judgement()]).splitlines()[3]
+    assert [cell.strip() for cell in line.split("  ") if cell.strip()] == [
+        "HiLo is fast.", "page 1", "≥ 1.4", "1.50 [1.45, 1.55]", "a", "holds", "as was said",
+    ]  # fmt: skip
+
+
+def test_in_a_narrow_terminal_source_and_reason_stand_below():
+    text = printed([judgement()], width=80)
+    assert "Source" not in text
+    assert [" ".join(line.split()) for line in text.splitlines()[3:5]] == [
+        "HiLo is fast. ≥ 1.4 1.50 [1.45, 1.55] a holds",
+        "page 1; as was said",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_what_a_user_writes_is_no_markup(width: int):
+    text = printed([judgement(claim(sentence="[red] is [bold]", source="[b]"), reason="[/]")], width)
+    assert all(word in text for word in ("[red] is [bold]", "[b]", "[/]"))
+
+
+@pytest.mark.parametrize(
+    ("about", "ours", "shown"),
+    [
+        (claim(), Estimate(1.5, 1.4, 1.6), ("≥ 1.4", "1.50 [1.40, 1.60]")),
+        (claim(relation=Relation.slower, times=3.0), Estimate(0.5), ("≤ 0.333", "0.50")),
+        (claim(times=None), Estimate(2.0), ("> 1", "2.00")),
+        (claim(times=None, relation=Relation.slower), None, ("< 1", "—")),
+        (claim(times=None, reported=2.037), None, ("2.04", "—")),
+        (claim(times=None, relation=Relation.about, within=0.1), None, ("1 ± 0.1", "—")),
+        (claim(**COUNT, relation=Relation.equal), Estimate(1.0, 1.0, 1.0), ("1", "1.00")),
+        (
+            claim(**COUNT, relation=Relation.equal, than=(), millions=Decimal("2.20")),
+            Estimate(2.198528, 2.198528, 2.198528),
+            ("2.20 M", "2.20 M"),
+        ),
+    ],
+)  # fmt: skip
+def test_numbers_are_shown_as_they_were_claimed(about: Claim, ours: Estimate | None, shown: tuple[str, str]):
+    assert cells(about, ours) == shown
+
+
+def test_each_way_in_which_a_setting_differs_has_a_letter():
+    judgements = [
+        judgement(),
+        judgement(differences=(BATCH, MACHINE)),
+        judgement(differences=()),
+        judgement(),
+    ]
+    lines = [line.split() for line in printed(judgements).splitlines()[3:7]]
+    assert [line[-5] for line in lines] == ["a", "b", "1.55]", "a"]
+    assert claims_notes(judgements, {PLAIN}) == [
+        "setting a: machine Abacus, not Slide rule",
+        "setting b: batch 1, not 64; machine Abacus, not Slide rule",
+    ]
+
+
+def test_where_settings_do_not_differ_there_is_no_column_for_them():
+    assert "Setting" not in printed([judgement(differences=())])
+
+
+def test_of_several_variants_the_one_that_was_judged_is_named():
+    several = {PLAIN, Variant(kernel="fused")}
+    judgements = [judgement(differences=()), judgement(differences=(), variant=None)]
+    assert claims_notes(judgements, several) == ["judged in float32 explicit; the run has 2 variants"]
+    assert claims_notes(judgements, {PLAIN}) == []

@@ -1,0 +1,264 @@
+"""The page as a file: what it holds, that names in it are harmless, and that it asks no host for anything."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from attnbench.record import RECORDS, Record, append
+from attnbench.report import html
+from attnbench.report.again import commands
+from attnbench.report.columns import COLUMNS, SPEED, THROUGHPUT, TIME, verdict
+from attnbench.report.formats.long_csv import long_csv
+from attnbench.report.html.data import front
+from attnbench.report.html.markup import embedded, joined, tag, unbroken
+from attnbench.report.html.page import page
+from attnbench.report.metrics import measured, rows
+from attnbench.report.runs import Run, open_runs
+from attnbench.sweep import Mode
+from tests.fakes import MACHINE, MEMORY, block, record, witness
+from tests.report.pages import Element, Page
+
+RESULTS = Path(__file__).parents[2] / "results"
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+TIMES = {
+    "msa": [0.40, 0.41, 0.39, 0.40, 0.42],
+    "hilo": [0.20, 0.21, 0.19, 0.20, 0.22],
+    "sra": [0.30, 0.31, 0.29, 0.30, 0.32],
+}
+Kept = Callable[..., list[Run]]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    """Runs of these names and records, kept in folders and opened."""
+
+    def keep(**runs: Sequence[Record]) -> list[Run]:
+        for name, records in runs.items():
+            (tmp_path / name).mkdir()
+            append(tmp_path / name, records)
+        return open_runs([tmp_path / name for name in runs])
+
+    return keep
+
+
+def test_figures_are_drawn_from_the_rows(kept: Kept):
+    (run,) = runs = kept(mine=block(TIMES, memory=MEMORY))
+    (place,) = Page(page(runs)).embedded("data")["places"]
+    for row, drawn in zip(run.rows, place["rows"], strict=True):
+        assert (drawn["label"], drawn["verdict"]) == (row.record.label, verdict(row))
+        assert drawn["total_mib"] == 1001
+        estimates = {column.name: found for column in COLUMNS if (found := column.estimate(row))}
+        values = drawn["values"]
+        assert {name: (it["value"], it["low"], it["high"]) for name, it in values.items()} == {
+            name: (it.value, it.low, it.high) for name, it in estimates.items()
+        }
+        assert values["imgs_per_s"]["published"] == (row.published and row.published.cpu_imgs_per_s)
+        assert values["time"]["text"] == next(c for c in COLUMNS if c.name == "time").text(row)
+
+
+def test_a_mechanism_keeps_its_colour_in_all_places(kept: Kept):
+    mine = {"msa": TIMES["msa"], "mine": TIMES["sra"]}
+    first, second = Page(page(kept(one=block(mine), two=block(TIMES)))).embedded("data")["places"]
+    assert first["rows"][0]["ink"] == second["rows"][0]["ink"]
+    assert first["rows"][1]["ink"] not in [row["ink"] for row in second["rows"]]
+
+
+def test_places_are_told_apart_by_what_differs_in_their_run(kept: Kept):
+    records = [record("msa", TIMES["msa"], mode=mode, block=mode) for mode in Mode]
+    places = Page(page(kept(one=records, two=block(TIMES)))).embedded("data")["places"]
+    assert [place["name"] for place in places] == ["inference", "training", "two"]
+    assert places[1]["title"] == (
+        "cpu, 14×14 tokens, dim 768, 12 heads, batch 64, training, float32, explicit kernel"
+    )
+    assert len({place["family"] for place in places}) == 3
+
+
+def test_sizes_of_a_family_can_be_drawn_together(kept: Kept):
+    records = [record("msa", TIMES["msa"], height=s, width=s, block=str(s)) for s in (7, 14)]
+    places = Page(page(kept(one=records))).embedded("data")["places"]
+    assert [(place["size"], place["side"]) for place in places] == [("7×7", 7), ("14×14", 14)]
+    assert len({place["family"] for place in places}) == 1
+
+
+def test_the_front_has_what_no_other_beats_in_both():
+    counts = {"msa": 500, "hilo": 300, "sra": 400, "same": 300}
+    times = {**TIMES, "sra": [0.1] * 5, "same": [0.25] * 5}
+    records = [record(label, times[label], macs=macs) for label, macs in counts.items()]
+    assert [row.record.label for row in front(measured(rows(records)))] == ["hilo", "sra"]
+
+
+def test_names_of_others_are_text(kept: Kept):
+    hostile = block({"msa": TIMES["msa"], HOSTILE: TIMES["sra"]})
+    failed = record("mine", outcome="crashed", reason=HOSTILE)
+    written = page(kept(mine=[*hostile, failed]))
+    found = Page(written)
+    assert not found.all("img")
+    assert len(found.all("script")) == 4
+    (place,) = found.embedded("data")["places"]
+    assert [place["rows"][1]["label"], place["rows"][2]["reason"]] == [HOSTILE, HOSTILE]
+    assert HOSTILE not in written
+
+
+def test_embedded_json_holds_no_markup():
+    value = {HOSTILE: "<!-- & \u2028 é"}
+    assert not re.search("[<>&\u2028]", embedded(value))
+    assert json.loads(embedded(value)) == value
+
+
+def test_markup_escapes_all_but_markup():
+    inner = tag("b", 'a < "b"', title='"><script>')
+    assert inner == '<b title="&quot;&gt;&lt;script&gt;">a &lt; &quot;b&quot;</b>'
+    assert joined(inner, "<i>") == f"{inner}&lt;i&gt;"
+    assert unbroken("take --max-seconds") == 'take <span class="word">--max-seconds</span>'
+
+
+def test_the_page_asks_no_host_for_anything(kept: Kept):
+    found = Page(page(kept(mine=block(TIMES))))
+    places = ("src", "href", "srcset", "action", "data", "poster", "formaction", "background")
+    asked = [value for it in found.elements for name, value in it.attributes.items() if name in places]
+    assert asked == ["data:,"]
+    (style,) = found.all("style")
+    assert not re.search(r"url\(|@import", style.text)
+    (policy,) = found.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert str(policy.attributes["content"]).startswith("default-src 'none'; ")
+
+
+def test_only_the_scripts_of_the_page_may_run(kept: Kept):
+    found = Page(page(kept(mine=block(TIMES))))
+    (policy,) = found.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    scripts = [script.text for script in found.all("script") if "type" not in script.attributes]
+    digests = [base64.b64encode(hashlib.sha256(it.encode()).digest()).decode() for it in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    assert f"script-src {allowed};" in str(policy.attributes["content"])
+    assert not any(name.startswith("on") for it in found.elements for name in it.attributes)
+
+
+def test_records_and_numbers_can_be_saved_as_they_are(kept: Kept):
+    runs = kept(one=block(TIMES), two=block(TIMES))
+    assert Page(page(runs)).files() == {
+        "results.csv": long_csv(runs).encode(),
+        "one-records.jsonl": (runs[0].file.folder / RECORDS).read_bytes(),
+        "two-records.jsonl": (runs[1].file.folder / RECORDS).read_bytes(),
+    }
+    assert list(Page(page(runs[:1])).files()) == ["results.csv", "records.jsonl"]
+
+
+def test_each_button_saves_what_it_names(kept: Kept):
+    found = Page(page(kept(one=block(TIMES), two=block(TIMES))))
+    saving = [it for it in found.all("button") if "data-save" in it.attributes]
+    names = list(found.files())
+    assert [(it.text, names[int(str(it.attributes["data-save"]))]) for it in saving] == [
+        ("Save as CSV", "results.csv"),
+        ("Save one’s records.jsonl", "one-records.jsonl"),
+        ("Save two’s records.jsonl", "two-records.jsonl"),
+    ]
+
+
+def texts(cells: Sequence[Element]) -> list[str]:
+    return [cell.text for cell in cells]
+
+
+def test_the_table_has_values_intervals_and_published_numbers(kept: Kept):
+    runs = kept(mine=block({label: 6 * times for label, times in TIMES.items()}, params=2_000_000))
+    hilo = runs[0].rows[1]
+    time, throughput, speed = (column.shown(hilo) for column in (TIME, THROUGHPUT, SPEED))
+    assert time
+    assert throughput
+    assert speed
+    assert texts(Page(page(runs)).lines[2]) == [
+        *("HILO", "2.00", "2.20", "500.0", "298.3"),
+        *(f"~{time.value}", time.interval_text.strip()),
+        *(f"~{throughput.value}", throughput.interval_text.strip(), "1,029"),
+        *(speed.value, speed.interval_text.strip(), "2.04", "faster"),
+    ]
+
+
+def test_headings_say_what_columns_mean_and_which_way_they_sort_first(kept: Kept):
+    found = Page(page(kept(mine=block(TIMES))))
+    heads = dict(zip(texts(found.lines[0]), found.lines[0], strict=True))
+    buttons = {it.text: it.attributes["title"] for it in found.all("button") if "title" in it.attributes}
+    assert buttons["Throughputimg/s"] == THROUGHPUT.meaning
+    assert heads["Throughputimg/s"].attributes["data-first"] == "descending"
+    assert heads["Timems"].attributes["data-first"] == "ascending"
+    assert "paper" in heads
+
+
+def test_cells_sort_by_exact_values_and_missing_ones_by_none(kept: Kept):
+    runs = kept(mine=[*block(TIMES), record("van", outcome="crashed", reason="it fell over")])
+    *_, sra, van = Page(page(runs)).lines
+    assert sra[5].attributes["data-sort"] == repr(0.3 * 1e3)
+    assert van[5].attributes == {"class": "number nothing"}
+    assert van[5].text == "—"
+
+
+def test_best_and_second_are_marked_in_their_own_place(kept: Kept):
+    runs = kept(one=block(TIMES), two=block({"msa": TIMES["hilo"], "sra": TIMES["msa"]}))
+    found = Page(page(runs))
+    best, second = found.all("span", **{"class": "best"}), found.all("span", **{"class": "second"})
+    assert [it.text for it in best] == ["200", "320", "2.00", "200", "320", "1.00"]
+    assert len(second) == 3  # where there are only two, none is second
+
+
+def test_a_row_without_a_time_says_what_became_of_it(kept: Kept):
+    runs = kept(mine=[*block(TIMES), record("van", outcome="out_of_memory", reason="it needs 14 GiB")])
+    verdict_cell = Page(page(runs)).lines[-1][-1]
+    assert verdict_cell.text == "out of memoryit needs 14 GiB"
+
+
+def test_only_settings_that_differ_are_columns_and_filters(kept: Kept):
+    records = [record("msa", TIMES["msa"], mode=mode, block=mode) for mode in Mode]
+    alone = Page(page(kept(mine=block(TIMES))))
+    assert not alone.all("select", **{"data-facet": "mode"})
+    found = Page(page(kept(one=records, two=records)))
+    assert texts(found.lines[0])[:3] == ["Mechanism", "Run", "Mode"]
+    assert [(it.attributes["value"], it.text) for it in found.all("option")] == [
+        *(("", "all"), ("one", "one"), ("two", "two")),
+        *(("", "all"), ("inference", "inference"), ("training", "training")),
+    ]
+    assert [it.attributes["data-mode"] for it in found.all("tr", **{"data-run": "two"})] == list(Mode)
+
+
+def test_unseen_digits_keep_decimal_points_under_each_other(kept: Kept):
+    runs = kept(mine=block({"msa": [0.4] * 4, "hilo": [0.02] * 4}))
+    pads = [it.text for it in Page(page(runs)).all("i", **{"class": "pad"})]
+    assert [TIME.text(row) for row in runs[0].rows] == ["~400", "~20.0"]
+    assert ".0" in pads
+
+
+def test_facts_are_said_once_for_all_runs_of_which_they_are_true(kept: Kept):
+    other = replace(MACHINE, cpu="Difference Engine")
+    found = Page(page(kept(one=block(TIMES), two=block(TIMES), three=block(TIMES, machine=other))))
+    said = [it.text for it in found.all("dd")][:4]
+    assert [line.split(" (")[0] for line in said[:2]] == ["Abacus", "Difference Engine"]
+    assert said[2] == "cpu; 14×14 tokens; dim 768, 12 heads; batch 64; inference; float32, explicit kernel"
+    assert said[3].startswith("3 sessions of at least 5 rounds, until intervals are within ±2 %")
+
+
+def test_notes_disturbances_and_commands_of_each_run_are_there(kept: Kept):
+    noisy = block({"msa": TIMES["msa"]}, witnesses=(witness(steal_s=80.0),))
+    found = Page(page(kept(one=block(TIMES), two=noisy)))
+    notes = [it.text for it in found.all("li")]
+    assert any(note.startswith("One session only") for note in notes)
+    assert any("other virtual machines" in note for note in notes)
+    assert [it.text for it in found.all("pre")] == [
+        *commands(block(TIMES)),
+        *commands(noisy),
+    ]
+
+
+def test_the_library_is_the_one_that_its_note_names():
+    vendor = files(html) / "vendor"
+    digest = hashlib.sha256((vendor / "plotly-basic.min.js").read_bytes()).hexdigest()
+    assert f"`{digest}`" in (vendor / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_run_of_the_usual_size_makes_a_page_of_few_bytes():
+    written = page(open_runs([RESULTS / "table-iv-cpu"]))
+    assert len(written.encode()) < 1_400_000
