@@ -130,7 +130,7 @@ def test_a_run_over_sizes_is_compared_with_its_crossovers(attnbench: Run, tmp_pa
 def test_with_figures_comes_the_file_of_crossovers(
     attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("attnbench.report.figure.run.save", lambda page, stem: [])
+    monkeypatch.setattr("attnbench.report.figure.run.save", lambda page, stem, wanted: [])
     append(tmp_path, a_run({7: {"msa": 1.0, "hilo": 2.0}, 28: {"msa": 2.0, "hilo": 1.0}}))
     assert "crossovers.csv" in attnbench("compare", tmp_path, "--plot").out
     assert len((tmp_path / "crossovers.csv").read_text().splitlines()) == 2
