@@ -22,7 +22,7 @@ from attnbench.report.html.page import page
 from attnbench.report.metrics import measured
 from attnbench.report.runs import Run, open_runs
 from attnbench.statistics import Estimate
-from tests.fakes import block
+from tests.fakes import block, record
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 RESULTS = Path(__file__).parents[2] / "results"
@@ -234,6 +234,16 @@ def test_names_of_others_do_nothing(browser: Browser, tmp_path: Path):
     assert "</SCRIPT><IMG" in "".join(browser.texts("#throughput .ytick"))
     hover(browser, "#throughput .bars .point:last-child")
     assert without_spaces([HOSTILE.upper()]) in without_spaces(browser.texts(".hoverlayer text"))
+
+
+def test_a_figure_shows_the_tags_in_a_name_as_they_are_written(browser: Browser, tmp_path: Path):
+    name = '<a href="//example.org">x</a>'
+    (tmp_path / "run").mkdir()
+    append(tmp_path / "run", [record("msa", TIMES), record("mine", TIMES, title=name)])
+    browser.show(open_runs([tmp_path / "run"]))
+    assert name in browser.texts("#throughput .ytick")
+    assert name in browser.texts("#flops-time .annotation")
+    assert browser.ask("document.querySelectorAll('a').length") == 0
 
 
 def test_hovering_shows_the_case_with_its_interval(browser: Browser):
