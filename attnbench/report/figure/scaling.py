@@ -20,7 +20,7 @@ Draw = Callable[[Axes, Sequence[Row], Inks], None]
 NUDGE = 0.028  # of the axis, between crosses at one place
 MARGIN = 0.06  # of the axis, beyond what is drawn
 NARROW = 300.0  # a log axis over less than this has ticks at 2 and 5 too
-PANEL_INCHES = 2.6  # the least width of one
+PANEL_INCHES = 2.3  # the least width of one
 PLOT_INCHES = 1.75
 IN_ALL = "Memory holds weights and input too."
 NEED = "× out of memory, at the predicted need"
@@ -54,6 +54,9 @@ def draw_training_memory(axes: Axes, rows: Sequence[Row], inks: Inks) -> None:
     _draw_memory(axes, rows, inks, "training")
 
 
+MEMORY: dict[str, Draw] = {"inference": draw_inference_memory, "training": draw_training_memory}
+
+
 def scaling_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over sizes with their names, for each device and batch that has several."""
     records, found = [row.record for row in rows], inks_of(row.record.label for row in rows)
@@ -61,12 +64,20 @@ def scaling_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[
         if len({row.side for row in mine}) < 2:
             continue
         end = suffix(mine[0].record, records, without={"size", "mode"})
-        timed = {row.record.mode for row in mine if row.timing}
-        speed = draw_training if timed == {"training"} else draw_inference
-        panels = (draw_flops, speed, draw_inference_memory, draw_training_memory)
-        yield f"scaling{end}", _page(panels, mine, found, wanted.inches(Width.page))
-        if "training" in timed:
+        yield f"scaling{end}", _page(_panels(mine), mine, found, wanted.inches(Width.page))
+        if "training" in _timed_modes(mine):
             yield f"scaling-training{end}", _page([draw_training], mine, found, wanted.inches(Width.column))
+
+
+def _panels(rows: Sequence[Row]) -> list[Draw]:
+    """FLOPs, the throughput of one mode, and the memory of each mode that was asked for."""
+    speed = draw_training if _timed_modes(rows) == {"training"} else draw_inference
+    modes = {row.record.mode for row in rows}
+    return [draw_flops, speed, *(draw for mode, draw in MEMORY.items() if mode in modes)]
+
+
+def _timed_modes(rows: Sequence[Row]) -> set[str]:
+    return {row.record.mode for row in rows if row.timing}
 
 
 def _page(panels: Sequence[Draw], rows: Sequence[Row], inks: Inks, width_inches: float) -> Figure:
@@ -76,7 +87,8 @@ def _page(panels: Sequence[Draw], rows: Sequence[Row], inks: Inks, width_inches:
         for axes, draw in zip(add_panels(page, len(panels), PANEL_INCHES, height), panels, strict=True):
             draw(axes, rows, inks)
         add_legend(page)
-        add_note(page, f"{note([row.record for row in rows], size=False, mode=False)} {IN_ALL}")
+        says = f" {IN_ALL}" if set(panels) & set(MEMORY.values()) else ""
+        add_note(page, note([row.record for row in rows], size=False, mode=False) + says)
     return page
 
 
