@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from attnbench.record import Record
 
+MISFIT = "× = out of memory, at the predicted need or at the axis' edge."
+
 
 def suffix(record: Record, among: Iterable[Record], without: Collection[str] = ()) -> str:
     """The end of a figure's name, from what differs `among` the run's records: `-14x14-batch4-training`."""
@@ -17,8 +19,9 @@ def suffix(record: Record, among: Iterable[Record], without: Collection[str] = (
 
 
 def note(records: Sequence[Record], *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
-    """The setting that records share, but for what is left out, and the machines that they are from."""
-    return f"{setting_words(records[0], size=size, variant=variant, mode=mode)}. {machines(records)}"
+    """The setting that records share, but for what is left out, their machines, and what a cross is."""
+    says = f"{setting_words(records[0], size=size, variant=variant, mode=mode)}. {machines(records)}"
+    return f"{says} {MISFIT}" if any(record.outcome == "out_of_memory" for record in records) else says
 
 
 def setting_words(record: Record, *, size: bool = True, variant: bool = True, mode: bool = True) -> str:

@@ -13,7 +13,7 @@ from attnbench.report.figure.naming import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches
 from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.quantities import macs_m, throughput, total_mib
-from attnbench.report.figure.style import SMALL, errors, line, styled
+from attnbench.report.figure.style import CROSS, errors, line, styled
 from attnbench.report.metrics import Row, family, grouped
 
 Draw = Callable[[Axes, Sequence[Row], Inks], None]
@@ -23,9 +23,6 @@ NARROW = 300.0  # a log axis over less than this has ticks at 2 and 5 too
 PANEL_INCHES = 2.3  # the least width of one
 PLOT_INCHES = 1.75
 IN_ALL = "Memory holds weights and input too."
-NEED = "× out of memory, at the predicted need"
-NO_NEED = "\n   (at the edge: nothing was predicted)"
-NO_NUMBER = "× out of memory"
 
 
 def draw_flops(axes: Axes, rows: Sequence[Row], inks: Inks) -> None:
@@ -66,7 +63,11 @@ def scaling_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[
         end = suffix(mine[0].record, records, without={"size", "mode"})
         yield f"scaling{end}", _page(_panels(mine), mine, found, wanted.inches(Width.page))
         if "training" in _timed_modes(mine):
-            yield f"scaling-training{end}", _page([draw_training], mine, found, wanted.inches(Width.column))
+            trained = [row for row in mine if row.record.mode == "training"]
+            yield (
+                f"scaling-training{end}",
+                _page([draw_training], trained, found, wanted.inches(Width.column)),
+            )
 
 
 def _panels(rows: Sequence[Row]) -> list[Draw]:
@@ -133,16 +134,6 @@ def _draw(
     crosses = crosses_of(curves, _set_heights(axes, heights)[at_top], nudge=NUDGE * _span(sizes))
     _draw_crosses(axes, crosses, inks)
     _set_sizes(axes, sizes, [place for cross in crosses for place, _ in cross.places])
-    _say_crosses(axes, [misfit for curve in curves for misfit in curve.misfits], at_top)
-
-
-def _say_crosses(axes: Axes, misfits: Sequence[Misfit], at_top: bool) -> None:
-    """What a cross is, in the corner where no line is: costs grow, and throughputs fall."""
-    if misfits and at_top:
-        says = NEED + NO_NEED * any(misfit.need is None for misfit in misfits)
-        axes.text(0.02, 0.98, says, fontsize=SMALL, transform=axes.transAxes, va="top")
-    elif misfits:
-        axes.text(0.02, 0.05, NO_NUMBER, fontsize=SMALL, transform=axes.transAxes)
 
 
 def _set_heights(axes: Axes, heights: Sequence[float]) -> tuple[float, float]:
@@ -183,7 +174,7 @@ def _draw_crosses(axes: Axes, crosses: Sequence[Crosses], inks: Inks) -> None:
         xs, ys = zip(*start, *cross.places, strict=True)
         axes.plot(xs, ys, ":", color=inks[label].colour, linewidth=0.9, clip_on=False)
         xs, ys = zip(*cross.places, strict=True)
-        axes.plot(xs, ys, "x", color="black", markeredgewidth=1, clip_on=False, zorder=3)
+        axes.plot(xs, ys, **CROSS)
 
 
 def _size(row: Row) -> str:

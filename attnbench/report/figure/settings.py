@@ -12,7 +12,7 @@ from attnbench.report.figure.naming import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page
 from attnbench.report.figure.prints import PLAIN, Print, Width
 from attnbench.report.figure.quantities import Quantity, macs_m, params_m, throughput, total_mib
-from attnbench.report.figure.style import GREY, SMALL, errors, line, styled
+from attnbench.report.figure.style import CROSS, GREY, errors, line, styled
 from attnbench.report.metrics import Row, grouped, setting
 from attnbench.sweep import BASELINE
 
@@ -165,7 +165,4 @@ def _draw_misfits(axes: Axes, sweep: Sweep, edge: float) -> None:
     """A cross at the axis' edge for each value with which the layer ran out of memory."""
     values = [sweep.value(row) for row in sweep.rows if row.record.outcome == "out_of_memory"]
     if values:
-        axes.plot(
-            values, [edge] * len(values), "x", color="black", markeredgewidth=1, clip_on=False, zorder=3
-        )
-        axes.text(0.03, 0.03, "× out of memory", fontsize=SMALL, transform=axes.transAxes)
+        axes.plot(values, [edge] * len(values), **CROSS)

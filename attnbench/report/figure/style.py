@@ -61,6 +61,15 @@ STYLE: dict[Any, Any] = {
 UNDATED: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 HALO: dict[str, Any] = {"fmt": "none", "ecolor": "white", "elinewidth": 2.5, "capsize": 2.2, "capthick": 2.2}
 
+CROSS: dict[str, Any] = {
+    "marker": "x",
+    "linestyle": "none",
+    "color": "black",
+    "markeredgewidth": 1.0,
+    "clip_on": False,
+    "zorder": 3,
+}  # of what did not fit into memory
+
 
 def styled() -> AbstractContextManager[None]:
     """Where figures are made and saved: the style, whatever the user's own settings of matplotlib are."""
