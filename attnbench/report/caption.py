@@ -58,8 +58,8 @@ def how_measured(timings: Sequence[Timing], floors: Sequence[float | None] = ())
     rounds = _span([timing.rounds for timing in timings], "paired round")
     sessions = _span([timing.sessions for timing in timings], "session")
     known = [floor for floor in floors or [timing.noise_floor for timing in timings] if floor is not None]
-    floor = f"; noise floor ±{100 * max(known):.1f} %, from the baseline's twin" if known else ""
-    return f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{floor}"
+    noise = f"; noise floor {_floors(known)} %, from the baseline's twin" if known else ""
+    return f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{noise}"
 
 
 def what_is_open(rows: Sequence[Row]) -> list[str]:
@@ -79,6 +79,11 @@ def _by_group(sheet: Sheet, tell: Callable[[Group], str]) -> list[str]:
 def _protocol(group: Group) -> str:
     timings = [row.timing for row in measured(group.rows)]
     return how_measured(timings) if timings else ""
+
+
+def _floors(shares: Sequence[float]) -> str:
+    """One noise floor as `±4.6`, those of several blocks as `±2.4 to ±4.6`."""
+    return " to ".join(dict.fromkeys(f"±{100 * share:.1f}" for share in (min(shares), max(shares))))
 
 
 def _span(numbers: Sequence[int], noun: str) -> str:

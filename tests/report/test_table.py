@@ -12,10 +12,11 @@ from rich.console import Console
 
 from attnbench.protocol import Protocol
 from attnbench.record import Record, RecordFile
+from attnbench.report.caption import how_measured
 from attnbench.report.difference import changes
 from attnbench.report.export import write_table
 from attnbench.report.frame import frame
-from attnbench.report.metrics import rows
+from attnbench.report.metrics import measured, rows
 from attnbench.report.notes import notes
 from attnbench.report.table import change_table, result_table
 from attnbench.sweep import Mode, Role
@@ -134,6 +135,11 @@ def test_the_caption_says_how_much_was_measured_and_how_noisy_it_was():
     assert "medians of 15 to 18 paired rounds in 3 sessions, 95 % bootstrap intervals" in text
     assert "; noise floor ±4.0 %, from the baseline's twin" in text
     assert "same = within ±3 %" in text
+
+
+def test_blocks_of_different_noise_are_said_from_the_calmest_to_the_noisiest():
+    timings = [row.timing for row in measured(rows(block({"msa": TIMES, "hilo": HALF})))]
+    assert "; noise floor ±2.4 to ±4.6 %, from" in how_measured(timings, [0.046, None, 0.024])
 
 
 def test_one_round_is_not_called_rounds():
