@@ -45,7 +45,7 @@ def check(
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
     from attnbench.report.notes import contract_notes
-    from attnbench.report.table import contract_table
+    from attnbench.report.terminal.table import contract_table
     from attnbench.sweep import read_size
 
     maps = [read_size(size) for size in split(sizes)] or SIZES

@@ -29,8 +29,9 @@ def doctor(
     from attnbench.plan import Setup
     from attnbench.protocol import CEILINGS_ALONE
     from attnbench.report.advice import advice, standing_advice
-    from attnbench.report.machine import Seen, ceiling_lines, machine_table
+    from attnbench.report.machine import Seen
     from attnbench.report.objects import machine_json
+    from attnbench.report.terminal.machine import ceiling_lines, machine_table
     from attnbench.system import physical_cores
 
     here = page(read_form(form))

@@ -47,12 +47,12 @@ def flops(
     from attnbench.cli.console import page
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
-    from attnbench.report.costs import flops_tables
     from attnbench.report.export import flops_csv, write_flops
     from attnbench.report.figure.flops import save_flops
     from attnbench.report.figure.prints import Print
     from attnbench.report.notes import flops_notes
     from attnbench.report.objects import flops_json
+    from attnbench.report.terminal.costs import flops_tables
     from attnbench.sweep import read_size
 
     registry = discover(plugins or ())

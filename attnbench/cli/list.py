@@ -29,11 +29,11 @@ def list_mechanisms(
     from attnbench.cli.console import page
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
-    from attnbench.report.costs import choices_table
     from attnbench.report.export import registry_csv
     from attnbench.report.notes import registry_notes
     from attnbench.report.objects import registry_json
-    from attnbench.report.table import registry_table
+    from attnbench.report.terminal.costs import choices_table
+    from attnbench.report.terminal.table import registry_table
     from attnbench.sweep import read_size
 
     registry = discover(plugins or ())

@@ -86,13 +86,8 @@ def profile(
     from attnbench.mechanism import Geometry
     from attnbench.registry import discover
     from attnbench.report.objects import profile_json
-    from attnbench.report.profile import (
-        operators_table,
-        parts_table,
-        profile_csv,
-        profile_notes,
-        write_profile,
-    )
+    from attnbench.report.profile import profile_csv, profile_notes, write_profile
+    from attnbench.report.terminal.profile import operators_table, parts_table
     from attnbench.sweep import read_size, sweep
     from attnbench.system import physical_cores
 

@@ -9,9 +9,7 @@ from attnbench.paper.builtin import builtin, sentences
 from attnbench.paper.claims import Metric
 from attnbench.record import RecordFile
 from attnbench.report.claims import Judgement, Ruling, judge, summary
-from attnbench.report.claims_table import claims_notes, claims_table
 from attnbench.report.crossover import crossovers, foremost, several_sizes
-from attnbench.report.crossover_table import UNCHANGED, crossover_table
 from attnbench.report.difference import changes, unlike
 from attnbench.report.export import (
     changes_csv,
@@ -22,11 +20,13 @@ from attnbench.report.export import (
 )
 from attnbench.report.figure.prints import Print
 from attnbench.report.ledger import Ledger, ledgers, without_ledger
-from attnbench.report.ledger_table import report
 from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
 from attnbench.report.notes import agreement, disturbances, notes
 from attnbench.report.objects import changes_json, ledgers_json, run_json
-from attnbench.report.table import change_table, result_table
+from attnbench.report.terminal.claims import claims_notes, claims_table
+from attnbench.report.terminal.crossover import UNCHANGED, crossover_table
+from attnbench.report.terminal.ledger import report
+from attnbench.report.terminal.table import change_table, result_table
 from attnbench.sweep import Role
 
 WIDE = 159  # columns that Table IV needs with the paper's figures in it

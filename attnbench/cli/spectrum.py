@@ -51,7 +51,8 @@ def spectrum(
     from attnbench.registry import discover
     from attnbench.report.figure.prints import Print
     from attnbench.report.figure.spectrum import save_figures
-    from attnbench.report.spectrum import spectrum_notes, spectrum_table, write_profile
+    from attnbench.report.spectrum import spectrum_notes, write_profile
+    from attnbench.report.terminal.spectrum import spectrum_table
     from attnbench.sweep import read_size
 
     registry = discover(plugins or ())

@@ -1,38 +1,15 @@
-"""What `attnbench profile` says in tables, words and numbers."""
+"""What `attnbench profile` says in words and numbers."""
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
 
-from rich.box import HEAVY_HEAD, SIMPLE_HEAD
-from rich.table import Table
-
 from attnbench.errors import writing
-from attnbench.profiles import SMALL, Line, Profile
+from attnbench.profiles import SMALL, Profile
+from attnbench.report.csv_text import csv_text
 from attnbench.words import many
 
 PROFILE = "profile.csv"
 SHARED = ("label", "device", "batch")
 OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
-
-
-def operators_table(profile: Profile, *, narrow: bool = False) -> Table:
-    """The operators of one call, largest first, and what they do; a `narrow` table leaves parts out."""
-    table = _table(title(profile), ["operator", *["part"] * (not narrow)], narrow=narrow)
-    for line in [*profile.main_lines, profile.total]:
-        part = [line.part or ""] * (not narrow)
-        table.add_row(line.operator.lstrip("_"), *part, *_cells(profile, line))
-    table.rows[-2].end_section = True
-    return table
-
-
-def parts_table(profile: Profile, *, narrow: bool = False) -> Table:
-    """The same by part."""
-    table = _table("The same by part", ["part"], narrow=narrow)
-    for line in profile.parts:
-        table.add_row(line.operator, *_cells(profile, line))
-    return table
 
 
 def title(profile: Profile) -> str:
@@ -97,12 +74,8 @@ def profile_csv(profile: Profile) -> str:
     """Every operator as CSV, largest first, in seconds, bytes and multiply-adds of one call."""
     setting = setting_line(profile)
     calls = {name: f"{seconds:.9f}" for name, seconds in call_line(profile).items()}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*setting, *OPERATOR, *calls], lineterminator="\n")
-    writer.writeheader()
-    for line in operator_lines(profile):
-        writer.writerow({**setting, **line, "self_s": f"{line['self_s']:.9f}", **calls})
-    return text.getvalue()
+    lines = operator_lines(profile)
+    return csv_text({**setting, **line, "self_s": f"{line['self_s']:.9f}", **calls} for line in lines)
 
 
 def setting_line(profile: Profile) -> dict[str, object]:
@@ -124,31 +97,5 @@ def operator_lines(profile: Profile) -> list[dict[str, object]]:
     return [{name: getattr(line, name) for name in OPERATOR} for line in lines]
 
 
-def _table(title: str, names: Sequence[str], *, narrow: bool) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=SIMPLE_HEAD if narrow else HEAVY_HEAD,
-        padding=(0, 0) if narrow else (0, 1),
-    )
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for heading in ("calls", "time (ms)", "% of call", "MACs (M)", "moved (MB)", "GMAC/s", "GB/s"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
-
-
 def _ms(seconds: float) -> str:
     return f"{seconds * 1e3:,.3g}"
-
-
-def _cells(profile: Profile, line: Line) -> list[str]:
-    return [
-        f"{line.calls:,}" if line.calls else "",
-        f"{line.self_s * 1e3:,.3f}",
-        f"{100 * profile.share(line):.1f}",
-        f"{line.macs / 1e6:,.1f}" if line.macs else "",
-        f"{line.bytes / 1e6:,.1f}" if line.bytes else "",
-        f"{line.macs_per_s / 1e9:,.1f}" if line.macs else "",
-        f"{line.bytes_per_s / 1e9:,.1f}" if line.bytes else "",
-    ]

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from attnbench.record import Record, append
 from attnbench.report.crossover import crossovers, foremost, several_sizes
-from attnbench.report.crossover_table import crossover_table
 from attnbench.report.export import write_crossovers
 from attnbench.report.metrics import rows
+from attnbench.report.terminal.crossover import crossover_table
 from tests.conftest import Run
 from tests.fakes import block, record
 

@@ -13,8 +13,8 @@ from attnbench.record import Record
 from attnbench.report.claims import Ruling
 from attnbench.report.export import write_ledgers
 from attnbench.report.ledger import Ledger, correlation, judged_claims, ledgers, swaps, without_ledger
-from attnbench.report.ledger_table import ledger_tables, report
 from attnbench.report.metrics import rows
+from attnbench.report.terminal.ledger import ledger_tables, report
 from attnbench.statistics import Estimate
 from attnbench.sweep import Role
 from attnbench.variant import DTYPES, KERNELS, PLAIN, Variant

@@ -23,7 +23,7 @@ from attnbench.report.objects import (
     run_json,
 )
 from tests.fakes import MACHINE, block, exactly, record
-from tests.report.test_profile_table import PROFILE
+from tests.report.profiles import PROFILE
 
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6}
 

@@ -12,7 +12,8 @@ from attnbench.mechanism import Geometry
 from attnbench.report.colours import colour
 from attnbench.report.figure.spectrum import channels_page, curves_page, draw_gains, draw_profiles, file_name
 from attnbench.report.figure.style import LINE_INCHES
-from attnbench.report.spectrum import caption, spectrum_notes, spectrum_table, write_profile
+from attnbench.report.spectrum import caption, spectrum_notes, write_profile
+from attnbench.report.terminal.spectrum import spectrum_table
 from attnbench.spectra import Array, Part, Spectrum, Survey, radii
 
 RADII = radii(14, 14)

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from attnbench.machine import Machine
-from attnbench.report.machine import ceiling_lines, machine_table
+from attnbench.report.terminal.machine import ceiling_lines, machine_table
 from attnbench.sweep import Role
 from tests.fakes import MACHINE, record
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.report.claims import Judgement, Ruling
-from attnbench.report.claims_table import claims_notes, claims_table
 from attnbench.report.evidence import Difference
+from attnbench.report.terminal.claims import claims_notes, claims_table
 from attnbench.statistics import Estimate
 from attnbench.variant import PLAIN, Variant
 from tests.fakes import claim

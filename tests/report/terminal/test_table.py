@@ -18,7 +18,7 @@ from attnbench.report.export import write_table
 from attnbench.report.frame import frame
 from attnbench.report.metrics import measured, rows
 from attnbench.report.notes import notes
-from attnbench.report.table import change_table, result_table
+from attnbench.report.terminal.table import change_table, result_table
 from attnbench.sweep import Mode, Role
 from tests.fakes import MEMORY, block, record
 

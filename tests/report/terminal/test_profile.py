@@ -7,24 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from attnbench.profiles import Line, Part, Profile
-from attnbench.report.profile import operators_table, parts_table, profile_notes, title, write_profile
-from tests.shards import case
-
-PRODUCTS = Line("addmm", Part.projections, calls=2, self_s=0.06, bytes=12_000_000, macs=6_000_000_000)
-SOFTMAX = Line("_softmax", Part.core, calls=1, self_s=0.03, bytes=30_000_000, macs=0)
-COPY = Line("copy_", Part.movement, calls=3, self_s=0.0005, bytes=1_000_000, macs=0)
-REST = Line("outside operators", Part.between, calls=0, self_s=0.0095, bytes=0, macs=0)
-PROFILE = Profile(
-    replace(case("msa"), batch=16, device="cpu"),
-    threads=2,
-    lines=(COPY, SOFTMAX, PRODUCTS, REST),
-    profiled_calls=12,
-    call_s=0.096,
-    call_middle_s=(0.095, 0.099),
-    profiled_call_s=0.1008,
-    closed_form_macs=6_000_000_000,
-)
+from attnbench.profiles import Line, Part
+from attnbench.report.profile import profile_notes, title, write_profile
+from attnbench.report.terminal.profile import operators_table, parts_table
+from tests.report.profiles import COPY, PRODUCTS, PROFILE, REST, SOFTMAX
 
 
 def cells(table: Table) -> list[list[str]]:

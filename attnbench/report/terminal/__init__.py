@@ -1,0 +1,1 @@
+"""What commands print for a reader at a terminal: tables, and lines beside them."""

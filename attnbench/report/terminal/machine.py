@@ -1,0 +1,49 @@
+"""A machine's fingerprint and the rates of its ceilings."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.table import Table
+
+from attnbench.machine import Machine
+from attnbench.record import Record
+from attnbench.report.digits import estimated
+from attnbench.report.machine import rate_per_s
+
+UNITS = {"matmul": "G multiply-adds/s", "copy": "GB/s, read and written"}
+
+
+def machine_table(machine: Machine) -> Table:
+    """The fingerprint that every record carries, a line a field that the system tells."""
+    table = Table(box=None, show_header=False)
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in asdict(machine).items():
+        if value not in (None, {}):
+            table.add_row(*_readable(name, value))
+    return table
+
+
+def ceiling_lines(records: Sequence[Record]) -> list[str]:
+    """The rate of each ceiling with its interval, or why it has none."""
+    return [
+        f"{record.title} on {record.device} in {record.dtype}, {record.threads} threads: {_rate(record)}"
+        for record in records
+    ]
+
+
+def _rate(record: Record) -> str:
+    rate = rate_per_s(record)
+    if rate is None:
+        return f"{record.outcome}, {record.reason}"
+    return f"{estimated(rate.scaled(1e-9))} {UNITS[record.mechanism]}"
+
+
+def _readable(name: str, value: object) -> tuple[str, str]:
+    heading = name.replace("_", " ").removesuffix(" bytes").removesuffix(" w").removesuffix(" mhz")
+    if name.endswith("_bytes") and isinstance(value, int):
+        return heading, f"{value / 2**20:,.0f} MiB"
+    if isinstance(value, dict):
+        return heading, ", ".join(f"{key}={text}" for key, text in value.items())
+    unit = {"w": " W", "mhz": " MHz"}.get(name.rpartition("_")[2], "")
+    return heading, f"{value}{unit}"
