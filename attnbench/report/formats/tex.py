@@ -26,6 +26,8 @@ COMMANDS = {
     "<": "\\textless{}",
     ">": "\\textgreater{}",
     "|": "\\textbar{}",
+    "[": "{[}",  # a row that begins with it, or with a star, would be an argument of the line before
+    "*": "{*}",
     '"': "''",
     "–": "--",
     "—": "---",

@@ -165,7 +165,7 @@ def test_what_only_other_engines_can_set_is_said():
 @pytest.mark.parametrize("kind", ["kept", "two", "awkward"])
 def test_pdflatex_sets_a_document_without_a_word(kind: str, tmp_path: Path):
     kept = run_of("table-iv-cpu", read(RESULTS / "table-iv-cpu").records)
-    awkward = [*block(TIMES, title=AWKWARD[:20]), record("van", outcome="crashed", reason=AWKWARD)]
+    awkward = [*block(TIMES, title=f"[*] {AWKWARD[:16]}"), record("van", outcome="crashed", reason=AWKWARD)]
     found = {
         "kept": [kept],
         "two": [kept, *runs(gpu=block(FASTER, device="cuda"))],
@@ -173,6 +173,6 @@ def test_pdflatex_sets_a_document_without_a_word(kind: str, tmp_path: Path):
     }[kind]
     (tmp_path / "table.tex").write_text(latex(found, standalone=True), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
     assert "Overfull" not in done.stdout

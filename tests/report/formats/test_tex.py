@@ -18,6 +18,7 @@ from attnbench.statistics import Estimate
         ("^", "\\textasciicircum{}"),
         ("back\\slash", "back\\textbackslash{}slash"),
         ("a < b > c | d", "a \\textless{} b \\textgreater{} c \\textbar{} d"),
+        ("[a] *b*", "{[}a] {*}b{*}"),
         ("14×14 ± 2", "14$\\times$14 $\\pm$ 2"),
         ("≥ 3 – 4 — 5", "$\\geq$ 3 -- 4 --- 5"),
         ("α=0.5, λ, Ω", "$\\alpha$=0.5, $\\lambda$, $\\Omega$"),
