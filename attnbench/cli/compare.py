@@ -13,6 +13,7 @@ from attnbench.errors import AttnbenchError
 SLOWER = 3  # the exit status that --fail-on promises
 EXAMPLES = {
     "the newest run beside the paper, with its figures": "attnbench compare --plot",
+    "the same for one of two columns of a paper": "attnbench compare --plot --width column",
     "a run that came with attnbench, relative to HiLo": (
         "attnbench compare results/table-iv-cpu --baseline hilo"
     ),
@@ -62,8 +63,8 @@ def compare(
         flag(
             "--plot",
             about=(
-                "Draw the run into its folder: Figure 6; over sizes Figure 3; over a setting Figure 4; with "
-                "--kernels the ledger. Not with LATER."
+                "Draw the run into its folder: Figure 6, ratios, FLOPs against time, the Pareto front; over "
+                "sizes Figure 3; over a setting Figure 4; with --kernels the ledger. Not with LATER."
             ),
             panel=SHOWN,
         ),
