@@ -48,7 +48,7 @@ def test_csv_holds_exact_closed_forms_branch_by_branch(attnbench: Run, tmp_path:
 
 def test_the_table_has_a_column_a_size_and_the_crossovers_below(attnbench: Run, tmp_path: Path):
     done = attnbench(
-        "flops", "hilo:alpha=0.5,0.9,window=2,7", "--res", "14..56/14", "--out", tmp_path / "new"
+        "flops", "hilo:alpha=0.5,0.9,window=2,7", "--res", "14..56/14", "--out", tmp_path / "a/new"
     )
     words = [line.split() for line in done.out.splitlines()]
     assert ["Mechanism", "14x14", "28x28", "42x42", "56x56"] in words
@@ -56,7 +56,11 @@ def test_the_table_has_a_column_a_size_and_the_crossovers_below(attnbench: Run, 
     assert "· HiLo (alpha=0.5): Lo-Fi costs more than Hi-Fi from 56x56 on." in done.out
     assert "· HiLo (alpha=0.5, window=7): Lo-Fi costs no more than Hi-Fi at any of these sizes." in done.out
     assert "· HiLo: Lo-Fi costs more than Hi-Fi at all of these sizes." in done.out
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {"flops.csv", "flops.png", "flops.pdf"}
+    assert {path.name for path in (tmp_path / "a/new").iterdir()} == {
+        "flops.csv",
+        "flops.png",
+        "flops.pdf",
+    }
 
 
 def test_the_figure_has_the_width_and_the_formats_that_are_asked_for(attnbench: Run, tmp_path: Path):

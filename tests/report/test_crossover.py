@@ -122,6 +122,7 @@ def test_the_file_of_crossovers_has_full_numbers_and_their_setting(tmp_path: Pat
     sides = [float(line[f"tokens_a_side{end}"]) for end in ("", "_low", "_high")]
     assert sides == pytest.approx([14.0] * 3)
     assert (line["mode"], line["batch"], line["device"]) == ("inference", "64", "cpu")
+    assert write_crossovers([], tmp_path).read_text() == ",".join(line) + "\n"
 
 
 def test_a_run_over_sizes_is_compared_with_its_crossovers(attnbench: Run, tmp_path: Path):

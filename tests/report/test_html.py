@@ -49,11 +49,11 @@ def kept(tmp_path: Path) -> Kept:
 
 
 def test_figures_are_drawn_from_the_rows(kept: Kept):
-    (run,) = runs = kept(mine=block(TIMES, memory=MEMORY))
+    (run,) = runs = kept(mine=block(TIMES, memory=MEMORY, predicted_bytes=3 * 2**20))
     (place,) = Page(page(runs)).embedded("data")["places"]
     for row, drawn in zip(run.rows, place["rows"], strict=True):
         assert (drawn["label"], drawn["verdict"]) == (row.record.label, verdict(row))
-        assert drawn["total_mib"] == 1001
+        assert (drawn["total_mib"], drawn["need_mib"]) == (1001, 3)
         estimates = {column.name: found for column in COLUMNS if (found := column.estimate(row))}
         values = drawn["values"]
         assert {name: (it["value"], it["low"], it["high"]) for name, it in values.items()} == {
@@ -117,6 +117,12 @@ def test_markup_escapes_all_but_markup():
     assert inner == '<b title="&quot;&gt;&lt;script&gt;">a &lt; &quot;b&quot;</b>'
     assert joined(inner, "<i>") == f"{inner}&lt;i&gt;"
     assert unbroken("take --max-seconds") == 'take <span class="word">--max-seconds</span>'
+
+
+def test_the_page_names_no_folder_of_whoever_made_it(kept: Kept, tmp_path: Path):
+    written = page(kept(mine=block(TIMES)))
+    assert Page(written).all("code")[-1].text == "attnbench report mine --format html"
+    assert str(tmp_path) not in written
 
 
 def test_the_page_asks_no_host_for_anything(kept: Kept):

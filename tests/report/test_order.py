@@ -1,5 +1,7 @@
 """How far an order of throughputs is the paper's."""
 
+from typing import Any
+
 from attnbench.record import Record
 from attnbench.report.metrics import rows
 from attnbench.report.order import agreements
@@ -14,7 +16,7 @@ def test_two_mechanisms_of_the_papers_table_have_an_order_and_one_has_none():
 
 
 def test_each_device_and_variant_has_an_order_of_its_own():
-    def two(hilo_s: float, **changes: str) -> list[Record]:
+    def two(hilo_s: float, **changes: Any) -> list[Record]:
         return [record(label, [time] * 6, **changes) for label, time in (("hilo", hilo_s), ("msa", 0.4))]
 
     found = agreements(rows([*two(0.2), *two(0.8, kernel="fused"), *two(0.8, device="cuda")]))

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from attnbench.record import Memory, Record
 from attnbench.report.colours import colour, inks_of
 from attnbench.report.figure import run
+from attnbench.report.figure.naming import machines
 from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.scaling import (
     draw_flops,
@@ -264,6 +265,12 @@ def test_a_run_saves_its_figures_of_settings_over_sizes_and_over_values(
         for name in ("throughput-7x7", "flops-time-7x7", "front-7x7", "throughput-14x14", "flops-time-14x14",
                      "scaling", "setting-alpha-7x7")
     ]  # fmt: skip
+
+
+def test_a_note_has_a_sentence_for_each_machine():
+    both = [record(), record("hilo"), record(device="cuda")]
+    first, second = machines(both).split(". ")
+    assert (first.partition(" (")[0], second[:4]) == ("Abacus", "Loom")
 
 
 def test_the_note_of_a_setting_says_its_mode():

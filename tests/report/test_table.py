@@ -74,6 +74,11 @@ def test_a_column_is_relative_to_the_baseline_that_was_asked_for():
     assert cells(text, "MSA")[9] == "slower"
 
 
+def test_each_device_names_the_baseline_of_its_own():
+    gpu = block({"hilo": HALF, "msa": TIMES}, device="cuda", block="gpu")
+    assert headings(shown([*block(TABLE), *gpu]))[7::6] == ["× MSA [95 %]", "× HILO [95 %]"]
+
+
 def test_columns_of_the_paper_are_left_out_where_no_row_is_in_its_setting():
     text = shown(block(TABLE, batch=8))
     assert headings(text) == ["Mechanism", "Params (M)", "FLOPs (M)", "CPU img/s [95 %]", "× MSA [95 %]",
@@ -307,6 +312,7 @@ def test_a_narrow_table_keeps_our_numbers_whole_and_leaves_out_the_papers():
         console.print(result_table(rows(block(TABLE)), narrow=True))
     text = capture.get()
     assert "paper" not in text.partition("1 FLOP")[0]
+    assert "limit" in text.partition("1 FLOP")[0]
     assert "…" not in text
     assert "[2.00–2.00]" in text
 
