@@ -86,9 +86,9 @@ def test_a_row_without_a_time_says_what_became_of_it_and_why():
 
 
 def test_a_title_keeps_what_markdown_would_take_for_its_own():
-    title = "a|b_c *d* <e>"
+    title = "A|b_c *d* <e>"
     text = text_of(mine=[*block({"x": [0.4] * 6}, title=title), record("y", outcome="crashed", title=title)])
-    escaped = "a\\|b\\_c \\*d\\* \\<e\\>"
+    escaped = "A\\|b\\_c \\*d\\* \\<e\\>"
     assert f"| {escaped} |" in text
     assert f"× {escaped} [95 %]" in text
     assert f"{escaped} (cpu 14x14 batch 64) is crashed" in text
