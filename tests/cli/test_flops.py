@@ -95,6 +95,8 @@ def test_many_sizes_take_several_tables(attnbench: Run, tmp_path: Path):
     heads = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["Mechanism"]]
     assert len(heads) == 2
     assert [*heads[0], *heads[1]] == [f"{side}x{side}" for side in range(1, 17)]
+    cells = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["MSA"]]
+    assert [list(map(len, cells)), len({*cells[0], *cells[1]})] == [list(map(len, heads)), 16]
     assert all(len(line) <= 150 for line in out.splitlines())
 
 

@@ -200,6 +200,8 @@ def test_a_lower_bound_of_flops_decides_nothing():
     run = [record("hilo", macs=100), record("sra", macs=200, uncounted=("aten::sort",))]
     found = the_judgement(claim(**COUNT, relation=Relation.less), run)
     assert (found.ruling, found.reason) == ("unclear", "a lower bound of FLOPs: sra")
+    timed = a_run({"hilo": 0.2, "sra": 0.3}, uncounted=("aten::sort",))
+    assert the_judgement(claim(), timed).ruling is Ruling.holds
 
 
 def test_memory_is_compared_to_the_byte():

@@ -41,7 +41,7 @@ def kept(tmp_path: Path) -> Kept:
 
     def keep(**runs: Sequence[Record]) -> list[Run]:
         for name, records in runs.items():
-            (tmp_path / name).mkdir()
+            (tmp_path / name).mkdir(parents=True)
             append(tmp_path / name, records)
         return open_runs([tmp_path / name for name in runs])
 
@@ -154,6 +154,8 @@ def test_records_and_numbers_can_be_saved_as_they_are(kept: Kept):
         "two-records.jsonl": (runs[1].file.folder / RECORDS).read_bytes(),
     }
     assert list(Page(page(runs[:1])).files()) == ["results.csv", "records.jsonl"]
+    namesakes = kept(**{"old/cpu": block(TIMES), "new/cpu": block(TIMES)})
+    assert list(Page(page(namesakes)).files())[1:] == ["old-cpu-records.jsonl", "new-cpu-records.jsonl"]
 
 
 def test_each_button_saves_what_it_names(kept: Kept):
@@ -210,6 +212,7 @@ def test_best_and_second_are_marked_in_their_own_place(kept: Kept):
     best, second = found.all("span", **{"class": "best"}), found.all("span", **{"class": "second"})
     assert [it.text for it in best] == ["200", "320", "2.00", "200", "320", "1.00"]
     assert len(second) == 3  # where there are only two, none is second
+    assert [it.attributes["data-run"] for it in found.all("tr", **{"class": "first"})] == ["one", "two"]
 
 
 def test_a_row_without_a_time_says_what_became_of_it(kept: Kept):

@@ -139,6 +139,11 @@ def test_what_did_not_fit_has_a_cross_at_the_bottom_of_throughputs(axes: Axes, t
     assert texts(axes) == ["× out of memory"]
 
 
+def test_a_cross_is_joined_to_the_last_number_before_it_and_to_none_beyond(axes: Axes):
+    draw_inference(axes, rows([case("msa", 7, 0.2), case("msa", 14), case("msa", 28, 1.6)]), INKS)
+    assert list(dotted(axes)[colour("msa", [])]) == [7, 14]
+
+
 def test_a_need_that_nobody_predicted_is_a_cross_at_the_top_and_says_so(axes: Axes):
     draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14)]), INKS)
     assert crosses(axes) == [{14: axes.get_ylim()[1]}]
