@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from attnbench import Geometry
+from attnbench.catalogue import points
+from attnbench.registry import discover
+from attnbench.report.costs import flops_tables
 from tests.conftest import Run
 
 REFUSES = """
@@ -98,6 +102,11 @@ def test_many_sizes_take_several_tables(attnbench: Run, tmp_path: Path):
     cells = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["MSA"]]
     assert [list(map(len, cells)), len({*cells[0], *cells[1]})] == [list(map(len, heads)), 16]
     assert all(len(line) <= 150 for line in out.splitlines())
+
+
+def test_a_terminal_that_is_too_narrow_for_a_size_gets_a_table_for_each():
+    drawn = points([discover().choose("msa")], [Geometry(8, 2, side, side) for side in (7, 14)])
+    assert len(flops_tables(drawn, width=5)) == 2
 
 
 @pytest.mark.parametrize(

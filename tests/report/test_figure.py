@@ -101,6 +101,12 @@ def test_the_line_of_msas_rate_goes_through_msa(axes: Axes, table: list[Measured
     assert (axes.get_xlim()[0], axes.get_ylim()[0]) == (0, 0)
 
 
+def test_what_was_not_counted_is_no_point_over_flops(axes: Axes, table: list[Measured]):
+    uncounted = replace(table[0], record=replace(table[0].record, macs=None))
+    draw_flops_against_time(axes, [uncounted, *table[1:]], INKS)
+    assert len(axes.containers) == 2
+
+
 def test_bars_and_points_have_the_mechanisms_ink(axes: Axes, table: list[Measured]):
     draw_throughput(axes, table, INKS)
     (bars,) = (container for container in axes.containers if isinstance(container, BarContainer))

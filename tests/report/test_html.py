@@ -89,7 +89,7 @@ def test_sizes_of_a_family_can_be_drawn_together(kept: Kept):
 
 def test_the_front_has_what_no_other_beats_in_both():
     counts = {"msa": 500, "hilo": 300, "sra": 400, "same": 300}
-    times = {**TIMES, "sra": [0.1] * 5, "same": [0.25] * 5}
+    times = {**TIMES, "msa": [0.1] * 5, "sra": [0.1] * 5, "same": [0.25] * 5}
     records = [record(label, times[label], macs=macs) for label, macs in counts.items()]
     assert [row.record.label for row in front(measured(rows(records)))] == ["hilo", "sra"]
 
@@ -252,14 +252,18 @@ def test_facts_are_said_once_for_all_runs_of_which_they_are_true(kept: Kept):
 
 def test_notes_disturbances_and_commands_of_each_run_are_there(kept: Kept):
     noisy = block({"msa": TIMES["msa"]}, witnesses=(witness(steal_s=80.0),))
-    found = Page(page(kept(one=block(TIMES), two=noisy)))
+    one, two = kept(one=block(TIMES), two=noisy)
+    found = Page(page([replace(one, file=replace(one.file, warnings=("A line was cut off.",))), two]))
     notes = [it.text for it in found.all("li")]
+    assert "A line was cut off." in notes
     assert any(note.startswith("One session only") for note in notes)
     assert any("other virtual machines" in note for note in notes)
     assert [it.text for it in found.all("pre")] == [
         *commands(block(TIMES)),
         *commands(noisy),
     ]
+    assert len(found.all("dl", **{"class": "facts"})) == 3  # of all, and of each
+    assert len(Page(page([one])).all("dl", **{"class": "facts"})) == 1
 
 
 def test_the_library_is_the_one_that_its_note_names():

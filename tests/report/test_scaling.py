@@ -170,6 +170,13 @@ def test_crosses_of_different_needs_stand_at_the_size_itself(axes: Axes):
     assert sorted(map(str, crosses(axes))) == ["{14.0: 200.0}", "{14.0: 400.0}"]
 
 
+def test_crosses_of_needs_that_are_near_do_not_hide_each_other(axes: Axes):
+    needs = [case(name, 14, predicted_bytes=need * MIB) for name, need in {"msa": 200, "hilo": 210}.items()]
+    draw_inference_memory(axes, rows([case("msa", 7, 0.1, 10), *needs]), INKS)
+    left, right = sorted(place for cross in crosses(axes) for place in cross)
+    assert left < 14 < right
+
+
 def test_what_was_measured_although_it_ran_out_of_memory_later_has_its_number(axes: Axes):
     draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14, peak_mib=40)]), INKS)
     assert curves(axes) == {"HILO": {7: 10, 14: 40}}
@@ -251,9 +258,11 @@ def test_devices_and_batches_have_pages_of_their_own_and_one_size_has_none():
 def test_figures_of_a_setting_are_named_by_what_differs_in_the_run():
     both = [case("hilo", 14, 0.1), case("hilo", 14, 0.4, mode="training"), case("hilo", 7, 0.4, batch=4)]
     gpu = case("hilo", 14, 0.1, device="cuda", block="gpu")
-    names = [name for name, _ in setting_pages(measured(rows([*both, gpu])))]
+    found = dict(setting_pages(measured(rows([*both, gpu]))))
+    names = list(found)
     ends = ("-14x14-batch64", "-14x14-batch64-training", "-7x7-batch4")
     assert names == [f"{name}{end}" for end in ends for name in ("throughput", "flops-time")]
+    assert [axes.get_title(loc="left") for axes in found[names[0]].axes] == ["cpu", "cuda"]
     assert [name for name, _ in setting_pages(measured(rows(both[:1])))] == ["throughput", "flops-time"]
 
 

@@ -244,6 +244,7 @@ def test_without_times_a_change_shows_counts_only():
     text = changed(block(TABLE), block(TABLE), times=False)
     assert cells(text, "HILO")[-2:] == ["—", "—"]
     assert "counts only" in text
+    assert "counts only" not in changed(block({"msa": TIMES}), block({"msa": HALF}))
     assert "same = within" not in text
 
 
