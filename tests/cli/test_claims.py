@@ -68,6 +68,7 @@ def test_every_claim_of_the_paper_gets_a_verdict_and_its_source(attnbench: Run):
         is_testable = claim["verdict"] in ("holds", "fails", "unclear")
         assert [claim[end] is not None for end in ("value", "low", "high")] == [is_testable] * 3
         assert claim["reason"] or claim["verdict"] in ("holds", "fails")
+    assert found["hilo-sra-cpu"]["low"] < found["hilo-sra-cpu"]["value"] < found["hilo-sra-cpu"]["high"]
 
 
 def test_of_the_counts_that_the_paper_published_one_fails_with_its_reason(attnbench: Run):

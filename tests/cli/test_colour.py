@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cli.console import console
+from attnbench.cli.console import console, page
 from attnbench.cli.progress import Progress
 from attnbench.record import append
 from attnbench.sweep import Block
@@ -95,3 +95,11 @@ def test_columns_set_the_width_of_what_is_no_terminal(monkeypatch: pytest.Monkey
     assert console().width == 100
     monkeypatch.delenv("COLUMNS")
     assert console().width == 160
+
+
+def test_what_has_happened_is_one_line_however_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "20")
+    page().tell("written: a folder/of many words")
+    assert capsys.readouterr().out == "written: a folder/of many words\n"

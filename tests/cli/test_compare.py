@@ -53,6 +53,7 @@ def test_a_cut_off_last_line_is_said_and_the_rest_compared(attnbench: Run, tmp_p
     assert done.status == 0
     assert "last line was cut off" in done.out
     assert "over 5 mechanisms" in done.out
+    assert "last line was cut off" in attnbench("compare", path.parent, a_run(tmp_path / "later")).out
 
 
 def test_a_folder_without_a_run_is_the_users_mistake(attnbench: Run, tmp_path: Path):

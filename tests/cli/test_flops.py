@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from attnbench import Geometry
+from attnbench.catalogue import points
+from attnbench.registry import discover
+from attnbench.report.terminal.costs import flops_tables
 from tests.conftest import Run
 
 REFUSES = """
@@ -48,7 +52,7 @@ def test_csv_holds_exact_closed_forms_branch_by_branch(attnbench: Run, tmp_path:
 
 def test_the_table_has_a_column_a_size_and_the_crossovers_below(attnbench: Run, tmp_path: Path):
     done = attnbench(
-        "flops", "hilo:alpha=0.5,0.9,window=2,7", "--res", "14..56/14", "--out", tmp_path / "new"
+        "flops", "hilo:alpha=0.5,0.9,window=2,7", "--res", "14..56/14", "--out", tmp_path / "a/new"
     )
     words = [line.split() for line in done.out.splitlines()]
     assert ["Mechanism", "14x14", "28x28", "42x42", "56x56"] in words
@@ -56,7 +60,11 @@ def test_the_table_has_a_column_a_size_and_the_crossovers_below(attnbench: Run, 
     assert "· HiLo (alpha=0.5): Lo-Fi costs more than Hi-Fi from 56x56 on." in done.out
     assert "· HiLo (alpha=0.5, window=7): Lo-Fi costs no more than Hi-Fi at any of these sizes." in done.out
     assert "· HiLo: Lo-Fi costs more than Hi-Fi at all of these sizes." in done.out
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {"flops.csv", "flops.png", "flops.pdf"}
+    assert {path.name for path in (tmp_path / "a/new").iterdir()} == {
+        "flops.csv",
+        "flops.png",
+        "flops.pdf",
+    }
 
 
 def test_the_figure_has_the_width_and_the_formats_that_are_asked_for(attnbench: Run, tmp_path: Path):
@@ -91,7 +99,14 @@ def test_many_sizes_take_several_tables(attnbench: Run, tmp_path: Path):
     heads = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["Mechanism"]]
     assert len(heads) == 2
     assert [*heads[0], *heads[1]] == [f"{side}x{side}" for side in range(1, 17)]
+    cells = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["MSA"]]
+    assert [list(map(len, cells)), len({*cells[0], *cells[1]})] == [list(map(len, heads)), 16]
     assert all(len(line) <= 150 for line in out.splitlines())
+
+
+def test_a_terminal_that_is_too_narrow_for_a_size_gets_a_table_for_each():
+    drawn = points([discover().choose("msa")], [Geometry(8, 2, side, side) for side in (7, 14)])
+    assert len(flops_tables(drawn, width=5)) == 2
 
 
 @pytest.mark.parametrize(

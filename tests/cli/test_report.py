@@ -1,12 +1,14 @@
 """`attnbench report` as a shell sees it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from attnbench.cli.pipe import quiet_output
 from attnbench.record import append
 from tests.conftest import Run
 from tests.fakes import block
@@ -125,3 +127,15 @@ def test_a_reader_who_goes_ends_the_command_without_a_word(tmp_path: Path, comma
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
     assert done.stdout == "141\n"
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_reader_who_goes_before_a_short_answer_is_written_ends_it_as_quietly(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        for name in ("stdout", "__stdout__"):
+            monkeypatch.setattr(sys, name, out)
+        with pytest.raises(SystemExit, match="141"), quiet_output():
+            print("a line")

@@ -127,7 +127,8 @@ def test_a_gpu_that_was_held_back_is_noticed_at_any_clock(start: float):
     assert text.startswith("The GPU was held back by power cap, power brake: cool it better, or lock")
 
 
-def test_an_idle_gpus_clock_says_nothing():
+def test_the_clock_of_an_idle_gpu_or_one_that_does_not_tell_says_nothing():
+    assert advised(replace(ON_GPU, gpu_clock_mhz_end=None)) == ""
     assert advised(replace(ON_GPU, gpu_clock_mhz_end=210.0, gpu_throttle_reasons="idle")) == ""
 
 

@@ -39,6 +39,13 @@ def test_a_baseline_is_named_where_it_is_not_the_usual_one():
     records = block({"hilo": [0.1] * 5, "msa": [0.2] * 5}, protocol=DEFAULT)
     assert "--baseline hilo" in commands(records)[0]
     assert "--baseline" not in commands(block({"hilo": [0.1] * 5, "sra": [0.2] * 5}))[0]
+    apart = [record("hilo"), record("msa", role=Role.control), record("msa", role=Role.twin)]
+    assert "--baseline msa" in commands(apart)[0]
+
+
+def test_each_number_of_threads_is_a_command():
+    records = [record(label, threads=n, protocol=DEFAULT) for label, n in (("msa", 1), ("hilo", 2))]
+    assert [command.rpartition("--")[2] for command in commands(records)] == ["threads 1", "threads 2"]
 
 
 def test_mechanisms_of_others_come_from_a_file_and_names_are_quoted():
@@ -54,6 +61,7 @@ def test_variants_are_lists_of_options():
     ]
     (command,) = commands(records)
     assert "--kernel explicit,fused --dtype float32,bfloat16 --compile off --cuda-graph off" in command
+    assert "--kernel fused --dtype float32" in commands([record("msa", kernel="fused")])[0]
 
 
 def test_variables_that_decide_are_set_but_those_that_the_allocator_sets_itself():

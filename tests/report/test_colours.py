@@ -92,6 +92,7 @@ def test_contrast_is_that_of_wcag():
     assert contrast("#000000") == pytest.approx(21)
     assert contrast("#ffffff") == pytest.approx(1)
     assert contrast("#777777") == pytest.approx(4.48, abs=0.005)
+    assert contrast("#404040") == pytest.approx(10.37, abs=0.005)
 
 
 def test_forty_are_told_apart_without_any_colour():

@@ -80,7 +80,7 @@ def test_crossovers_are_sorted_by_size():
 
 
 def test_of_many_mechanisms_those_with_hilo_or_the_baseline_are_shown_and_the_rest_counted():
-    names = ["msa", "hilo", "a", "b", "c", "d"]
+    names = ["msa", "hilo:alpha=0.5", "a", "b", "c", "d"]
     few = a_run(
         {7: dict(zip(names, range(1, 7), strict=True)), 28: dict(zip(names, range(6, 0, -1), strict=True))}
     )
@@ -92,7 +92,7 @@ def test_of_many_mechanisms_those_with_hilo_or_the_baseline_are_shown_and_the_re
     assert (len(all_few), len(foremost(all_few, rows(few)))) == (15, 15)
     shown = foremost(all_many, rows(many))
     assert (len(all_many), len(shown)) == (21, 11)
-    assert all({each.faster.record.label, each.slower.record.label} & {"msa", "hilo"} for each in shown)
+    assert all({each.faster.record.label, each.slower.record.label} & set(names[:2]) for each in shown)
     around_c = foremost(all_many, rows(many, "c"))
     assert len(around_c) == 15
 
@@ -109,6 +109,9 @@ def test_a_crossover_is_a_line_and_the_first_a_sentence():
     ]  # fmt: skip
     assert "From 14.0 [14.0, 14.0] tokens a side on, HILO is faster than MSA" in text
     assert "and 3 crossovers between other mechanisms" in text
+    assert crossover_table(found * 2, others=0).caption == (
+        "From 14.0 [14.0, 14.0] tokens a side on, HILO is faster than MSA"
+    )
 
 
 def test_the_file_of_crossovers_has_full_numbers_and_their_setting(tmp_path: Path):
@@ -119,6 +122,7 @@ def test_the_file_of_crossovers_has_full_numbers_and_their_setting(tmp_path: Pat
     sides = [float(line[f"tokens_a_side{end}"]) for end in ("", "_low", "_high")]
     assert sides == pytest.approx([14.0] * 3)
     assert (line["mode"], line["batch"], line["device"]) == ("inference", "64", "cpu")
+    assert write_crossovers([], tmp_path).read_text() == ",".join(line) + "\n"
 
 
 def test_a_run_over_sizes_is_compared_with_its_crossovers(attnbench: Run, tmp_path: Path):

@@ -10,6 +10,7 @@ import pytest
 from attnbench.errors import AttnbenchError
 from attnbench.record import Record, RecordFile
 from attnbench.report.difference import Change, changes, unlike
+from attnbench.report.export import change_line
 from attnbench.statistics import Verdict
 from attnbench.sweep import Role
 from tests.fakes import MACHINE, block, exactly, record
@@ -130,6 +131,7 @@ def test_a_case_that_has_no_time_in_one_run_is_not_compared():
     msa, hilo, sra, twin = block({"msa": STEADY, "hilo": (), "sra": STEADY})
     found = compared(before, [msa, replace(hilo, outcome="out_of_memory"), sra, twin])
     assert (found["hilo"].speed, found["hilo"].verdict) == (None, None)
+    assert change_line(found["hilo"])["control"] is False
     assert found["sra"].verdict is Verdict.slower
 
 

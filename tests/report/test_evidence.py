@@ -105,6 +105,8 @@ def test_another_batch_variant_machine_or_torch_is_said():
 def test_a_setting_that_is_the_claims_or_that_it_does_not_name_is_no_difference():
     about = claim(conditions=Conditions(torch="2.13.0", cpu="Abacus"))
     assert found(about, pair()).differences == found(claim(), pair()).differences == ()
+    on_gpu = claim(device="cuda", conditions=Conditions(cpu="Slide rule", gpu="Loom"))
+    assert found(on_gpu, pair(device="cuda")).differences == ()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_counts_are_compared_whatever_the_device_batch_variant_and_block():
         record("sra", macs=None, block="three", outcome="crashed"),
     ]
     assert ratio(claim(**COUNT), run) == exactly(0.5)
-    assert found(claim(**COUNT), run).variant is None
+    assert (found(claim(**COUNT), run).variant, found(claim(**COUNT), run).differences) == (None, ())
     assert ratio(claim(**COUNT), [record("hilo", macs=1), record("sra", macs=2, height=7)]) is None
 
 

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from attnbench.report.colours import Ink, inks_of
@@ -47,6 +48,8 @@ def test_bars_are_sorted_start_at_zero_and_carry_their_intervals(axes: Axes, tab
     assert [label.get_text() for label in axes.get_yticklabels()] == ["MINE", "MSA", "HILO"]
     assert axes.get_xlim()[0] == 0
     assert [text.get_text() for text in axes.texts] == ["80", "160", "320"]
+    beside = [text.xy[0] for text in axes.texts if isinstance(text, Annotation)]
+    assert beside == [table[place].timing.throughput.high for place in (2, 0, 1)]
     assert bars.errorbar is not None
     ends = bars.errorbar.lines[2][0].get_segments()
     throughput = table[1].timing.throughput
@@ -96,6 +99,12 @@ def test_the_line_of_msas_rate_goes_through_msa(axes: Axes, table: list[Measured
     (_, right), (_, top) = numbers(line.get_data())
     assert top / right == pytest.approx(1e3 * 0.4 / 64 / 500)
     assert (axes.get_xlim()[0], axes.get_ylim()[0]) == (0, 0)
+
+
+def test_what_was_not_counted_is_no_point_over_flops(axes: Axes, table: list[Measured]):
+    uncounted = replace(table[0], record=replace(table[0].record, macs=None))
+    draw_flops_against_time(axes, [uncounted, *table[1:]], INKS)
+    assert len(axes.containers) == 2
 
 
 def test_bars_and_points_have_the_mechanisms_ink(axes: Axes, table: list[Measured]):

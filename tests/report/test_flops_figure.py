@@ -92,6 +92,12 @@ def test_figure_2_has_a_panel_a_window_and_one_of_totals(registry: Registry):
     assert list(figure.axes[3].get_xticks()) == SIDES
 
 
+def test_ticks_double_from_the_smallest_map_and_end_before_the_largest(registry: Registry):
+    maps = [Geometry(768, 12, side, side) for side in (14, 42)]
+    (axes,) = flops_page(points(list(registry.choose_all("msa")), maps)).axes
+    assert list(axes.get_xticks()) == [14, 28]
+
+
 def test_more_choices_than_panels_share_a_panel_a_branch(registry: Registry):
     figure = flops_page(found(registry, "hilo:alpha=0..1/0.1"))
     assert titles(figure) == ["HiLo: Hi-Fi", "HiLo: Lo-Fi", "HiLo: total"]

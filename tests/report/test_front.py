@@ -74,7 +74,8 @@ def test_a_page_has_a_panel_for_each_cost_that_was_found(table: list[Measured]):
     assert [axes.get_xlabel() for axes in page.axes] == ["Parameters (M)", "FLOPs (M)"]
     assert [axes.get_title(loc="left") for axes in page.axes] == ["front: A, C, E"] * 2
     with_memory = [replace(row, record=replace(row.record, memory=MEMORY)) for row in table]
-    assert [axes.get_xlabel() for axes in front_page(with_memory, INKS).axes] == list(COSTS)
+    some_with_memory = [*with_memory[:2], *table[2:]]
+    assert [axes.get_xlabel() for axes in front_page(some_with_memory, INKS).axes] == list(COSTS)
 
 
 def test_each_device_has_a_front_of_its_own(table: list[Measured]):

@@ -41,7 +41,7 @@ def kept(tmp_path: Path) -> Kept:
 
     def keep(**runs: Sequence[Record]) -> list[Run]:
         for name, records in runs.items():
-            (tmp_path / name).mkdir()
+            (tmp_path / name).mkdir(parents=True)
             append(tmp_path / name, records)
         return open_runs([tmp_path / name for name in runs])
 
@@ -49,11 +49,11 @@ def kept(tmp_path: Path) -> Kept:
 
 
 def test_figures_are_drawn_from_the_rows(kept: Kept):
-    (run,) = runs = kept(mine=block(TIMES, memory=MEMORY))
+    (run,) = runs = kept(mine=block(TIMES, memory=MEMORY, predicted_bytes=3 * 2**20))
     (place,) = Page(page(runs)).embedded("data")["places"]
     for row, drawn in zip(run.rows, place["rows"], strict=True):
         assert (drawn["label"], drawn["verdict"]) == (row.record.label, verdict(row))
-        assert drawn["total_mib"] == 1001
+        assert (drawn["total_mib"], drawn["need_mib"]) == (1001, 3)
         estimates = {column.name: found for column in COLUMNS if (found := column.estimate(row))}
         values = drawn["values"]
         assert {name: (it["value"], it["low"], it["high"]) for name, it in values.items()} == {
@@ -89,7 +89,7 @@ def test_sizes_of_a_family_can_be_drawn_together(kept: Kept):
 
 def test_the_front_has_what_no_other_beats_in_both():
     counts = {"msa": 500, "hilo": 300, "sra": 400, "same": 300}
-    times = {**TIMES, "sra": [0.1] * 5, "same": [0.25] * 5}
+    times = {**TIMES, "msa": [0.1] * 5, "sra": [0.1] * 5, "same": [0.25] * 5}
     records = [record(label, times[label], macs=macs) for label, macs in counts.items()]
     assert [row.record.label for row in front(measured(rows(records)))] == ["hilo", "sra"]
 
@@ -117,6 +117,12 @@ def test_markup_escapes_all_but_markup():
     assert inner == '<b title="&quot;&gt;&lt;script&gt;">a &lt; &quot;b&quot;</b>'
     assert joined(inner, "<i>") == f"{inner}&lt;i&gt;"
     assert unbroken("take --max-seconds") == 'take <span class="word">--max-seconds</span>'
+
+
+def test_the_page_names_no_folder_of_whoever_made_it(kept: Kept, tmp_path: Path):
+    written = page(kept(mine=block(TIMES)))
+    assert Page(written).all("code")[-1].text == "attnbench report mine --format html"
+    assert str(tmp_path) not in written
 
 
 def test_the_page_asks_no_host_for_anything(kept: Kept):
@@ -148,6 +154,8 @@ def test_records_and_numbers_can_be_saved_as_they_are(kept: Kept):
         "two-records.jsonl": (runs[1].file.folder / RECORDS).read_bytes(),
     }
     assert list(Page(page(runs[:1])).files()) == ["results.csv", "records.jsonl"]
+    namesakes = kept(**{"old/cpu": block(TIMES), "new/cpu": block(TIMES)})
+    assert list(Page(page(namesakes)).files())[1:] == ["old-cpu-records.jsonl", "new-cpu-records.jsonl"]
 
 
 def test_each_button_saves_what_it_names(kept: Kept):
@@ -204,6 +212,7 @@ def test_best_and_second_are_marked_in_their_own_place(kept: Kept):
     best, second = found.all("span", **{"class": "best"}), found.all("span", **{"class": "second"})
     assert [it.text for it in best] == ["200", "320", "2.00", "200", "320", "1.00"]
     assert len(second) == 3  # where there are only two, none is second
+    assert [it.attributes["data-run"] for it in found.all("tr", **{"class": "first"})] == ["one", "two"]
 
 
 def test_a_row_without_a_time_says_what_became_of_it(kept: Kept):
@@ -243,14 +252,18 @@ def test_facts_are_said_once_for_all_runs_of_which_they_are_true(kept: Kept):
 
 def test_notes_disturbances_and_commands_of_each_run_are_there(kept: Kept):
     noisy = block({"msa": TIMES["msa"]}, witnesses=(witness(steal_s=80.0),))
-    found = Page(page(kept(one=block(TIMES), two=noisy)))
+    one, two = kept(one=block(TIMES), two=noisy)
+    found = Page(page([replace(one, file=replace(one.file, warnings=("A line was cut off.",))), two]))
     notes = [it.text for it in found.all("li")]
+    assert "A line was cut off." in notes
     assert any(note.startswith("One session only") for note in notes)
     assert any("other virtual machines" in note for note in notes)
     assert [it.text for it in found.all("pre")] == [
         *commands(block(TIMES)),
         *commands(noisy),
     ]
+    assert len(found.all("dl", **{"class": "facts"})) == 3  # of all, and of each
+    assert len(Page(page([one])).all("dl", **{"class": "facts"})) == 1
 
 
 def test_the_library_is_the_one_that_its_note_names():

@@ -14,7 +14,7 @@ from attnbench.report.claims import Ruling
 from attnbench.report.export import write_ledgers
 from attnbench.report.ledger import Ledger, correlation, judged_claims, ledgers, swaps, without_ledger
 from attnbench.report.metrics import rows
-from attnbench.report.terminal.ledger import ledger_tables, report
+from attnbench.report.terminal.ledger import ledger_tables, report, swap_sentences
 from attnbench.statistics import Estimate
 from attnbench.sweep import Role
 from attnbench.variant import DTYPES, KERNELS, PLAIN, Variant
@@ -196,7 +196,7 @@ def test_the_papers_order_is_that_of_its_device_and_stands_beside_every_variant_
 
 
 def test_a_pair_that_changes_places_is_told_from_the_reference_with_both_ratios():
-    (found,) = swaps(ledger_of(a_run({PLAIN: {"msa": 0.4, "hilo": 0.2}, FUSED: {"msa": 0.1, "hilo": 0.2}})))
+    (found,) = swaps(ledger_of(a_run({FUSED: {"msa": 0.1, "hilo": 0.2}, PLAIN: {"msa": 0.4, "hilo": 0.2}})))
     assert (found.first, found.second) == ("hilo", "msa")
     assert found.ahead == {PLAIN: exactly(2.0)}
     assert found.behind == {FUSED: exactly(0.5)}
@@ -248,7 +248,9 @@ def test_the_largest_five_swaps_are_told_and_the_others_counted():
     found = swaps(ledger_of(a_run({PLAIN: {**falling}, FUSED: {**rising}})))
     assert len(found) == 21
     assert (found[0].first, found[0].second) == ("a", "g")
-    text = printed(ledger_of(a_run({PLAIN: {**falling}, FUSED: {**rising}})))
+    ledger = ledger_of(a_run({PLAIN: {**falling}, FUSED: {**rising}}))
+    assert len(swap_sentences(ledger, found[:5])) == 5
+    text = printed(ledger)
     assert text.count("· ") == 6
     assert "· and 16 smaller swaps" in text
 
@@ -280,6 +282,14 @@ def test_an_order_that_the_paper_claims_is_judged_in_every_variant():
     (judged,) = judged_claims(ledger)
     assert [found.ruling for found in judged.findings.values()] == [Ruling.holds, Ruling.unclear]
     assert "SHIFTED-WINDOW slower than" in printed(ledger)
+
+
+def test_a_claim_is_judged_among_mechanisms_that_were_timed_in_turn():
+    run = a_run({PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.3}})
+    apart = [replace(each, block=each.label) if each.dtype == "bfloat16" else each for each in run]
+    (judged,) = judged_claims(ledger_of(apart))
+    assert judged.findings[PLAIN].ruling is Ruling.holds
+    assert judged.findings[HALF].reason == "measured apart: sra"
 
 
 def test_there_is_no_claim_about_other_devices_or_shapes():

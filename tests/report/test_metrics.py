@@ -20,7 +20,7 @@ from attnbench.report.metrics import (
     setting,
 )
 from attnbench.statistics import Estimate, Verdict
-from attnbench.sweep import Role
+from attnbench.sweep import Mode, Role
 from tests.fakes import block, exactly, record
 
 DRIFT = [1.0, 1.4, 0.8, 1.1, 2.0, 1.0]
@@ -198,6 +198,13 @@ def test_the_share_of_the_limit_is_paired_by_round_and_leaves_out_rounds_that_ar
     assert row.timing.limit.fraction == exactly(0.5)
 
 
+def test_a_call_of_training_has_the_work_of_three_forward_passes():
+    ours = record("msa", [12.0] * 6, batch=2, macs=1_000_000, least_bytes=0, mode=Mode.training)
+    (row,) = measured(rows([ours, ceiling("matmul", [1.0] * 6), ceiling("copy", [0.5] * 6)]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction == exactly(0.5)
+
+
 def test_without_both_ceilings_there_is_no_share_of_a_limit():
     (row,) = measured(rows([record("msa", STEADY), ceiling("matmul", STEADY)]))
     assert row.timing.limit is None
@@ -243,9 +250,9 @@ def test_the_published_row_stands_beside_its_own_setting_only():
     assert published_ratio(asked) == pytest.approx(710 / 1029)
 
 
-def test_only_inference_is_set_beside_the_paper():
-    (row,) = rows([record("hilo", STEADY, mode="training")])
-    assert row.published is None
+def test_only_inference_in_float32_is_set_beside_the_paper():
+    others = rows([record("hilo", STEADY, mode="training"), record("hilo", STEADY, dtype="bfloat16")])
+    assert [row.published for row in others] == [None, None]
 
 
 def test_rows_of_one_table_share_their_setting_and_its_devices_stand_side_by_side():

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from attnbench.record import Memory, Record
 from attnbench.report.colours import colour, inks_of
 from attnbench.report.figure import run
-from attnbench.report.figure.naming import MISFIT
+from attnbench.report.figure.naming import MISFIT, machines
 from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.scaling import (
     draw_flops,
@@ -137,6 +137,11 @@ def test_what_did_not_fit_has_a_cross_at_the_bottom_of_throughputs(axes: Axes, t
     assert dotted(axes)[colour("msa", [])] == pytest.approx({14: 80, 28: bottom})
 
 
+def test_a_cross_is_joined_to_the_last_number_before_it_and_to_none_beyond(axes: Axes):
+    draw_inference(axes, rows([case("msa", 7, 0.2), case("msa", 14), case("msa", 28, 1.6)]), INKS)
+    assert list(dotted(axes)[colour("msa", [])]) == [7, 14]
+
+
 def test_a_need_that_nobody_predicted_is_a_cross_at_the_top(axes: Axes):
     draw_inference_memory(axes, rows([case("hilo", 7, 0.1, 10), case("hilo", 14)]), INKS)
     assert crosses(axes) == [{14: axes.get_ylim()[1]}]
@@ -160,6 +165,13 @@ def test_crosses_of_different_needs_stand_at_the_size_itself(axes: Axes):
     needs = [case(name, 14, predicted_bytes=need * MIB) for name, need in {"msa": 200, "hilo": 400}.items()]
     draw_inference_memory(axes, rows([case("msa", 7, 0.1, 10), *needs]), INKS)
     assert sorted(map(str, crosses(axes))) == ["{14.0: 200.0}", "{14.0: 400.0}"]
+
+
+def test_crosses_of_needs_that_are_near_do_not_hide_each_other(axes: Axes):
+    needs = [case(name, 14, predicted_bytes=need * MIB) for name, need in {"msa": 200, "hilo": 210}.items()]
+    draw_inference_memory(axes, rows([case("msa", 7, 0.1, 10), *needs]), INKS)
+    left, right = sorted(place for cross in crosses(axes) for place in cross)
+    assert left < 14 < right
 
 
 def test_what_was_measured_although_it_ran_out_of_memory_later_has_its_number(axes: Axes):
@@ -255,9 +267,11 @@ def test_devices_and_batches_have_pages_of_their_own_and_one_size_has_none():
 def test_figures_of_a_setting_are_named_by_what_differs_in_the_run():
     both = [case("hilo", 14, 0.1), case("hilo", 14, 0.4, mode="training"), case("hilo", 7, 0.4, batch=4)]
     gpu = case("hilo", 14, 0.1, device="cuda", block="gpu")
-    names = [name for name, _ in setting_pages(measured(rows([*both, gpu])))]
+    found = dict(setting_pages(measured(rows([*both, gpu]))))
+    names = list(found)
     ends = ("-14x14-batch64", "-14x14-batch64-training", "-7x7-batch4")
     assert names == [f"{name}{end}" for end in ends for name in ("throughput", "flops-time")]
+    assert [axes.get_title(loc="left") for axes in found[names[0]].axes] == ["cpu", "cuda"]
     assert [name for name, _ in setting_pages(measured(rows(both[:1])))] == ["throughput", "flops-time"]
 
 
@@ -274,6 +288,12 @@ def test_a_run_saves_its_figures_of_settings_over_sizes_and_over_values(
         for name in ("throughput-7x7", "flops-time-7x7", "front-7x7", "throughput-14x14", "flops-time-14x14",
                      "scaling", "setting-alpha-7x7")
     ]  # fmt: skip
+
+
+def test_a_note_has_a_sentence_for_each_machine():
+    both = [record(), record("hilo"), record(device="cuda")]
+    first, second = machines(both).split(". ")
+    assert (first.partition(" (")[0], second[:4]) == ("Abacus", "Loom")
 
 
 def test_the_note_of_a_setting_says_its_mode():

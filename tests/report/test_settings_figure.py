@@ -139,6 +139,10 @@ def test_pages_are_named_by_setting_and_by_what_differs_in_the_run():
     assert [name for name, _ in settings_pages(rows([*one, *two]))] == [
         "setting-alpha", "setting-alpha-training",
     ]  # fmt: skip
+    gpu = [hilo(alpha, device="cuda") for alpha in ALPHAS]
+    assert [name for name, _ in settings_pages(rows([*one, *gpu]))] == [
+        "setting-alpha-cpu", "setting-alpha-cuda",
+    ]  # fmt: skip
     assert [name for name, _ in settings_pages(rows([*one, *other]))] == [
         "setting-alpha-hilo", "setting-alpha-sra",
     ]  # fmt: skip

@@ -87,8 +87,8 @@ def test_several_groups_have_headings_with_rules_below_them():
 
 
 def test_two_runs_are_groups_that_do_not_collide():
-    text = latex(runs(before=block(TIMES, batch=8), after=block(FASTER, batch=8)))
-    assert "\\multicolumn{4}{c}{before} & \\multicolumn{4}{c}{after}" in text
+    text = latex(runs(before=block(TIMES, batch=8), later_on=block(FASTER, batch=8)))
+    assert "\\multicolumn{4}{c}{before} & \\multicolumn{4}{c}{later\\_on}" in text
     assert cells(text, "MSA")[3::4] == ["$20.0$", "$2{,}000$"]
 
 

@@ -75,13 +75,20 @@ def test_what_differs_between_groups_is_said_of_each():
     assert "before: medians of 18 paired rounds" in caption
     assert "after: medians of 6 paired rounds" in caption
     assert caption.count("Abacus (2 cores)") == 1
+    untimed = text_of(before=block(TIMES), after=[record("van", outcome="crashed")])
+    assert "after:" not in untimed.rpartition("\n\n")[2]
 
 
 def test_a_row_without_a_time_says_what_became_of_it_and_why():
-    text = text_of(mine=[*block(TIMES), record("van", outcome="out_of_memory", reason="it needs 9 GiB")])
+    text = text_of(mine=[*block(TIMES), record("van", outcome="out_of_memory", reason="it needs 9 GiB.")])
     assert cells(text, "VAN")[5:] == ["out of memory", "59", "—", "0.12", "—"]
-    assert "VAN (cpu 14x14 batch 64) is out of memory: it needs 9 GiB." in text
+    assert "VAN (cpu 14x14 batch 64) is out of memory: it needs 9 GiB. Bold = best" in text
 
 
 def test_a_title_keeps_what_markdown_would_take_for_its_own():
-    assert "| a\\|b\\_c \\*d\\* \\<e\\> |" in text_of(mine=[record("x", title="a|b_c *d* <e>")])
+    title = "A|b_c *d* <e>"
+    text = text_of(mine=[*block({"x": [0.4] * 6}, title=title), record("y", outcome="crashed", title=title)])
+    escaped = "A\\|b\\_c \\*d\\* \\<e\\>"
+    assert f"| {escaped} |" in text
+    assert f"× {escaped} [95 %]" in text
+    assert f"{escaped} (cpu 14x14 batch 64) is crashed" in text

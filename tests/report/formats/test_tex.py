@@ -32,7 +32,7 @@ def test_what_latex_would_take_for_its_own_becomes_a_command(text, command):
 
 
 def test_what_pdflatex_has_no_command_for_stays_and_is_told():
-    assert escape("注意 attention") == "注意 attention"
+    assert escape("注意 attention, ḍ") == "注意 attention, ḍ"
     assert foreign("注意 attention 注") == "意注"
 
 

@@ -31,6 +31,11 @@ def test_operators_stand_largest_first_with_small_ones_together():
     ]
 
 
+def test_a_rule_stands_above_the_total():
+    ends = [row.end_section for row in operators_table(PROFILE).rows]
+    assert ends == [False, False, False, True, False]
+
+
 def test_parts_stand_largest_first():
     assert [row[:4] for row in cells(parts_table(PROFILE))] == [
         ["projections", "2", "60.000", "60.0"],
@@ -70,7 +75,9 @@ def test_the_notes_say_what_the_profiler_costs():
 def test_the_notes_say_what_bounds_a_layer_besides_its_main_product():
     slow_core = Line("bmm", Part.core, calls=1, self_s=0.02, bytes=0, macs=1_000_000_000)  # 0.01 s are due
     (note,) = [
-        note for note in profile_notes(replace(PROFILE, lines=(PRODUCTS, slow_core, REST))) if "bound" in note
+        note
+        for note in profile_notes(replace(PROFILE, lines=(PRODUCTS, slow_core, REST, COPY)))
+        if "bound" in note
     ]
     assert note == (
         "Beyond all multiply-adds at the rate of addmm (100.0 GMAC/s), a call is bound by "

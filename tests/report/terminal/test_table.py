@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from attnbench.protocol import Protocol
-from attnbench.record import Record, RecordFile
-from attnbench.report.caption import how_measured
+from attnbench.record import Memory, Record, RecordFile
+from attnbench.report.caption import TRAINING, facts, how_measured, what_is_open
 from attnbench.report.difference import changes
 from attnbench.report.export import write_table
-from attnbench.report.frame import frame
+from attnbench.report.frame import frame, row_line
 from attnbench.report.metrics import measured, rows
 from attnbench.report.notes import notes
 from attnbench.report.terminal.table import change_table, result_table
@@ -74,6 +74,11 @@ def test_a_column_is_relative_to_the_baseline_that_was_asked_for():
     assert cells(text, "MSA")[9] == "slower"
 
 
+def test_each_device_names_the_baseline_of_its_own():
+    gpu = block({"hilo": HALF, "msa": TIMES}, device="cuda", block="gpu")
+    assert headings(shown([*block(TABLE), *gpu]))[7::6] == ["× MSA [95 %]", "× HILO [95 %]"]
+
+
 def test_columns_of_the_paper_are_left_out_where_no_row_is_in_its_setting():
     text = shown(block(TABLE, batch=8))
     assert headings(text) == ["Mechanism", "Params (M)", "FLOPs (M)", "CPU img/s [95 %]", "× MSA [95 %]",
@@ -97,6 +102,7 @@ def test_each_device_has_its_own_memory():
 def test_a_table_of_training_says_that_flops_are_not():
     assert "FLOPs stay those of the forward pass" in shown([record(mode=Mode.training)])
     assert "FLOPs stay those of the forward pass" not in shown([record()])
+    assert TRAINING in facts(rows([record(), record(mode=Mode.training)]))
 
 
 def test_a_share_of_the_limit_has_its_column():
@@ -111,6 +117,12 @@ def test_a_row_that_has_not_converged_is_marked_and_the_mark_explained():
     assert cells(text, "MSA")[5] == "160 [160, 160]"
     assert "~ = not within ±2 % when time was over" in text
     assert "~" not in shown(block(TABLE))
+
+
+def test_the_mark_of_open_rows_is_explained_by_what_is_true_of_all():
+    coarse = Protocol(sessions=3, precision=0.05, max_seconds=60)
+    open_rows = rows([record("msa", WIDE), record("hilo", WIDE, protocol=coarse)])
+    assert what_is_open(open_rows) == ["~ = not within ±2 % when time was over"]
 
 
 def test_a_row_without_a_time_says_why():
@@ -131,9 +143,9 @@ def test_the_title_says_machine_and_setting():
 def test_the_caption_says_how_much_was_measured_and_how_noisy_it_was():
     records = block({"msa": TIMES, "hilo": HALF[:15]}, sessions=3)
     records[-1] = replace(records[-1], samples=record("msa", [1.04 * t for t in TIMES], 3).samples)
-    text = shown(records)
+    text = shown([*records, *block({"msa": TIMES}, sessions=3, device="cuda", block="quiet")])
     assert "medians of 15 to 18 paired rounds in 3 sessions, 95 % bootstrap intervals" in text
-    assert "; noise floor ±4.0 %, from the baseline's twin" in text
+    assert "; noise floor ±0.0 to ±4.0 %, from the baseline's twin" in text
     assert "same = within ±3 %" in text
 
 
@@ -237,6 +249,7 @@ def test_without_times_a_change_shows_counts_only():
     text = changed(block(TABLE), block(TABLE), times=False)
     assert cells(text, "HILO")[-2:] == ["—", "—"]
     assert "counts only" in text
+    assert "counts only" not in changed(block({"msa": TIMES}), block({"msa": HALF}))
     assert "same = within" not in text
 
 
@@ -254,6 +267,26 @@ def test_the_csv_keeps_base_units_and_exact_counts(tmp_path: Path):
     assert table[2]["reason"] == "it is late"
     assert math.isnan(table[2]["imgs_per_s"])
     assert "500000000," in path.read_text()
+
+
+def test_each_fact_of_a_record_has_its_column_in_the_csv():
+    memory = Memory(1, 2, "cuda", repeatable=True, reserved_bytes=3, process_bytes=4)
+    given: dict[str, Any] = {
+        "height": 5, "width": 6, "dim": 7, "heads": 8, "batch": 9, "threads": 10, "params": 11, "macs": 12,
+        "macs_closed_form": 13, "least_bytes": 14, "predicted_bytes": 15, "available_bytes": 16,
+        "relative_error": 17.0, "preparation_s": 18.0, "outcome": "wrong", "reason": "it is late",
+    }  # fmt: skip
+    line = row_line(rows([record(memory=memory, uncounted=("aten::sort", "aten::topk"), **given)])[0])
+    assert {name: line[name] for name in given} == given
+    parts = ("", "entry_", "reserved_", "process_")
+    assert [line[f"memory_{part}bytes"] for part in parts] == [1, 2, 3, 4]
+    assert (line["memory_scope"], line["uncounted"]) == ("cuda", "aten::sort aten::topk")
+
+
+def test_the_csv_has_what_the_paper_published():
+    line = row_line(rows(block(TABLE))[1])
+    names = ("params_m", "flops_m", "imgs_per_s", "speed_vs_baseline")
+    assert [line[f"published_{name}"] for name in names] == [2.2, 298.3, 1029, 1029 / 505]
 
 
 def test_the_csv_says_how_sure_a_number_is():
@@ -285,6 +318,7 @@ def test_a_narrow_table_keeps_our_numbers_whole_and_leaves_out_the_papers():
         console.print(result_table(rows(block(TABLE)), narrow=True))
     text = capture.get()
     assert "paper" not in text.partition("1 FLOP")[0]
+    assert "limit" in text.partition("1 FLOP")[0]
     assert "…" not in text
     assert "[2.00–2.00]" in text
 
@@ -302,9 +336,12 @@ def test_a_narrow_table_with_memory_leaves_out_the_limit_rather_than_cut_numbers
 
 
 def test_changes_say_on_which_machine_in_how_many_rounds_and_above_which_noise():
-    text = changed(block({"msa": TIMES, "hilo": HALF}), block({"msa": TIMES, "hilo": WIDE}))
+    before, after = block({"msa": TIMES, "hilo": HALF}), block({"msa": TIMES, "hilo": WIDE})
+    for run, factor in ((before, 1.03), (after, 1.04)):
+        run[-1] = replace(run[-1], samples=record("msa", [factor * time for time in TIMES]).samples)
+    text = changed(before, after)
     assert "Abacus (2 cores), 2 threads" in text
-    assert "medians of 18 paired rounds in 1 session, 95 % bootstrap intervals; noise floor ±0.0 %" in text
+    assert "medians of 18 paired rounds in 1 session, 95 % bootstrap intervals; noise floor ±5.0 %" in text
     assert cells(text, "HILO")[6].startswith("~")
     assert "~ = not within ±2 % when time was over" in text
 
