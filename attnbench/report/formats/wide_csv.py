@@ -1,7 +1,8 @@
 """CSV in Table IV's shape: a line a mechanism and setting, a group of columns for each run and device."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from attnbench.report.columns import Column
 from attnbench.report.csv_text import csv_text
@@ -19,27 +20,40 @@ def wide_csv(runs: Sequence[Run]) -> str:
     The columns of a group begin with its heading: `cpu_imgs_per_s`. Those of the paper end in `published`.
     Columns that no line has are left out.
     """
-    lines = [_line(sheet, line) for sheet in sheets(runs) for line in sheet.lines]
+    found = sheets(runs)
+    prefixes = _prefixes([group.heading for sheet in found for group in sheet.groups])
+    lines = [_line(sheet, line, prefixes) for sheet in found for line in sheet.lines]
     known = {name for line in lines for name, cell in line.items() if cell is not None}
     return csv_text([{name: cell for name, cell in line.items() if name in known} for line in lines])
 
 
-def _line(sheet: Sheet, line: Line) -> dict[str, object]:
+def _prefixes(headings: Sequence[str]) -> dict[str, str]:
+    """How the columns of groups begin: headings in letters, digits and `_`, the second alike with `_2`."""
+    prefixes: dict[str, str] = {}
+    taken: Counter[str] = Counter()
+    for heading in dict.fromkeys(headings):
+        word = re.sub(r"\W+", "_", heading).lower()
+        taken[word] += 1
+        prefixes[heading] = f"{word}_{taken[word]}" if taken[word] > 1 else word
+    return prefixes
+
+
+def _line(sheet: Sheet, line: Line, prefixes: Mapping[str, str]) -> dict[str, object]:
     first = line.counted
     cells: dict[str, object] = {"label": first.record.label, "title": line.title, **setting_cells(first)}
     for column in COUNTS:
         cells |= _numbers("", column, first)
     for group, row in zip(sheet.groups, line.rows, strict=True):
         if row:
-            cells |= _group(re.sub(r"\W+", "_", group.heading).lower(), row)
+            cells |= _group(prefixes[group.heading], row)
     return cells
 
 
-def _group(heading: str, row: Row) -> dict[str, object]:
+def _group(prefix: str, row: Row) -> dict[str, object]:
     cells: dict[str, object] = {}
     for column in SPEEDS:
-        cells |= _numbers(f"{heading}_", column, row)
-    return cells | {f"{heading}_{name}": cell for name, cell in verdict_cells(row).items()}
+        cells |= _numbers(f"{prefix}_", column, row)
+    return cells | {f"{prefix}_{name}": cell for name, cell in verdict_cells(row).items()}
 
 
 def _numbers(prefix: str, column: Column, row: Row) -> dict[str, object]:

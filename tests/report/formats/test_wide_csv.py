@@ -59,3 +59,11 @@ def test_a_case_without_a_time_has_its_outcome():
     assert [found[1][f"cpu_{name}"] for name in ("imgs_per_s", "outcome", "reason")] == [
         "", "timed_out", "too slow",
     ]  # fmt: skip
+
+
+def test_runs_whose_names_differ_in_signs_alone_keep_columns_of_their_own():
+    runs = {
+        name: [record("msa", [seconds] * 6, batch=8)] for name, seconds in {"a-b": 1.0, "a_b": 2.0}.items()
+    }
+    (line,) = lines(**runs)
+    assert (line["a_b_imgs_per_s"], line["a_b_2_imgs_per_s"]) == ("8.0", "4.0")
