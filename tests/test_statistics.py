@@ -141,7 +141,10 @@ def test_rank_correlation_with_ties_is_scipys():
 
 
 @pytest.mark.slow
-def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_narrow():
+def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_narrow(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(statistics, "RESAMPLES", 500)
     random = np.random.default_rng(1)
     covered = []
     for _ in range(150):
