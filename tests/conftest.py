@@ -1,5 +1,6 @@
 """Fixtures that every test shares: a fixed seed, and commands as a shell would see them."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +59,13 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever whoever starts the tests likes on a terminal."""
     for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_core_each() -> None:
+    """Tests beside tests of another process leave it a core."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

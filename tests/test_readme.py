@@ -4,17 +4,21 @@ import re
 import shlex
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from attnbench import machine
+from attnbench import machine, runner
 from attnbench.cli import session
+from attnbench.measure import profile, spectrum
 from attnbench.plan import Setup
+from attnbench.protocol import QUICK
 from attnbench.record import RECORDS
 from attnbench.sweep import Block
 from tests.conftest import Run
+from tests.shards import Workers
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -48,7 +52,7 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
 
     folder = tmp_path / "run"
     size = ("--res", "2", "--batch", "2", "--dim", "48", "--heads", "6", "--device", "cpu")
-    effort = ("--quick", "--max-seconds", "4")
+    effort = ("--quick", "--precision", "50%", "--threads", "1", "--max-seconds", "40")
     done = attnbench("run", "linear", "msa", "--plugin", example, *effort, *size, "--out", folder)
     assert done.status == 0, done.err
     assert re.search(r"│ Linear +│ +0\.01 ", done.out)
@@ -73,7 +77,10 @@ def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`attnbench run` reads its options, plans its blocks, and finds that a kept run has them already."""
+    """`attnbench run` reads its options, plans its blocks, and finds that a kept run has them already.
+
+    `doctor` has workers of no work, and `profile` and `spectrum` a few calls and maps.
+    """
 
     def already_measured(
         screen: Console, blocks: Sequence[Block], setup: Setup, path: Path, command: object, *, fresh: bool
@@ -85,6 +92,14 @@ def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(session, "carry_out", already_measured)
     monkeypatch.setattr(machine, "require_device", lambda device: None)
+    monkeypatch.setattr(runner, "facts_of_worker", Workers())
+    monkeypatch.setattr(profile, "PROFILED_S", 0)
+    monkeypatch.setattr(profile, "LEAST_CALLS", profile.TURNS)
+    monkeypatch.setattr(profile, "WARMUP", replace(QUICK, least_warmup_s=0, most_warmup_s=0))
+    survey = spectrum.survey
+    monkeypatch.setattr(
+        spectrum, "survey", lambda *what, images, seed: survey(*what, images=min(images, 2), seed=seed)
+    )
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from attnbench.record import RECORDS, Record, read
 pytestmark = pytest.mark.slow
 
 SIZE = ("--dim", "8", "--heads", "2", "--batch", "2", "--device", "cpu")
-EFFORT = ("--max-seconds", "6", "--sessions", "2")
+EFFORT = ("--threads", "1", "--max-seconds", "6", "--sessions", "2")
 WHOLE = {
     (label, height, role, "measured")
     for height in (2, 3)
@@ -96,7 +96,7 @@ def test_ten_kills_and_the_same_command_end_as_an_undisturbed_run_does(command: 
     moments = random.Random(1)
     for _ in range(10):
         process = command.start()
-        time.sleep(moments.uniform(1, 22))
+        time.sleep(moments.uniform(1, 18))
         alive = workers_of(process) if process.poll() is None else []
         process.kill()
         process.communicate()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy import stats
 
 from attnbench import statistics
 from attnbench.measure.session import Checks
@@ -130,11 +131,20 @@ def test_rank_correlation_is_one_for_the_same_order_and_minus_one_for_the_opposi
     assert rank_correlation([1, 2, 3], [9, 5, 1]) == pytest.approx(-1.0)
 
 
+def test_rank_correlation_with_ties_is_scipys():
+    ours, theirs = [3.0, 1.0, 1.0, 2.0, 5.0, 4.0], [2.0, 2.0, 1.0, 1.0, 7.0, 1.5]
+    assert rank_correlation(ours, theirs) == pytest.approx(stats.kendalltau(ours, theirs).statistic)
+    assert math.isnan(rank_correlation(ours, [1.0] * 6))
+
+
 # Stopping
 
 
 @pytest.mark.slow
-def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_narrow():
+def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_narrow(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(statistics, "RESAMPLES", 500)
     random = np.random.default_rng(1)
     covered = []
     for _ in range(150):
@@ -230,6 +240,15 @@ def test_a_verdict_that_would_stand_alone_may_not_stand_among_many():
     assert verdicts([CLEAR, *[chance] * 9], [0.0] * 10)[0] is Verdict.faster
 
 
+@pytest.mark.parametrize(
+    "p_values", [(0.2, 0.001, 0.04, 0.04, 0.03, 0.9, 0.002), (0.9, 0.001, 0.026, 0.03, 0.027, 0.002)]
+)
+def test_p_values_are_corrected_as_scipy_does(p_values: tuple[float, ...]):
+    said = verdicts([replace(CLEAR, p_value=p_value) for p_value in p_values], [0.0] * len(p_values))
+    significant = stats.false_discovery_control(p_values) < 0.05
+    assert [each is Verdict.faster for each in said] == [*significant]
+
+
 def test_four_rounds_are_no_ground_for_a_verdict():
     assert verdict(compare_pairs([2.0] * 4, [1.0] * 4, [0] * 4)) is Verdict.unclear
     assert verdict(compare_pairs([2.0] * 9, [1.0] * 9, [0] * 9)) is Verdict.faster
@@ -244,6 +263,21 @@ def test_fewer_rounds_move_a_verdict_only_towards_unclear():
         assert found[0] is said
         assert set(found) == {said, Verdict.unclear}
         assert found == sorted(found, key=lambda each: each is Verdict.unclear)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5, 8, 30])
+def test_over_rounds_of_one_session_the_p_value_is_the_binomial_tests(rounds: int):
+    ratios = np.random.default_rng(rounds).lognormal(0.2, 0.5, rounds)
+    expected = stats.binomtest(int((ratios > 1).sum()), rounds).pvalue
+    assert compare_pairs(ratios, np.ones(rounds), [0] * rounds).p_value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sessions", [2, 3, 5])
+def test_over_sessions_that_scatter_the_p_value_is_the_t_tests(sessions: int):
+    logarithms = np.random.default_rng(sessions).normal(0.5, 0.1, sessions)
+    ratios, numbers = (np.repeat(each, LEAST_ROUNDS) for each in (np.exp(logarithms), range(sessions)))
+    expected = stats.ttest_1samp(logarithms, 0).pvalue
+    assert compare_pairs(ratios, np.ones(len(ratios)), numbers).p_value == pytest.approx(expected)
 
 
 def test_a_session_that_stands_alone_gives_no_verdict():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
+from torch.autograd.profiler import profile  # torch.profiler's would load the compiler, for seconds
 
 from attnbench.measure.layers import Data, check_results, make_call
 from attnbench.record import Memory
@@ -47,9 +47,9 @@ def cpu_peak_bytes(call: Callable[[], object]) -> int:
     All its allocations and frees are added up in their order, so that the number is exact. What a library
     takes from the system by itself is not in it.
     """
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with profile(profile_memory=True, use_kineto=True) as profiler:
         call()
-    events = profiler.profiler.kineto_results.events()  # its other outputs are files, or lose the order
+    events = profiler.kineto_results.events()  # its other outputs are files, or lose the order
     changes = [event for event in events if event.name() == "[memory]"]
     return highest(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))
 

@@ -143,6 +143,7 @@ def test_a_word_that_is_new_is_not_joined_to_a_break_before_it():
     assert joined(["attnbench", "run"], 2) == (["attnbench", "run"], 2)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("shell", "question", "answer"),
     [

@@ -22,6 +22,8 @@ from attnbench.runner import measure, survey
 from attnbench.statistics import MARGIN, median_with_interval
 from attnbench.sweep import Role, sweep
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 NOTHING = Path(__file__).parents[1] / "nothing.py"
 THREADS = 2
 ROUNDS = 15
@@ -36,18 +38,16 @@ def beside_nothing(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     registry = discover([NOTHING])
     choices = [registry.choose(name) for name in ("identity", "msa", "hilo")]
     blocks = sweep(choices, [Geometry(768, 12, 14, 14)], ["cpu"], batches=[16])
-    setup = Setup((str(NOTHING),), THREADS, replace(QUICK, max_seconds=20))
+    setup = Setup((str(NOTHING),), THREADS, replace(QUICK, max_seconds=8))
     assert measure(survey(blocks, setup), setup, folder, lambda *_: None)
     return list(record.read(folder).records)
 
 
-@pytest.mark.slow
 def test_a_layer_that_does_nothing_takes_less_than_five_microseconds(beside_nothing: Sequence[Record]):
     (identity,) = (row for row in beside_nothing if row.label == "identity")
     assert median(one.seconds for one in identity.samples) < 5e-6
 
 
-@pytest.mark.slow
 def test_a_session_spends_nine_tenths_of_its_time_after_warm_up_in_samples(beside_nothing: Sequence[Record]):
     in_samples_s = sum(
         one.wall_s * row.warmups[0].calls_per_sample for row in beside_nothing for one in row.samples
@@ -57,9 +57,9 @@ def test_a_session_spends_nine_tenths_of_its_time_after_warm_up_in_samples(besid
 
 
 def call_of(name: str, device: str) -> Call:
-    """A layer of Table IV's geometry on a batch of 16 images."""
+    """A layer of Table IV's geometry on a batch of four images."""
     registry = discover()
-    (block,) = sweep([registry.choose(name)], [Geometry(768, 12, 14, 14)], [device], batches=[16])
+    (block,) = sweep([registry.choose(name)], [Geometry(768, 12, 14, 14)], [device], batches=[4])
     case = next(case for case in block.cases if case.role is Role.member)
     return make_call(build(registry, case, 0), case, make_data(case, 0))
 
@@ -83,7 +83,6 @@ def agree(ours_s: Sequence[float], theirs_s: Sequence[float]) -> bool:
     return ratio.low <= 1 + MARGIN and ratio.high >= 1 - MARGIN
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TIMED)
 def test_times_are_those_of_torchs_own_timer(name: str):
     with threads(THREADS), torch.inference_mode():
@@ -96,7 +95,6 @@ def test_times_are_those_of_torchs_own_timer(name: str):
 
 
 @pytest.mark.cuda
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TIMED)
 def test_times_on_a_gpu_are_those_of_tritons_benchmark(name: str):
     testing = pytest.importorskip("triton.testing")

@@ -135,6 +135,7 @@ def test_it_asks_no_host_for_anything(browser: Browser):
     assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
 
 
+@pytest.mark.alone
 def test_all_kept_runs_are_drawn_from_one_page_within_two_seconds(browser: Browser):
     runs = sorted(folder.parent for folder in RESULTS.glob(f"*/{RECORDS}"))
     file = browser.show(open_runs(runs))
