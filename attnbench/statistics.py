@@ -171,7 +171,11 @@ def verdicts(comparisons: Sequence[Comparison], floors: Sequence[float]) -> list
     The sign tests are corrected together (Benjamini-Hochberg), so that all comparisons whose verdicts are
     read together belong into one call.
     """
-    p_values = _corrected([comparison.p_value for comparison in comparisons])
+    from scipy.stats import false_discovery_control
+
+    if not comparisons:
+        return []
+    p_values = false_discovery_control([comparison.p_value for comparison in comparisons])
     return [
         _verdict(comparison, p_value < 1 - CONFIDENCE, floor)
         for comparison, p_value, floor in zip(comparisons, p_values, floors, strict=True)
@@ -198,13 +202,10 @@ def session_spread(values: Floats, sessions: Integers) -> float | None:
 
 
 def rank_correlation(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Kendall's τ-b: 1 where both put everything in the same order, −1 where in the opposite one.
+    """Kendall's τ-b: 1 where both put everything in the same order, −1 where in the opposite one."""
+    from scipy.stats import kendalltau
 
-    NaN where one of them puts nothing before anything.
-    """
-    x, y = (np.sign(np.subtract.outer(values, values)) for values in (ours, theirs))
-    pairs = math.sqrt((x * x).sum() * (y * y).sum())
-    return float((x * y).sum()) / pairs if pairs else math.nan
+    return float(kendalltau(ours, theirs).statistic)
 
 
 def _verdict(comparison: Comparison, significant: bool, floor: float) -> Verdict:
@@ -263,10 +264,10 @@ def _interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
 
 def _sign_test(logarithms: NDArray[np.float64]) -> float:
     """The two-sided binomial test that the median is 0; rounds that say neither are left out."""
-    from scipy.special import bdtr
+    from scipy.stats import binomtest
 
-    fewer, more = sorted((int((logarithms > 0).sum()), int((logarithms < 0).sum())))
-    return min(1.0, 2 * float(bdtr(fewer, fewer + more, 0.5)))
+    positive, negative = int((logarithms > 0).sum()), int((logarithms < 0).sum())
+    return float(binomtest(positive, positive + negative).pvalue) if positive + negative else 1.0
 
 
 def _session_test(medians: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> float:
@@ -275,31 +276,14 @@ def _session_test(medians: NDArray[np.float64], others: NDArray[np.float64] | No
     Rounds of one session share whatever that process was dealt, so that they alone count for too much. Where
     nothing scatters, or one session is all there is, it has nothing to say: 0.
     """
+    from scipy.stats import ttest_1samp, ttest_ind
+
     samples = [medians] if others is None else [medians, others]
     if min(map(len, samples)) < 2 or not any(np.ptp(sample) > 0 for sample in samples):
         return 0.0
     if others is None:
-        return _t_test(medians)
-    from scipy.stats import ttest_ind
-
+        return float(ttest_1samp(medians, 0.0).pvalue)
     return float(ttest_ind(medians, others, equal_var=False).pvalue)
-
-
-def _t_test(values: NDArray[np.float64]) -> float:
-    """The two-sided t-test that the mean is 0."""
-    from scipy.special import stdtr
-
-    t = values.mean() / values.std(ddof=1) * math.sqrt(len(values))
-    return 2 * float(stdtr(len(values) - 1, -abs(t)))
-
-
-def _corrected(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Each p-value beside the others: the least rate of false discoveries with which it is one itself."""
-    falling = np.argsort(p_values)[::-1]
-    rates = np.asarray(p_values)[falling] * len(falling) / np.arange(len(falling), 0, -1)
-    corrected = np.empty(len(falling))
-    corrected[falling] = np.minimum.accumulate(rates)
-    return corrected
 
 
 def _session_medians(values: NDArray[np.float64], sessions: NDArray[np.int_]) -> NDArray[np.float64]:
