@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox, BboxBase
 
 from attnbench.report.figure.page import save
 from attnbench.report.figure.prints import PLAIN, Print, Width
-from tests.report.figure_pages import PAGES
+from tests.report.figure.pages import PAGES
 
 COLUMNS = ("throughput", "ratios", "flops-time", "scaling-training", "flops of one panel", "profile", "gain")
 LEAST_POINTS = 7

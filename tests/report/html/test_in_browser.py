@@ -25,7 +25,7 @@ from attnbench.statistics import Estimate
 from tests.fakes import block, record
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[3] / "results"
 HOSTILE = '</script><img src=x onerror=alert(1)><a href="https://example.org">'
 TIMES = [0.95, 1.0, 1.05, 1.0, 1.02]
 DEADLINE_S = 20

@@ -23,9 +23,9 @@ from attnbench.report.metrics import measured, rows
 from attnbench.report.runs import Run, open_runs
 from attnbench.sweep import Mode
 from tests.fakes import MACHINE, MEMORY, block, record, witness
-from tests.report.pages import Element, Page
+from tests.report.html.reading import Element, Page
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[3] / "results"
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 TIMES = {
     "msa": [0.40, 0.41, 0.39, 0.40, 0.42],
