@@ -7,7 +7,7 @@ import typer
 
 from attnbench.cli.completion import runs
 from attnbench.cli.help import SHOWN, WHAT, argument, flag, option
-from attnbench.cli.options import Baseline, Form, Format, PaperWidth, Results, Run, Svg, read_share
+from attnbench.cli.options import Bare, Baseline, Form, Format, PaperWidth, Results, Run, Svg, read_share
 from attnbench.errors import AttnbenchError
 
 SLOWER = 3  # the exit status that --fail-on promises
@@ -71,6 +71,7 @@ def compare(
     ] = False,
     width: PaperWidth = None,
     svg: Svg = False,
+    bare: Bare = False,
     results: Results = Path("results"),
 ) -> None:
     """Compare the members of a run with a baseline and with the paper, or two runs case by case.
@@ -87,9 +88,9 @@ def compare(
     if after is not None and (kernels or plot):
         name = "--kernels compares the variants of" if kernels else "--plot draws"
         raise AttnbenchError(f"{name} one run; leave out the other run.")
-    if (width or svg) and not plot:
-        raise AttnbenchError("--width and --svg say how figures are drawn; add --plot to draw them.")
-    figures = Print(width, svg=svg) if plot else None
+    if (width or svg or bare) and not plot:
+        raise AttnbenchError("--width, --svg and --bare say how figures are drawn; add --plot to draw them.")
+    figures = Print(width, svg=svg, bare=bare) if plot else None
     share = _read_threshold(fail_on) if fail_on else None
     first = read(run or newest(results))
     here = page(form)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from attnbench.cli.help import WHERE, option
 from attnbench.cli.options import (
+    Bare,
     Dim,
     Form,
     Format,
@@ -34,6 +35,7 @@ def flops(
     form: Form = Format.table,
     width: PaperWidth = None,
     svg: Svg = False,
+    bare: Bare = False,
     out: Annotated[
         Path, option("--out", metavar="FOLDER", about="For flops.csv and its figure.", panel=WHERE)
     ] = Path("results/flops"),
@@ -58,7 +60,7 @@ def flops(
     registry = discover(plugins or ())
     maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))
     found = points(chosen(registry, mechanisms), [Geometry(dim, heads, *size) for size in maps])
-    files = [write_flops(found, out), *save_flops(found, out, Print(width, svg=svg))]
+    files = [write_flops(found, out), *save_flops(found, out, Print(width, svg=svg, bare=bare))]
     here = page(form)
     match form:
         case Format.table:

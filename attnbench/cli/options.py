@@ -150,6 +150,10 @@ PaperWidth = Annotated[
     ),
 ]
 Svg = Annotated[bool, flag("--svg", about="Figures as SVG too, beside PNG and PDF.", panel=SHOWN)]
+Bare = Annotated[
+    bool,
+    flag("--bare", about="Figures without their note on setting and machine.", panel=SHOWN),
+]
 
 
 def split(values: list[str] | None) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from attnbench.cli.completion import mechanisms as offered
 from attnbench.cli.help import EFFORT, WHERE, argument, option
-from attnbench.cli.options import Dim, Heads, PaperWidth, Plugins, Seed, Size, Svg
+from attnbench.cli.options import Bare, Dim, Heads, PaperWidth, Plugins, Seed, Size, Svg
 
 EXAMPLES = {
     "the paper's Figure 5: what HiLo's two branches pass": "attnbench spectrum",
@@ -35,6 +35,7 @@ def spectrum(
     seed: Seed = 0,
     width: PaperWidth = None,
     svg: Svg = False,
+    bare: Bare = False,
     folder: Annotated[
         Path, option("--out", metavar="FOLDER", about="For figures and profile.csv.", panel=WHERE)
     ] = Path("results/spectrum"),
@@ -63,7 +64,7 @@ def spectrum(
     here = page()
     with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
         found = survey(list(choices.values()), geometry, images=images, seed=seed)
-        paths = [*save_figures(found, folder, Print(width, svg=svg)), write_profile(found, folder)]
+        paths = [*save_figures(found, folder, Print(width, svg=svg, bare=bare)), write_profile(found, folder)]
     here.out.print(spectrum_table(found))
     here.note(spectrum_notes(found))
     here.wrote(paths)

@@ -14,8 +14,8 @@ from attnbench.sweep import BASELINE
 PALETTE = (
     "#004488", "#d55e00", "#009e73", "#64114f", "#ae7bc2",
     "#7682f3", "#6e6a81", "#84240d", "#420a97", "#353629",
-    "#519939", "#456fc1", "#34582b", "#d35f9e", "#a74b0e",
-    "#51196b", "#9a694a", "#634d88", "#7a4d4e", "#308071",
+    "#519939", "#456fc1", "#34582b", "#d35f9e", "#308071",
+    "#51196b", "#9a694a", "#634d88", "#7a4d4e", "#a74b0e",
 )  # fmt: skip
 MARKERS = "osD^vP<>d*"  # as matplotlib calls them
 DASHES = ("-", "--", "-.", ":")
@@ -36,16 +36,6 @@ class Ink:
 
 
 Inks = Mapping[str, Ink]
-
-
-def colour(label: str, labels: Iterable[str]) -> str:
-    """A mechanism's colour as `#rrggbb`: fixed for those of Table IV, then by place among a run's labels."""
-    return inks_of([*labels, label])[label].colour
-
-
-def marker(label: str, labels: Iterable[str]) -> str:
-    """A mechanism's marker by matplotlib's letter."""
-    return inks_of([*labels, label])[label].marker
 
 
 def inks_of(labels: Iterable[str]) -> dict[str, Ink]:

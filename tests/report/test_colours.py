@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from attnbench.paper import published
-from attnbench.report.colours import Ink, colour, contrast, inks_in, inks_of, marker
+from attnbench.report.colours import Ink, contrast, inks_in, inks_of
 
 Array = NDArray[np.float64]
 PLUGINS = [f"plugin-{number}" for number in range(6)]
@@ -109,14 +109,21 @@ def test_twenty_have_colours_of_their_own():
 def test_a_mechanism_of_the_paper_keeps_its_ink_whatever_stands_beside_it():
     assert {label: inks_of([label])[label] for label in published()} == inks_of(published())
     assert inks_of(["mine", "hilo"])["hilo"] == Ink("#d55e00", "s", "-", "full")
-    assert colour("msa", []) == "#004488"
-    assert marker("msa", ["mine", "msa"]) == "o"
+    assert inks_of(["mine", "msa"])["msa"] == Ink("#004488", "o", "-", "full")
 
 
 def test_plugins_follow_in_the_order_of_the_run():
     assert inks_of(["first", "msa", "second"])["first"] == inks_of(["first"])["first"]
     assert inks_of(["first", "second"])["second"] == inks_of(["other", "second"])["second"]
-    assert colour("first", ["first"]) not in {ink.colour for ink in inks_of(published()).values()}
+    assert inks_of(["first"])["first"].colour not in {ink.colour for ink in inks_of(published()).values()}
+
+
+def test_the_first_layers_of_ones_own_are_no_shades_of_hilo_or_msa():
+    shaded = [ink.colour for name in ("hilo", "msa") for ink in inks_in(name, [], 5)]
+    own = inks_of(["first", "second"])
+    for ink in own.values():
+        apart = np.linalg.norm(lab([ink.colour], np.eye(3)) - lab(shaded, np.eye(3)), axis=1)
+        assert apart.min() >= SAFE
 
 
 def test_settings_of_a_mechanism_are_shades_from_dark_to_light_with_markers_of_their_own():

@@ -1,19 +1,21 @@
 """Figures of one setting on axes that are given: how fast layers are, beside the paper, for their FLOPs."""
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator
 
 from attnbench.paper import DEVICES
 from attnbench.report.colours import Inks
+from attnbench.report.digits import shown
+from attnbench.report.figure.axis import set_numbers, set_ratios
 from attnbench.report.figure.names import name_at_the_side
 from attnbench.report.figure.style import GREY, HALO, PALE, SMALL, brief, errors, lines_of, point
 from attnbench.report.metrics import Measured, published_ratio
 from attnbench.sweep import BASELINE
 
-NARROW = 4.0  # a log axis over less than this shows too few powers of two
 HEADROOM = 1.05
+LABEL_LETTERS = 40  # of an axis, on a line
 BAR = 0.75  # of the height from one bar to the next, where titles take a line
 
 
@@ -28,13 +30,14 @@ def draw_throughput(axes: Axes, rows: Sequence[Measured], inks: Inks) -> None:
     axes.barh(places, values, xerr=spread, color=colours, height=BAR / max(map(lines_of, titles)))
     ends = [estimate.high or estimate.value for estimate in estimates]
     for position, (estimate, end) in enumerate(zip(estimates, ends, strict=True)):
-        text = f"{estimate.value:,.0f}"
+        text = shown(estimate).value
         axes.annotate(text, (end, position), (3, 0), textcoords="offset points", va="center", fontsize=SMALL)
     axes.set_yticks(places, titles)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, len(ordered) - 0.4)
     axes.set_xlim(0, 1.15 * max(ends))
     axes.set_xlabel("Throughput (images/s)")
+    set_numbers(axes.xaxis)
 
 
 def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
@@ -58,13 +61,14 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     if floor is not None:
         axes.axvspan(1 / (1 + floor), 1 + floor, color="0.88", linewidth=0, label="noise floor", zorder=0)
     axes.axvline(1, color=PALE, linewidth=0.6, zorder=0.5)
-    _set_ratio_axis(axes)
+    set_ratios(axes)
     axes.set_yticks(places, [brief(row.record.title) for row, _ in compared])
     axes.set_ylim(-0.6, len(places) - 0.4)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y")
     baseline = compared[0][0].timing.baseline or BASELINE
-    axes.set_xlabel(f"Speed relative to {baseline.upper()} (right is faster)")
+    label = f"Speed relative to {_title(baseline, rows)} (right is faster)"
+    axes.set_xlabel(textwrap.fill(label, LABEL_LETTERS))
 
 
 def draw_flops_against_time(axes: Axes, rows: Sequence[Measured], inks: Inks) -> None:
@@ -78,32 +82,26 @@ def draw_flops_against_time(axes: Axes, rows: Sequence[Measured], inks: Inks) ->
     axes.set_xlim(0, right)
     axes.set_ylim(bottom=0)
     if BASELINE in points:
-        _draw_rate(axes, points[BASELINE], right)
+        _draw_rate(axes, _title(BASELINE, rows), points[BASELINE], right)
     axes.set_xlabel("FLOPs (M multiply-adds per image)")
     axes.set_ylabel("Time (ms per image)")
     ends = [(row.record.title, points[row.record.label]) for row in counted]
     name_at_the_side(axes, ends, {row.record.title: inks[row.record.label].colour for row in counted})
 
 
-def _set_ratio_axis(axes: Axes) -> None:
-    """A log axis with ticks at powers of two, or at even steps where there would be few of these."""
-    axes.set_xscale("log", base=2)
-    low, high = axes.get_xlim()
-    if high / low < NARROW:
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
-
-
-def _draw_rate(axes: Axes, point: tuple[float, float], right: float) -> None:
-    """The dashed line from nought through a point, and what it is."""
+def _draw_rate(axes: Axes, title: str, point: tuple[float, float], right: float) -> None:
+    """The dashed line from nought through the point of the layer with this title, and what it is."""
     macs_m, time_ms = point
     at_right = right * time_ms / macs_m
     axes.plot([0, right], [0, at_right], color=PALE, linewidth=0.8, linestyle="--", zorder=0)
-    label = f"at {BASELINE.upper()}'s rate"
+    label = f"at {title}'s rate"
     place = (0.37 * right, 0.37 * at_right)
     axes.annotate(label, place, ha="right", va="bottom", fontsize=SMALL, color=GREY)
 
 
 def _macs_m_and_time_ms(row: Measured) -> tuple[float, float]:
     return (row.record.macs or 0) / 1e6, 1e3 * row.timing.time_s.value / row.record.batch
+
+
+def _title(label: str, rows: Sequence[Measured]) -> str:
+    return next((row.record.title for row in rows if row.record.label == label), label)

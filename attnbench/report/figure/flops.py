@@ -7,11 +7,12 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from attnbench.catalogue import Point, branch_titles, choices_of, divided, points_of
 from attnbench.registry import Choice
 from attnbench.report.colours import Ink, inks_of
+from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.names import name_at_the_side, names_inches
 from attnbench.report.figure.page import add_note, add_panels, is_first_of_row, new_page, plot_inches, save
 from attnbench.report.figure.prints import PLAIN, Print, Width
@@ -19,7 +20,6 @@ from attnbench.report.figure.style import BRANCH_DASHES, line, styled
 
 PANEL_INCHES = 2.2  # the least width of one
 PLOT_INCHES = 1.7
-NARROW = 4.0  # a log axis over less than this shows too few of 1, 2 and 5
 MOST_PANELS_OF_CHOICES = 5
 G = 1e9
 
@@ -48,7 +48,7 @@ def flops_page(points: Sequence[Point], wanted: Print = PLAIN) -> Figure:
             axes.tick_params(labelbottom=True)
             axes.grid()
             draw(axes)
-        add_note(page, f"{_setting(points)}. Closed forms: nothing was measured.")
+        add_note(page, f"{_setting(points)}. Closed forms: nothing was measured.", wanted)
     return page
 
 
@@ -141,15 +141,8 @@ def _set_scales(axes: Axes, points: Sequence[Point]) -> None:
     costs = [_cost(point, branch) for point in points for branch in (None, *branch_titles([point]))]
     drawn = [cost for cost in costs if not math.isnan(cost)] or [1.0]
     sides = _sides(points)
-    axes.set_yscale("log")
+    set_log_heights(axes, min(drawn), max(drawn))
     axes.set_ylim(min(drawn) / 1.3, max(drawn) * 1.3)
-    if max(drawn) / min(drawn) < NARROW:
-        axes.yaxis.set_major_locator(MaxNLocator(6))
-        axes.yaxis.set_minor_locator(NullLocator())
-    elif max(drawn) / min(drawn) < NARROW**3:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xscale("log", base=2)
     doublings = int(math.log2(max(sides) / min(sides)))
     axes.set_xticks([min(sides) * 2**power for power in range(doublings + 1)])

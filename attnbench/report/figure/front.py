@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.report.colours import Inks
+from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.naming import note
 from attnbench.report.figure.page import add_legend, add_note, add_panels, is_first_of_row, new_page
 from attnbench.report.figure.prints import PLAIN, Print, Width
@@ -19,7 +20,7 @@ PANEL_INCHES = 1.75  # the least width of one
 PLOT_INCHES = 1.75
 TITLE_LETTERS = int(PANEL_INCHES / LETTER_INCHES)
 ROOM = 1.08  # over the fastest
-EXPLAINED = "Front: each layer on it is faster than all that cost no more."
+EXPLAINED = "Front: each layer on it has a higher median than all that cost no more."
 COSTS: dict[str, Quantity] = {
     "Parameters (M)": params_m,
     "FLOPs (M)": macs_m,
@@ -51,7 +52,7 @@ def draw_front(axes: Axes, rows: Sequence[Measured], inks: Inks, name: str, cost
     axes.plot(xs, ys, color=GREY, drawstyle="steps-post", linewidth=0.8, zorder=1, label="front")
     axes.set_ylim(0, ROOM * axes.dataLim.ymax)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+        set_numbers(axis)
     axes.set_xlabel(name)
     axes.grid()
 
@@ -70,7 +71,7 @@ def front_page(rows: Sequence[Measured], inks: Inks, wanted: Print = PLAIN) -> F
             names = ", ".join(row.record.title for row in front(mine, COSTS[name]))
             axes.set_title(textwrap.fill(f"{where}front: {names}", TITLE_LETTERS), fontsize=SMALL, loc="left")
         add_legend(page)
-        add_note(page, f"{EXPLAINED} {note([row.record for row in rows])}")
+        add_note(page, f"{EXPLAINED} {note([row.record for row in rows])}", wanted)
     return page
 
 

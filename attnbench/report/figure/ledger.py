@@ -8,9 +8,9 @@ from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from attnbench.report.colours import Ink, Inks, inks_of
+from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.names import name_at_the_side, names_inches
 from attnbench.report.figure.naming import machines, setting_words
 from attnbench.report.figure.page import add_note, add_panels, new_page, save
@@ -31,7 +31,6 @@ from attnbench.statistics import Estimate
 from attnbench.variant import Variant
 
 PLOT_INCHES = 1.7
-NARROW = 300.0  # a log axis over less than this has ticks at 2 and 5 too
 SLOPE = 40.0  # degrees, of variants' names that do not fit beside each other
 MOST_SLOPING = 28  # letters; longer names would reach too far to the left
 BESIDE_INCHES = 0.75  # the axis of throughputs, and the gap before the names at the side
@@ -55,7 +54,7 @@ def ledgers_page(ledgers: Sequence[Ledger], wanted: Print = PLAIN) -> Figure:
         for axes, ledger in zip(add_panels(page, len(ledgers), width, height), ledgers, strict=True):
             axes.set_title(_title(ledger, width) if len(ledgers) > 1 else "", fontsize=SMALL, loc="left")
             draw_ledger(axes, ledger, inks, slope)
-        add_note(page, _note(ledgers))
+        add_note(page, _note(ledgers), wanted)
     return page
 
 
@@ -115,11 +114,7 @@ def _name(ledger: Ledger, label: str, best: Variant) -> str:
 
 
 def _set_axes(axes: Axes, places: Sequence[Variant], slope: float) -> None:
-    axes.set_yscale("log")
-    low, high = axes.dataLim.intervaly
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < NARROW else (1.0,)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    set_log_heights(axes, *axes.dataLim.intervaly)
     axes.set_ylabel("Throughput (images/s)")
     axes.set_xlim(-0.2, len(places) - 0.8)
     names = [variant.brief for variant in places]

@@ -72,8 +72,10 @@ def add_legend(page: Figure) -> None:
         _grow(page, LINE_INCHES * (math.ceil(len(names) / columns) + wrapped + 0.5))
 
 
-def add_note(page: Figure, text: str) -> None:
-    """What a reader must know, at the foot of a page, which grows for it."""
+def add_note(page: Figure, text: str, wanted: Print) -> None:
+    """What a reader must know, at the foot of a page, which grows for it; nothing on a bare one."""
+    if wanted.bare:
+        return
     lines = textwrap.wrap(text, int(page.get_figwidth() / LETTER_INCHES))
     page.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=SMALL, color=GREY)
     _grow(page, LINE_INCHES * (len(lines) + 0.5))

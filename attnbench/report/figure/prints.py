@@ -19,10 +19,14 @@ class Width(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """What an author asks of all figures; without a width each has its own natural one."""
+    """What an author asks of all figures; without a width each has its own natural one.
+
+    A `bare` figure has no note on setting and machine at its foot, for a paper whose caption has these.
+    """
 
     width: Width | None = None
     svg: bool = False
+    bare: bool = False
 
     @property
     def formats(self) -> tuple[str, ...]:

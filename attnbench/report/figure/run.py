@@ -67,7 +67,7 @@ def _page(draw: Draw, rows: Sequence[Measured], wanted: Print) -> Figure:
             axes.set_title(mine[0].device if len(devices) > 1 else "", loc="left")
             draw(axes, mine)
         add_legend(page)
-        add_note(page, note([row.record for row in rows]))
+        add_note(page, note([row.record for row in rows]), wanted)
     return page
 
 

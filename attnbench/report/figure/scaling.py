@@ -1,13 +1,15 @@
 """Figure 3: what mechanisms cost as maps grow, on logarithmic axes that are given."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from attnbench.report.colours import Inks, inks_of
+from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.curves import Crosses, Curve, Misfit, crosses_of, curves_of
 from attnbench.report.figure.naming import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches
@@ -19,7 +21,6 @@ from attnbench.report.metrics import Row, family, grouped
 Draw = Callable[[Axes, Sequence[Row], Inks], None]
 NUDGE = 0.028  # of the axis, between crosses at one place
 MARGIN = 0.06  # of the axis, beyond what is drawn
-NARROW = 300.0  # a log axis over less than this has ticks at 2 and 5 too
 PANEL_INCHES = 2.3  # the least width of one
 PLOT_INCHES = 1.75
 IN_ALL = "Memory holds weights and input too."
@@ -61,12 +62,12 @@ def scaling_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[
         if len({row.side for row in mine}) < 2:
             continue
         end = suffix(mine[0].record, records, without={"size", "mode"})
-        yield f"scaling{end}", _page(_panels(mine), mine, found, wanted.inches(Width.page))
+        yield f"scaling{end}", _page(_panels(mine), mine, found, Width.page, wanted)
         if "training" in _timed_modes(mine):
             trained = [row for row in mine if row.record.mode == "training"]
             yield (
                 f"scaling-training{end}",
-                _page([draw_training], trained, found, wanted.inches(Width.column)),
+                _page([draw_training], trained, found, Width.column, wanted),
             )
 
 
@@ -81,7 +82,8 @@ def _timed_modes(rows: Sequence[Row]) -> set[str]:
     return {row.record.mode for row in rows if row.timing}
 
 
-def _page(panels: Sequence[Draw], rows: Sequence[Row], inks: Inks, width_inches: float) -> Figure:
+def _page(panels: Sequence[Draw], rows: Sequence[Row], inks: Inks, natural: Width, wanted: Print) -> Figure:
+    width_inches = wanted.inches(natural)
     with styled():
         page = new_page(width_inches)
         height = plot_inches(len(panels), width_inches, PANEL_INCHES, PLOT_INCHES)
@@ -89,7 +91,7 @@ def _page(panels: Sequence[Draw], rows: Sequence[Row], inks: Inks, width_inches:
             draw(axes, rows, inks)
         add_legend(page)
         says = f" {IN_ALL}" if set(panels) & set(MEMORY.values()) else ""
-        add_note(page, note([row.record for row in rows], size=False, mode=False) + says)
+        add_note(page, note([row.record for row in rows], size=False, mode=False) + says, wanted)
     return page
 
 
@@ -133,27 +135,29 @@ def _draw(
         axes.errorbar(list(curve.points), values, yerr=errors(estimates), label=curve.title, **how)
     crosses = crosses_of(curves, _set_heights(axes, heights)[at_top], nudge=NUDGE * _span(sizes))
     _draw_crosses(axes, crosses, inks)
-    _set_sizes(axes, sizes, [place for cross in crosses for place, _ in cross.places])
+    _set_sizes(axes, sizes, _room(rows))
 
 
 def _set_heights(axes: Axes, heights: Sequence[float]) -> tuple[float, float]:
     """Scale the axis to all numbers, needs that were predicted included, and return its ends."""
     margin = (max(heights) / min(heights)) ** MARGIN * 1.05
     ends = min(heights) / margin, max(heights) * margin
-    axes.set_yscale("log")
+    set_log_heights(axes, *ends)
     axes.set_ylim(ends)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if ends[1] / ends[0] < NARROW else (1.0,)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
     return ends
 
 
-def _set_sizes(axes: Axes, sizes: Mapping[float, str], crosses: Sequence[float]) -> None:
-    """Ticks at the sizes that were measured, and room for the crosses beside them."""
-    margin = math.exp(MARGIN * _span(sizes))
-    places = [*sizes, *crosses]
+def _room(rows: Sequence[Row]) -> float:
+    """The share of an axis on both sides of the sizes: in all panels the same, with room for crosses."""
+    crosses = Counter((row.record.mode, row.side) for row in rows if row.record.outcome == "out_of_memory")
+    return MARGIN + NUDGE * max(crosses.values(), default=0) / 2
+
+
+def _set_sizes(axes: Axes, sizes: Mapping[float, str], room: float) -> None:
+    """Ticks at the sizes that were measured, and room on their sides."""
+    margin = math.exp(room * _span(sizes))
     axes.set_xscale("log")
-    axes.set_xlim(min(places) / margin, max(places) * margin)
+    axes.set_xlim(min(sizes) / margin, max(sizes) * margin)
     axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
     axes.xaxis.set_major_formatter(FixedFormatter(list(sizes.values())))
     axes.xaxis.set_minor_locator(NullLocator())

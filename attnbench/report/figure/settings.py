@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from attnbench.mechanism import Setting
 from attnbench.report.colours import Ink, inks_in
+from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.naming import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page
 from attnbench.report.figure.prints import PLAIN, Print, Width
@@ -41,6 +42,12 @@ class Sweep:
     def rows(self) -> list[Row]:
         """All rows that are drawn."""
         return [row for line in self.lines.values() for row in line]
+
+    @property
+    def title(self) -> str:
+        """The mechanism's own, without its settings."""
+        record = self.rows[0].record
+        return record.title if record.label == self.mechanism else record.title.rpartition(" (")[0]
 
     def value(self, row: Row) -> float:
         """A row's place on the axis."""
@@ -134,7 +141,7 @@ def _page(sweep: Sweep, wanted: Print) -> Figure:
         for axes, draw in zip(add_panels(page, len(panels), PANEL_INCHES, PLOT_INCHES), panels, strict=True):
             draw(axes, sweep)
         add_legend(page)
-        add_note(page, note([row.record for row in sweep.rows]))
+        add_note(page, note([row.record for row in sweep.rows]), wanted)
     return page
 
 
@@ -156,9 +163,9 @@ def _draw(axes: Axes, sweep: Sweep, quantity: Quantity, what: str) -> None:
         axes.set_ylim(0, HEADROOM * axes.dataLim.ymax)
     else:
         axes.set(ylim=(0, 1), yticks=[])
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    set_numbers(axes.yaxis)
     axes.set_title(what, loc="left")
-    axes.set_xlabel(f"{sweep.key} of {sweep.mechanism}")
+    axes.set_xlabel(f"{sweep.key} of {sweep.title}")
 
 
 def _draw_misfits(axes: Axes, sweep: Sweep, edge: float) -> None:

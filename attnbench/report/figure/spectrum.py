@@ -83,7 +83,7 @@ def channels_page(survey: Survey, layer: Spectrum, wanted: Print = PLAIN) -> Fig
             strip.suptitle(part.title or layer.title, x=0.01, ha="left")
             draw_channels(list(strip.subplots(lines, columns, squeeze=False).flat), part)
         centre = "The centre of a panel is frequency zero, of which the maps have nothing."
-        add_note(page, f"{layer.title}: {caption(survey)} {centre}")
+        add_note(page, f"{layer.title}: {caption(survey)} {centre}", wanted)
     return page
 
 
@@ -95,7 +95,7 @@ def curves_page(survey: Survey, draw: Draw, wanted: Print = PLAIN) -> Figure:
         page = new_page(wanted.inches(Width.column))
         (axes,) = add_panels(page, 1, PLOT_INCHES, plot_inches)
         draw(axes, survey)
-        add_note(page, caption(survey))
+        add_note(page, caption(survey), wanted)
     return page
 
 

@@ -20,6 +20,7 @@ BRANCH_DASHES = ("-.", ":", (0, (5, 1, 1, 1, 1, 1)))  # of a layer whose whole i
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures are alike on every machine
     "font.size": 8,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "axes.labelsize": 8,
     "axes.titlesize": 8,
     "axes.titlepad": 4,

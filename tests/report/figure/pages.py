@@ -60,6 +60,7 @@ def alphas() -> list[Record]:
             f"hilo:alpha={alpha},window={window}",
             SPREAD,
             mechanism="hilo",
+            title=f"HiLo (alpha={alpha}, window={window})",
             settings={"alpha": alpha, "window": window},
             memory=MEMORY,
         )

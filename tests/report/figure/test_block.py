@@ -75,6 +75,12 @@ def test_ratios_to_another_baseline_stand_beside_the_papers_to_that(axes: Axes, 
     assert axes.get_xlabel() == "Speed relative to HILO (right is faster)"
 
 
+def test_a_long_baseline_is_named_by_its_title_on_several_lines(axes: Axes):
+    records = block({"msa": [1.0] * 6, "hilo": [0.5] * 6}, title="Shifted Window (window=8, mask=-1000)")
+    draw_ratios(axes, measured(rows(records)))
+    assert axes.get_xlabel() == "Speed relative to Shifted Window\n(window=8, mask=-1000) (right is faster)"
+
+
 def test_a_band_shows_where_an_identical_layer_may_lie(axes: Axes):
     msa, hilo, _ = block({"msa": [1.0] * 6, "hilo": [0.5] * 6})
     noisy = replace(record("msa", [1.25] * 6), role=Role.twin)

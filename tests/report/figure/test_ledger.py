@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from attnbench.report.colours import colour, inks_of
+from attnbench.report.colours import inks_of
 from attnbench.report.figure.ledger import by_gain, draw_ledger, ledgers_page, save_ledgers
 from attnbench.report.figure.style import LINE_INCHES
 from attnbench.report.ledger import Ledger, ledgers
@@ -76,7 +76,7 @@ def test_each_mechanism_is_a_line_of_throughputs_with_gaps_in_its_own_colour(axe
         pytest.approx([nan, nan, 640, nan], nan_ok=True),
     ]
     inks = [each.lines[0].get_color() for each in axes.containers if isinstance(each, ErrorbarContainer)]
-    assert inks == [colour(label, ["msa", "hilo", "sra"]) for label in ("msa", "hilo", "sra")]
+    assert inks == [inks_of(["msa", "hilo", "sra"])[label].colour for label in ("msa", "hilo", "sra")]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == [
         "float32\nexplicit", "float32\nexplicit\ncompiled", "float32\nfused", "bfloat16\nexplicit",
     ]  # fmt: skip

@@ -15,6 +15,10 @@ from matplotlib.transforms import Bbox, BboxBase
 
 from attnbench.report.figure.page import save
 from attnbench.report.figure.prints import PLAIN, Print, Width
+from attnbench.report.figure.run import setting_pages
+from attnbench.report.figure.style import styled
+from attnbench.report.metrics import rows
+from tests.fakes import record
 from tests.report.figure.pages import PAGES
 
 COLUMNS = ("throughput", "ratios", "flops-time", "scaling-training", "flops of one panel", "profile", "gain")
@@ -102,6 +106,23 @@ def test_a_saved_page_has_exactly_its_width(
     found = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ", pdf_of("throughput", Print(Width(width)), tmp_path))
     assert found
     assert found[1].decode() == points
+
+
+def test_a_bare_page_is_lower_by_its_note_and_says_nothing_at_its_foot():
+    bare, page = (PAGES["throughput"](wanted) for wanted in (Print(bare=True), PLAIN))
+    assert bare.get_supxlabel() == ""
+    assert bare.get_figheight() < page.get_figheight()
+
+
+def test_signs_of_mathematics_in_a_name_are_drawn_as_they_are_written(texts: list[Drawn]):
+    (page,) = (
+        page
+        for name, page in setting_pages(rows([record("x", [1.0] * 6, title="$5_{ for $x")]))
+        if name == "throughput"
+    )
+    with styled():
+        page.draw_without_rendering()
+    assert "$5_{ for $x" in [text.words for text in texts]
 
 
 def test_a_bitmap_has_300_dots_an_inch(tmp_path: Path):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from attnbench.record import Memory, Record
-from attnbench.report.colours import colour, inks_of
+from attnbench.report.colours import inks_of
 from attnbench.report.figure import run
 from attnbench.report.figure.naming import MISFIT, machines
 from attnbench.report.figure.run import save_figures, setting_pages
@@ -125,7 +125,7 @@ def test_what_did_not_fit_is_a_cross_at_the_predicted_need(axes: Axes, table: li
     draw_inference_memory(axes, table, INKS)
     assert curves(axes)["MSA"] == {7: 20, 14: 80}
     assert crosses(axes) == [{28: 1000}]
-    assert dotted(axes) == {colour("msa", []): {14: 80, 28: 1000}}
+    assert dotted(axes) == {INKS["msa"].colour: {14: 80, 28: 1000}}
     assert axes.get_ylim()[1] > 1000
 
 
@@ -134,12 +134,12 @@ def test_what_did_not_fit_has_a_cross_at_the_bottom_of_throughputs(axes: Axes, t
     bottom = axes.get_ylim()[0]
     assert bottom < 40
     assert crosses(axes) == [{28: bottom}]
-    assert dotted(axes)[colour("msa", [])] == pytest.approx({14: 80, 28: bottom})
+    assert dotted(axes)[INKS["msa"].colour] == pytest.approx({14: 80, 28: bottom})
 
 
 def test_a_cross_is_joined_to_the_last_number_before_it_and_to_none_beyond(axes: Axes):
     draw_inference(axes, rows([case("msa", 7, 0.2), case("msa", 14), case("msa", 28, 1.6)]), INKS)
-    assert list(dotted(axes)[colour("msa", [])]) == [7, 14]
+    assert list(dotted(axes)[INKS["msa"].colour]) == [7, 14]
 
 
 def test_a_need_that_nobody_predicted_is_a_cross_at_the_top(axes: Axes):
@@ -210,6 +210,11 @@ def test_a_panel_without_numbers_says_so_in_grey(axes: Axes, table: list[Row]):
 def test_crosses_without_any_number_beside_them_are_no_panel(axes: Axes):
     draw_inference_memory(axes, rows([case("hilo", 7, 0.1), case("hilo", 14)]), INKS)
     assert texts(axes) == ["not measured in this run"]
+
+
+def test_sizes_stand_at_one_place_in_all_panels_whichever_have_crosses(table: list[Row]):
+    ((_, page),) = scaling_pages(table)
+    assert len({axes.get_xlim() for axes in page.axes}) == 1
 
 
 def test_a_page_says_what_its_crosses_are(table: list[Row]):

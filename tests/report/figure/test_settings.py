@@ -29,6 +29,7 @@ def hilo(alpha: float, window: int = 2, **changes: Any) -> Record:
     """HiLo with these settings, which its label does not tell."""
     times = [(0.4 - 0.2 * alpha) * spread for spread in SPREAD]
     given = {"settings": {"alpha": alpha, "window": window}, "mechanism": "hilo", "times_s": times}
+    given["title"] = f"HiLo (alpha={alpha}, window={window})"
     costs = {"params": int(2e6 + alpha * 1e6), "macs": int(1e8 * (4 - alpha)), "memory": None}
     return record(f"variant {alpha} {window} {changes}", **{**given, **costs, **changes})
 
@@ -71,7 +72,7 @@ def test_costs_stand_over_the_values_with_the_baselines_as_a_dashed_line(axes: A
     assert list(drawn(flops).values()) == [[(0, 400), (0.5, 350), (1, 300)]]
     assert baseline(flops) == [500]
     assert flops.get_ylim()[0] == 0
-    assert flops.get_xlabel() == "alpha of hilo"
+    assert flops.get_xlabel() == "alpha of HiLo"
     assert [label.get_text() for label in flops.get_xticklabels()] == ["0", "0.5", "1"]
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attnbench.mechanism import Geometry
-from attnbench.report.colours import colour
+from attnbench.report.colours import inks_of
 from attnbench.report.figure.spectrum import channels_page, curves_page, draw_gains, draw_profiles, file_name
 from attnbench.report.figure.style import LINE_INCHES
 from attnbench.report.spectrum import caption, spectrum_notes, write_profile
@@ -95,7 +95,7 @@ def test_a_layer_keeps_its_colour_and_its_branches_have_it_with_dashes(survey: S
     axes = Figure().subplots()
     draw_profiles(axes, survey)
     hilo = [line for line in axes.lines if str(line.get_label()).startswith("HiLo")]
-    assert {line.get_color() for line in hilo} == {colour("hilo", ["hilo"])}
+    assert {line.get_color() for line in hilo} == {inks_of(["hilo"])["hilo"].colour}
     assert [line.get_linestyle() for line in hilo] == ["-", "-.", ":"]
 
 
