@@ -34,7 +34,6 @@ def test_even_ratios_are_few_and_meet_1(low: float, high: float, ticks: list[flo
 def test_ratios_over_a_wide_range_double(axes: Axes):
     axes.set_xlim(0.1, 4)
     set_ratios(axes)
-    axes.figure.draw_without_rendering()
     inside = [tick for tick in axes.get_xticks() if 0.1 <= tick <= 4]
     assert inside == [0.125, 0.25, 0.5, 1, 2, 4]
 
