@@ -61,7 +61,7 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _one_core_each() -> None:
     """Tests beside tests of another process leave it a core."""
     if "PYTEST_XDIST_WORKER" in os.environ:

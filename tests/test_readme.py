@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from attnbench import machine, runner
+from attnbench import machine, runner, system
 from attnbench.cli import session
 from attnbench.measure import profile, spectrum
 from attnbench.plan import Setup
@@ -93,6 +93,7 @@ def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "carry_out", already_measured)
     monkeypatch.setattr(machine, "require_device", lambda device: None)
     monkeypatch.setattr(runner, "facts_of_worker", Workers())
+    monkeypatch.setattr(system, "physical_cores", lambda: 1)
     monkeypatch.setattr(profile, "PROFILED_S", 0)
     monkeypatch.setattr(profile, "LEAST_CALLS", profile.TURNS)
     monkeypatch.setattr(profile, "WARMUP", replace(QUICK, least_warmup_s=0, most_warmup_s=0))

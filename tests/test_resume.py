@@ -96,7 +96,7 @@ def test_ten_kills_and_the_same_command_end_as_an_undisturbed_run_does(command: 
     moments = random.Random(1)
     for _ in range(10):
         process = command.start()
-        time.sleep(moments.uniform(1, 18))
+        time.sleep(moments.uniform(1, 16))
         alive = workers_of(process) if process.poll() is None else []
         process.kill()
         process.communicate()

@@ -43,7 +43,7 @@ def members(folder: Path) -> list[Record]:
 
 @pytest.mark.slow
 def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp_path: Path):
-    effort = ("--quick", "--max-seconds", "2")
+    effort = ("--quick", "--precision", "50%", "--threads", "1", "--max-seconds", "40")
     done = attnbench("run", "msa", "hilo:alpha=0.5", "--res", "2x3", *SIZE, *effort, "--out", tmp_path)
     assert done.status == 0, done.err
     assert "cpu 2x3 batch 2: 2 rows, 1 session" in done.out

@@ -12,6 +12,7 @@ from attnbench.paper import published
 from attnbench.registry import Registry, discover
 
 PLAIN = Path(__file__).parents[1] / "plain"
+MANY_TOKENS = 400  # on a map: attention between all of them in float64 takes a second
 REFUSED = {("sra", "1x1")}  # a map below the reduction leaves no keys
 
 PARAMS_AND_MACS = {  # one layer of 768 channels and 12 heads on 14×14 tokens, complete and unrounded
@@ -62,7 +63,13 @@ def test_the_closed_form_is_the_count_elsewhere_too(registry: Registry, name: st
     assert mechanism.macs(geometry, **mechanism.settings) == count(layer, geometry).macs
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+SIZES_BY_COST = [
+    pytest.param((height, width), marks=[pytest.mark.slow] if height * width > MANY_TOKENS else [])
+    for height, width in SIZES
+]
+
+
+@pytest.mark.parametrize("size", SIZES_BY_COST, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", PARAMS_AND_MACS)
 def test_keeps_the_contract_or_refuses_the_size(registry: Registry, name: str, size: tuple[int, int]):
     findings = list(examine(registry.choose(name), [Geometry(48, 6, *size)]))
