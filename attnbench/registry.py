@@ -4,7 +4,6 @@ A plugin is a module with `Mechanism` values at its top level. Nothing registers
 module under the entry-point group `attnbench.mechanisms`; a file or a folder is given by its path.
 """
 
-import difflib
 import importlib
 import importlib.util
 import itertools
@@ -21,6 +20,7 @@ from typing import TypeVar
 
 from attnbench import ranges
 from attnbench.errors import AttnbenchError, InvalidSetting
+from attnbench.labels import closest, did_you_mean
 from attnbench.mechanism import Mechanism, Setting
 from attnbench.source import source_of
 
@@ -71,7 +71,8 @@ class Registry(Mapping[str, Mechanism]):
     def __getitem__(self, name: str) -> Mechanism:
         if name not in self._mechanisms:
             raise AttnbenchError(
-                f"No mechanism is called {name!r}.{_closest(name, self)} `attnbench list` shows all of them."
+                f"No mechanism is called {name!r}.{did_you_mean(closest(name, self))} "
+                "`attnbench list` shows all of them."
             )
         return self._mechanisms[name]
 
@@ -219,7 +220,7 @@ def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting
         if key not in settings:
             known = ", ".join(settings) or "none"
             raise InvalidSetting(
-                f"{name} has no setting {key!r}.{_closest(key, settings)} Its settings: {known}."
+                f"{name} has no setting {key!r}.{did_you_mean(closest(key, settings))} Its settings: {known}."
             )
         is_number = type(settings[key]) in (int, float)
         for one in ranges.expand(value) if is_number else [value]:
@@ -235,8 +236,3 @@ def _read_setting(name: str, key: str, text: str, default: Setting) -> Setting:
     except (KeyError, ValueError):
         expected = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
         raise InvalidSetting(f"{name}: {key} is {text!r}; it must be {expected}.") from None
-
-
-def _closest(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {matches[0]!r}?" if matches else ""

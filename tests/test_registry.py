@@ -42,6 +42,8 @@ def test_the_builtins_are_the_rows_of_table_iv(builtins: Registry):
 def test_an_unknown_name_brings_the_closest_one(builtins: Registry):
     with pytest.raises(AttnbenchError, match=r"No mechanism is called 'hlio'\. Did you mean 'hilo'\?"):
         builtins.choose("hlio")
+    with pytest.raises(AttnbenchError, match=r"No mechanism is called 'HiLo'\. Did you mean 'hilo'\?"):
+        builtins["HiLo"]
 
 
 def test_a_name_may_carry_settings(builtins: Registry):

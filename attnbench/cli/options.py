@@ -63,7 +63,7 @@ Baseline = Annotated[
     option(
         "--baseline",
         metavar="LABEL",
-        about="What speeds are relative to: a mechanism of the run, as its table names it.",
+        about="What speeds are relative to: a mechanism of the run, by its word or title.",
         panel=WHAT,
         default="the run's",
         autocompletion=mechanisms,

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from attnbench.paper.claims import Claim, Metric
 from attnbench.record import Record
-from attnbench.report.evidence import Difference, Evidence, evidence, groups, listed
+from attnbench.report.evidence import Difference, Evidence, as_labelled, evidence, groups, listed
 from attnbench.statistics import MARGIN, Comparison, Estimate, Verdict, verdicts
 from attnbench.variant import Variant
 from attnbench.words import many
@@ -46,9 +46,12 @@ class Judgement:
 
 
 def judge(claims: Iterable[Claim], records: Sequence[Record]) -> list[Judgement]:
-    """What the records of a run say of each claim, orders of speed corrected together."""
+    """What the records of a run say of each claim, orders of speed corrected together.
+
+    A claim may name mechanisms as `labels.find` reads them; what is judged has the labels of the run.
+    """
     found = {metric: groups(records, metric) for metric in Metric}
-    return decide([evidence(claim, found[claim.metric]) for claim in claims])
+    return decide([evidence(claim, found[claim.metric]) for claim in as_labelled(claims, records)])
 
 
 def decide(found: Sequence[Evidence]) -> list[Judgement]:

@@ -1,8 +1,11 @@
 """What a run has to say about a claim: the layers that it names, where they may be compared."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
+from attnbench.errors import AttnbenchError
+from attnbench.labels import find, nearest
+from attnbench.paper import published
 from attnbench.paper.builtin import NAMES
 from attnbench.paper.claims import Claim, Metric
 from attnbench.record import Record
@@ -12,6 +15,7 @@ from attnbench.sweep import Role
 from attnbench.variant import Variant
 
 MOST_NAMES = 3
+ABSENT = "not measured here"
 SHAPE = ("size", "dim", "heads")
 PLACE = ("device", *SHAPE, "mode")  # where these differ from a claim's, a run cannot test it
 VARIANT = ("dtype", "kernel", "compile", "cuda_graph")
@@ -76,6 +80,12 @@ def groups(records: Sequence[Record], metric: Metric) -> list[Group]:
     ]
 
 
+def as_labelled(claims: Iterable[Claim], records: Sequence[Record]) -> list[Claim]:
+    """The claims with the labels of a run for what they name in other words."""
+    known = {record.label: record for record in _current(records)}.values()
+    return [_labelled(claim, known) for claim in claims]
+
+
 def evidence(claim: Claim, found: Sequence[Group]) -> Evidence:
     """What the groups of a claim's metric say about it.
 
@@ -114,6 +124,15 @@ def _current(records: Iterable[Record]) -> list[Record]:
     """The last record of each case, and what cases were compared with in their blocks."""
     members = {identity(record): record for record in records if record.role is Role.member}
     return [*(record for record in records if record.role is Role.control), *members.values()]
+
+
+def _labelled(claim: Claim, known: Iterable[Record]) -> Claim:
+    """A claim of labels, in which no mechanism is compared with itself."""
+    mechanism, *others = (name if name in published() else find(name, known) or name for name in claim.labels)
+    than = tuple(label for label in dict.fromkeys(others) if label != mechanism)
+    if claim.than and not than:
+        raise AttnbenchError(f"Claim {claim.id!r}: than names {mechanism} itself; it must name others.")
+    return replace(claim, mechanism=mechanism, than=than)
 
 
 def _boundary(metric: Metric) -> Callable[[Record], object]:
@@ -217,7 +236,16 @@ def _why_lacking(labels: Iterable[str], claim: Claim, group: Group, fitting: Seq
     reasons: dict[str, list[str]] = {}
     for label in labels:
         reasons.setdefault(_why(label, claim.metric, group, fitting), []).append(label)
-    return "; ".join(f"{reason}: {listed(those)}" for reason, those in reasons.items())
+    lines = [f"{reason}: {listed(those)}" for reason, those in reasons.items()]
+    near = _meant(reasons.get(ABSENT, ()), group)
+    return "; ".join([*lines, f"did you mean {listed(near)}?"] if near else lines)
+
+
+def _meant(labels: Iterable[str], group: Group) -> list[str]:
+    """The labels of a group that look like these, but for those of Table IV, which are well written."""
+    known = group.records.values()
+    found = (nearest(label, known) for label in labels if label not in published())
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def _why(label: str, metric: Metric, group: Group, fitting: Sequence[Group]) -> str:
@@ -225,7 +253,7 @@ def _why(label: str, metric: Metric, group: Group, fitting: Sequence[Group]) -> 
     if record is None:
         elsewhere = (other.records[label] for other in fitting if label in other.records)
         is_elsewhere = any(_is_known(other, metric) for other in elsewhere)
-        return "measured apart" if is_elsewhere else "not measured here"
+        return "measured apart" if is_elsewhere else ABSENT
     if record.outcome != "measured":
         return record.outcome
     return "no round in common" if _is_known(record, metric) else f"no {metric} in this run"

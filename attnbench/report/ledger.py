@@ -75,9 +75,18 @@ class Ledger:
         }
 
     def best(self, label: str) -> Variant | None:
-        """The variant in which a mechanism has its highest throughput; None where it has none."""
-        mine = [row for row in measured(self.rows) if row.record.label == label]
-        return max(mine, key=lambda row: row.timing.throughput.value).record.variant if mine else None
+        """The variant in which a mechanism gains most over the reference; None where it has no time.
+
+        Where a gain is missing, the medians of throughput stand in for it.
+        """
+        mine = {row.record.variant: row.timing for row in measured(self.rows) if row.record.label == label}
+        base = mine[self.reference].throughput.value if self.reference in mine else 1.0
+
+        def gain(variant: Variant) -> float:
+            paired = self.cells[label, variant].gain
+            return paired.value if paired else mine[variant].throughput.value / base
+
+        return max(mine, key=gain, default=None)
 
 
 @dataclass(frozen=True, slots=True)

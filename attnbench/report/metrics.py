@@ -8,6 +8,7 @@ from statistics import median
 from typing import TypeVar
 
 from attnbench.errors import AttnbenchError
+from attnbench.labels import did_you_mean, find, nearest
 from attnbench.paper import Published, published
 from attnbench.record import Record
 from attnbench.statistics import (
@@ -158,14 +159,13 @@ class Block:
         return next((record for record in self.records if wanted(record) and _has_time(record)), None)
 
 
-def rows(records: Sequence[Record], baseline: str | None = None) -> list[Row]:
+def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "this run") -> list[Row]:
     """A row for each case, in the records' order, compared with the baseline of its own block.
 
-    All verdicts are corrected together. A `baseline` that no record has is an `AttnbenchError`.
+    All verdicts are corrected together. A `baseline` that no record has is an `AttnbenchError`, which says so
+    of the `run`.
     """
-    labels = list(dict.fromkeys(record.label for record in records if record.role is Role.member))
-    if baseline is not None and baseline not in labels:
-        raise AttnbenchError(f"{baseline!r} is not in this run; --baseline can be {', '.join(labels)}.")
+    baseline = _label_of(baseline, records, run)
     in_blocks = blocks(records, baseline)
     current = {identity(record): record for record in records if record.role is Role.member}
     pairs = [(record, in_blocks[record.block]) for record in current.values()]
@@ -184,10 +184,11 @@ def rows(records: Sequence[Record], baseline: str | None = None) -> list[Row]:
 
 def blocks(records: Sequence[Record], baseline: str | None = None) -> dict[str, Block]:
     """The blocks of a run by their key; of a case that was written twice the later record counts."""
+    label = _label_of(baseline, records)
     found: dict[str, dict[tuple[str, Variant, Role], Record]] = {}
     for record in records:
         found.setdefault(record.block, {})[record.label, record.variant, record.role] = record
-    return {key: Block(list(members.values()), baseline) for key, members in found.items()}
+    return {key: Block(list(members.values()), label) for key, members in found.items()}
 
 
 def identity(record: Record) -> tuple[object, ...]:
@@ -259,6 +260,18 @@ def has_paper_shape(record: Record) -> bool:
     """Whether this is inference on 14×14 tokens, 768 channels in 12 heads, batch 64, in any variant."""
     size = (record.height, record.width, record.dim, record.heads, record.batch)
     return (*size, record.mode) == (14, 14, 768, 12, 64, "inference")
+
+
+def _label_of(baseline: str | None, records: Sequence[Record], run: str = "this run") -> str | None:
+    """The label of the baseline that a user asks for; one that the run has not is an `AttnbenchError`."""
+    if baseline is None:
+        return None
+    members = {record.label: record for record in records if record.role is Role.member}
+    label = find(baseline, members.values())
+    if label is None:
+        near = did_you_mean(nearest(baseline, members.values()))
+        raise AttnbenchError(f"{baseline!r} is not in {run}; --baseline can be {', '.join(members)}.{near}")
+    return label
 
 
 def _comparison(record: Record, block: Block) -> Comparison | None:

@@ -25,15 +25,18 @@ def open_runs(folders: Sequence[Path], baseline: str | None = None, *, with_pape
     """The runs in these folders, each once, with the published numbers if they are asked for."""
     found = {folder.resolve(): folder for folder in folders}
     files = [read(folder) for folder in found.values()]
-    tables = [rows_of(file, baseline) for file in files]
+    tables = [
+        rows_of(file, baseline, run=f"the run in {file.folder}" if len(files) > 1 else "this run")
+        for file in files
+    ]
     if not with_paper:
         tables = [[replace(row, published=None) for row in table] for table in tables]
     return list(map(Run, _names(list(found)), tables, files))
 
 
-def rows_of(found: RecordFile, baseline: str | None = None) -> list[Row]:
-    """The rows of a run; one that has none is an `AttnbenchError`."""
-    table = rows(found.records, baseline) if found.records else []
+def rows_of(found: RecordFile, baseline: str | None = None, *, run: str = "this run") -> list[Row]:
+    """The rows of a run, which errors call `run`; one that has none is an `AttnbenchError`."""
+    table = rows(found.records, baseline, run=run) if found.records else []
     if not table:
         raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
     return table

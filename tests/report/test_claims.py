@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from attnbench.errors import AttnbenchError
 from attnbench.paper.claims import Claim, Conditions, Metric, Relation
 from attnbench.record import Record
 from attnbench.report.claims import Judgement, Ruling, decide, judge, summary
@@ -165,6 +166,29 @@ def test_one_that_was_not_measured_leaves_a_claim_about_several_open_unless_anot
     found = the_judgement(about, a_run({"hilo": 0.2, "sra": 0.3}))
     assert (found.ruling, found.reason) == ("not testable", "not measured here: van")
     assert the_judgement(about, a_run({"hilo": 0.2, "sra": 0.1})).ruling is Ruling.fails
+
+
+def test_a_claim_may_name_mechanisms_by_title_in_any_case_and_with_settings_in_any_order():
+    records = a_run({"hilo:window=4": 0.1, "local-window": 0.3})
+    records[0] = replace(records[0], settings={"alpha": 0.9, "window": 4})
+    records[1] = replace(records[1], title="Local Window")
+    found = the_judgement(claim(mechanism="HiLo:window=4,alpha=0.9", than=("local window",)), records)
+    assert (found.ruling, found.claim.labels) == ("holds", ("hilo:window=4", "local-window"))
+
+
+def test_a_name_of_table_iv_is_no_title_of_another_mechanism():
+    mine = replace(a_run({"mine": 0.1})[0], title="HiLo")
+    records = [mine, *a_run({"sra": 0.3})]
+    assert the_judgement(claim(), records).ruling == "not testable"
+    assert the_judgement(claim(mechanism="HiLo"), records).ruling == "holds"
+
+
+def test_no_mechanism_is_compared_with_itself_by_another_name():
+    records = a_run({"hilo": 0.1, "sra": 0.3})
+    others = claim(mechanism="HiLo", than=("hilo", "sra", "SRA"))
+    assert the_judgement(others, records).claim.than == ("sra",)
+    with pytest.raises(AttnbenchError, match="Claim 'mine': than names hilo itself; it must name others"):
+        judge([claim(mechanism="HiLo", than=("hilo",))], records)
 
 
 def test_a_published_count_must_be_equal_to_its_printed_digits():

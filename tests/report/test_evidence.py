@@ -80,6 +80,19 @@ def test_a_mechanism_that_has_no_time_is_named_with_its_outcome():
     assert found(claim(than=("sra", "van")), run).lacking == "timed_out: sra; not measured here: van"
 
 
+def test_what_looks_like_one_of_the_run_is_said_to_be_meant():
+    assert found(claim(mechanism="hillo"), pair()).lacking == ("not measured here: hillo; did you mean hilo?")
+    several = claim(than=("HLIO", "sraa", "sar", "quadtree"))
+    assert found(several, pair()).lacking == (
+        "not measured here: HLIO, sraa, sar and 1 more; did you mean hilo, sra?"
+    )
+
+
+def test_a_name_of_table_iv_is_never_taken_for_another_one():
+    run = [record("hilo", TIMES), record("performer", TIMES)]
+    assert found(claim(than=("linformer",)), run).lacking == "not measured here: linformer"
+
+
 def test_labels_have_settings():
     about = claim(mechanism="hilo:alpha=0.5")
     assert found(about, pair()).lacking == "not measured here: hilo:alpha=0.5"

@@ -134,13 +134,34 @@ def test_each_device_size_batch_and_mode_with_several_variants_has_a_ledger():
     assert [row.record.label for row in without_ledger(table)] == ["van"]
 
 
-def test_the_best_variant_is_the_one_with_the_highest_throughput():
+def test_the_best_variant_is_the_one_with_the_largest_gain():
     ledger = ledger_of(a_run({PLAIN: {"msa": 0.2, "hilo": 0.4}, FUSED: {"msa": 0.4, "hilo": 0.1},
                               HALF: {"msa": "wrong", "hilo": 0.2, "van": "wrong"}}))  # fmt: skip
     assert [ledger.best(label) for label in ("msa", "hilo", "van")] == [PLAIN, FUSED, None]
     best = after(printed(ledger), "The best variant")
     assert line_of(best, "MSA") == ["MSA", "float32 explicit", "320.0", "1"]
     assert line_of(best, "HILO") == ["HILO", "float32 fused", "640", "4.00 [4.00, 4.00]"]
+
+
+def test_a_higher_median_that_is_no_gain_by_round_is_not_the_best():
+    plain = case("msa", PLAIN, [1.0, 1.0, 3.0, 6.0, 6.0])
+    fused = case("msa", FUSED, [1.1, 1.1, 2.0, 6.6, 6.6])
+    ledger = ledger_of([plain, fused])
+    assert ledger.order(FUSED)["msa"] > ledger.order(PLAIN)["msa"]
+    assert ledger.best("msa") == PLAIN
+
+
+def test_the_best_of_variants_without_gains_has_the_highest_throughput():
+    apart = [case("msa", PLAIN, [1.0] * 6, block="one"), case("msa", FUSED, [0.5] * 6, block="another")]
+    assert ledger_of(apart).best("msa") == FUSED
+    unlike = a_run({PLAIN: {"msa": "wrong", "hilo": 0.2}, FUSED: {"msa": 0.4}, HALF: {"msa": 0.3}})
+    assert ledger_of(unlike).best("msa") == HALF
+
+
+def test_a_gain_is_beside_the_ratio_of_throughputs_where_another_variant_was_timed_apart():
+    gained = [case("msa", PLAIN, [1.0] * 6), case("msa", FUSED, [0.5] * 6)]
+    ledger = ledger_of([*gained, case("msa", HALF, [0.8] * 6, block="another")])
+    assert ledger.best("msa") == FUSED
 
 
 def test_the_correlation_of_three_of_which_two_swap_is_a_third():

@@ -11,6 +11,7 @@ from attnbench.record import Record, Sample
 from attnbench.report.metrics import (
     Row,
     Timing,
+    blocks,
     family,
     grouped,
     is_slower,
@@ -138,8 +139,19 @@ def test_another_baseline_can_be_asked_for_and_the_noise_floor_stays_the_twins()
 
 def test_a_baseline_that_no_row_has_is_the_users_mistake():
     records = [*block({"msa": STEADY, "hilo": STEADY}), ceiling("matmul", STEADY)]
-    with pytest.raises(AttnbenchError, match=r"'hlio' is not in this run; --baseline can be msa, hilo\.$"):
-        rows(records, "hlio")
+    with pytest.raises(AttnbenchError) as caught:
+        rows(records, "HLIO")
+    assert str(caught.value) == (
+        "'HLIO' is not in this run; --baseline can be msa, hilo. Did you mean 'hilo'?"
+    )
+
+
+def test_a_baseline_may_be_a_title_and_may_name_a_setting_that_has_its_default():
+    records = block({"msa": STEADY, "hilo": STEADY})
+    records[1] = replace(records[1], title="High Low", settings={"alpha": 0.9, "window": 2})
+    for asked in ("high low", "HiLo:window=2,alpha=0.9"):
+        assert timings(rows(records, asked))["msa"].baseline == "hilo"
+        assert blocks(records, asked)["block"].baseline_label == "hilo"
 
 
 def test_a_control_is_the_baseline_and_no_row():

@@ -46,6 +46,12 @@ def test_speeds_are_relative_to_the_baseline_that_was_asked_for(tmp_path: Path):
     assert {row.timing.baseline for row in run.rows if row.timing} == {"hilo"}
 
 
+def test_of_several_runs_that_one_is_named_that_has_no_such_baseline(tmp_path: Path):
+    old, new = a_run(tmp_path / "old"), a_run(tmp_path / "new", record("msa", TIMES["msa"]))
+    with pytest.raises(AttnbenchError, match=f"'hilo' is not in the run in {new}; --baseline can be msa"):
+        open_runs([old, new], "hilo")
+
+
 @pytest.mark.parametrize("role", [None, Role.ceiling])
 def test_a_run_without_rows_is_refused(tmp_path: Path, role: Role | None):
     folder = a_run(tmp_path / "mine", record(role=role or Role.member))

@@ -1,0 +1,80 @@
+"""Mechanisms as users write them: by label or by title, in any case, their settings in any order."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+
+
+class Labelled(Protocol):
+    """What has a label such as `hilo:alpha=0.5`, a title such as `HiLo (alpha=0.5)`, and all its settings."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def settings(self) -> Mapping[str, object]: ...
+
+
+def find(text: str, known: Iterable[Labelled]) -> str | None:
+    """The label of the one that a text means; None where it means none of them, or several.
+
+    Labels come before titles. A setting that has its default may be written or left out.
+    """
+    by_label = {each.label: each for each in known}
+    if text in by_label:
+        return text
+    by_title = {label: each.title for label, each in by_label.items()}
+    for names in ({label: label for label in by_label}, by_title):
+        found = [label for label, name in names.items() if _means(text, name, by_label[label].settings)]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def nearest(text: str, known: Iterable[Labelled]) -> str | None:
+    """The label of the one whose label or title looks most like a text; None where none does."""
+    labels: dict[str, str] = {}
+    for each in known:
+        labels |= {each.title: each.label, each.label: each.label}
+    name = closest(text, labels)
+    return None if name is None else labels[name]
+
+
+def closest(text: str, names: Iterable[str]) -> str | None:
+    """The name that looks most like a text, whatever the case of either; None where none does."""
+    originals = {name.casefold(): name for name in names}
+    matches = difflib.get_close_matches(text.casefold(), originals, n=1)
+    return originals[matches[0]] if matches else None
+
+
+def did_you_mean(name: str | None) -> str:
+    """The question after an error, with the space before it; nothing without a name."""
+    return f" Did you mean {name!r}?" if name else ""
+
+
+def _means(text: str, name: str, settings: Mapping[str, object]) -> bool:
+    """Whether a text has the words of a name, its settings, and no others than it has by default."""
+    (asked, wanted), (own, changed) = _read(text), _read(name)
+    every = {_setting(key, str(value)) for key, value in settings.items()}
+    return asked == own and changed <= wanted <= changed | every
+
+
+def _read(text: str) -> tuple[str, frozenset[str]]:
+    """The words and the settings of a label or a title."""
+    name, *rest = re.split("[:(]", text, maxsplit=1)
+    items = "".join(rest).strip().removesuffix(")").split(",")
+    pairs = (item.partition("=") for item in items if item.strip())
+    return name.strip().casefold(), frozenset(_setting(key, value) for key, _, value in pairs)
+
+
+def _setting(key: str, value: str) -> str:
+    """A setting as all ways to write it have in common: `alpha=1.0` and `Alpha = 1` alike."""
+    value = value.strip().casefold()
+    number = float(value) if NUMBER.fullmatch(value) else value
+    return f"{key.strip().casefold()}={number}"
