@@ -168,8 +168,9 @@ def noise_floor(twin: Estimate) -> float | None:
 def verdicts(comparisons: Sequence[Comparison], floors: Sequence[float]) -> list[Verdict]:
     """A verdict for each comparison, above the noise floor of the same index.
 
-    The sign tests are corrected together (Benjamini-Hochberg), so that all comparisons whose verdicts are
-    read together belong into one call.
+    The p-values, each the larger of that of a test over rounds (of signs, or of ranks where they are not
+    paired) and that of a t-test over sessions, are corrected together (Benjamini-Hochberg), so that all
+    comparisons whose verdicts are read together belong into one call.
     """
     from scipy.stats import false_discovery_control
 

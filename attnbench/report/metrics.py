@@ -43,7 +43,8 @@ class Timing:
 
     `throughput` is in images per second. `speed` is the time of `baseline` over this one's, paired by round,
     so that 2 is twice as fast; it is None for the baseline itself and without one. `noise_floor` is how far
-    from 1 the baseline's twin may lie; `converged` says that level and ratio are as precise as was asked.
+    from 1 the baseline's twin may lie; `session_spread` and `speed_spread` say how far apart the sessions'
+    times and speeds are; `converged` says that level and ratio are as precise as was asked.
     """
 
     time_s: Estimate
@@ -55,6 +56,7 @@ class Timing:
     rounds: int
     sessions: int
     session_spread: float | None
+    speed_spread: float | None
     converged: bool
     limit: Limit | None
     launch_bound: bool
@@ -300,11 +302,17 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         rounds=len(seconds),
         sessions=len(set(sessions)),
         session_spread=session_spread(seconds, sessions),
+        speed_spread=_spread(comparison.by_session) if comparison else None,
         converged=time_s.within(precision) and (not comparison or comparison.ratio.within(precision)),
         limit=block.limit_of(record),
         launch_bound=median(sample.wall_s for sample in record.samples) > LAUNCH_BOUND * time_s.value,
     )
     return Measured(record, timing, paper)
+
+
+def _spread(by_session: Sequence[float]) -> float | None:
+    """How far apart the ratios of sessions lie, relative to the smallest; None with fewer than two."""
+    return max(by_session) / min(by_session) - 1 if len(by_session) > 1 else None
 
 
 def _has_time(record: Record) -> bool:

@@ -14,6 +14,8 @@ from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
 from attnbench.variant import PLAIN
 from attnbench.words import spoken
 
+FEW_SESSIONS = 2  # a t-test over them has one degree of freedom
+
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
@@ -155,23 +157,13 @@ def _where(dearer: Sequence[Point], points: Sequence[Point], other: str) -> str:
     return f"more than {other} at {', '.join(sizes)}"
 
 
-def _sessions_disagree(row: Measured) -> bool:
-    """Whether a verdict is open and the sessions are further apart than what counts as the same."""
-    return row.timing.verdict is Verdict.unclear and (row.timing.session_spread or 0.0) > MARGIN
-
-
-def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
-    """What more time would mend: intervals wider than was asked, and verdicts from a single process."""
+def _session_notes(rows: Sequence[Measured]) -> list[str]:
+    """What more sessions would mend: verdicts from one, from two, and from several whose speeds differ."""
     found = []
-    wide = [row for row in rows if not row.timing.converged]
-    if wide:
-        protocol = wide[0].record.protocol
-        names = ", ".join(dict.fromkeys(row.record.title for row in wide))
-        found.append(
-            f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
-            "--max-seconds gives them more time, --precision asks for less."
-        )
-    apart = [(row.timing.session_spread or 0.0, row.record.title) for row in rows if _sessions_disagree(row)]
+    unclear = [row for row in rows if row.timing.verdict is Verdict.unclear]
+    if any(row.timing.sessions == FEW_SESSIONS for row in unclear):
+        found.append("Two sessions are too few for most verdicts; --sessions 3 gives them.")
+    apart = [(row.timing.speed_spread or 0.0, row.record.title) for row in unclear if _sessions_disagree(row)]
     if apart:
         spread, _ = max(apart)
         names = ", ".join(dict.fromkeys(title for _, title in apart))
@@ -182,3 +174,22 @@ def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
     if rows and max(row.timing.sessions for row in rows) == 1:
         found.append("One session only: a second process may give other ratios; --sessions 3 asks three.")
     return found
+
+
+def _sessions_disagree(row: Measured) -> bool:
+    """Whether the speeds of enough sessions are further apart than what counts as the same."""
+    return row.timing.sessions > FEW_SESSIONS and (row.timing.speed_spread or 0.0) > MARGIN
+
+
+def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
+    """What more time or more processes would mend: intervals wider than was asked, and open verdicts."""
+    found = []
+    wide = [row for row in rows if not row.timing.converged]
+    if wide:
+        protocol = wide[0].record.protocol
+        names = ", ".join(dict.fromkeys(row.record.title for row in wide))
+        found.append(
+            f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
+            "--max-seconds gives them more time, --precision asks for less."
+        )
+    return found + _session_notes(rows)

@@ -91,6 +91,14 @@ def test_rounds_are_told_apart_by_their_session():
     assert found["hilo"].session_spread == pytest.approx(2.0)
 
 
+def test_the_spread_of_speeds_is_that_of_the_sessions_ratios():
+    found = timings(rows(block({"msa": [0.2] * 6 + [0.4] * 6, "hilo": [0.2] * 6 + [0.2] * 6}, 2)))
+    assert found["hilo"].speed_spread == pytest.approx(1.0)
+    assert found["hilo"].session_spread == 0.0
+    assert found["msa"].speed_spread is None
+    assert timings(rows(block({"msa": STEADY, "hilo": STEADY})))["hilo"].speed_spread is None
+
+
 def test_rounds_that_only_one_member_has_are_not_compared():
     msa, hilo, twin = block({"msa": [1.0] * 6, "hilo": [0.5] * 5})
     longer = replace(hilo, samples=(*hilo.samples, Sample(1, 0, 0, 9, 9)))

@@ -354,3 +354,19 @@ def test_a_verdict_that_is_open_because_sessions_differ_is_said_with_the_remedy(
     assert "--sessions 10" in note
     alike = rows(block({"msa": even * 3, "hilo": faster * 3}, sessions=3))
     assert not any("sessions differ" in note for note in notes(alike))
+
+
+def test_sessions_that_differ_in_times_alone_are_not_why_a_verdict_is_open():
+    drift = [0.3] * 6 + [0.5] * 6 + [0.4] * 6
+    noisy = [time * noise for time, noise in zip(drift, [0.9, 1.1] * 9, strict=True)]
+    table = rows(block({"msa": drift, "hilo": noisy}, sessions=3))
+    assert [row.timing.verdict for row in measured(table)] == [None, "unclear"]
+    assert not any("sessions differ" in note for note in notes(table))
+
+
+def test_a_verdict_that_two_sessions_leave_open_asks_for_a_third():
+    table = rows(block({"msa": [0.4] * 12, "hilo": [0.3] * 6 + [0.25] * 6}, sessions=2))
+    said = [note for note in notes(table) if "ession" in note]
+    assert said == ["Two sessions are too few for most verdicts; --sessions 3 gives them."]
+    clear = rows(block({"msa": [0.4] * 12, "hilo": [0.2] * 12}, sessions=2))
+    assert not any("ession" in note for note in notes(clear))
