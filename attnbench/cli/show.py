@@ -1,6 +1,7 @@
 """How commands show the rows of a run, and the changes between two."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from attnbench.cli.console import Page
 from attnbench.cli.options import Format
@@ -171,14 +172,20 @@ def _draw_run(page: Page, found: RecordFile, table: Sequence[Row], figures: Prin
 
     if several_sizes(table):
         page.wrote([write_crossovers(crossovers(table), found.folder)])
-    page.wrote(save_figures(table, found.folder, figures), how="drawn")
+    _print_drawn(page, save_figures(table, found.folder, figures))
 
 
 def _draw_ledgers(page: Page, found: RecordFile, several: Sequence[Ledger], figures: Print) -> None:
     from attnbench.report.figure.ledger import save_ledgers
 
     page.wrote([write_ledgers(several, found.folder)])
-    page.wrote(save_ledgers(several, found.folder, figures), how="drawn")
+    _print_drawn(page, save_ledgers(several, found.folder, figures))
+
+
+def _print_drawn(page: Page, files: Sequence[Path]) -> None:
+    page.wrote(files, how="drawn")
+    if not files:
+        page.tell("Nothing was timed in this run, so nothing is drawn.")
 
 
 def _slower(judged: Iterable[tuple[Row, Timing | Change | None]], share: float | None) -> list[str]:
