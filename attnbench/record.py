@@ -167,7 +167,7 @@ def key(case: Case, protocol: Protocol, threads: int, machine: Machine) -> str:
 def append(folder: Path, records: Iterable[Record]) -> None:
     """Add records to the run in `folder` and see them onto the disk."""
     path = folder / RECORDS
-    with writing(path), path.open("a", encoding="utf-8") as file:
+    with writing(path, goes_on=True), path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
         file.flush()
         os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """The file that outlives a run."""
 
+import errno
 import json
 import os
 from dataclasses import asdict, replace
@@ -192,6 +193,17 @@ def test_a_record_is_on_the_disk_before_the_next_step(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
     append(tmp_path, [record("msa")])
     assert sizes == [(tmp_path / RECORDS).stat().st_size]
+
+
+def test_rows_that_have_no_room_can_be_added_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(AttnbenchError, match="make room, and run the same command again"):
+        append(tmp_path, [record("msa")])
 
 
 @pytest.mark.parametrize(
