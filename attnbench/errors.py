@@ -1,8 +1,11 @@
 """The mistakes that a user can mend. Everything else is a bug and keeps its traceback."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class AttnbenchError(Exception):
@@ -18,12 +21,19 @@ class InvalidSetting(AttnbenchError):  # noqa: N818
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say which file could not be written, and that nothing is lost, when the disk refuses."""
+def writing(path: Path, *, goes_on: bool = False) -> Iterator[None]:
+    """Say which file could not be written, why, and what to do; one of a run `goes_on`, with what it has."""
     try:
         yield
     except OSError as error:
         raise AttnbenchError(
-            f"{path} cannot be written: {error.strerror}. What is measured is kept: make room, and run the "
-            "same command again."
+            f"{path} cannot be written: {error.strerror}. {_remedy(error, goes_on)}"
         ) from error
+
+
+def _remedy(error: OSError, goes_on: bool) -> str:
+    if error.errno not in FULL:
+        return "Name another place."
+    if goes_on:
+        return "What is measured is kept: make room, and run the same command again."
+    return "Make room, or name another place."

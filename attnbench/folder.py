@@ -80,7 +80,7 @@ def start_over(folder: Path) -> Path | None:
 def save_plan(folder: Path, command: Sequence[str]) -> None:
     """Note which command this run belongs to, so that the same command finds it again."""
     new = folder / f"{PLAN}.new"
-    with writing(new):
+    with writing(new, goes_on=True):
         new.write_text(json.dumps({"command": list(command)}), encoding="utf-8")
         new.replace(folder / PLAN)
 

@@ -9,10 +9,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from attnbench.errors import AttnbenchError, writing
 from attnbench.machine import Machine
@@ -29,6 +29,7 @@ ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it 
 }
 OLDEST = min(ADDED) - 1  # the first schema that is still read
 RECORDS = "records.jsonl"
+TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def key(case: Case, protocol: Protocol, threads: int, machine: Machine) -> str:
 def append(folder: Path, records: Iterable[Record]) -> None:
     """Add records to the run in `folder` and see them onto the disk."""
     path = folder / RECORDS
-    with writing(path), path.open("a", encoding="utf-8") as file:
+    with writing(path, goes_on=True), path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
         file.flush()
         os.fsync(file.fileno())
@@ -188,16 +189,16 @@ def read(folder: Path) -> RecordFile:
         raise AttnbenchError(
             f"There is no run in {folder}: it holds no {RECORDS}. `attnbench run` makes one."
         )
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().split(b"\n")
     records, warnings = [], []
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
+            row = json.loads(line.decode())
+        except ValueError:
             if number < len(lines):
-                raise AttnbenchError(
-                    f"{path}, line {number} is not JSON: the file is damaged. Remove it to read the rest."
-                ) from None
+                raise _damaged(path, number, "is not JSON in UTF-8") from None
             warnings.append(f"{path}: the last line was cut off while it was written, and is left out.")
         else:
             records.append(_from_row(row, path, number))
@@ -205,39 +206,88 @@ def read(folder: Path) -> RecordFile:
 
 
 def newest(results: Path) -> Path:
-    """The run in `results` that was measured last."""
-    runs = {folder: folder / RECORDS for folder in results.glob("*") if (folder / RECORDS).is_file()}
-    if not runs:
+    """The run in `results` that was measured last; those whose last record cannot be read do not count."""
+    paths = list(results.glob(f"*/{RECORDS}"))
+    if not paths:
         raise AttnbenchError(f"There is no run in {results}. `attnbench run` makes one, or name its folder.")
-    return max(
-        runs, key=lambda folder: max((record.started_at for record in read(folder).records), default="")
+    starts = {path.parent: start for path in paths if (start := _last_start(path)) is not None}
+    if not starts:
+        raise AttnbenchError(
+            f"No run in {results} can be read: the last record of each is damaged. Name one of them, "
+            "and what is wrong with it is said."
+        )
+    return max(starts, key=lambda folder: starts[folder])
+
+
+def _last_start(path: Path) -> str | None:
+    """When the measurement of the last record began: empty without a record, None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            line = _last_line(file)
+        return str(json.loads(line.decode())["started_at"]) if line else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _last_line(file: BinaryIO) -> bytes:
+    """The last line that was finished and is not blank, from as little of the file's end as holds it."""
+    end, start, whole = b"", file.seek(0, os.SEEK_END), b""
+    while start and b"\n" not in whole:
+        size = min(start, TAIL_BYTES)
+        start = file.seek(start - size)
+        end = file.read(size) + end
+        whole = end[: end.rfind(b"\n") + 1].rstrip()
+    return whole.rpartition(b"\n")[2]
+
+
+def _damaged(path: Path, number: int, what: str) -> AttnbenchError:
+    return AttnbenchError(
+        f"{path}, line {number} {what}. The line is damaged: remove it, and the rest of the file can be read."
     )
 
 
-def _from_row(row: dict[str, Any], path: Path, number: int) -> Record:
+def _from_row(row: Any, path: Path, number: int) -> Record:
+    if not isinstance(row, dict):
+        raise _damaged(path, number, "is not a JSON object")
     schema = row.get("schema", 0)
     if schema not in range(OLDEST, SCHEMA + 1):
         raise AttnbenchError(
             f"{path}, line {number} has schema {schema}; this attnbench reads schemas "
             f"{OLDEST} to {SCHEMA}. Use the version of attnbench that wrote the file."
         )
-    if schema < SCHEMA:
-        lacking = (added for since, added in ADDED.items() if since > schema)
-        protocol = {"allocator": SYSTEM} | row["protocol"]
-        row = reduce(or_, lacking, row | {"schema": SCHEMA, "protocol": protocol})
-    names = {f.name for f in fields(Record)}
-    if row.keys() != names:
-        different = ", ".join(sorted(row.keys() ^ names))
-        raise AttnbenchError(f"{path}, line {number} is not a record: {different} missing or unknown.")
-    nested = {
+    lacking = (added for since, added in ADDED.items() if since > schema)
+    row = reduce(or_, lacking, row | {"schema": SCHEMA})
+    try:
+        return Record(**_of(Record, row) | _parts(row, {"allocator": SYSTEM} if schema < SCHEMA else {}))
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, number, f"is not a record: {error}") from None
+
+
+def _parts(row: dict[str, Any], protocol: dict[str, str]) -> dict[str, Any]:
+    """What is more than JSON in a row; `protocol` has what is left unsaid in rows of its age."""
+    return {
         "role": Role(row["role"]),
         "mode": Mode(row["mode"]),
         "uncounted": tuple(row["uncounted"]),
-        "samples": tuple(Sample(**sample) for sample in row["samples"]),
-        "warmups": tuple(Warmup(**warmup) for warmup in row["warmups"]),
-        "witnesses": tuple(Witness(**witness) for witness in row["witnesses"]),
-        "memory": Memory(**row["memory"]) if row["memory"] else None,
-        "machine": Machine(**row["machine"]),
-        "protocol": Protocol(**row["protocol"]),
+        "samples": tuple(Sample(**_of(Sample, sample)) for sample in row["samples"]),
+        "warmups": tuple(Warmup(**_of(Warmup, warmup)) for warmup in row["warmups"]),
+        "witnesses": tuple(Witness(**_of(Witness, witness)) for witness in row["witnesses"]),
+        "memory": Memory(**_of(Memory, row["memory"])) if row["memory"] else None,
+        "machine": Machine(**_of(Machine, row["machine"])),
+        "protocol": Protocol(**_of(Protocol, protocol | row["protocol"])),
     }
-    return Record(**{**row, **nested})
+
+
+def _of(kind: type, found: Any) -> dict[str, Any]:
+    """What a part of a row says, if it has the fields of its kind; a `ValueError` names those that differ."""
+    if not isinstance(found, dict):
+        raise ValueError(f"{found!r} is not a {kind.__name__.lower()}")
+    if different := found.keys() ^ _names(kind):
+        names = ", ".join(sorted(different))
+        raise ValueError(f"{names} missing or unknown in a {kind.__name__.lower()}")
+    return found
+
+
+@cache
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(each.name for each in fields(kind))

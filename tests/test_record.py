@@ -1,15 +1,16 @@
 """The file that outlives a run."""
 
+import errno
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attnbench.errors import AttnbenchError
-from attnbench.record import RECORDS, Memory, append, key, mend, newest, read
+from attnbench.record import RECORDS, TAIL_BYTES, Memory, RecordFile, append, key, mend, newest, read
 from attnbench.sweep import Case, Role
 from attnbench.variant import Variant
 from tests.fakes import MACHINE, record, witness
@@ -38,12 +39,64 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_said_so(tmp_path: Path):
     assert "last line was cut off" in found.warnings[0]
 
 
-def test_damage_before_the_last_line_is_an_error(tmp_path: Path):
-    append(tmp_path, [record("msa")])
-    path = tmp_path / RECORDS
-    path.write_text("{broken\n" + path.read_text())
+def damaged(folder: Path, line: bytes) -> str:
+    """What is said of a file whose second line of three is this one."""
+    append(folder, [record("msa")])
+    (folder / RECORDS).write_bytes((folder / RECORDS).read_bytes() + line + b"\n")
+    append(folder, [record("hilo")])
+    with pytest.raises(AttnbenchError, match=r"remove it, and the rest of the file can be read") as caught:
+        read(folder)
+    return str(caught.value).partition("records.jsonl, ")[2].partition(". The line is damaged")[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"{broken", "line 2 is not JSON in UTF-8"),
+        (b'{"title": "\xff"}', "line 2 is not JSON in UTF-8"),
+        (b"[1, 2]", "line 2 is not a JSON object"),
+        (b'"x"', "line 2 is not a JSON object"),
+    ],
+)
+def test_a_line_that_is_damaged_is_an_error_that_says_what_to_remove(tmp_path: Path, line: bytes, says: str):
+    assert damaged(tmp_path, line) == says
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"role": "x"}, "'x' is not a valid Role"),
+        ({"threads_": 2}, "threads_ missing or unknown in a record"),
+        (
+            {"samples": [{"second": 1.0}]},
+            "position, round, second, seconds, session, wall_s missing or unknown",
+        ),
+        ({"samples": [1]}, "1 is not a sample"),
+        ({"uncounted": None}, "'NoneType' object is not iterable"),
+    ],
+)
+def test_a_line_that_is_no_record_is_damaged_too(tmp_path: Path, changes: dict[str, Any], says: str):
+    row = asdict(record("sra")) | changes
+    assert damaged(tmp_path, json.dumps(row).encode()).startswith(f"line 2 is not a record: {says}")
+
+
+def test_a_line_is_damaged_although_it_is_the_last_if_it_was_finished(tmp_path: Path):
+    (tmp_path / RECORDS).write_text("{broken\n")
     with pytest.raises(AttnbenchError, match="line 1 is not JSON"):
         read(tmp_path)
+
+
+def test_blank_lines_are_harmless(tmp_path: Path):
+    append(tmp_path, [record("msa"), record("hilo")])
+    path = tmp_path / RECORDS
+    path.write_text(path.read_text().replace("\n", "\n\n \n"))
+    assert read(tmp_path) == RecordFile(tmp_path, (record("msa"), record("hilo")), ())
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path: Path):
+    row = record("msa", title="one\u2028two\u0085three")
+    append(tmp_path, [row])
+    assert read(tmp_path).records == (row,)
 
 
 def test_an_unknown_schema_is_an_error_that_names_both(tmp_path: Path):
@@ -90,11 +143,67 @@ def test_the_newest_run_is_the_one_that_was_measured_last(tmp_path: Path):
     assert newest(tmp_path).name == "b"
 
 
+def runs_that_started(results: Path, **started_at: str) -> None:
+    for name, start in started_at.items():
+        (results / name).mkdir()
+        append(results / name, [record(started_at=start)])
+
+
+def test_a_run_that_went_on_later_is_the_newest(tmp_path: Path):
+    runs_that_started(tmp_path, a="2026-03-01", b="2026-04-01")
+    append(tmp_path / "a", [record(title="x" * 2 * TAIL_BYTES, started_at="2026-05-01")])
+    assert newest(tmp_path).name == "a"
+
+
+def test_damage_of_another_run_does_not_hide_the_newest(tmp_path: Path):
+    runs_that_started(tmp_path, healthy="2026-05-01", broken="2026-04-01", worse="2027-01-01")
+    for name, damage in (("broken", "{broken\n"), ("worse", "")):
+        path = tmp_path / name / RECORDS
+        path.write_text(damage + path.read_text() + "[1, 2]\n" * (not damage))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / RECORDS).touch()
+    assert newest(tmp_path).name == "healthy"
+
+
+def test_a_run_that_is_being_written_or_ends_in_blank_lines_can_be_the_newest(tmp_path: Path):
+    runs_that_started(tmp_path, a="2026-03-01", b="2026-04-01", c="2026-05-01")
+    for name, end in (("a", ""), ("b", "\n \n"), ("c", '{"started_at": "2020-')):
+        path = tmp_path / name / RECORDS
+        path.write_text(path.read_text() + end)
+    assert newest(tmp_path).name == "c"
+    (tmp_path / "c" / RECORDS).unlink()
+    assert newest(tmp_path).name == "b"
+
+
+def test_a_run_without_records_is_there_nevertheless(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / RECORDS).touch()
+    assert newest(tmp_path).name == "empty"
+
+
+def test_where_no_run_can_be_read_that_is_said(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / RECORDS).write_text("{broken\n")
+    with pytest.raises(AttnbenchError, match="can be read: the last record of each is damaged"):
+        newest(tmp_path)
+
+
 def test_a_record_is_on_the_disk_before_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sizes: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
     append(tmp_path, [record("msa")])
     assert sizes == [(tmp_path / RECORDS).stat().st_size]
+
+
+def test_rows_that_have_no_room_can_be_added_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(AttnbenchError, match="make room, and run the same command again"):
+        append(tmp_path, [record("msa")])
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,12 @@ def claims(
     from attnbench.record import newest, read
     from attnbench.report.claims import judge
     from attnbench.report.objects import claims_json
+    from attnbench.report.runs import require_rows
 
     here = page(read_form(form))
     published = claims_file.read(file).claims if file else builtin()
     found = read(run or newest(results))
+    require_rows(found)
     judgements = judge(published, found.records)
     if here.form is Format.json:
         here.data(claims_json(judgements))

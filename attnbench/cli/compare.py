@@ -85,10 +85,10 @@ def compare(
     from attnbench.record import newest, read
     from attnbench.report.figure.prints import Print
 
-    if after is not None and (kernels or plot):
-        name = "--kernels compares the variants of" if kernels else "--plot draws"
-        raise AttnbenchError(f"{name} one run; leave out the other run.")
-    if (width or svg or bare) and not plot:
+    drawn = plot or svg or bare or width is not None
+    if after is not None:
+        _refuse_beside_another(kernels=kernels, drawn=drawn)
+    if drawn and not plot:
         raise AttnbenchError("--width, --svg and --bare say how figures are drawn; add --plot to draw them.")
     figures = Print(width, svg=svg, bare=bare) if plot else None
     share = _read_threshold(fail_on) if fail_on else None
@@ -100,9 +100,21 @@ def compare(
         slower = show.print_ledgers_of(here, first, baseline, figures, share=share)
     else:
         slower = show.print_run(here, first, baseline, figures, share=share)
-    if slower:
-        here.tell(f"Slower by more than {fail_on}: {', '.join(slower)}.")
+    if share and slower:
+        here.tell(f"Slower by more than {100 * share:g}%: {', '.join(slower)}.")
         raise typer.Exit(SLOWER)
+
+
+def _refuse_beside_another(*, kernels: bool, drawn: bool) -> None:
+    """Refuse beside a later run what is of one run alone."""
+    if kernels:
+        raise AttnbenchError(
+            "--kernels compares the variants of one run; leave it out, or leave out the other run."
+        )
+    if drawn:
+        raise AttnbenchError(
+            "Two runs have no figure; leave out --plot, --width and --svg, or leave out the other run."
+        )
 
 
 def _read_threshold(text: str) -> float:

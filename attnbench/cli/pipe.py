@@ -1,4 +1,4 @@
-"""Standard output whose reader may go: `attnbench report | head -1` ends as quietly as other tools do."""
+"""Standard output that may fail: `attnbench report | head -1` ends as quietly as other tools do."""
 
 import io
 import os
@@ -11,17 +11,22 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 READER_GONE = 141  # what a shell reports of a tool that SIGPIPE has ended
+UNWRITTEN = 2
+REMEDY = "what was printed is not whole. Print to another place."
 
 
 class _Pipe(io.FileIO):
-    """A file that ends the command, instead of failing, when nobody reads it any more."""
+    """A file that ends the command where it cannot be written: without a word when nobody reads it."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())  # for what is yet to be flushed
-            raise SystemExit(READER_GONE) from None
+            if isinstance(error, BrokenPipeError):
+                raise SystemExit(READER_GONE) from None
+            print(f"Error: Standard output cannot be written: {error.strerror}; {REMEDY}", file=sys.stderr)
+            raise SystemExit(UNWRITTEN) from None
 
 
 @contextmanager
@@ -29,7 +34,7 @@ def quiet_output() -> Iterator[None]:
     """End the command without a word and with status 141 where the reader of standard output goes.
 
     typer and rich would each say 1, which is the status of a broken contract, and Python would complain
-    about what is left in its buffer.
+    about what is left in its buffer. Any other reason is one line on standard error, and status 2.
     """
     plain = sys.__stdout__
     if plain is not None and plain is sys.stdout:

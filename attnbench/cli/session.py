@@ -11,7 +11,7 @@ from attnbench.plan import Planned, Setup, estimates_s
 from attnbench.record import read
 from attnbench.report.export import write_table
 from attnbench.report.ledger import ledgers
-from attnbench.report.metrics import rows
+from attnbench.report.metrics import Row, measured, rows
 from attnbench.sweep import Block
 
 ONE = "`attnbench compare --plot` draws them."
@@ -37,8 +37,15 @@ def carry_out(
             folder.forget_plan(path)
     print_ledgers(page, found, table)
     rows_in = f"{len(table)} row{'s' * (len(table) != 1)} in {path}/records.jsonl and {csv}"
-    page.tell(f"{rows_in}. {SEVERAL if ledgers(table) else ONE}")
+    page.tell(f"{rows_in}. {_next(table)}".rstrip())
     return finished
+
+
+def _next(table: Sequence[Row]) -> str:
+    """What there is to do with the rows; nothing where none has a time."""
+    if not measured(table):
+        return ""
+    return SEVERAL if ledgers(table) else ONE
 
 
 def _measured(page: Page, plan: Sequence[Planned], left: Sequence[Planned], setup: Setup, path: Path) -> bool:

@@ -1,6 +1,7 @@
 """How commands show the rows of a run, and the changes between two."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from attnbench.cli.console import Page
 from attnbench.cli.options import Format
@@ -10,7 +11,7 @@ from attnbench.paper.claims import Metric
 from attnbench.record import RecordFile
 from attnbench.report.claims import Judgement, Ruling, judge, summary
 from attnbench.report.crossover import crossovers, foremost, several_sizes
-from attnbench.report.difference import changes, unlike
+from attnbench.report.difference import Change, changes, unlike
 from attnbench.report.export import (
     changes_csv,
     ledgers_csv,
@@ -20,9 +21,10 @@ from attnbench.report.export import (
 )
 from attnbench.report.figure.prints import Print
 from attnbench.report.ledger import Ledger, ledgers, without_ledger
-from attnbench.report.metrics import Row, grouped, is_slower, rows, setting
+from attnbench.report.metrics import Row, Timing, grouped, is_slower, setting
 from attnbench.report.notes import agreement, disturbances, notes
 from attnbench.report.objects import changes_json, ledgers_json, run_json
+from attnbench.report.runs import rows_of
 from attnbench.report.terminal.claims import claims_notes, claims_table
 from attnbench.report.terminal.crossover import UNCHANGED, crossover_table
 from attnbench.report.terminal.ledger import report
@@ -56,7 +58,7 @@ def print_run(
     page: Page, found: RecordFile, baseline: str | None, figures: Print | None, *, share: float | None
 ) -> list[str]:
     """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
-    table = _rows_of(found, baseline)
+    table = rows_of(found, baseline)
     if page.form is Format.table:
         _print_run_table(page, found, table)
     else:
@@ -64,7 +66,7 @@ def print_run(
         print_notes(page, found, table)
     if figures:
         _draw_run(page, found, table, figures)
-    return _slower(table, share)
+    return _slower(((row, row.timing) for row in table), share)
 
 
 def print_judgements(page: Page, found: RecordFile, judgements: Sequence[Judgement]) -> None:
@@ -101,7 +103,7 @@ def print_ledgers_of(
     page: Page, found: RecordFile, baseline: str | None, figures: Print | None, *, share: float | None
 ) -> list[str]:
     """The ledgers of a run, as files and a figure too; the rows slower than the baseline by `share`."""
-    table = _rows_of(found, baseline)
+    table = rows_of(found, baseline)
     several = ledgers(table)
     if not several:
         raise AttnbenchError(
@@ -116,7 +118,7 @@ def print_ledgers_of(
         print_notes(page, found, table)
     if figures:
         _draw_ledgers(page, found, several, figures)
-    return _slower(table, share)
+    return _slower(((row, row.timing) for row in table), share)
 
 
 def print_changes(
@@ -144,11 +146,7 @@ def print_changes(
             f"The times of these runs say nothing about each other, because they differ in {fields}. "
             "Counts are compared above; measure both on one machine with the same settings to compare times."
         )
-    return [
-        f"{change.after.record.title} ({change.after.where})"
-        for change in found
-        if is_slower(change.speed, change.verdict, share)
-    ]
+    return _slower(((change.after, change) for change in found), share)
 
 
 def _print_heading(page: Page, heading: str) -> None:
@@ -174,27 +172,26 @@ def _draw_run(page: Page, found: RecordFile, table: Sequence[Row], figures: Prin
 
     if several_sizes(table):
         page.wrote([write_crossovers(crossovers(table), found.folder)])
-    page.wrote(save_figures(table, found.folder, figures), how="drawn")
+    _print_drawn(page, save_figures(table, found.folder, figures))
 
 
 def _draw_ledgers(page: Page, found: RecordFile, several: Sequence[Ledger], figures: Print) -> None:
     from attnbench.report.figure.ledger import save_ledgers
 
     page.wrote([write_ledgers(several, found.folder)])
-    page.wrote(save_ledgers(several, found.folder, figures), how="drawn")
+    _print_drawn(page, save_ledgers(several, found.folder, figures))
 
 
-def _rows_of(found: RecordFile, baseline: str | None) -> list[Row]:
-    if not found.records:
-        raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
-    return rows(found.records, baseline)
+def _print_drawn(page: Page, files: Sequence[Path]) -> None:
+    page.wrote(files, how="drawn")
+    if not files:
+        page.tell("Nothing was timed in this run, so nothing is drawn.")
 
 
-def _slower(table: Sequence[Row], share: float | None) -> list[str]:
-    """The rows that are slower than their baseline by more than a share."""
-    timed = [(row, row.timing) for row in table if row.timing]
+def _slower(judged: Iterable[tuple[Row, Timing | Change | None]], share: float | None) -> list[str]:
+    """The rows that are slower, by more than a share, than what they were compared with."""
     return [
         f"{row.record.title} ({row.where})"
-        for row, timing in timed
-        if is_slower(timing.speed, timing.verdict, share)
+        for row, found in judged
+        if found and is_slower(found.speed, found.verdict, share)
     ]

@@ -201,7 +201,7 @@ def write(shard: TextIO, fact: Fact) -> None:
 
 def save(shard: Path, facts: Iterable[Fact]) -> None:
     """Append facts and see them onto the disk; make the shard if there is none."""
-    with writing(shard), shard.open("a", encoding="utf-8") as file:
+    with writing(shard, goes_on=True), shard.open("a", encoding="utf-8") as file:
         file.writelines(map(to_line, facts))
         file.flush()
         os.fsync(file.fileno())

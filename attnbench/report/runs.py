@@ -7,6 +7,7 @@ from pathlib import Path
 from attnbench.errors import AttnbenchError
 from attnbench.record import RecordFile, read
 from attnbench.report.metrics import Row, rows
+from attnbench.sweep import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,14 @@ def open_runs(folders: Sequence[Path], baseline: str | None = None, *, with_pape
 
 def rows_of(found: RecordFile, baseline: str | None = None, *, run: str = "this run") -> list[Row]:
     """The rows of a run, which errors call `run`; one that has none is an `AttnbenchError`."""
-    table = rows(found.records, baseline, run=run) if found.records else []
-    if not table:
+    require_rows(found)
+    return rows(found.records, baseline, run=run)
+
+
+def require_rows(found: RecordFile) -> None:
+    """Raise `AttnbenchError` if nothing was measured in a run."""
+    if not any(record.role is Role.member for record in found.records):
         raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
-    return table
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

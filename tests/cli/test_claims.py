@@ -134,6 +134,14 @@ def test_without_a_name_the_newest_run_is_judged(attnbench: Run, run: Path):
     assert attnbench("claims", "--results", run.parent).out.startswith(str(later))
 
 
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_an_empty_run_says_nothing_of_claims(attnbench: Run, tmp_path: Path, form: str):
+    (tmp_path / RECORDS).touch()
+    done = attnbench("claims", tmp_path, "--format", form)
+    assert (done.status, done.out) == (2, "")
+    assert done.err == f"Error: The run in {tmp_path} holds no rows; nothing was measured in it.\n"
+
+
 def test_a_bad_file_of_claims_is_the_users_mistake(attnbench: Run, run: Path, mine: Path):
     mine.write_text(MINE.replace("times = 1.2", "times = 'twice'"), encoding="utf-8")
     done = attnbench("claims", run, "--claims", mine)

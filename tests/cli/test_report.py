@@ -139,3 +139,23 @@ def test_a_reader_who_goes_before_a_short_answer_is_written_ends_it_as_quietly(
             monkeypatch.setattr(sys, name, out)
         with pytest.raises(SystemExit, match="141"), quiet_output():
             print("a line")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+@pytest.mark.parametrize("lines", [1, 10_000])
+def test_standard_output_that_cannot_be_written_is_one_line_and_status_two(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lines: int
+):
+    with Path("/dev/full").open("w") as out:
+        for name in ("stdout", "__stdout__"):
+            monkeypatch.setattr(sys, name, out)
+        with pytest.raises(SystemExit, match="2"), quiet_output():
+            print("a line\n" * lines)
+    said = "Error: Standard output cannot be written: No space left on device; what was printed is not whole."
+    assert capsys.readouterr().err == f"{said} Print to another place.\n"
+
+
+def test_a_file_that_cannot_be_written_says_why_and_what_to_do(attnbench: Run, folder: Path):
+    done = attnbench("report", folder, "--format", "csv", "--out", folder)
+    assert (done.status, done.out) == (2, "")
+    assert done.err == f"Error: {folder} cannot be written: Is a directory. Name another place.\n"

@@ -10,14 +10,14 @@ import torch
 
 from attnbench import runner
 from attnbench.folder import PLAN, shards
-from attnbench.measure.facts import Started
+from attnbench.measure.facts import Failed, Started
 from attnbench.measure.process import DISK_FAILED, WorkerEnded
 from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
 from attnbench.record import Record, read
 from attnbench.sweep import Mode, Role
 from attnbench.variant import Variant
 from tests.conftest import Run
-from tests.shards import Workers, session
+from tests.shards import ENVIRONMENT, Workers, session
 
 SIZE = ("--dim", "8", "--heads", "2", "--batch", "2", "--device", "cpu")
 
@@ -81,6 +81,12 @@ def test_a_run_of_several_variants_ends_with_the_ledger(attnbench: Run, workers:
     one = attnbench("run", "msa", "hilo", "--res", "2", *SIZE, "--quick", "--out", tmp_path / "one")
     assert "verdict" in one.out
     assert "`attnbench compare --plot` draws them." in one.out
+
+
+def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Workers, tmp_path: Path):
+    workers.next = [[ENVIRONMENT, *(Failed(case, "wrong", "NaN") for case in range(4))]]
+    done = attnbench("run", "msa", "hilo", "--res", "2", *SIZE, "--quick", "--out", tmp_path)
+    assert done.out.endswith(f"2 rows in {tmp_path}/records.jsonl and {tmp_path}/table.csv.\n")
 
 
 @pytest.mark.parametrize(
