@@ -171,7 +171,7 @@ def test_a_lower_bound_is_marked_and_explained():
 def test_notes_tell_what_is_wrong_with_a_row_and_nothing_else():
     assert notes(rows(block(TABLE, sessions=3))) == []
     assert notes(rows([record("mine", outcome="unsupported", reason="too square")])) == [
-        "MINE (cpu 14x14 batch 64) is unsupported: too square"
+        "MINE (cpu 14x14 batch 64): unsupported: too square"
     ]
     assert notes(rows([record("mine", TIMES, 3, reason="not counted: it is shy")])) == [
         "MINE (cpu 14x14 batch 64): not counted: it is shy"
@@ -197,9 +197,9 @@ def test_rows_with_the_same_remark_share_a_note_that_names_just_them():
     ]
     assert notes(rows(records)) == [
         "MSA, HILO (cpu 14x14 batch 64: float32 explicit, float16 explicit), "
-        "XCA (cpu 14x14 batch 64: float16 fused compiled; cpu 14x14 batch 4: float16 explicit) "
-        "are unsupported: no",
-        "VAN (cpu 14x14 batch 64: tf32 explicit, float32 explicit) is unsupported: never",
+        "XCA (cpu 14x14 batch 64: float16 fused compiled; cpu 14x14 batch 4: float16 explicit): "
+        "unsupported: no",
+        "VAN (cpu 14x14 batch 64: tf32 explicit, float32 explicit): unsupported: never",
     ]
 
 
