@@ -10,7 +10,7 @@ from rich.table import Table
 
 from attnbench.catalogue import Entry
 from attnbench.findings import Finding
-from attnbench.report.caption import CONVENTION, VERDICTS, facts, how_measured, setting_of, what_is_open
+from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_is_open
 from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, verdict
 from attnbench.report.difference import Change
 from attnbench.report.digits import NOTHING, estimated
@@ -127,7 +127,7 @@ def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
 
 def _caption(rows: Sequence[Row]) -> str:
     timings = [row.timing for row in measured(rows)]
-    how = [how_measured(timings), VERDICTS] if timings else []
+    how = [how_measured(timings), verdicts(timings)] if timings else []
     return "\n".join([*facts(rows), *how, *what_is_open(rows)])
 
 
@@ -159,9 +159,9 @@ def _change_caption(changes: Sequence[Change]) -> str:
     controls = sorted({change.after.record.title for change in changes if change.control})
     relative = f" relative to {', '.join(controls)}, whose code is the same in both" if controls else ""
     floors = [change.noise_floor for change in compared]
-    how = how_measured([row.timing for row in measured(both)], floors)
+    timings = [row.timing for row in measured(both)]
     meaning = f"× before: how many times as fast the later run is{relative}"
-    return "\n".join([meaning, how, VERDICTS, *what_is_open(both)])
+    return "\n".join([meaning, how_measured(timings, floors), verdicts(timings), *what_is_open(both)])
 
 
 def _cost_cells(entry: Entry) -> list[str]:

@@ -158,6 +158,15 @@ def test_one_round_is_not_called_rounds():
     assert "medians of 1 paired round in 1 session, 95 %" in shown([record("msa", [1.0])])
 
 
+def test_sessions_are_said_to_agree_only_where_there_are_several():
+    one, three = (block(TABLE, sessions=sessions) for sessions in (1, 3))
+    assert "corrected for all rows together" in shown(one)
+    assert "agree in all sessions" not in shown(one)
+    assert "corrected for all rows together and agree in all sessions" in shown(three)
+    assert "agree in all sessions" not in changed(one, one)
+    assert "agree in all sessions" in changed(three, three)
+
+
 def test_a_table_without_a_time_promises_no_medians():
     assert "median" not in shown([record("sra", outcome="crashed")])
 
