@@ -6,6 +6,7 @@ A mechanism's author writes an `nn.Module` whose constructor takes a `Geometry` 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 Setting = bool | int | float | str
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Branch:
 class Mechanism:
     """One entry of the registry.
 
+    `name` is a word of the command line: letters, digits, `-`, `_` and `.`, a letter or digit first.
     `build(geometry, **settings)` makes the layer; `macs(geometry, **settings)` is its closed form: the
     multiply-adds of one image's forward pass, in the convention of `attnbench.measure.cost`, which must
     count the same number. `settings` are the defaults of the keyword arguments that define the mechanism;
@@ -98,3 +102,10 @@ class Mechanism:
     paper: Paper
     settings: Mapping[str, Setting] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise AttnbenchError(
+                f"A mechanism is named {self.name!r}, which is no word of the command line; give it letters, "
+                "digits, '-', '_' and '.', a letter or digit first. Its title may hold anything."
+            )

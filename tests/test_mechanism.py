@@ -1,8 +1,9 @@
 """The contract's values."""
 
 import pytest
+from torch import nn
 
-from attnbench import Geometry
+from attnbench import Geometry, Mechanism, Paper
 from attnbench.errors import AttnbenchError
 
 
@@ -22,3 +23,20 @@ def test_heads_that_do_not_divide_the_channels_are_refused():
 def test_sizes_below_one_are_refused(numbers: tuple[int, int, int, int]):
     with pytest.raises(AttnbenchError, match="must be at least 1"):
         Geometry(*numbers)
+
+
+def named(name: str) -> Mechanism:
+    return Mechanism(
+        name, "[Any] title", lambda geometry: nn.Identity(), lambda geometry: 0, Paper("", "", 2026, "")
+    )
+
+
+@pytest.mark.parametrize("name", ["", "has space", "[bold]", "a:b", "a,b", "a/b", "-a", ".a", "mine\n"])
+def test_a_name_that_is_no_word_of_the_command_line_is_refused(name: str):
+    with pytest.raises(AttnbenchError, match="is no word of the command line; give it letters, digits"):
+        named(name)
+
+
+@pytest.mark.parametrize("name", ["msa", "2d-window", "My_layer.v2"])
+def test_letters_digits_and_three_signs_make_a_name(name: str):
+    assert named(name).name == name

@@ -14,10 +14,8 @@ from attnbench.words import many
 
 TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
-VERDICTS = (
-    f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together and agree in "
-    "all sessions"
-)
+CORRECTED = f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together"
+VERDICTS = f"{CORRECTED} and agree in all sessions"
 
 
 def caption(sheet: Sheet) -> list[str]:
@@ -60,6 +58,11 @@ def how_measured(timings: Sequence[Timing], floors: Sequence[float | None] = ())
     known = [floor for floor in floors or [timing.noise_floor for timing in timings] if floor is not None]
     noise = f"; noise floor {_floors(known)} %, from the baseline's twin" if known else ""
     return f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{noise}"
+
+
+def verdicts(timings: Sequence[Timing]) -> str:
+    """What verdicts mean; of sessions only where there are several to agree."""
+    return VERDICTS if any(timing.sessions > 1 for timing in timings) else CORRECTED
 
 
 def what_is_open(rows: Sequence[Row]) -> list[str]:

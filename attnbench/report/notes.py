@@ -103,28 +103,23 @@ def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         for remark in _remarks(row.record):
             said.setdefault(remark, []).append(row)
-    lines = []
-    for remark, those in said.items():
-        names = {row.record.label for row in those}
-        verb = "" if remark.startswith(":") else " is" if len(names) == 1 else " are"
-        lines.append(f"{_named(those)}{verb}{remark}")
-    return lines
+    return [f"{_named(those)}: {remark}" for remark, those in said.items()]
 
 
 def _remarks(record: Record) -> list[str]:
-    """How sentences about a record go on after its name, and after «is» where they begin with no colon."""
+    """What is to be said of a record, behind its name and a colon."""
     found = []
     if record.outcome != "measured":
-        found.append(f" {spoken(record.outcome)}: {record.reason}")
+        found.append(f"{spoken(record.outcome)}: {record.reason}")
     elif record.reason:
-        found.append(f": {record.reason}")
+        found.append(record.reason)
     if record.uncounted:
-        found.append(f": FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
+        found.append(f"FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
     if record.macs is not None and record.macs != record.macs_closed_form:
         promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
-        found.append(f": {record.macs:,} multiply-adds counted, but the closed form is {promised}.")
+        found.append(f"{record.macs:,} multiply-adds counted, but the closed form is {promised}.")
     if record.memory and not record.memory.repeatable:
-        found.append(": memory differed from call to call; the larger number is shown.")
+        found.append("memory differed from call to call; the larger number is shown.")
     return found
 
 

@@ -2,31 +2,27 @@
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from attnbench.report.crossover import Crossover
 from attnbench.report.digits import estimated
+from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.words import many
 
 UNCHANGED = "No two mechanisms are seen to change order between these sizes."
 
 
-def crossover_table(shown: Sequence[Crossover], others: int) -> Table:
+def crossover_table(shown: Sequence[Crossover], others: int) -> Grid:
     """A line a crossover, the first of them as a sentence, and how many `others` there are."""
-    table = Table(
-        title="Where the order changes with resolution", title_justify="left", caption_justify="left"
-    )
-    for heading in ("Faster beyond", "Slower beyond"):
-        table.add_column(heading)
-    table.add_column("Tokens a side [95 %]", justify="right")
-    for heading in ("Mode", "Batch", "Device"):
-        table.add_column(heading)
-    for crossover in shown:
-        record = crossover.faster.record
-        names = crossover.faster.record.title, crossover.slower.record.title
-        table.add_row(*names, estimated(crossover.side), record.mode, str(record.batch), record.device)
-    table.caption = "\n".join([*map(_sentence, shown[:1]), *_others(others)])
-    return table
+    records = [crossover.faster.record for crossover in shown]
+    columns = [
+        GridColumn("Faster beyond", [record.title for record in records], wraps=True),
+        GridColumn("Slower beyond", [crossover.slower.record.title for crossover in shown], wraps=True),
+        GridColumn("Tokens a side [95 %]", [estimated(crossover.side) for crossover in shown]),
+        GridColumn("Mode", [record.mode for record in records], wraps=True, goes=3),
+        GridColumn("Batch", [str(record.batch) for record in records], goes=2),
+        GridColumn("Device", [record.device for record in records], wraps=True, goes=1),
+    ]
+    caption = "\n".join([*map(_sentence, shown[:1]), *_others(others)])
+    return Grid(columns, "Where the order changes with resolution", caption, title_justify="left")
 
 
 def _sentence(crossover: Crossover) -> str:

@@ -1,110 +1,86 @@
 """Tables for the terminal."""
 
-import re
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Callable, Sequence
 
-from rich.box import HEAVY_HEAD, SIMPLE_HEAD
-from rich.console import JustifyMethod
 from rich.table import Table
 
 from attnbench.catalogue import Entry
 from attnbench.findings import Finding
-from attnbench.report.caption import CONVENTION, VERDICTS, facts, how_measured, setting_of, what_is_open
-from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, verdict
+from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_is_open
+from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, Column, verdict
 from attnbench.report.difference import Change
 from attnbench.report.digits import NOTHING, estimated
-from attnbench.report.metrics import Row, measured
+from attnbench.report.metrics import Row, grouped, measured
+from attnbench.report.sheet import Group
+from attnbench.report.terminal.costs import MECHANISM, PAPER, exact, paper_column, settings_of
+from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.statistics import Verdict
-from attnbench.sweep import BASELINE
 
-PAPER = "paper"
 COLOURS: dict[str, str] = {Verdict.faster: "green", Verdict.slower: "red"}
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 
-def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Table:
+def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Grid:
     """Table IV for the rows of one size: ours on each device, the published figures beside them, verdicts.
 
-    The paper's columns are left out where no row is in the paper's setting, and in a `narrow` table. Such a
-    table has intervals below their values, and no share of the limit where it has to show memory.
+    The paper's columns are left out where no row is in the paper's setting, and in a `narrow` table.
     """
-    with_paper = not narrow and any(row.published for row in rows)
+    firsts = [mine[0] for mine in grouped(rows, lambda row: row.record.label)]
     devices = list(dict.fromkeys(row.device for row in rows))
-    headings = ["Mechanism", PARAMS.heading, PAPER, FLOPS.heading, PAPER]
+    columns = [
+        GridColumn(MECHANISM, [row.record.title for row in firsts], wraps=True),
+        _ours(PARAMS, firsts, goes=4),
+        _papers(PARAMS, firsts),
+        _ours(FLOPS, firsts, goes=5),
+        _papers(FLOPS, firsts),
+    ]
     for device in devices:
-        relative = f"{SPEED.unit} {' / '.join(_baselines(rows, device)).upper()} [95 %]"
-        memory = MEMORY.heading if len(devices) == 1 else f"{device.upper()} memory ({MEMORY.unit})"
-        speed = f"{device.upper()} {THROUGHPUT.unit} [95 %]"
-        headings += [memory, speed, PAPER, relative, PAPER, "verdict", LIMIT.heading.lower()]
-    with_memory = any(row.record.memory for row in rows)
-    asked = {PAPER: with_paper, LIMIT.heading.lower(): not (narrow and with_memory)}
-    shown = [asked.get(heading, with_memory or "memory" not in heading.lower()) for heading in headings]
-
-    table = Table(
-        title=_title(rows, devices),
-        caption=_caption(rows),
-        caption_justify="left",
-        box=SIMPLE_HEAD if narrow else HEAVY_HEAD,
-        padding=(0, 0) if narrow else (0, 1),
-    )
-    fold = _folded if narrow else str
-    for heading in compress(headings, shown):
-        justify: JustifyMethod = "left" if heading == "Mechanism" else "right"
-        style = "dim" if heading == PAPER else ""
-        table.add_column(fold(heading), justify=justify, style=style, no_wrap=narrow or justify == "left")
-    for label in dict.fromkeys(row.record.label for row in rows):
-        mine = {row.device: row for row in rows if row.record.label == label}
-        first = next(iter(mine.values()))
-        cost = [text(first) for column in (PARAMS, FLOPS) for text in (column.text, column.published_text)]
-        speeds = [cell for device in devices for cell in _speed_cells(mine.get(device))]
-        cells = compress([first.record.title, *cost, *speeds], shown)
-        table.add_row(*map(fold, cells))
-    return table
+        mine = {row.record.label: row for row in rows if row.device == device}
+        there = [mine.get(row.record.label) for row in firsts]
+        if any(row.record.memory for row in rows):
+            heading = MEMORY.heading if len(devices) == 1 else f"{device.upper()} memory ({MEMORY.unit})"
+            columns.append(_ours(MEMORY, there, heading, goes=3))
+        columns += _speed_columns(device, there)
+    with_paper = not narrow and any(row.published for row in rows)
+    shown = [column for column in columns if with_paper or column.heading != PAPER]
+    return Grid(shown, _title(rows, devices), _caption(rows), narrow=narrow)
 
 
-def change_table(changes: Sequence[Change]) -> Table:
+def change_table(changes: Sequence[Change]) -> Grid:
     """Two runs, case by case: counts that changed, throughputs, and how many times as fast the later is."""
-    records = [change.after.record for change in changes]
+    befores, afters = [change.before for change in changes], [change.after for change in changes]
+    records = [row.record for row in afters]
     machines = dict.fromkeys(record.machine.describe(record.device, record.threads) for record in records)
-    table = Table(title="\n".join(machines), caption=_change_caption(changes), caption_justify="left")
-    for heading in ("Mechanism", ""):
-        table.add_column(heading)
-    for heading in ("Params", "FLOPs", "Memory (MiB)", "img/s before", "img/s after", "× before [95 %]"):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
-    for change in changes:
-        before, after = change.before, change.after
-        table.add_row(
-            after.record.title,
-            after.where,
-            _changed(_count(before.record.params), _count(after.record.params)),
-            _changed(_count(before.record.macs), _count(after.record.macs)),
-            _changed(MEMORY.text(before), MEMORY.text(after)),
-            *(THROUGHPUT.text(row) for row in (before, after)),
-            estimated(change.speed),
-            _coloured("control" if change.control else change.verdict or NOTHING),
-        )
-    return table
+    columns = [
+        GridColumn(MECHANISM, [record.title for record in records], wraps=True),
+        GridColumn("", [row.where for row in afters], wraps=True),
+        GridColumn("Params", [_changed(change, _params) for change in changes], goes=2),
+        GridColumn("FLOPs", [_changed(change, _macs) for change in changes], goes=3),
+        GridColumn("Memory (MiB)", [_changed(change, MEMORY.text) for change in changes], goes=1),
+        _ours(THROUGHPUT, befores, "img/s before", goes=4),
+        _ours(THROUGHPUT, afters, "img/s after", goes=5),
+        GridColumn("× before [95 %]", [estimated(change.speed) for change in changes]),
+        GridColumn("verdict", list(map(_change_verdict, changes)), colours=COLOURS),
+    ]
+    return Grid(columns, "\n".join(machines), _change_caption(changes))
 
 
-def registry_table(entries: Sequence[Entry]) -> Table:
+def registry_table(entries: Sequence[Entry]) -> Grid:
     """The registry: each mechanism with its settings, paper and cost, the published cost beside ours."""
-    table = Table(caption=CONVENTION, caption_justify="left")
-    for heading in ("Name", "Mechanism", "Settings", "Published in"):
-        table.add_column(heading, no_wrap=heading == "Name")
-    for heading in ("Params (M)", "paper", "FLOPs (M)", "paper"):
-        table.add_column(heading, justify="right", style="dim" if heading == "paper" else "")
-    for entry in entries:
-        mechanism, settings = entry.choice.mechanism, entry.choice.settings
-        table.add_row(
-            mechanism.name,
-            mechanism.title,
-            ", ".join(f"{key}={value}" for key, value in settings.items()),
-            f"{mechanism.paper.venue} {mechanism.paper.year}",
-            *_cost_cells(entry),
-        )
-    return table
+    mechanisms = [entry.choice.mechanism for entry in entries]
+    published = [entry.published for entry in entries]
+    venues = [f"{mechanism.paper.venue} {mechanism.paper.year}" for mechanism in mechanisms]
+    columns = [
+        GridColumn("Name", [mechanism.name for mechanism in mechanisms], wraps=True),
+        GridColumn(MECHANISM, [mechanism.title for mechanism in mechanisms], wraps=True),
+        GridColumn("Settings", list(map(settings_of, entries)), wraps=True, goes=3),
+        GridColumn("Published in", venues, wraps=True, goes=1),
+        GridColumn(PARAMS.heading, [_millions(entry.params, 2) for entry in entries]),
+        paper_column([f"{paper.params_m:.2f}" if paper else "" for paper in published], goes=2),
+        GridColumn(FLOPS.heading, [_millions(entry.macs, 1) for entry in entries]),
+        paper_column([f"{paper.flops_m:.1f}" if paper else "" for paper in published], goes=2),
+    ]
+    return Grid(columns, caption=CONVENTION)
 
 
 def contract_table(findings: Sequence[Finding]) -> Table:
@@ -127,28 +103,32 @@ def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
 
 def _caption(rows: Sequence[Row]) -> str:
     timings = [row.timing for row in measured(rows)]
-    how = [how_measured(timings), VERDICTS] if timings else []
+    how = [how_measured(timings), verdicts(timings)] if timings else []
     return "\n".join([*facts(rows), *how, *what_is_open(rows)])
 
 
-def _folded(text: str) -> str:
-    """Two short lines of one long: intervals and units below what they belong to."""
-    return re.sub(r" ([\[(]|limit)", r"\n\1", text).replace(", ", "–")
+def _baselines(rows: Sequence[Row | None], device: str) -> str:
+    """The titles of what the speeds on a device are relative to; more than one where blocks differ."""
+    group = Group("", device, tuple(row for row in rows if row))
+    return group.baselines or "baseline"
 
 
-def _baselines(rows: Sequence[Row], device: str) -> list[str]:
-    """What the speeds on a device are relative to; more than one where blocks differ."""
-    found = [row.timing.baseline for row in measured(rows) if row.device == device and row.timing.baseline]
-    return list(dict.fromkeys(found)) or [BASELINE]
-
-
-def _changed(before: str, after: str) -> str:
+def _changed(change: Change, text: Callable[[Row], str]) -> str:
     """A value, or both where they differ."""
+    before, after = text(change.before), text(change.after)
     return after if before == after else f"{before} → {after}"
 
 
-def _count(count: int | None) -> str:
-    return "—" if count is None else f"{count:,}"
+def _params(row: Row) -> str:
+    return exact(row.record.params)
+
+
+def _macs(row: Row) -> str:
+    return exact(row.record.macs)
+
+
+def _change_verdict(change: Change) -> str:
+    return "control" if change.control else change.verdict or NOTHING
 
 
 def _change_caption(changes: Sequence[Change]) -> str:
@@ -159,29 +139,36 @@ def _change_caption(changes: Sequence[Change]) -> str:
     controls = sorted({change.after.record.title for change in changes if change.control})
     relative = f" relative to {', '.join(controls)}, whose code is the same in both" if controls else ""
     floors = [change.noise_floor for change in compared]
-    how = how_measured([row.timing for row in measured(both)], floors)
+    timings = [row.timing for row in measured(both)]
     meaning = f"× before: how many times as fast the later run is{relative}"
-    return "\n".join([meaning, how, VERDICTS, *what_is_open(both)])
+    return "\n".join([meaning, how_measured(timings, floors), verdicts(timings), *what_is_open(both)])
 
 
-def _cost_cells(entry: Entry) -> list[str]:
-    paper = entry.published
+def _millions(count: int | None, decimals: int) -> str:
+    return NOTHING if count is None else f"{count / 1e6:.{decimals}f}"
+
+
+def _ours(column: Column, rows: Sequence[Row | None], heading: str = "", goes: int = 0) -> GridColumn:
+    return GridColumn(heading or column.heading, [column.text(row) if row else "" for row in rows], goes=goes)
+
+
+def _papers(column: Column, rows: Sequence[Row | None]) -> GridColumn:
+    return paper_column([column.published_text(row) if row else "" for row in rows], goes=1)
+
+
+def _speed_columns(device: str, rows: Sequence[Row | None]) -> list[GridColumn]:
+    """Throughput, ratio and verdict on one device, and how near they are to what its machine can do."""
+    verdicts = [verdict(row) if row else "" for row in rows]
     return [
-        NOTHING if entry.params is None else f"{entry.params / 1e6:.2f}",
-        f"{paper.params_m:.2f}" if paper else "",
-        NOTHING if entry.macs is None else f"{entry.macs / 1e6:.1f}",
-        f"{paper.flops_m:.1f}" if paper else "",
+        _ours(THROUGHPUT, rows, f"{device.upper()} {THROUGHPUT.unit} [95 %]", goes=6),
+        _papers(THROUGHPUT, rows),
+        _ours(SPEED, rows, f"{SPEED.unit} {_baselines(rows, device)} [95 %]"),
+        _papers(SPEED, rows),
+        GridColumn("verdict", verdicts, colours=COLOURS),
+        GridColumn(LIMIT.heading.lower(), [_share(row) if row else "" for row in rows], goes=2),
     ]
 
 
-def _speed_cells(row: Row | None) -> list[str]:
-    if row is None:
-        return [""] * 7
-    speeds = [text(row) for column in (THROUGHPUT, SPEED) for text in (column.text, column.published_text)]
+def _share(row: Row) -> str:
     share = LIMIT.shown(row)
-    return [MEMORY.text(row), *speeds, _coloured(verdict(row)), share.value if share else NOTHING]
-
-
-def _coloured(verdict: str) -> str:
-    """A verdict, in its colour where it has one; tables print that only where there are colours."""
-    return f"[{COLOURS[verdict]}]{verdict}[/]" if verdict in COLOURS else verdict
+    return share.value if share else NOTHING

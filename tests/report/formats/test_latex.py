@@ -110,7 +110,7 @@ def test_a_row_without_a_time_says_what_became_of_it_and_why():
     assert cells(text, "VAN")[3:] == [
         "\\multicolumn{2}{c}{\\textit{out of memory}}", "\\multicolumn{2}{c}{\\textit{---}}",
     ]  # fmt: skip
-    assert "VAN (cpu 14x14 batch 8) is out of memory: it needs 9 GiB." in text
+    assert "VAN (cpu 14x14 batch 8): out of memory: it needs 9 GiB." in text
 
 
 def test_a_caption_says_setting_machine_software_and_protocol():

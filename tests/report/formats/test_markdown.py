@@ -82,7 +82,7 @@ def test_what_differs_between_groups_is_said_of_each():
 def test_a_row_without_a_time_says_what_became_of_it_and_why():
     text = text_of(mine=[*block(TIMES), record("van", outcome="out_of_memory", reason="it needs 9 GiB.")])
     assert cells(text, "VAN")[5:] == ["out of memory", "59", "—", "0.12", "—"]
-    assert "VAN (cpu 14x14 batch 64) is out of memory: it needs 9 GiB. Bold = best" in text
+    assert "VAN (cpu 14x14 batch 64): out of memory: it needs 9 GiB. Bold = best" in text
 
 
 def test_a_title_keeps_what_markdown_would_take_for_its_own():
@@ -91,4 +91,4 @@ def test_a_title_keeps_what_markdown_would_take_for_its_own():
     escaped = "A\\|b\\_c \\*d\\* \\<e\\>"
     assert f"| {escaped} |" in text
     assert f"× {escaped} [95 %]" in text
-    assert f"{escaped} (cpu 14x14 batch 64) is crashed" in text
+    assert f"{escaped} (cpu 14x14 batch 64): crashed" in text

@@ -74,6 +74,11 @@ def test_a_column_is_relative_to_the_baseline_that_was_asked_for():
     assert cells(text, "MSA")[9] == "slower"
 
 
+def test_a_column_of_ratios_is_headed_with_the_title_of_its_baseline():
+    text = shown([*block({"hilo:window=4": TIMES}, title="HiLo (window=4)"), record("msa", HALF)])
+    assert "× HiLo (window=4) [95 %]" in headings(text)
+
+
 def test_each_device_names_the_baseline_of_its_own():
     gpu = block({"hilo": HALF, "msa": TIMES}, device="cuda", block="gpu")
     assert headings(shown([*block(TABLE), *gpu]))[7::6] == ["× MSA [95 %]", "× HILO [95 %]"]
@@ -158,6 +163,15 @@ def test_one_round_is_not_called_rounds():
     assert "medians of 1 paired round in 1 session, 95 %" in shown([record("msa", [1.0])])
 
 
+def test_sessions_are_said_to_agree_only_where_there_are_several():
+    one, three = (block(TABLE, sessions=sessions) for sessions in (1, 3))
+    assert "corrected for all rows together" in shown(one)
+    assert "agree in all sessions" not in shown(one)
+    assert "corrected for all rows together and agree in all sessions" in shown(three)
+    assert "agree in all sessions" not in changed(one, one)
+    assert "agree in all sessions" in changed(three, three)
+
+
 def test_a_table_without_a_time_promises_no_medians():
     assert "median" not in shown([record("sra", outcome="crashed")])
 
@@ -171,7 +185,7 @@ def test_a_lower_bound_is_marked_and_explained():
 def test_notes_tell_what_is_wrong_with_a_row_and_nothing_else():
     assert notes(rows(block(TABLE, sessions=3))) == []
     assert notes(rows([record("mine", outcome="unsupported", reason="too square")])) == [
-        "MINE (cpu 14x14 batch 64) is unsupported: too square"
+        "MINE (cpu 14x14 batch 64): unsupported: too square"
     ]
     assert notes(rows([record("mine", TIMES, 3, reason="not counted: it is shy")])) == [
         "MINE (cpu 14x14 batch 64): not counted: it is shy"
@@ -197,9 +211,9 @@ def test_rows_with_the_same_remark_share_a_note_that_names_just_them():
     ]
     assert notes(rows(records)) == [
         "MSA, HILO (cpu 14x14 batch 64: float32 explicit, float16 explicit), "
-        "XCA (cpu 14x14 batch 64: float16 fused compiled; cpu 14x14 batch 4: float16 explicit) "
-        "are unsupported: no",
-        "VAN (cpu 14x14 batch 64: tf32 explicit, float32 explicit) is unsupported: never",
+        "XCA (cpu 14x14 batch 64: float16 fused compiled; cpu 14x14 batch 4: float16 explicit): "
+        "unsupported: no",
+        "VAN (cpu 14x14 batch 64: tf32 explicit, float32 explicit): unsupported: never",
     ]
 
 
@@ -323,14 +337,15 @@ def test_a_narrow_table_keeps_our_numbers_whole_and_leaves_out_the_papers():
     assert "[2.00–2.00]" in text
 
 
-def test_a_narrow_table_with_memory_leaves_out_the_limit_rather_than_cut_numbers():
+def test_a_narrow_table_leaves_out_the_limit_rather_than_cut_numbers():
     drift = [1.0, 1.002] * 9
     records = block({"msa": drift, "hilo": [d / 2 for d in drift]}, memory=MEMORY, macs=22_504_500_000)
-    console = Console(width=80)
+    console = Console(width=76)
     with console.capture() as capture:
         console.print(result_table(rows(records), narrow=True))
     text = capture.get()
-    assert "limit" not in text
+    assert "limit" not in text.partition("1 FLOP")[0]
+    assert "left out for want of width: of limit" in text
     assert "[127.74–128.00]" in text
     assert [text.count(cell) for cell in (" 22,504.5 ", " baseline ")] == [2, 1]
 

@@ -1,0 +1,77 @@
+"""Tables on terminals that are too narrow for them."""
+
+import pytest
+from rich.console import Console
+
+from attnbench.report.terminal.grid import Grid, GridColumn
+
+NUMBER = "1,234,567.8 [1,234,567.0, 1,234,568.9]"
+LONG = " ".join(["Attention"] * 14)
+COLUMNS = (
+    GridColumn("Mechanism", ["MSA", LONG], wraps=True),
+    GridColumn("Memory (MiB)", ["160.0", "1,280.0"], goes=1),
+    GridColumn("× MSA [95 %]", ["1.00", NUMBER]),
+    GridColumn("paper", ["9.75", "8.25"], goes=2),
+)
+
+
+def drawn(grid: Grid, width: int) -> str:
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(grid)
+    return capture.get()
+
+
+def in_a_cell(text: str) -> Grid:
+    return Grid([GridColumn("Mechanism", [text], wraps=True)])
+
+
+def test_where_there_is_room_a_line_holds_a_row():
+    lines = drawn(Grid(COLUMNS), 240).splitlines()
+    assert f"│ {LONG} │      1,280.0 │ {NUMBER} │  8.25 │" in lines
+    assert "left out" not in lines[-1]
+
+
+def test_a_long_title_wraps_and_pushes_no_number_out():
+    text = drawn(Grid(COLUMNS), 80)
+    assert text.count("Attention") == 14
+    assert all(
+        number in text for number in (" 1,280.0 ", " 1,234,567.8 ", "[1,234,567.0–1,234,568.9]", " 8.25 ")
+    )
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_columns_go_in_their_order_and_are_named_before_a_number_is_cut():
+    text = drawn(Grid(COLUMNS, caption="means"), 50)
+    assert "1,280.0" not in text
+    assert " 8.25 " in text
+    assert [line.strip() for line in text.splitlines()][-2:] == [
+        "means",
+        "left out for want of width: Memory (MiB)",
+    ]
+    assert "left out for want of width: Memory (MiB),\npaper" in drawn(Grid(COLUMNS), 41).replace(" \n", "\n")
+
+
+@pytest.mark.parametrize("width", range(37, 130))
+def test_no_number_is_cut_at_any_width(width: int):
+    text = drawn(Grid(COLUMNS), width)
+    assert "…" not in text
+    assert " 1,234,567.8 " in text
+    assert NUMBER in text or " [1,234,567.0–1,234,568.9] " in text
+
+
+@pytest.mark.parametrize("title", ["[/]", "[bold]X", "x[y]z", ":art:", "[link=a]b[/link]"])
+def test_a_title_that_looks_like_markup_is_shown_as_it_is(title: str):
+    assert f" {title} " in drawn(in_a_cell(title), 80)
+    assert title in drawn(Grid([GridColumn(title, ["MSA"])], title, caption=title), 80).splitlines()[-1]
+    assert drawn(Grid([GridColumn(title, ["MSA"])], title, caption=title), 80).count(title) == 3
+
+
+def test_a_title_of_settings_keeps_its_commas():
+    assert " ".join(drawn(in_a_cell("HiLo (alpha=0.5, window=4)"), 16).split()).endswith(
+        "(alpha=0.5, window=4)"
+    )
+
+
+def test_a_word_longer_than_its_column_is_folded():
+    assert drawn(in_a_cell("a" * 30), 20).count("a") == 31
