@@ -1,5 +1,7 @@
 """`attnbench doctor`: this machine, what will disturb a measurement on it, and what it can do at best."""
 
+from dataclasses import replace
+
 from attnbench.cli.options import Devices, Format, Numbers, TableOrJson, Threads, read_form, read_name, split
 from attnbench.variant import DTYPES, PLAIN
 
@@ -29,7 +31,7 @@ def doctor(
     from attnbench.plan import Setup
     from attnbench.protocol import CEILINGS_ALONE
     from attnbench.report.advice import advice, standing_advice
-    from attnbench.report.machine import Seen
+    from attnbench.report.machine import Seen, chosen_variables
     from attnbench.report.objects import machine_json
     from attnbench.report.terminal.machine import ceiling_lines, machine_table
     from attnbench.system import physical_cores
@@ -47,7 +49,8 @@ def doctor(
     for name in devices:
         with here.waiting(f"Measuring the ceilings of {name}…"):
             records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, setup)
-        standing = standing_advice(records[0].machine, name, setup.threads)
+        found = replace(records[0].machine, environment=chosen_variables(records[0]))
+        standing = standing_advice(found, name, setup.threads)
         seen[name] = Seen(records, [*standing, *advice(records[0].witnesses, setup.threads)])
         if here.form is Format.table:
             for line in ceiling_lines(records):

@@ -11,7 +11,7 @@ from attnbench.paper.claims import Metric
 from attnbench.record import RecordFile
 from attnbench.report.claims import Judgement, Ruling, judge, summary
 from attnbench.report.crossover import crossovers, foremost, several_sizes
-from attnbench.report.difference import Change, changes, unlike
+from attnbench.report.difference import Change, changes, in_words, unlike
 from attnbench.report.export import (
     changes_csv,
     ledgers_csv,
@@ -141,9 +141,9 @@ def print_changes(
             page.data(changes_json(before, after, found, different))
     page.note([*before.warnings, *after.warnings])
     if different:
-        fields = "; ".join(f"{name}: {old} → {new}" for name, old, new in different)
         raise AttnbenchError(
-            f"The times of these runs say nothing about each other, because they differ in {fields}. "
+            f"The times of these runs say nothing about each other, because they differ in "
+            f"{in_words(different)}. "
             "Counts are compared above; measure both on one machine with the same settings to compare times."
         )
     return _slower(((change.after, change) for change in found), share)

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from attnbench.paper import published
-from attnbench.protocol import DEFAULT, KEPT, QUICK, RIGOROUS, Protocol
+from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
 from attnbench.record import Record
+from attnbench.report.machine import chosen_variables
 from attnbench.report.metrics import identity
 from attnbench.sweep import BASELINE, Role
 from attnbench.variant import PLAIN, Variant
@@ -22,7 +23,6 @@ EFFORT = {
     "allocator": "--allocator",
 }
 PLUGIN = "FILE"  # no record names a file: paths may name users
-KEPT_BY = "MALLOC_"  # variables that an allocator of the kind `kept` sets by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,6 @@ def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
     labels = tuple(dict.fromkeys(record.label for record in members))
     usual = BASELINE if BASELINE in labels else labels[0]
     baseline = twins.get(first.block, usual)
-    kept = first.protocol.allocator == KEPT
     return _Asked(
         mechanisms=labels,
         with_plugin=any(record.mechanism not in published() for record in members),
@@ -81,11 +80,7 @@ def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
         heads=first.heads,
         threads=first.threads,
         protocol=first.protocol,
-        environment=tuple(
-            (name, value)
-            for name, value in first.machine.environment.items()
-            if not (kept and name.startswith(KEPT_BY))
-        ),
+        environment=tuple(chosen_variables(first).items()),
         device=(first.device,),
         res=(f"{first.height}" if first.height == first.width else f"{first.height}x{first.width}",),
         batch=(str(first.batch),),

@@ -1,12 +1,18 @@
 """Two runs side by side, case by case: counts always, times only where they can be compared."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from attnbench.machine import differences
+from attnbench.machine import Machine, differences
+from attnbench.measure.pages import KEEP_PAGES
+from attnbench.protocol import KEPT, SYSTEM
 from attnbench.record import Record, RecordFile
+from attnbench.report.digits import NOTHING
+from attnbench.report.machine import without_pages
 from attnbench.report.metrics import Block, Measured, Row, blocks, by_round, identity, rows
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
+from attnbench.words import spoken
 
 Difference = tuple[str, object, object]
 """A field, its value before, and its value after."""
@@ -83,11 +89,44 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
     ]
 
 
+def in_words(different: Iterable[Difference]) -> str:
+    """What runs differ in, as a sentence has it: `cpu: Abacus → Slide rule; allocator: kept → system`."""
+    return "; ".join(
+        f"{spoken(name.removesuffix('_bytes'))}: {_value(name, old)} → {_value(name, new)}"
+        for name, old, new in different
+    )
+
+
+def _value(name: str, value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{variable}={text}" for variable, text in value.items()) or NOTHING
+    if isinstance(value, int) and name.endswith("_bytes"):
+        return f"{value / 2**20:,.0f} MiB"
+    return NOTHING if value is None else str(value)
+
+
 def _differences(before: Record, after: Record) -> list[Difference]:
-    old, new = ({**record.flags, "threads": str(record.threads)} for record in (before, after))
+    """By field; whether freed memory is kept, which two variables decide, is told apart from the others."""
+    old, new = _settings(before), _settings(after)
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    settings = [(name, old.get(name), new.get(name)) for name in names]
-    return differences(before.machine, after.machine, before.device) + settings
+    settings: list[Difference] = [(name, old.get(name), new.get(name)) for name in names]
+    return differences(_without_pages(before), _without_pages(after), before.device) + settings
+
+
+def _settings(record: Record) -> dict[str, str]:
+    allocator = KEPT if _keeps_pages(record) else SYSTEM
+    return {**record.flags, "allocator": allocator, "threads": str(record.threads)}
+
+
+def _without_pages(record: Record) -> Machine:
+    environment = record.machine.environment
+    return replace(
+        record.machine, environment=without_pages(environment) if _keeps_pages(record) else environment
+    )
+
+
+def _keeps_pages(record: Record) -> bool:
+    return record.machine.environment.items() >= KEEP_PAGES.items()
 
 
 def _found(before: Row, after: Row, old_block: Block, new_block: Block) -> _Found | None:

@@ -1,8 +1,10 @@
-"""What `attnbench doctor` has found: the rates of ceilings, and what will disturb a measurement."""
+"""What is found of a machine: the rates of its ceilings, what will disturb it, and how it was set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from attnbench.measure.pages import KEEP_PAGES
+from attnbench.protocol import KEPT
 from attnbench.record import Record
 from attnbench.statistics import Estimate, median_with_interval
 
@@ -13,6 +15,17 @@ class Seen:
 
     ceilings: Sequence[Record]
     advice: Sequence[str]
+
+
+def chosen_variables(record: Record) -> dict[str, str]:
+    """The environment of a record without what attnbench itself sets for an allocator of the kind `kept`."""
+    kept = record.protocol.allocator == KEPT
+    return without_pages(record.machine.environment) if kept else dict(record.machine.environment)
+
+
+def without_pages(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what lets a process keep the memory that it frees."""
+    return {name: value for name, value in environment.items() if KEEP_PAGES.get(name) != value}
 
 
 def rate_per_s(record: Record) -> Estimate | None:

@@ -8,6 +8,7 @@ import pytest
 
 from attnbench import machine, protocol, runner
 from attnbench.measure.facts import Failed
+from attnbench.measure.pages import KEEP_PAGES
 from tests.conftest import Run
 from tests.shards import ENVIRONMENT, Workers, counted, session, timed, warmed
 
@@ -60,6 +61,14 @@ def test_what_disturbs_is_advice(attnbench: Run, workers: Workers, monkeypatch: 
     out = attnbench("doctor", "--device", "cpu", "--threads", "1").out
     assert "· This is a virtual machine (kvm)" in out
     assert "Nothing was seen" not in out
+
+
+def test_only_what_the_user_set_in_the_environment_is_blamed(attnbench: Run, workers: Workers):
+    environment = {**KEEP_PAGES, "MALLOC_ARENA_MAX": "1"}
+    mine = replace(ENVIRONMENT, machine=replace(ENVIRONMENT.machine, environment=environment))
+    workers.next = [[mine, counted(0), counted(1)]]
+    out = attnbench("doctor", "--device", "cpu", "--threads", "1").out
+    assert "The environment changes how torch computes (MALLOC_ARENA_MAX=1): unset" in " ".join(out.split())
 
 
 def test_a_device_that_is_not_known_is_the_users_mistake(attnbench: Run, workers: Workers):

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from attnbench.errors import AttnbenchError
+from attnbench.measure.pages import KEEP_PAGES
 from attnbench.record import Record, RecordFile
-from attnbench.report.difference import Change, changes, unlike
+from attnbench.report.difference import Change, changes, in_words, unlike
 from attnbench.report.export import change_line
 from attnbench.statistics import Verdict
 from attnbench.sweep import Role
@@ -161,6 +162,29 @@ def test_a_difference_is_told_once_with_both_values():
     before = block({"msa": STEADY, "hilo": STEADY})
     after = [replace(found, threads=1) for found in before]
     assert unlike(a_run(before), a_run(after)) == [("threads", "2", "1")]
+
+
+def environments(before: dict[str, str], after: dict[str, str]) -> str:
+    """What is said of two runs with these variables."""
+    old, new = (record("msa", STEADY, machine=replace(MACHINE, environment=each)) for each in (before, after))
+    return in_words(unlike(a_run([old]), a_run([new])))
+
+
+def test_variables_that_differ_are_told_as_a_shell_sets_them_and_the_allocator_by_its_name():
+    mine = {"OMP_DYNAMIC": "TRUE", "OMP_NESTED": "TRUE"}
+    assert environments(KEEP_PAGES, {}) == "allocator: kept → system"
+    assert environments({}, mine) == "environment: — → OMP_DYNAMIC=TRUE OMP_NESTED=TRUE"
+    assert environments(KEEP_PAGES, KEEP_PAGES | mine).startswith("environment: — → OMP_DYNAMIC=TRUE")
+    assert environments({"MALLOC_MMAP_MAX_": "0"}, {}) == "environment: MALLOC_MMAP_MAX_=0 → —"
+
+
+def test_fields_that_differ_are_told_in_words():
+    before = record("msa", STEADY)
+    cache = replace(MACHINE, last_level_cache_bytes=2**24, turbo=None)
+    after = replace(before, machine=cache)
+    assert in_words(unlike(a_run([before]), a_run([after]))) == (
+        "last level cache: 32 MiB → 16 MiB; turbo: off → —"
+    )
 
 
 def test_cases_of_one_run_only_do_not_make_runs_unlike():
