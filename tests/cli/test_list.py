@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,13 @@ WINDOWS = {  # label: params, FLOPs, of these Lo-Fi, Hi-Fi; α = 0.9
     "hilo:window=7": (2_198_528, 245_027_840, 181_555_200, 63_472_640),
     "hilo:window=14": (2_198_528, 248_701_952, 177_853_440, 70_848_512),
 }
+PLUGIN = """
+from torch import nn
+from attnbench import Mechanism, Paper
+
+paper = Paper("", "Here", 2026, "")
+mine = Mechanism("mine", "{title}", lambda geometry: nn.Identity(), lambda geometry: 0, paper)
+"""
 
 
 def listed(attnbench: Run, *arguments: str) -> list[dict[str, str]]:
@@ -125,3 +133,20 @@ def test_notes_beside_data_are_on_standard_error(attnbench: Run, form: str):
     done = attnbench("list", "sra", "--res", "1", "--dim", "48", "--heads", "6", "--format", form)
     assert done.err.startswith("· sra: ")
     assert "·" not in done.out
+
+
+@pytest.mark.parametrize("title", ["[/]", "[bold]X", "x[y]z"])
+def test_a_plugins_title_is_shown_as_it_is(attnbench: Run, tmp_path: Path, title: str):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN.format(title=title))
+    assert f"│ {title} " in attnbench("list", "--plugin", plugin).out
+    assert f"│ {title} " in attnbench("list", "mine", "--plugin", plugin).out
+
+
+def test_counts_are_whole_on_a_narrow_terminal(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = attnbench("list", "hilo:alpha=0..1/0.1").out
+    for label, (_, _, params, *flops) in SPLITS.items():
+        assert all(f" {count:,} " in out for count in (params, *flops)), label
+    assert "…" not in out + attnbench("list").out
+    assert "left out for want of width: paper" in out

@@ -106,7 +106,7 @@ class Grid:
             table.add_column(heading, justify=justify, style=column.style, width=letters, overflow="fold")
         for cells in zip(*(column.cells for column in columns), strict=True):
             styles = [column.colours.get(cell, "") for column, cell in zip(columns, cells, strict=True)]
-            table.add_row(*map(Text, cells, styles))
+            table.add_row(*(Text.assemble(part) for part in zip(cells, styles, strict=True)))
         return table
 
     def _left_out(self, columns: Sequence[GridColumn]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from attnbench.paper import DEVICES
@@ -14,6 +15,7 @@ from attnbench.report.columns import THROUGHPUT
 from attnbench.report.digits import NOTHING, estimated, shown
 from attnbench.report.ledger import Cell, Judged, Ledger, Swap, correlation, judged_claims, swaps
 from attnbench.report.metrics import measured
+from attnbench.report.terminal.costs import LONGEST
 from attnbench.statistics import Estimate
 from attnbench.variant import PLAIN, Variant
 from attnbench.words import many
@@ -42,21 +44,21 @@ class _Group:
 
 def report(ledger: Ledger, width: int) -> Iterator[RenderableType]:
     """All that there is to say about a ledger, in tables and sentences as wide as the terminal."""
-    yield _title(ledger)
+    yield escape(_title(ledger))
     yield from ledger_tables(ledger, width)
     yield from _captions(ledger)
     yield best_table(ledger)
     if len(ledger.titles) > 1:
         yield order_table(ledger)
         yield _order_caption(ledger)
-        yield from swap_sentences(ledger, swaps(ledger))
+        yield from map(escape, swap_sentences(ledger, swaps(ledger)))
     if claims := judged_claims(ledger):
         yield claims_in_variants(ledger, claims)
 
 
 def ledger_tables(ledger: Ledger, width: int) -> list[Table]:
     """A line a mechanism, a column a variant; more tables where these are wider than `width` together."""
-    names = max(map(len, [MECHANISM, *ledger.titles.values()])) + FRAME + 1
+    names = min(LONGEST, max(map(len, [MECHANISM, *ledger.titles.values()]))) + FRAME + 1
     groups = [_group(ledger, variant) for variant in ledger.variants]
     return [_table(ledger, beside) for beside in _fitting(groups, width - names)]
 
@@ -65,14 +67,14 @@ def best_table(ledger: Ledger) -> Table:
     """In which variant each mechanism is fastest, and by how much that beats the reference."""
     table = _plain_table("The best variant of each mechanism")
     for heading in (MECHANISM, "Variant"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for heading in (HEADINGS[0], HEADINGS[-1]):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for label, title in ledger.titles.items():
         best = ledger.best(label)
         if best:
             cell = ledger.cells[label, best]
-            table.add_row(title, best.brief, _throughput(cell), _gain(cell, ledger.reference))
+            table.add_row(escape(title), best.brief, _throughput(cell), _gain(cell, ledger.reference))
     return table
 
 
@@ -108,7 +110,7 @@ def claims_in_variants(ledger: Ledger, claims: Sequence[Judged]) -> Table:
     table = _plain_table("The paper's sentences in each variant")
     table.add_column("Variant", no_wrap=True)
     for judged in claims:
-        table.add_column(_heading(judged.claim, ledger.titles))
+        table.add_column(escape(_heading(judged.claim, ledger.titles)))
     for variant in ledger.variants:
         table.add_row(variant.brief, *(_finding(judged.findings[variant]) for judged in claims))
     return table
@@ -116,11 +118,11 @@ def claims_in_variants(ledger: Ledger, claims: Sequence[Judged]) -> Table:
 
 def _table(ledger: Ledger, groups: Sequence[_Group]) -> Table:
     table = Table()
-    table.add_column(MECHANISM, no_wrap=True)
+    table.add_column(MECHANISM, max_width=LONGEST, overflow="fold")
     for group in groups:
         table.add_column(group.heading, no_wrap=True)
     for label, title in ledger.titles.items():
-        table.add_row(title, *(group.lines[label] for group in groups))
+        table.add_row(escape(title), *(group.lines[label] for group in groups))
     return table
 
 

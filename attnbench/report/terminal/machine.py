@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from rich.markup import escape
 from rich.table import Table
 
 from attnbench.machine import Machine
@@ -20,7 +21,7 @@ def machine_table(machine: Machine) -> Table:
     table.add_column()
     for name, value in asdict(machine).items():
         if value not in (None, {}):
-            table.add_row(*_readable(name, value))
+            table.add_row(*map(escape, _readable(name, value)))
     return table
 
 

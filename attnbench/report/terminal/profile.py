@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.box import HEAVY_HEAD, SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from attnbench.profiles import Line, Profile
@@ -13,8 +14,8 @@ def operators_table(profile: Profile, *, narrow: bool = False) -> Table:
     """The operators of one call, largest first, and what they do; a `narrow` table leaves parts out."""
     table = _table(title(profile), ["operator", *["part"] * (not narrow)], narrow=narrow)
     for line in [*profile.main_lines, profile.total]:
-        part = [line.part or ""] * (not narrow)
-        table.add_row(line.operator.lstrip("_"), *part, *_cells(profile, line))
+        part = [escape(line.part or "")] * (not narrow)
+        table.add_row(escape(line.operator.lstrip("_")), *part, *_cells(profile, line))
     table.rows[-2].end_section = True
     return table
 
@@ -23,13 +24,13 @@ def parts_table(profile: Profile, *, narrow: bool = False) -> Table:
     """The same by part."""
     table = _table("The same by part", ["part"], narrow=narrow)
     for line in profile.parts:
-        table.add_row(line.operator, *_cells(profile, line))
+        table.add_row(escape(line.operator), *_cells(profile, line))
     return table
 
 
 def _table(title: str, names: Sequence[str], *, narrow: bool) -> Table:
     table = Table(
-        title=title,
+        title=escape(title),
         title_justify="left",
         box=SIMPLE_HEAD if narrow else HEAVY_HEAD,
         padding=(0, 0) if narrow else (0, 1),
