@@ -19,11 +19,11 @@ def console(*, stderr: bool = False) -> Console:
     `COLUMNS` sets the width of either. Colours come as rich gives them: on a terminal that has them, unless
     `NO_COLOR` is set, and everywhere with `FORCE_COLOR`. Nothing moves but on a terminal.
     """
-    out = Console(highlight=False, stderr=stderr)
+    out = Console(highlight=False, emoji=False, stderr=stderr)
     if out.file.isatty():
         return out
     width = None if os.environ.get("COLUMNS") else WIDTH_WITHOUT_TERMINAL
-    return Console(highlight=False, stderr=stderr, width=width, force_interactive=False)
+    return Console(highlight=False, emoji=False, stderr=stderr, width=width, force_interactive=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from attnbench.report.caption import VERDICTS, caption, sentence
+from attnbench.report.caption import caption, sentence, verdicts
 from attnbench.report.columns import SPEED, Standing, verdict
 from attnbench.report.digits import NOTHING
 from attnbench.report.metrics import Row, measured
@@ -29,8 +29,9 @@ def _table(sheet: Sheet) -> str:
         for cells in zip(*columns, strict=True)
     )
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in (heading, rule, *lines))
-    verdicts = [sentence(VERDICTS)] if measured(sheet.rows) else []
-    return f"{table}\n{' '.join([*map(_plain, caption(sheet)), LEGEND, *verdicts])}\n"
+    timings = [row.timing for row in measured(sheet.rows)]
+    said = [sentence(verdicts(timings))] if timings else []
+    return f"{table}\n{' '.join([*map(_plain, caption(sheet)), LEGEND, *said])}\n"
 
 
 def _columns(sheet: Sheet, place: int | None) -> list[list[str]]:
