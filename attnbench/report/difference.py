@@ -58,12 +58,9 @@ def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
 
 def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, times: bool) -> list[Change]:
     """The cases that both runs have; with `times` how their speed changed, verdicts corrected together."""
-    theirs = {identity(row.record): row for row in rows(before.records, baseline)}
-    pairs = [
-        (theirs[identity(row.record)], row)
-        for row in rows(after.records, baseline)
-        if identity(row.record) in theirs
-    ]
+    earlier, later = (rows(run.records, baseline, run=f"the run in {run.folder}") for run in (before, after))
+    theirs = {identity(row.record): row for row in earlier}
+    pairs = [(theirs[identity(row.record)], row) for row in later if identity(row.record) in theirs]
     if not times:
         return [Change(old, new) for old, new in pairs]
     old_blocks, new_blocks = (blocks(run.records, baseline) for run in (before, after))

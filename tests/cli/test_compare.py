@@ -125,10 +125,10 @@ def test_another_baseline_can_be_asked_for(attnbench: Run, tmp_path: Path):
 
 def test_a_baseline_that_is_not_in_the_run_is_the_users_mistake(attnbench: Run, tmp_path: Path):
     run = a_run(tmp_path / "run", {"msa": 0.4, "hilo": 0.2})
-    for arguments in ([run], [run, run]):
+    for arguments, which in (([run], "this run"), ([run, run], f"the run in {run}")):
         done = attnbench("compare", *arguments, "--baseline", "hlio")
         assert done.status == 2
-        assert "'hlio' is not in this run; --baseline can be msa, hilo." in done.err
+        assert f"'hlio' is not in {which}; --baseline can be msa, hilo." in done.err
 
 
 def test_two_runs_are_set_side_by_side(attnbench: Run, tmp_path: Path):

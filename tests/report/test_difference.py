@@ -83,9 +83,10 @@ def test_another_baseline_can_be_asked_for():
 
 def test_a_baseline_that_one_run_lacks_is_the_users_mistake():
     with_hilo, without = block({"msa": STEADY, "hilo": STEADY}), block({"msa": STEADY})
-    for runs in ((with_hilo, without), (without, with_hilo)):
-        with pytest.raises(AttnbenchError, match="'hilo' is not in this run"):
-            compared(*runs, "hilo")
+    runs = RecordFile(Path("with"), tuple(with_hilo), ()), RecordFile(Path("without"), tuple(without), ())
+    for before, after in (runs, runs[::-1]):
+        with pytest.raises(AttnbenchError, match="'hilo' is not in the run in without;"):
+            changes(before, after, "hilo", times=True)
 
 
 def test_a_control_without_a_row_is_a_baseline_too():
