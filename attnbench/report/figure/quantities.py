@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 
+from attnbench.report.columns import PARAMS, THROUGHPUT
 from attnbench.report.metrics import Row
 from attnbench.statistics import Estimate
 
 Quantity = Callable[[Row], Estimate | None]
-
-
-def params_m(row: Row) -> Estimate | None:
-    """Millions of learned numbers."""
-    return Estimate(row.record.params / 1e6) if row.record.params is not None else None
+params_m: Quantity = PARAMS.estimate  # millions
+throughput: Quantity = THROUGHPUT.estimate  # images per second
 
 
 def macs_m(row: Row) -> Estimate | None:
@@ -22,8 +20,3 @@ def macs_m(row: Row) -> Estimate | None:
 def total_mib(row: Row) -> Estimate | None:
     """What a call needs in all, weights and input included, in MiB."""
     return Estimate(row.record.memory.total_bytes / 2**20) if row.record.memory else None
-
-
-def throughput(row: Row) -> Estimate | None:
-    """Images per second."""
-    return row.timing.throughput if row.timing else None
