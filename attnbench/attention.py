@@ -45,11 +45,24 @@ def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
 def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """torch's fused attention, which takes four dimensions: leading ones are folded into the first."""
     lead = q.shape[:-3]
-    if bias is not None:
-        heads = bias.shape[-3] if bias.ndim > 2 else 1
-        bias = bias.expand(*lead, heads, q.shape[-2], k.shape[-2]).flatten(0, -4)
+    mask = None if bias is None else _mask(bias, lead)
     q, k, v = (x.flatten(0, -4) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, bias).unflatten(0, lead)
+    return F.scaled_dot_product_attention(q, k, v, mask).unflatten(0, lead)
+
+
+def _mask(bias: Tensor, lead: torch.Size) -> Tensor:
+    """A bias as the fused kernels take it: four dimensions, of which those that broadcast stay 1.
+
+    Only leading dimensions that do not all broadcast are written out. Where no gradient is asked for, the
+    mask must not say that it wants one, as a parameter does in inference mode too: torch would leave its
+    fused kernel for that.
+    """
+    if not torch.is_grad_enabled():
+        bias = bias.detach()
+    bias = bias[(None,) * max(0, 4 - bias.ndim)]
+    if bias.shape[:-3].numel() > 1:
+        bias = bias.expand(*lead, *bias.shape[-3:])
+    return bias.flatten(0, -4)
 
 
 KERNELS: dict[str, Kernel] = {"explicit": explicit, "fused": fused}

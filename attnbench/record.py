@@ -22,12 +22,14 @@ from attnbench.sweep import Case, Mode, Role
 from attnbench.variant import Variant
 from attnbench.witness import Witness
 
-SCHEMA = 4
+SCHEMA = 5
 ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it stand for
     3: {"predicted_bytes": None, "available_bytes": None, "memory": None},
     4: {"compile": "off", "cuda_graph": False, "relative_error": None, "preparation_s": None},
+    5: {},
 }
 OLDEST = min(ADDED) - 1  # the first schema that is still read
+LEFT_OUT = {"host_paced"}  # fields of a sample that are written only where they are true
 RECORDS = "records.jsonl"
 TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
 
@@ -36,7 +38,9 @@ TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about a
 class Sample:
     """Seconds per call in one round of one session; `position` is the case's turn in that round.
 
-    On a CUDA device `seconds` is the device's own time, and `wall_s` the synchronised time of the host.
+    On a CUDA device `seconds` is the device's own time, and `wall_s` the synchronised time of the host. In a
+    sample that is `host_paced` the device waited for the host to launch its work; files say so only where it
+    is so.
     """
 
     session: int
@@ -44,6 +48,7 @@ class Sample:
     position: int
     seconds: float
     wall_s: float
+    host_paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +173,7 @@ def append(folder: Path, records: Iterable[Record]) -> None:
     """Add records to the run in `folder` and see them onto the disk."""
     path = folder / RECORDS
     with writing(path, goes_on=True), path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
+        file.writelines(json.dumps(_to_row(record), ensure_ascii=False) + "\n" for record in records)
         file.flush()
         os.fsync(file.fileno())
 
@@ -240,6 +245,15 @@ def _last_line(file: BinaryIO) -> bytes:
     return whole.rpartition(b"\n")[2]
 
 
+def _to_row(record: Record) -> dict[str, Any]:
+    row = asdict(record)
+    row["samples"] = [
+        {name: value for name, value in sample.items() if value or name not in LEFT_OUT}
+        for sample in row["samples"]
+    ]
+    return row
+
+
 def _damaged(path: Path, number: int, what: str) -> AttnbenchError:
     return AttnbenchError(
         f"{path}, line {number} {what}. The line is damaged: remove it, and the rest of the file can be read."
@@ -258,7 +272,7 @@ def _from_row(row: Any, path: Path, number: int) -> Record:
     lacking = (added for since, added in ADDED.items() if since > schema)
     row = reduce(or_, lacking, row | {"schema": SCHEMA})
     try:
-        return Record(**_of(Record, row) | _parts(row, {"allocator": SYSTEM} if schema < SCHEMA else {}))
+        return Record(**_of(Record, row) | _parts(row, {"allocator": SYSTEM} if schema < 4 else {}))
     except (TypeError, ValueError) as error:
         raise _damaged(path, number, f"is not a record: {error}") from None
 
@@ -282,7 +296,7 @@ def _of(kind: type, found: Any) -> dict[str, Any]:
     """What a part of a row says, if it has the fields of its kind; a `ValueError` names those that differ."""
     if not isinstance(found, dict):
         raise ValueError(f"{found!r} is not a {kind.__name__.lower()}")
-    if different := found.keys() ^ _names(kind):
+    if different := (found.keys() ^ _names(kind)) - LEFT_OUT:
         names = ", ".join(sorted(different))
         raise ValueError(f"{names} missing or unknown in a {kind.__name__.lower()}")
     return found

@@ -19,7 +19,7 @@ from attnbench.errors import AttnbenchError
 from attnbench.folder import complete_records, shard_of, shards
 from attnbench.measure import facts
 from attnbench.measure.facts import Environment, Fact, Failed, Job, Task
-from attnbench.measure.process import DISK_FAILED, WorkerEnded, facts_of_worker, variables
+from attnbench.measure.process import DEVICE_LOST, DISK_FAILED, WorkerEnded, facts_of_worker, variables
 from attnbench.measure.story import Story
 from attnbench.mechanism import Geometry
 from attnbench.plan import Planned, Setup
@@ -157,6 +157,8 @@ def _work_off_in(
                     f"{shard.parent} cannot be written: {end}. What is measured is kept: make room, and run "
                     "the same command again."
                 ) from end
+            if end.returncode == DEVICE_LOST and len(Story(facts.read(shard)).failed) > len(story.failed):
+                continue  # the row is written, and the others need a fresh process
             if end.from_outside and case not in suspects and len(suspects) < MOST_KILLS:
                 suspects.append(case)
             elif end.at_work:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from attnbench.machine import Machine
+from attnbench.measure.clock import Reading
 from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.protocol import Protocol
 from attnbench.record import Memory, Record, RecordFile, Sample, Warmup
@@ -23,16 +24,15 @@ class FakeClock:
     """A clock that moves when told."""
 
     now: float = 0.0
-    started: float = 0.0
 
     def __call__(self) -> float:
         return self.now
 
-    def start(self) -> None:
-        self.started = self.now
-
-    def stop(self) -> float:
-        return self.now - self.started
+    def time(self, call: Callable[[], object], calls: int) -> Reading:
+        started = self.now
+        for _ in range(calls):
+            call()
+        return Reading(self.now - started)
 
     def work(self, seconds: float) -> Callable[[], None]:
         """A call that takes so long."""

@@ -26,6 +26,7 @@ from attnbench.protocol import Protocol
 from attnbench.record import Sample, Warmup
 from attnbench.sweep import Block, Case, Mode, Role, ceilings
 from attnbench.variant import PLAIN, Variant
+from attnbench.witness import Witness
 from tests.fakes import MACHINE, MEMORY, witness
 
 Row = tuple[str, Variant]
@@ -91,8 +92,13 @@ def session(number: int, indices: Sequence[int], rounds: int = 5) -> list[Fact]:
             for turn in range(rounds)
             for place, index in enumerate(indices)
         ),
-        Ended(witness(number)),
+        Ended(quiet(number, wall_s=0.2 * rounds * len(indices))),
     ]
+
+
+def quiet(number: int, wall_s: float) -> Witness:
+    """What a session of so many seconds sees on a machine that does nothing else."""
+    return witness(number, wall_s=wall_s, cpu_s=wall_s, others_cpu_s=0.0, involuntary_switches=0)
 
 
 def planned(cases: Sequence[Case] = CASES, *failed: Failed) -> Planned:

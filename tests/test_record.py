@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from attnbench.errors import AttnbenchError
-from attnbench.record import RECORDS, TAIL_BYTES, Memory, RecordFile, append, key, mend, newest, read
+from attnbench.record import RECORDS, TAIL_BYTES, Memory, RecordFile, Sample, append, key, mend, newest, read
 from attnbench.sweep import Case, Role
 from attnbench.variant import Variant
 from tests.fakes import MACHINE, record, witness
@@ -99,9 +99,18 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path):
     assert read(tmp_path).records == (row,)
 
 
+def test_a_sample_says_that_the_host_paced_it_only_where_it_did(tmp_path: Path):
+    own, hosts = Sample(0, 0, 0, 1.0, 1.0), Sample(0, 1, 0, 1.0, 1.0, host_paced=True)
+    row = record("msa", samples=(own, hosts))
+    append(tmp_path, [row])
+    assert read(tmp_path).records == (row,)
+    written = json.loads((tmp_path / RECORDS).read_text())["samples"]
+    assert ["host_paced" in sample for sample in written] == [False, True]
+
+
 def test_an_unknown_schema_is_an_error_that_names_both(tmp_path: Path):
     append(tmp_path, [record("msa", schema=99)])
-    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schemas 2 to 4"):
+    with pytest.raises(AttnbenchError, match="line 1 has schema 99; this attnbench reads schemas 2 to 5"):
         read(tmp_path)
 
 

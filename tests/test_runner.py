@@ -16,7 +16,7 @@ from attnbench.machine import inspect_machine
 from attnbench.measure import facts
 from attnbench.measure.facts import Counted, Fact, Failed, Job, Predicted, Started, Timed, Uncounted
 from attnbench.measure.pages import KEEP_PAGES
-from attnbench.measure.process import DISK_FAILED, WorkerEnded
+from attnbench.measure.process import DEVICE_LOST, DISK_FAILED, WorkerEnded
 from attnbench.measure.story import Story
 from attnbench.plan import Planned, Setup
 from attnbench.protocol import Protocol
@@ -328,6 +328,25 @@ def test_a_case_that_ends_its_worker_is_a_row_and_the_others_go_on(folder: Path,
     assert (hilo.outcome, hilo.reason) == ("crashed", "during a sample, the worker process ended")
     assert [len(row.samples) for row in (msa, hilo)] == [1 + 2 * 5, 1]
     assert sum(isinstance(fact, Failed) for fact in seen) == 1
+
+
+def test_a_case_that_loses_the_device_is_a_row_and_the_others_go_on_in_a_fresh_worker(
+    folder: Path, workers: Workers
+):
+    lost = Failed(1, "crashed", "CUDA error: an illegal memory access was encountered")
+    workers.next = [[SAMPLE, lost, ended(None, DEVICE_LOST)]]
+    assert run(folder)
+    msa, hilo, *_ = read(folder).records
+    assert (hilo.outcome, hilo.reason, len(hilo.samples)) == ("crashed", lost.reason, 0)
+    assert len(msa.samples) == 2 * 5
+
+
+def test_a_worker_that_says_the_device_is_lost_and_blames_nothing_is_not_started_for_ever(
+    folder: Path, workers: Workers
+):
+    workers.next = [[SAMPLE, ended(SAMPLE, DEVICE_LOST)]]
+    assert run(folder)
+    assert outcomes(folder) == {"msa": "measured", "hilo": "crashed"}
 
 
 def test_a_step_that_took_too_long_is_its_whole_reason(folder: Path, workers: Workers):

@@ -17,11 +17,16 @@ from attnbench.measure.layers import WrongOutput
 from attnbench.measure.running import CannotRun
 from attnbench.variant import PLAIN, Variant
 
+TF32_HINT = "TensorFloat32 tensor cores"  # inductor's wish for what would no longer be float32
 SYNC_S = 1.0  # how much of a session a power cut may cost
 
 
 class DiskFailed(BaseException):
     """The shard could not be written."""
+
+
+class DeviceLost(BaseException):
+    """The device answers no more in this process; in a fresh one it may."""
 
 
 @contextmanager
@@ -59,6 +64,8 @@ def failure_as_fact(index: int, pen: Pen, variant: Variant = PLAIN) -> Iterator[
     """Whatever goes wrong with one case becomes a fact, and the others go on.
 
     What torch refuses to do in a variant is unsupported, with torch's reason; in the plain one it is a crash.
+    Where the device is lost with it, the others must go on in another process: `DeviceLost`, once the fact
+    is written.
     """
     try:
         with warnings.catch_warnings(record=True) as said:
@@ -70,19 +77,39 @@ def failure_as_fact(index: int, pen: Pen, variant: Variant = PLAIN) -> Iterator[
         pen.write(Failed(index, "mistake", str(mistake)))
     except WrongOutput as wrong:
         pen.write(Failed(index, "wrong", str(wrong)))
-    except (MemoryError, torch.OutOfMemoryError) as shortage:
-        pen.write(Failed(index, "out_of_memory", str(shortage).partition("\n")[0]))
     except Exception as error:
-        if "can't allocate memory" in str(error):
-            pen.write(Failed(index, "out_of_memory", f"{type(error).__name__}: {error}"))
-        elif variant == PLAIN:
-            pen.write(Failed(index, "crashed", f"{type(error).__name__}: {error}"))
-        else:
-            pen.write(Failed(index, "unsupported", _torchs_reason(error, said)))
+        pen.write(Failed(index, *_what_failed(error, variant, said)))
+        if variant.cuda_graph or _device_is_lost():
+            raise DeviceLost from error
+
+
+def _what_failed(
+    error: Exception, variant: Variant, said: Sequence[warnings.WarningMessage]
+) -> tuple[str, str]:
+    """The outcome of a case that raised, and the reason."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "out_of_memory", str(error).partition("\n")[0]
+    if "can't allocate memory" in str(error):
+        return "out_of_memory", f"{type(error).__name__}: {error}"
+    if variant == PLAIN:
+        return "crashed", f"{type(error).__name__}: {error}"
+    return "unsupported", _torchs_reason(error, said)
+
+
+def _device_is_lost() -> bool:
+    """Whether an error of CUDA stays, as most do, or a capture has not come to its end."""
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+        return torch.cuda.is_current_stream_capturing() or torch.ones(1, device="cuda").item() != 1
+    except Exception:
+        return True
 
 
 def _torchs_reason(error: Exception, said: Sequence[warnings.WarningMessage]) -> str:
     """The first line of an error, and of the warnings before it, in which kernels say why they cannot run."""
-    texts = [f"{type(error).__name__}: {error}", *(str(warning.message) for warning in said)]
+    warned = [str(warning.message) for warning in said]
+    texts = [f"{type(error).__name__}: {error}", *(text for text in warned if not text.startswith(TF32_HINT))]
     lines = dict.fromkeys(text.strip().partition("\n")[0] for text in texts)
     return " ".join(re.sub(r" *\(Triggered internally at .*", "", line) for line in lines)

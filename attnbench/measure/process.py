@@ -22,6 +22,7 @@ from attnbench.protocol import KEPT
 POLL_S = 0.25
 LONGEST_START_S = 300.0  # until a worker has imported torch and the mechanisms
 DISK_FAILED = 74  # a worker's exit status when it could not write; EX_IOERR of sysexits.h
+DEVICE_LOST = 75  # and when a case has left the device unusable for others in its process; EX_TEMPFAIL
 
 
 class WorkerEnded(Exception):  # noqa: N818

@@ -44,7 +44,9 @@ def time_session(story: Story, registry: Registry, pen: Pen) -> None:
                 seed=f"{protocol.seed}/{session}",
                 deadline=deadline,
             ):
-                sample = Sample(session, turn.round, turn.position, turn.seconds, turn.wall_s)
+                sample = Sample(
+                    session, turn.round, turn.position, turn.seconds, turn.wall_s, turn.host_paced
+                )
                 pen.write(Timed(indices[turn.member], sample))
                 if turn.position == len(indices) - 1:
                     pen.sync()

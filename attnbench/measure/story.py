@@ -148,11 +148,22 @@ class Story:
 
     @property
     def spent_s(self) -> float:
-        """The seconds that went into calls so far, warm-up included."""
+        """The seconds that went into warm-up and rounds so far.
+
+        Of a session that came to its end, those that it took, in which a device sleeps and is timed twice; of
+        one that did not, those of its samples.
+        """
         warm_s = sum(fact.warmup.seconds for fact in self._all(Warmed))
+        whole = {witness.session: witness.wall_s for witness in self.witnesses}
         calls = {(fact.case, fact.warmup.session): fact.warmup.calls_per_sample for fact in self._all(Warmed)}
-        return warm_s + sum(
-            fact.sample.wall_s * calls[fact.case, fact.sample.session] for fact in self._all(Timed)
+        return (
+            warm_s
+            + sum(whole.values())
+            + sum(
+                fact.sample.wall_s * calls[fact.case, fact.sample.session]
+                for fact in self._all(Timed)
+                if fact.sample.session not in whole
+            )
         )
 
     @property

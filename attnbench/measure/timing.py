@@ -42,21 +42,22 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One member's sample in a round: seconds per call by the clock that counts, and by its witness."""
+    """One member's sample in a round: seconds per call by the clock that counts, and by its witness.
+
+    `host_paced` says that the device waited for the host in it.
+    """
 
     member: int
     round: int
     position: int
     seconds: float
     wall_s: float
+    host_paced: bool
 
 
 def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
     """Seconds per call over `calls` calls in a row."""
-    clock.start()
-    for _ in range(calls):
-        call()
-    return clock.stop() / calls
+    return clock.time(call, calls).seconds / calls
 
 
 def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> Pace:
@@ -107,9 +108,10 @@ def rounds(
             member = members[index]
             announce(index)
             with member.around():
-                seconds = sample(member.call, member.calls, clock)
+                reading = clock.time(member.call, member.calls)
+                seconds = reading.seconds / member.calls
                 wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
-            yield Turn(index, number, position, seconds, wall_s)
+            yield Turn(index, number, position, seconds, wall_s, reading.host_paced)
         gc.collect()
         durations_s.append(now() - started)
 

@@ -19,8 +19,8 @@ from attnbench.machine import inspect_machine
 from attnbench.measure import facts, timing
 from attnbench.measure.clock import WallClock
 from attnbench.measure.facts import Environment
-from attnbench.measure.pen import DiskFailed, Pen
-from attnbench.measure.process import DISK_FAILED
+from attnbench.measure.pen import DeviceLost, DiskFailed, Pen
+from attnbench.measure.process import DEVICE_LOST, DISK_FAILED
 from attnbench.measure.session import time_session
 from attnbench.measure.story import Story
 from attnbench.registry import discover
@@ -81,4 +81,6 @@ if __name__ == "__main__":
     except DiskFailed as failure:
         print(failure, flush=True)
         os._exit(DISK_FAILED)
+    except DeviceLost:
+        os._exit(DEVICE_LOST)
     os._exit(0)  # all is written; to take torch apart would take most of a second

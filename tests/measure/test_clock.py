@@ -1,10 +1,16 @@
-"""Clocks wait for the work before they look at the time."""
+"""Clocks wait for the work before they look at the time, and a device's holds no launch gaps."""
+
+import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from attnbench.measure import clock as clock_module
 from attnbench.measure.clock import CudaClock, WallClock, clocks
+from tests.simulated_cuda import SimulatedCuda
+
+FAST_S, SLOW_S = 200e-6, 4e-3
 
 
 def test_the_wall_clock_waits_for_the_device_before_it_starts_and_before_it_stops():
@@ -16,39 +22,77 @@ def test_the_wall_clock_waits_for_the_device_before_it_starts_and_before_it_stop
         return next(times)
 
     clock = WallClock(lambda: log.append("wait"), now)
-    clock.start()
-    assert clock.stop() == 3.0
-    assert log == ["wait", "look", "wait", "look"]
+    assert clock.time(lambda: log.append("call"), 2).seconds == 3.0
+    assert log == ["wait", "look", "call", "call", "wait", "look"]
 
 
-def test_the_cuda_clock_records_its_events_around_the_work(monkeypatch: pytest.MonkeyPatch):
-    log: list[str] = []
+def calls_in_five_ms(wall: WallClock, call: Callable[[], None]) -> int:
+    return max(1, math.ceil(0.005 / wall.time(call, 1).seconds))
 
-    class FakeEvent:
-        names = iter(["first", "last"])
 
-        def __init__(self, enable_timing: bool) -> None:
-            assert enable_timing
-            self.name = next(self.names)
+@pytest.mark.parametrize("depth", [500, 1024])
+@pytest.mark.parametrize("device_s", [50e-6, FAST_S, 1e-3, SLOW_S])
+@pytest.mark.parametrize("launches", [10, 19, 46, 80, 150, 400])
+def test_a_devices_time_is_its_own_however_many_launches_a_call_has(
+    launches: int, device_s: float, depth: int
+):
+    cuda = SimulatedCuda(depth=depth)
+    clock, wall = CudaClock(cuda, lambda: cuda.now), WallClock(cuda.synchronize, lambda: cuda.now)
+    call = cuda.layer(launches, device_s)
+    calls = calls_in_five_ms(wall, call)
+    for _ in range(5):
+        reading = clock.time(call, calls)
+        assert reading.seconds / calls == pytest.approx(device_s, rel=0.02)
+        assert not reading.host_paced
+    launching_s = launches * cuda.launch_s
+    ratio = wall.time(call, calls).seconds / reading.seconds
+    assert ratio == pytest.approx(max(1, launching_s / device_s), rel=0.1)
 
-        def record(self) -> None:
-            log.append(f"record {self.name}")
 
-        def synchronize(self) -> None:
-            log.append(f"wait for {self.name}")
+def test_a_call_that_waits_for_the_device_itself_is_said_to_be_paced_by_the_host():
+    cuda = SimulatedCuda()
+    work = cuda.layer(10, FAST_S)
 
-        def elapsed_time(self, other: "FakeEvent") -> float:
-            return {("first", "last"): 1500.0}[self.name, other.name]
+    def call() -> None:
+        work()
+        cuda.synchronize()
 
-    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("synchronise"))
-    monkeypatch.setattr(torch.cuda, "_sleep", lambda _: log.append("sleep"))
+    clock = CudaClock(cuda, lambda: cuda.now)
+    assert [clock.time(call, 20).host_paced for _ in range(2)] == [True, True]
 
-    clock = CudaClock()
-    clock.start()
-    log.append("work")
-    assert clock.stop() == 1.5
-    assert log == ["synchronise", "sleep", "record first", "work", "record last", "wait for last"]
+
+def test_one_call_that_waits_does_not_speak_for_another():
+    cuda = SimulatedCuda()
+    clock = CudaClock(cuda, lambda: cuda.now)
+    clock.time(cuda.synchronize, 3)
+    assert not clock.time(cuda.layer(10, FAST_S), 3).host_paced
+
+
+def test_a_host_that_stumbles_once_costs_a_try_and_no_time():
+    cuda = SimulatedCuda()
+    work, stumbles = cuda.layer(40, FAST_S), iter([False] * 40 + [True] + [False] * 1000)
+
+    def call() -> None:
+        work()
+        cuda.now += 0.05 if next(stumbles) else 0
+
+    clock = CudaClock(cuda, lambda: cuda.now)
+    for _ in range(6):
+        reading = clock.time(call, 20)
+        assert reading.seconds / 20 == pytest.approx(FAST_S)
+        assert not reading.host_paced
+
+
+def test_the_sleep_follows_the_devices_clock():
+    cuda = SimulatedCuda(cycles_per_s=345e6)
+    clock, call = CudaClock(cuda, lambda: cuda.now), cuda.layer(80, FAST_S)
+    clock.time(call, 10)
+    cuda.cycles_per_s = 1.98e9
+    clock.time(call, 10)
+    started = cuda.now
+    assert clock.time(call, 10).seconds / 10 == pytest.approx(FAST_S)
+    slept_s = cuda.now - started - 10 * FAST_S
+    assert slept_s == pytest.approx(1.5 * 10 * 80 * cuda.launch_s, rel=0.1)
 
 
 def test_a_cpu_has_one_clock_for_both_times():
@@ -66,11 +110,5 @@ def test_a_cuda_device_is_timed_by_events_with_the_wall_clock_beside_them():
 @pytest.mark.cuda
 def test_on_a_gpu_device_time_is_close_to_the_wall_time_of_long_work():
     a = torch.randn(4096, 4096, device="cuda")
-    times = []
-    for clock in clock_module.clocks("cuda"):
-        _ = a @ a
-        clock.start()
-        for _ in range(20):
-            _ = a @ a
-        times.append(clock.stop())
+    times = [clock.time(lambda: a @ a, 20).seconds for clock in clock_module.clocks("cuda")]
     assert times[0] == pytest.approx(times[1], rel=0.2)

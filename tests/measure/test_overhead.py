@@ -56,10 +56,10 @@ def test_a_session_spends_nine_tenths_of_its_time_after_warm_up_in_samples(besid
     assert 0.9 * session.wall_s <= in_samples_s <= session.wall_s
 
 
-def call_of(name: str, device: str) -> Call:
-    """A layer of Table IV's geometry on a batch of four images."""
+def call_of(name: str, device: str, batch: int) -> Call:
+    """A layer of Table IV's geometry on so many images."""
     registry = discover()
-    (block,) = sweep([registry.choose(name)], [Geometry(768, 12, 14, 14)], [device], batches=[4])
+    (block,) = sweep([registry.choose(name)], [Geometry(768, 12, 14, 14)], [device], batches=[batch])
     case = next(case for case in block.cases if case.role is Role.member)
     return make_call(build(registry, case, 0), case, make_data(case, 0))
 
@@ -86,7 +86,7 @@ def agree(ours_s: Sequence[float], theirs_s: Sequence[float]) -> bool:
 @pytest.mark.parametrize("name", TIMED)
 def test_times_are_those_of_torchs_own_timer(name: str):
     with threads(THREADS), torch.inference_mode():
-        call = call_of(name, "cpu")
+        call = call_of(name, "cpu", 4)
         clock, _ = clocks("cpu")
         timer = Timer("run()", globals={"run": call.run}, num_threads=THREADS)
         pairs = [(sample(call.run, 2, clock), timer.timeit(2).mean) for _ in range(ROUNDS)]
@@ -99,10 +99,10 @@ def test_times_are_those_of_torchs_own_timer(name: str):
 def test_times_on_a_gpu_are_those_of_tritons_benchmark(name: str):
     testing = pytest.importorskip("triton.testing")
     with torch.inference_mode():
-        call = call_of(name, "cuda")
+        call = call_of(name, "cuda", 64)
         clock, _ = clocks("cuda")
         pairs = [
-            (sample(call.run, 20, clock), testing.do_bench(call.run, return_mode="median") / 1e3)
+            (sample(call.run, 4, clock), testing.do_bench(call.run, return_mode="median") / 1e3)
             for _ in range(ROUNDS)
         ]
     ours, theirs = zip(*pairs, strict=True)

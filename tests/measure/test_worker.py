@@ -35,7 +35,7 @@ from attnbench.measure.facts import (
     Warmed,
 )
 from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
-from attnbench.measure.pen import DiskFailed, Pen, failure_as_fact
+from attnbench.measure.pen import DeviceLost, DiskFailed, Pen, failure_as_fact
 from attnbench.measure.session import Checks
 from attnbench.measure.story import Story
 from attnbench.measure.worker import set_up_torch, work
@@ -403,6 +403,43 @@ def test_what_torch_refuses_in_a_variant_is_unsupported_with_all_that_it_says(tm
         raise RuntimeError("No available kernel.\nLook elsewhere.")
     says = "RuntimeError: No available kernel. Flash needs a GPU."
     assert facts.read(shard) == [Failed(4, "unsupported", says)]
+
+
+def test_inductors_wish_for_tf32_is_no_reason(tmp_path: Path):
+    shard = tmp_path / "shard"
+    with shard.open("a") as file, failure_as_fact(4, Pen(file), Variant(compile="default")):
+        warnings.warn("TensorFloat32 tensor cores for float32 matrix multiplication available", stacklevel=1)
+        raise RuntimeError("No room.")
+    assert facts.read(shard) == [Failed(4, "unsupported", "RuntimeError: No room.")]
+
+
+def test_a_case_that_loses_the_device_is_written_before_its_worker_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+
+    def lost() -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lost)
+    with (tmp_path / "shard").open("a") as file, pytest.raises(DeviceLost), failure_as_fact(4, Pen(file)):
+        lost()
+    (failed,) = facts.read(tmp_path / "shard")
+    assert failed == Failed(
+        4, "crashed", "RuntimeError: CUDA error: an illegal memory access was encountered"
+    )
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no capture"), torch.OutOfMemoryError("CUDA out of memory.")])
+def test_a_capture_that_fails_ends_its_worker(tmp_path: Path, error: Exception):
+    graphed = Variant(cuda_graph=True)
+    with (
+        (tmp_path / "shard").open("a") as file,
+        pytest.raises(DeviceLost),
+        failure_as_fact(4, Pen(file), graphed),
+    ):
+        raise error
+    assert [fact.case for fact in facts.read(tmp_path / "shard") if isinstance(fact, Failed)] == [4]
 
 
 def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Registry, tmp_path: Path):
