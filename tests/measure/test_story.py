@@ -173,7 +173,7 @@ def test_a_session_gets_its_share_of_the_time_that_is_left():
 def test_a_session_that_ended_has_taken_all_of_its_time_and_not_only_its_samples():
     ended = Ended(witness(wall_s=7))
     assert story(warmed(0), timed(0), ended).spent_s == pytest.approx(1 + 7)
-    begun = [warmed(0, session=1), timed(0, session=1)]
+    begun: list[Fact] = [warmed(0, session=1), timed(0, session=1)]
     assert story(warmed(0), timed(0), ended, *begun).spent_s == pytest.approx(1 + 7 + 1 + 2 * 0.1)
     assert story(warmed(0), max_seconds=0.5).next_session_s == 0
 
