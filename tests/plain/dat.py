@@ -1,6 +1,6 @@
-"""DAT as deformable attention is usually written: channels first, 1×1 convolutions, grid_sample, einsum.
+"""DAT: every token looks somewhere else, where its query says; what is seen there gives keys and values.
 
-Reference points and offset ranges are made anew in every forward pass, as in the code of the paper.
+All maps are channels first and all places are (x, y) in [-1, 1], as grid_sample takes them.
 """
 
 from dataclasses import replace
@@ -16,66 +16,64 @@ from mechanisms.dat import dat
 class PlainDat(nn.Module):
     def __init__(self, geometry: Geometry, groups: int, kernel: int, reach: float) -> None:
         super().__init__()
-        self.height, self.width = geometry.height, geometry.width
-        self.heads, self.groups, self.reach = geometry.heads, groups, reach
-        self.scale = geometry.head_dim**-0.5
+        self.geometry = geometry
+        self.groups, self.reach = groups, reach
         self.q = nn.Conv2d(geometry.dim, geometry.dim, 1)
         self.k = nn.Conv2d(geometry.dim, geometry.dim, 1)
         self.v = nn.Conv2d(geometry.dim, geometry.dim, 1)
         self.proj = nn.Conv2d(geometry.dim, geometry.dim, 1)
 
-        c = geometry.dim // groups
-        self.offset_depthwise = nn.Conv2d(c, c, kernel, padding=kernel // 2, groups=c)
-        self.offset_norm = nn.LayerNorm(c)
-        self.offset_point = nn.Conv2d(c, 2, 1, bias=False)
-        self.table = nn.Parameter(torch.empty(self.heads, 2 * self.height - 1, 2 * self.width - 1))
+        of_group = geometry.dim // groups
+        self.offset_depthwise = nn.Conv2d(of_group, of_group, kernel, padding=kernel // 2, groups=of_group)
+        self.offset_norm = nn.LayerNorm(of_group)
+        self.offset_point = nn.Conv2d(of_group, 2, 1, bias=False)
+        relative = (2 * geometry.height - 1, 2 * geometry.width - 1)
+        self.table = nn.Parameter(torch.empty(geometry.heads, *relative))
         nn.init.trunc_normal_(self.table, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        x = x.transpose(1, 2).reshape(b, c, self.height, self.width)
-        q = self.q(x)
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        grid = x.mT.unflatten(2, (self.geometry.height, self.geometry.width))  # [B, C, H, W]
+        queries = self.q(grid)
+        centres = self.centres(x)
+        places = centres + self.offsets(self.by_group(queries))  # [B · groups, N, 2]
+        seen = F.grid_sample(self.by_group(grid), places.view(-1, *grid.shape[2:], 2), align_corners=True)
+        seen = seen.reshape(grid.shape)
 
-        reference = self.reference_points(x)  # [H, W, 2], (y, x)
-        position = reference + self.offsets(q)  # [B · groups, H, W, 2]
-        sampled = F.grid_sample(
-            x.reshape(b * self.groups, c // self.groups, self.height, self.width),
-            position.flip(-1),
-            mode="bilinear",
-            align_corners=True,
+        q, k, v = (self.in_heads(each) for each in (queries, self.k(seen), self.v(seen)))
+        logits = (q * q.shape[2] ** -0.5).mT @ k + self.bias(centres, places)
+        out = v @ logits.softmax(dim=-1).mT  # [B, heads, D, N]
+        return self.proj(out.reshape(grid.shape)).flatten(2).mT
+
+    def by_group(self, grid: Tensor) -> Tensor:
+        """The groups of a map `[B, C, H, W]` as maps of their own: `[B · groups, C / groups, H, W]`."""
+        return grid.unflatten(1, (self.groups, -1)).flatten(0, 1)
+
+    def in_heads(self, grid: Tensor) -> Tensor:
+        """A map `[B, C, H, W]` as heads `[B, heads, D, N]`."""
+        return grid.flatten(2).unflatten(1, (self.geometry.heads, -1))
+
+    def centres(self, like: Tensor) -> Tensor:
+        """The centres of the tokens' cells: `[N, 2]`."""
+        across, down = (
+            torch.arange(1 - cells, cells, 2, dtype=like.dtype, device=like.device) / cells
+            for cells in (self.geometry.width, self.geometry.height)
         )
-        sampled = sampled.reshape(b, c, self.height, self.width)
+        return torch.stack((across.repeat(len(down)), down.repeat_interleave(len(across))), dim=-1)
 
-        q = q.reshape(b * self.heads, c // self.heads, n)
-        k = self.k(sampled).reshape(b * self.heads, c // self.heads, n)
-        v = self.v(sampled).reshape(b * self.heads, c // self.heads, n)
-        attention = torch.einsum("bdm,bdn->bmn", q, k) * self.scale
-        attention = attention + self.bias(reference, position).reshape(b * self.heads, n, n)
-        attention = attention.softmax(dim=2)
-        out = torch.einsum("bmn,bdn->bdm", attention, v).reshape(b, c, self.height, self.width)
-        return self.proj(out).flatten(2).transpose(1, 2)
+    def offsets(self, queries: Tensor) -> Tensor:
+        """How far from its centre each query `[B · groups, C / groups, H, W]` looks: `[B · groups, N, 2]`."""
+        local = self.offset_norm(self.offset_depthwise(queries).movedim(1, -1))
+        down, across = self.offset_point(F.gelu(local).movedim(-1, 1)).tanh().flatten(2).unbind(1)
+        height, width = self.geometry.height, self.geometry.width
+        return torch.stack((across * (self.reach / width), down * (self.reach / height)), dim=-1)
 
-    def reference_points(self, x: Tensor) -> Tensor:
-        rows = torch.arange(self.height, dtype=x.dtype, device=x.device) + 0.5
-        columns = torch.arange(self.width, dtype=x.dtype, device=x.device) + 0.5
-        y, x = torch.meshgrid(rows / self.height * 2 - 1, columns / self.width * 2 - 1, indexing="ij")
-        return torch.stack((y, x), dim=-1)
-
-    def offsets(self, q: Tensor) -> Tensor:
-        """Offsets `[B · groups, H, W, 2]` of the queries `[B, C, H, W]`."""
-        q = q.reshape(-1, q.shape[1] // self.groups, self.height, self.width)
-        hidden = self.offset_depthwise(q).permute(0, 2, 3, 1)
-        hidden = F.gelu(self.offset_norm(hidden).permute(0, 3, 1, 2))
-        ranges = torch.tensor([1 / self.height, 1 / self.width], dtype=q.dtype, device=q.device)
-        offset = self.offset_point(hidden).tanh() * ranges.reshape(1, 2, 1, 1) * self.reach
-        return offset.permute(0, 2, 3, 1)
-
-    def bias(self, reference: Tensor, position: Tensor) -> Tensor:
-        """The table at half of each query's distance from each sample, `[B · groups, h / groups, N, N]`."""
-        distance = (reference.reshape(1, -1, 1, 2) - position.reshape(len(position), 1, -1, 2)) * 0.5
-        table = self.table.reshape(self.groups, self.heads // self.groups, *self.table.shape[1:])
-        table = table.repeat(len(position) // self.groups, 1, 1, 1)
-        return F.grid_sample(table, distance.flip(-1), mode="bilinear", align_corners=True)
+    def bias(self, centres: Tensor, places: Tensor) -> Tensor:
+        """The table, read at half the way from each place to each query's centre: `[B, heads, N, N]`."""
+        ways = (centres / 2).unsqueeze(1) - (places / 2).unsqueeze(1)  # [B · groups, N, N, 2]
+        images = len(places) // self.groups
+        tables = torch.cat([self.table] * images).unflatten(0, (len(places), -1))
+        return F.grid_sample(tables, ways, align_corners=True).unflatten(0, (images, -1)).flatten(1, 2)
 
 
 plain_dat = replace(dat, name="plain-dat", title="DAT, plain", build=PlainDat)

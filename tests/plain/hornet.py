@@ -1,37 +1,42 @@
-"""HorNet's recursive gated convolution as 2-d convolutions on a channels-first map."""
+"""HorNet: a product that gains one factor a step, each a part of one convolved map."""
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry
 from mechanisms.hornet import hornet
 
+SCALE = 1 / 3  # s, of every factor
+
 
 class PlainHorNet(nn.Module):
+    """y₀ = p ⊙ q₀ and y_i = gate_i(y_{i-1}) ⊙ q_i, each y twice as wide as the one before, up to C."""
+
     def __init__(self, geometry: Geometry, order: int) -> None:
         super().__init__()
-        self.height, self.width = geometry.height, geometry.width
-        dim = geometry.dim
-        self.dims = [dim // 2**i for i in range(order)][::-1]
-        self.scale = 1 / 3
-        self.proj_in = nn.Conv2d(dim, 2 * dim, 1)
-        self.depthwise = nn.Conv2d(sum(self.dims), sum(self.dims), 7, padding=3, groups=sum(self.dims))
-        self.gates = nn.ModuleList(nn.Conv2d(self.dims[i], self.dims[i + 1], 1) for i in range(order - 1))
-        self.proj_out = nn.Conv2d(dim, dim, 1)
+        self.size = (geometry.height, geometry.width)
+        c = geometry.dim
+        self.widths = [c // 2**halvings for halvings in range(order - 1, -1, -1)]
+        convolved = sum(self.widths)
+        self.parts = (self.widths[0], convolved)  # p and all q
+        self.proj_in = nn.Conv2d(c, 2 * c, kernel_size=1)
+        self.depthwise = nn.Conv2d(convolved, convolved, kernel_size=7, padding=3, groups=convolved)
+        self.gates = nn.ModuleList(nn.Conv2d(width, 2 * width, kernel_size=1) for width in self.widths[:-1])
+        self.proj_out = nn.Conv2d(c, c, kernel_size=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        x = x.transpose(1, 2).reshape(b, c, self.height, self.width)
-        p, q = torch.split(self.proj_in(x), [self.dims[0], sum(self.dims)], dim=1)
-        q = self.depthwise(q) * self.scale
-        qs = torch.split(q, self.dims, dim=1)
-        x = p * qs[0]
-        for gate, q in zip(self.gates, qs[1:], strict=True):
-            x = gate(x) * q
-        x = self.proj_out(x)
-        return x.reshape(b, c, n).transpose(1, 2)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        image = tokens.mT.unflatten(2, self.size)  # [B, C, H, W]
+        p, q = self.proj_in(image).split(self.parts, dim=1)
+        factors = (SCALE * self.depthwise(q)).split(self.widths, dim=1)
+        return self.proj_out(self.product(len(self.gates), p, factors)).flatten(2).mT
+
+    def product(self, i: int, p: Tensor, factors: tuple[Tensor, ...]) -> Tensor:
+        """y_i, `[B, width i, H, W]`, from p and q₀, q₁, …"""
+        if i == 0:
+            return factors[0] * p
+        return factors[i] * self.gates[i - 1](self.product(i - 1, p, factors))
 
 
 plain_hornet = replace(hornet, name="plain-hornet", title="HorNet, plain", build=PlainHorNet)

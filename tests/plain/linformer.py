@@ -1,4 +1,4 @@
-"""Linformer as it is usually written, with einsum."""
+"""Linformer: attention to `rank` mixtures of all keys and of all values, whose weights are learned."""
 
 from dataclasses import replace
 
@@ -8,30 +8,39 @@ from torch import Tensor, nn
 from attnbench import Geometry
 from mechanisms.linformer import linformer
 
+from ._pieces import heads_of, joined, softmax_attention
+
 
 class PlainLinformer(nn.Module):
+    """out = proj(softmax(q k̄ᵀ / √D) v̄), with k̄ = Eᵀ k and v̄ = Fᵀ v."""
+
     def __init__(self, geometry: Geometry, rank: int) -> None:
         super().__init__()
         self.heads = geometry.heads
-        self.scale = geometry.head_dim**-0.5
-        self.query = nn.Linear(geometry.dim, geometry.dim)
-        self.kv = nn.Linear(geometry.dim, 2 * geometry.dim)
-        self.reduce_k = nn.Parameter(torch.empty(geometry.tokens, rank).uniform_(-(rank**-0.5), rank**-0.5))
-        self.reduce_v = nn.Parameter(torch.empty(geometry.tokens, rank).uniform_(-(rank**-0.5), rank**-0.5))
-        self.proj = nn.Linear(geometry.dim, geometry.dim)
+        c = geometry.dim
+        self.query = nn.Linear(c, c)
+        self.kv = nn.Linear(c, 2 * c)
+        self.reduce_k = mixing_weights(geometry.tokens, rank)  # E
+        self.reduce_v = mixing_weights(geometry.tokens, rank)  # F
+        self.proj = nn.Linear(c, c)
 
-    def forward(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        q = self.query(x) * self.scale
-        k, v = self.kv(x).chunk(2, dim=-1)
-        k = torch.einsum("bnc,nk->bkc", k, self.reduce_k)
-        v = torch.einsum("bnc,nk->bkc", v, self.reduce_v)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        q = self.query(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)  # [B, heads, N, D]
+        k, v = heads_of(self.kv(tokens), 2, self.heads)
+        mixed = softmax_attention(q, mixtures(k, self.reduce_k), mixtures(v, self.reduce_v))
+        return self.proj(joined(mixed))
 
-        q = q.reshape(b, n, self.heads, -1).transpose(1, 2)
-        k, v = (t.reshape(b, -1, self.heads, c // self.heads).transpose(1, 2) for t in (k, v))
-        attention = torch.einsum("bhnd,bhkd->bhnk", q, k).softmax(dim=-1)
-        out = torch.einsum("bhnk,bhkd->bhnd", attention, v)
-        return self.proj(out.transpose(1, 2).reshape(b, n, c))
+
+def mixtures(heads: Tensor, weights: Tensor) -> Tensor:
+    """The tokens of each head, mixed: `[B, heads, N, D]` by `[N, rank]` to `[B, heads, rank, D]`."""
+    return torch.einsum("bhnd,nr->bhrd", heads, weights)
+
+
+def mixing_weights(n: int, rank: int) -> nn.Parameter:
+    """Weights `[N, rank]`, uniform between -rank^-½ and rank^-½."""
+    limit = rank**-0.5
+    return nn.Parameter(nn.init.uniform_(torch.empty(n, rank), -limit, limit))
 
 
 plain_linformer = replace(linformer, name="plain-linformer", title="Linformer, plain", build=PlainLinformer)

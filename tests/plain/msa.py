@@ -1,4 +1,4 @@
-"""MSA as the usual ViT code writes it."""
+"""MSA: every token attends to all tokens, in each head with its share of the channels."""
 
 from dataclasses import replace
 
@@ -7,23 +7,22 @@ from torch import Tensor, nn
 from attnbench import Geometry
 from mechanisms.msa import msa
 
+from ._pieces import heads_of, joined, softmax_attention
+
 
 class PlainMsa(nn.Module):
+    """out = proj(softmax(q kᵀ / √D) v), with the heads side by side."""
+
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         self.heads = geometry.heads
-        self.scale = geometry.head_dim**-0.5
         self.qkv = nn.Linear(geometry.dim, 3 * geometry.dim)
         self.proj = nn.Linear(geometry.dim, geometry.dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        qkv = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.unbind(0)
-        attention = (q @ k.transpose(-2, -1)) * self.scale
-        attention = attention.softmax(dim=-1)
-        out = (attention @ v).transpose(1, 2).reshape(b, n, c)
-        return self.proj(out)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        q, k, v = heads_of(self.qkv(tokens), 3, self.heads)
+        return self.proj(joined(softmax_attention(q, k, v)))
 
 
 plain_msa = replace(msa, name="plain-msa", title="MSA, plain", build=PlainMsa)

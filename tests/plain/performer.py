@@ -1,5 +1,9 @@
-"""Performer as FAVOR+ is usually written, with einsum; keys are stabilised for each image and head."""
+"""Performer: softmax attention estimated by FAVOR+, whose features of keys are summed over the tokens first.
 
+The largest exponent of a query, and of an image and head's keys, is taken off for safety.
+"""
+
+import math
 from dataclasses import replace
 
 import torch
@@ -8,44 +12,53 @@ from torch import Tensor, nn
 from attnbench import Geometry
 from mechanisms.performer import performer
 
+from ._pieces import heads_of, joined
+
+EPSILON = 1e-4
+
 
 class PlainPerformer(nn.Module):
-    projection: Tensor
+    """out = proj(φ(q) Σ φ(k) vᵀ / φ(q) Σ φ(k)), with the sums over all tokens."""
+
+    projection: Tensor  # Ω
 
     def __init__(self, geometry: Geometry, features: int) -> None:
         super().__init__()
         self.heads = geometry.heads
         self.qkv = nn.Linear(geometry.dim, 3 * geometry.dim)
         self.proj = nn.Linear(geometry.dim, geometry.dim)
-        self.register_buffer("projection", orthogonal_features(features, geometry.head_dim))
+        self.register_buffer("projection", random_directions(features, geometry.head_dim))
 
-    def forward(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        qkv = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.unbind(0)
-        q = self.feature_map(q, stabiliser_dims=(-1,))
-        k = self.feature_map(k, stabiliser_dims=(-2, -1))
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        q, k, v = heads_of(self.qkv(tokens), 3, self.heads)
+        queries = positive_features(q, self.projection, together=(-1,))
+        keys = positive_features(k, self.projection, together=(-2, -1))
 
-        inverse = 1 / torch.einsum("bhnm,bhm->bhn", q, k.sum(dim=-2))
-        context = torch.einsum("bhnm,bhnd->bhmd", k, v)
-        out = torch.einsum("bhnm,bhmd,bhn->bhnd", q, context, inverse)
-        return self.proj(out.transpose(1, 2).reshape(b, n, c))
-
-    def feature_map(self, x: Tensor, stabiliser_dims: tuple[int, ...]) -> Tensor:
-        x = x * x.shape[-1] ** -0.25
-        projected = torch.einsum("bhnd,md->bhnm", x, self.projection)
-        half_square = (x**2).sum(dim=-1, keepdim=True) / 2
-        stabiliser = projected.amax(dim=stabiliser_dims, keepdim=True)
-        return len(self.projection) ** -0.5 * (torch.exp(projected - half_square - stabiliser) + 1e-4)
+        numerator = queries @ (keys.mT @ v)  # [B, heads, N, D]
+        denominator = queries @ keys.sum(dim=-2).unsqueeze(-1)  # [B, heads, N, 1]
+        # The quotient; a product with 1 / denominator by einsum is one that attnbench's count knows.
+        out = torch.einsum("bhnd,bhn->bhnd", numerator, denominator.squeeze(-1).reciprocal())
+        return self.proj(joined(out))
 
 
-def orthogonal_features(features: int, d: int) -> Tensor:
-    """Rows `[features, D]`: Haar-random orthogonal blocks, rows as long as normal vectors of D numbers."""
-    blocks = []
-    for _ in range(-(-features // d)):
-        q, r = torch.linalg.qr(torch.randn(d, d))
-        blocks.append((q * r.diagonal().sign()).T)  # a positive diagonal of R makes Q uniform
-    return torch.cat(blocks)[:features] * torch.randn(features, d).norm(dim=1, keepdim=True)
+def positive_features(x: Tensor, directions: Tensor, together: tuple[int, ...]) -> Tensor:
+    """φ(x), `[B, heads, N, m]`, of `[B, heads, N, D]` along the directions `[m, D]`.
+
+    The exponents of the dimensions `together` share one stabiliser.
+    """
+    m, d = directions.shape
+    x = x / d**0.25
+    along = x @ directions.mT
+    shift = x.square().sum(dim=-1, keepdim=True) / 2 + along.amax(dim=together, keepdim=True)
+    return (torch.exp(along - shift) + EPSILON) / math.sqrt(m)
+
+
+def random_directions(m: int, d: int) -> Tensor:
+    """Ω, `[m, D]`: Haar-random orthogonal matrices below each other, rows as long as normal vectors of D."""
+    rotations = [nn.init.orthogonal_(torch.empty(d, d)) for _ in range(math.ceil(m / d))]
+    lengths = torch.linalg.vector_norm(torch.randn(m, d), dim=1, keepdim=True)
+    return lengths * torch.cat(rotations)[:m]
 
 
 plain_performer = replace(performer, name="plain-performer", title="Performer, plain", build=PlainPerformer)

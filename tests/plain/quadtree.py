@@ -1,8 +1,9 @@
-"""QuadTree attention (type B with LePE) in plain PyTorch.
+"""QuadTree, type B with LePE: on each finer level, cells attend to the children of their parents' best keys.
 
-Maps are channels-first; topk and gather stand for the CUDA kernels of the paper's code.
+Maps and tokens are channels first. The four children of one cell, a family, share the keys they look at.
 """
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import torch
@@ -13,111 +14,112 @@ from attnbench import Geometry
 from mechanisms.quadtree import quadtree
 
 
-class ValueBranch(nn.Module):
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.norm_1 = nn.GroupNorm(1, dim)
-        self.reduce = nn.Conv2d(dim, dim, 2, stride=2)
-        self.norm_2 = nn.GroupNorm(1, dim)
-        self.point = nn.Conv2d(dim, dim, 1)
-
-    def forward(self, v: Tensor) -> Tensor:
-        v = self.reduce(F.gelu(self.norm_1(v)))
-        return self.point(F.gelu(self.norm_2(v)))
-
-
 class PlainQuadtree(nn.Module):
     def __init__(self, geometry: Geometry, levels: int, keys: int) -> None:
         super().__init__()
         dim = geometry.dim
-        self.height, self.width = geometry.height, geometry.width
-        self.heads, self.levels, self.keys = geometry.heads, levels, keys
-        self.scale = geometry.head_dim**-0.5
-        multiple = 2 ** (levels - 1)
-        self.padding = (0, -geometry.width % multiple, 0, -geometry.height % multiple)
+        self.geometry = geometry
+        self.levels = levels
+        side = 2 ** (levels - 1)  # of a coarsest cell, in tokens
+        rows, columns = -(-geometry.height // side), -(-geometry.width // side)
+        self.keys = min(keys, rows * columns)
+        self.missing = (0, columns * side - geometry.width, 0, rows * side - geometry.height)
+
         self.q = nn.Conv2d(dim, dim, 1)
         self.k = nn.Conv2d(dim, dim, 1)
         self.v = nn.Conv2d(dim, dim, 1)
-        self.value = nn.ModuleList(ValueBranch(dim) for _ in range(levels - 1))
+        self.value = nn.ModuleList(coarser_values(dim) for _ in range(levels - 1))
         self.lepe = nn.ModuleList(nn.Conv2d(dim, dim, 3, padding=1, groups=dim) for _ in range(levels))
         self.level_weights = nn.Parameter(torch.randn(levels))
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        b, _, c = x.shape
-        x = x.transpose(1, 2).reshape(b, c, self.height, self.width)
-        if any(self.padding):
-            x = F.pad(x, self.padding)
+        for level in range(1, levels):
+            height, width, cell = rows * 2**level, columns * 2**level, side // 2**level
+            numbers = torch.arange(height * width).view(1, 1, 1, height, width)
+            self.register_buffer(f"children_{level}", families(numbers).view(-1, 4), persistent=False)
+            below = torch.arange(height) * cell >= geometry.height
+            beyond = torch.arange(width) * cell >= geometry.width
+            padding = (below.unsqueeze(1) | beyond).flatten()
+            self.register_buffer(f"padding_{level}", padding, persistent=False)
 
-        pyramid = [(self.q(x), self.k(x), self.v(x))]
-        for branch in self.value:
-            q, k, v = pyramid[-1]
-            pyramid.append((F.avg_pool2d(q, 2), F.avg_pool2d(k, 2), branch(v)))
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        grid = x.mT.unflatten(2, (self.geometry.height, self.geometry.width))
+        if any(self.missing):
+            grid = F.pad(grid, self.missing)
+        q, k, v = [self.q(grid)], [self.k(grid)], [self.v(grid)]
+        for coarser in self.value:
+            q.append(F.avg_pool2d(q[-1], 2))
+            k.append(F.avg_pool2d(k[-1], 2))
+            v.append(coarser(v[-1]))
 
         weights = self.level_weights.softmax(dim=0)
-        q, k, v = pyramid.pop()
-        message, kept = self.coarsest(q, k, v)
-        out = weights[0] * (message + self.lepe[0](v))
-        for level, (q, k, v) in enumerate(reversed(pyramid), start=1):
-            candidates = self.refine(kept, q.shape[3])
-            message, attention = self.finer(q, k, v, candidates)
-            out = out.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-            out = out + weights[level] * (message + self.lepe[level](v))
-            if level + 1 < self.levels:
-                kept = self.keep(attention, candidates, q.shape)
+        seen, best = self.look_everywhere(q.pop(), k.pop(), v[-1])
+        out = weights[0] * (seen + self.lepe[0](v.pop()))
+        for level in range(1, self.levels):
+            seen, best = self.look_closer(level, q.pop(), k.pop(), v[-1], best)
+            here = weights[level] * (seen + self.lepe[level](v.pop()))
+            out = out.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) + here
+        return self.proj(out[..., : self.geometry.height, : self.geometry.width].flatten(2).mT)
 
-        out = out[:, :, : self.height, : self.width].flatten(2).transpose(1, 2)
-        return self.proj(out)
+    def look_everywhere(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention of a map `[B, C, H, W]` to all its cells, and each cell's best `[B, heads, N, K]`."""
+        queries, keys, values = (self.in_heads(each).flatten(3) for each in (q, k, v))  # [B, heads, D, N]
+        shares = (queries.mT @ keys * queries.shape[2] ** -0.5).softmax(dim=-1)
+        return (values @ shares.mT).reshape(q.shape), shares.topk(self.keys, dim=-1).indices
 
-    def split_heads(self, x: Tensor) -> Tensor:
-        """A map `[B, C, H, W]` as tokens `[B, heads, N, D]`."""
-        return x.reshape(len(x), self.heads, -1, x.shape[2] * x.shape[3]).transpose(2, 3)
+    def look_closer(self, level: int, q: Tensor, k: Tensor, v: Tensor, best: Tensor) -> tuple[Tensor, Tensor]:
+        """As `look_everywhere`, only to the children of those cells that were the parents' best keys."""
+        chosen = self.get_buffer(f"children_{level}")[best].flatten(3)  # [B, heads, families, 4K]
+        queries = families(self.in_heads(q))
+        keys, values = (pick(self.in_heads(each), chosen) for each in (k, v))
+        logits = queries @ keys.mT * queries.shape[-1] ** -0.5
+        if any(self.missing):
+            padding = self.get_buffer(f"padding_{level}")[chosen]
+            logits = logits.masked_fill(padding.unsqueeze(3), float("-inf"))
+        shares = logits.softmax(dim=-1)
+        seen = dispersed(shares @ values, *q.shape[2:]).reshape(q.shape)
+        if level + 1 == self.levels:
+            return seen, best
 
-    def coarsest(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """The message `[B, C, H, W]` of all keys, and the kept ones `[B, heads, N, K]`."""
-        shape = q.shape
-        q, k, v = (self.split_heads(t) for t in (q, k, v))
-        attention = torch.einsum("bhnd,bhmd->bhnm", q, k) * self.scale
-        attention = attention.softmax(dim=-1)
-        message = torch.einsum("bhnm,bhmd->bhnd", attention, v)
-        kept = attention.topk(min(self.keys, attention.shape[-1]), dim=-1).indices
-        return message.transpose(2, 3).reshape(shape), kept
+        places = shares.topk(self.keys, dim=-1).indices  # [B, heads, families, 4, K]
+        best = chosen.unsqueeze(3).expand(-1, -1, -1, 4, -1).gather(4, places)
+        return seen, dispersed(best, *q.shape[2:]).flatten(3).mT
 
-    def refine(self, kept: Tensor, width: int) -> Tensor:
-        """The four children, on a map of `width` columns, of kept keys: `[B, heads, parents, 4K]`."""
-        row, column = kept // (width // 2) * 2, kept % (width // 2) * 2
-        corner = row * width + column
-        steps = torch.tensor([0, 1, width, width + 1], device=kept.device)
-        return (corner.unsqueeze(-1) + steps).flatten(3)
+    def in_heads(self, grid: Tensor) -> Tensor:
+        """A map `[B, C, H, W]` as maps of heads `[B, heads, D, H, W]`."""
+        return grid.unflatten(1, (self.geometry.heads, -1))
 
-    def finer(self, q: Tensor, k: Tensor, v: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """The message `[B, C, H, W]` of the candidates and their weights `[B, heads, parents, 4, 4K]`."""
-        b, c, height, width = q.shape
-        q = q.reshape(b, self.heads, -1, height // 2, 2, width // 2, 2).permute(0, 1, 3, 5, 4, 6, 2)
-        q = q.reshape(b, self.heads, height * width // 4, 4, -1)
-        index = candidates.flatten(2).unsqueeze(-1).expand(-1, -1, -1, q.shape[-1])
-        k = self.split_heads(k).gather(2, index).reshape(*candidates.shape, -1)
-        v = self.split_heads(v).gather(2, index).reshape(*candidates.shape, -1)
 
-        attention = torch.einsum("bhpqd,bhpkd->bhpqk", q, k) * self.scale
-        if any(self.padding):
-            side = (self.height + self.padding[3]) // height  # of one cell, on the finest map
-            row, column = candidates // width * side, candidates % width * side
-            outside = torch.logical_or(row >= self.height, column >= self.width)
-            attention = attention.masked_fill(outside.unsqueeze(3), float("-inf"))
-        attention = attention.softmax(dim=-1)
-        message = torch.einsum("bhpqk,bhpkd->bhpqd", attention, v)
-        message = message.reshape(b, self.heads, height // 2, width // 2, 2, 2, -1)
-        return message.permute(0, 1, 6, 2, 4, 3, 5).reshape(b, c, height, width), attention
+def coarser_values(dim: int) -> nn.Sequential:
+    """The branch that makes a level's values from those of the next finer one."""
+    steps: list[tuple[str, nn.Module]] = [
+        ("norm_1", nn.GroupNorm(1, dim)),
+        ("gelu_1", nn.GELU()),
+        ("reduce", nn.Conv2d(dim, dim, 2, stride=2)),
+        ("norm_2", nn.GroupNorm(1, dim)),
+        ("gelu_2", nn.GELU()),
+        ("point", nn.Conv2d(dim, dim, 1)),
+    ]
+    return nn.Sequential(OrderedDict(steps))
 
-    def keep(self, attention: Tensor, candidates: Tensor, shape: torch.Size) -> Tensor:
-        """The candidates of most weight for each query, `[B, heads, N, K]`, queries in row-major order."""
-        b, _, height, width = shape
-        keys = candidates.shape[-1] // 4
-        best = attention.topk(keys, dim=-1).indices  # [B, heads, parents, 4, K]
-        kept = candidates.unsqueeze(3).expand(-1, -1, -1, 4, -1).gather(4, best)
-        kept = kept.reshape(b, self.heads, height // 2, width // 2, 2, 2, keys).permute(0, 1, 2, 4, 3, 5, 6)
-        return kept.reshape(b, self.heads, height * width, keys)
+
+def families(maps: Tensor) -> Tensor:
+    """Maps `[B, heads, D, 2h, 2w]` by families of four cells, column by column: `[B, heads, h · w, 4, D]`."""
+    halved = maps.unflatten(4, (-1, 2)).unflatten(3, (-1, 2))  # [B, heads, D, h, 2, w, 2]
+    return halved.movedim((6, 4, 2), (4, 5, 6)).flatten(4, 5).flatten(2, 3)
+
+
+def dispersed(members: Tensor, height: int, width: int) -> Tensor:
+    """The inverse of `families`: `[B, heads, D, height, width]`."""
+    halved = members.unflatten(3, (2, 2)).unflatten(2, (height // 2, width // 2))
+    return halved.movedim((4, 5, 6), (6, 4, 2)).flatten(5, 6).flatten(3, 4)
+
+
+def pick(maps: Tensor, cells: Tensor) -> Tensor:
+    """The cells `[B, heads, families, M]`, by number, of maps `[B, heads, D, H, W]`: `[…, M, D]`."""
+    everywhere = cells.flatten(2).unsqueeze(-1).expand(-1, -1, -1, maps.shape[2])
+    return maps.flatten(3).mT.gather(2, everywhere).unflatten(2, cells.shape[2:])
 
 
 plain_quadtree = replace(quadtree, name="plain-quadtree", title="QuadTree, plain", build=PlainQuadtree)

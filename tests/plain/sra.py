@@ -1,40 +1,46 @@
-"""SRA as pyramid transformers usually write it; any map with at least one whole block."""
+"""SRA: queries from every token, keys and values from a summary of the map, a token for each block."""
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry
 from mechanisms.sra import sra
 
+from ._pieces import heads_of, joined
+
 
 class PlainSra(nn.Module):
+    """Attention to blocks of `reduction` × `reduction` tokens; tokens of an incomplete block only ask."""
+
     def __init__(self, geometry: Geometry, reduction: int) -> None:
         super().__init__()
-        self.height, self.width = geometry.height, geometry.width
-        self.heads = geometry.heads
-        self.scale = geometry.head_dim**-0.5
+        self.geometry = geometry
         self.reduction = reduction
-        self.q = nn.Linear(geometry.dim, geometry.dim)
-        self.kv = nn.Linear(geometry.dim, 2 * geometry.dim)
+        c = geometry.dim
+        self.q = nn.Linear(c, c)
+        self.kv = nn.Linear(c, 2 * c)
         if reduction > 1:
-            self.reduce = nn.Conv2d(geometry.dim, geometry.dim, reduction, stride=reduction)
-            self.norm = nn.LayerNorm(geometry.dim)
-        self.proj = nn.Linear(geometry.dim, geometry.dim)
+            self.reduce = nn.Conv2d(c, c, kernel_size=reduction, stride=reduction)
+            self.norm = nn.LayerNorm(c)
+        self.proj = nn.Linear(c, c)
 
-    def forward(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        q = self.q(x).reshape(b, n, self.heads, c // self.heads).permute(0, 2, 1, 3)
-        if self.reduction > 1:
-            x = x.permute(0, 2, 1).reshape(b, c, self.height, self.width)
-            x = self.reduce(x).reshape(b, c, -1).permute(0, 2, 1)
-            x = self.norm(x)
-        kv = self.kv(x).reshape(b, -1, 2, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        k, v = kv.unbind(0)
-        attention = (q @ k.transpose(-2, -1)) * self.scale
-        attention = attention.softmax(dim=-1)
-        out = (attention @ v).transpose(1, 2).reshape(b, n, c)
-        return self.proj(out)
+    def summary(self, tokens: Tensor) -> Tensor:
+        """One normalised token a block, `[B, M, C]`, of `[B, N, C]`; a block of one token is that token."""
+        if self.reduction == 1:
+            return tokens
+        image = tokens.mT.unflatten(2, (self.geometry.height, self.geometry.width))  # [B, C, H, W]
+        return self.norm(self.reduce(image).flatten(2).mT)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        heads = self.geometry.heads
+        k, v = heads_of(self.kv(self.summary(tokens)), 2, heads)  # each [B, heads, M, D]
+        q = self.q(tokens).unflatten(2, (heads, -1)).transpose(1, 2)  # [B, heads, N, D]
+        # Not `softmax_attention`, which scales the queries: keys are fewer here.
+        weights = torch.softmax(q @ (k * self.geometry.head_dim**-0.5).mT, dim=-1)
+        return self.proj(joined(weights @ v))
 
 
 plain_sra = replace(sra, name="plain-sra", title="SRA, plain", build=PlainSra)

@@ -1,30 +1,17 @@
-"""Local and Shifted Window as Swin code usually has them: pad, roll, partition, attend, reverse, roll, crop.
+"""Local and Shifted Window: tokens attend to those of their window, which a shift moves against the map.
 
-The shift's mask is built once, at construction.
+A shift rolls the input and rolls the output back; what only the roll made neighbours, a mask keeps apart.
 """
 
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench import Geometry
 from mechanisms.window import local_window, shifted_window
 
-
-def window_partition(x: Tensor, window: int) -> Tensor:
-    """[B, H, W, C] to [B · windows, window², C]."""
-    b, h, w, c = x.shape
-    x = x.view(b, h // window, window, w // window, window, c)
-    return x.permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, window * window, c)
-
-
-def window_reverse(windows: Tensor, window: int, h: int, w: int) -> Tensor:
-    """[B · windows, window², C] to [B, H, W, C]."""
-    b = windows.shape[0] // (h // window * w // window)
-    x = windows.view(b, h // window, w // window, window, window, -1)
-    return x.permute(0, 1, 3, 2, 4, 5).contiguous().view(b, h, w, -1)
+from ._pieces import cropped, cut, heads_of, joined, laid, padded_map, softmax_attention
 
 
 class PlainWindow(nn.Module):
@@ -32,57 +19,39 @@ class PlainWindow(nn.Module):
 
     def __init__(self, geometry: Geometry, window: int, shift: int, mask: float = -100.0) -> None:
         super().__init__()
-        self.height, self.width = geometry.height, geometry.width
-        self.missing_rows, self.missing_columns = -geometry.height % window, -geometry.width % window
+        self.geometry = geometry
         self.window = window
         self.shift = shift
-        self.heads = geometry.heads
-        self.scale = geometry.head_dim**-0.5
         self.qkv = nn.Linear(geometry.dim, 3 * geometry.dim)
         self.proj = nn.Linear(geometry.dim, geometry.dim)
-        self.register_buffer("mask", self.build_mask(mask) if shift > 0 else None, persistent=False)
-
-    def build_mask(self, masked: float) -> Tensor:
-        labels = torch.zeros(1, self.height + self.missing_rows, self.width + self.missing_columns, 1)
-        parts = (slice(0, -self.window), slice(-self.window, -self.shift), slice(-self.shift, None))
-        label = 0
-        for rows in parts:
-            for columns in parts:
-                labels[:, rows, columns, :] = label
-                label += 1
-        windows = window_partition(labels, self.window).squeeze(-1)
-        difference = windows.unsqueeze(1) - windows.unsqueeze(2)
-        return difference.masked_fill(difference != 0, masked).masked_fill(difference == 0, 0.0)
-
-    def attend(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        qkv = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv[0], qkv[1], qkv[2]
-        attention = (q * self.scale) @ k.transpose(-2, -1)
-        if self.mask is not None:
-            windows = self.mask.shape[0]
-            attention = attention.view(-1, windows, self.heads, n, n) + self.mask.unsqueeze(1).unsqueeze(0)
-            attention = attention.view(-1, self.heads, n, n)
-        attention = attention.softmax(dim=-1)
-        out = (attention @ v).transpose(1, 2).reshape(b, n, c)
-        projected: Tensor = self.proj(out)
-        return projected
+        self.register_buffer("mask", self.between_strangers(mask) if shift else None, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        b, n, c = x.shape
-        x = x.view(b, self.height, self.width, c)
-        if self.missing_rows or self.missing_columns:
-            x = F.pad(x, (0, 0, 0, self.missing_columns, 0, self.missing_rows))
-        h, w = x.shape[1:3]
-        if self.shift > 0:
-            x = torch.roll(x, shifts=(-self.shift, -self.shift), dims=(1, 2))
-        x = self.attend(window_partition(x, self.window))
-        x = window_reverse(x, self.window, h, w)
-        if self.shift > 0:
-            x = torch.roll(x, shifts=(self.shift, self.shift), dims=(1, 2))
-        if self.missing_rows or self.missing_columns:
-            x = x[:, : self.height, : self.width, :].contiguous()
-        return x.view(b, n, c)
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        grid = padded_map(x, self.geometry, self.window, self.window)
+        width = grid.shape[2]
+        if self.shift:
+            grid = grid.roll((-self.shift, -self.shift), dims=(1, 2))
+        q, k, v = heads_of(self.qkv(cut(grid, self.window, self.window)), 3, self.geometry.heads)
+        out = joined(softmax_attention(q, k, v, self.mask))
+        grid = laid(self.proj(out), self.window, self.window, width)
+        if self.shift:
+            grid = grid.roll((self.shift, self.shift), dims=(1, 2))
+        return cropped(grid, self.geometry)
+
+    def between_strangers(self, value: float) -> Tensor:
+        """`value` for tokens of one window from two regions of the rolled map: `[windows, 1, w², w²]`."""
+        rows, columns = self.bands(self.geometry.height), self.bands(self.geometry.width)
+        pairs = torch.cartesian_prod(rows, columns).view(1, len(rows), len(columns), 2)
+        regions = cut(pairs, self.window, self.window).squeeze(0)  # [windows, w², 2]
+        strangers = (regions.unsqueeze(1) != regions.unsqueeze(2)).any(dim=-1)
+        return torch.zeros(strangers.shape).masked_fill(strangers, value).unsqueeze(1)
+
+    def bands(self, length: int) -> Tensor:
+        """Which of three bands each row or column is in: before the last window, in it, or rolled into it."""
+        padded = length + -length % self.window
+        sizes = torch.tensor([padded - self.window, self.window - self.shift, self.shift])
+        return torch.arange(3).repeat_interleave(sizes)
 
 
 plain_local_window = replace(
