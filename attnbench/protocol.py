@@ -14,7 +14,8 @@ class Protocol:
     member warms up for `least_warmup_s` to `most_warmup_s`; a sample lasts at least `min_sample_s`; one step
     of a case, such as its first call, may take `timeout_s`. `seed` fixes weights, inputs and the order inside
     the rounds. With an `allocator` that is `kept`, a process keeps the memory that it frees, where the C
-    library can; one of the `system` may give it back, and pay for it again in every call.
+    library can; one of the `system` may give it back, and pay for it again in every call. With
+    `energy_s`, each case's calls go on for so long in each session, for the device's energy counter.
     """
 
     sessions: int
@@ -27,6 +28,7 @@ class Protocol:
     timeout_s: float = 120.0
     seed: int = 0
     allocator: str = KEPT
+    energy_s: float = 0.0
 
     def within(self, warmup_s: float) -> "Protocol":
         """The same with a warm-up that takes no longer, unless it is the least that there must be."""

@@ -29,7 +29,7 @@ ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it 
     5: {},
 }
 OLDEST = min(ADDED) - 1  # the first schema that is still read
-LEFT_OUT = {"host_paced"}  # fields of a sample that are written only where they are true
+LEFT_OUT = {"host_paced", "backends", "energies", "energy_s"}  # written only where they say something
 RECORDS = "records.jsonl"
 TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
 
@@ -60,6 +60,20 @@ class Warmup:
     seconds: float
     stable: bool
     calls_per_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What the device's energy counter said of so many calls in a row in one session.
+
+    `idle_w` is the power that the device drew at the session's beginning, before it had anything to do.
+    """
+
+    session: int
+    joules: float
+    seconds: float
+    calls: int
+    idle_w: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,8 @@ class Record:
     forward pass, whatever the mode. `predicted_bytes` is what a call was expected to need in all, weights and
     input included, and `available_bytes` what there was: where it was less, nothing was tried.
     `relative_error` is the distance from the same layer in float64, of variants other than the plain one;
-    `preparation_s` is how long the first call took that compiled or captured, and in no sample.
+    `preparation_s` is how long the first call took that compiled or captured, and in no sample. `backends`
+    are torch's forms of fused attention that ran in it; a file has them where there are any.
     """
 
     key: str
@@ -139,6 +154,8 @@ class Record:
     flags: Mapping[str, str]
     started_at: str
     machine: Machine
+    backends: tuple[str, ...] = ()
+    energies: tuple[Energy, ...] = ()
     schema: int = field(default=SCHEMA)
 
     @property
@@ -246,12 +263,15 @@ def _last_line(file: BinaryIO) -> bytes:
 
 
 def _to_row(record: Record) -> dict[str, Any]:
-    row = asdict(record)
-    row["samples"] = [
-        {name: value for name, value in sample.items() if value or name not in LEFT_OUT}
-        for sample in row["samples"]
-    ]
-    return row
+    row = _telling(asdict(record))
+    return row | {
+        "samples": [_telling(sample) for sample in row["samples"]],
+        "protocol": _telling(row["protocol"]),
+    }
+
+
+def _telling(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value or name not in LEFT_OUT}
 
 
 def _damaged(path: Path, number: int, what: str) -> AttnbenchError:
@@ -283,6 +303,8 @@ def _parts(row: dict[str, Any], protocol: dict[str, str]) -> dict[str, Any]:
         "role": Role(row["role"]),
         "mode": Mode(row["mode"]),
         "uncounted": tuple(row["uncounted"]),
+        "backends": tuple(row.get("backends", ())),
+        "energies": tuple(Energy(**_of(Energy, energy)) for energy in row.get("energies", ())),
         "samples": tuple(Sample(**_of(Sample, sample)) for sample in row["samples"]),
         "warmups": tuple(Warmup(**_of(Warmup, warmup)) for warmup in row["warmups"]),
         "witnesses": tuple(Witness(**_of(Witness, witness)) for witness in row["witnesses"]),

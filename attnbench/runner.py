@@ -217,6 +217,8 @@ def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -
         predicted_bytes=predicted.peak_bytes if predicted else None,
         available_bytes=predicted.available_bytes if predicted else None,
         memory=story.memories.get(index),
+        backends=story.backends.get(index, ()),
+        energies=story.energies.get(index, ()),
         relative_error=checked.relative_error if checked else None,
         preparation_s=checked.preparation_s if checked else None,
         samples=story.samples.get(index, ()),

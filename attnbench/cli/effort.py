@@ -9,6 +9,8 @@ from attnbench.errors import AttnbenchError
 from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
 from attnbench.words import many
 
+ENERGY_S = 0.5
+
 
 def _described(preset: Protocol) -> str:
     precision = f"intervals within ±{100 * preset.precision:g} %"
@@ -62,6 +64,14 @@ Timeout = Annotated[
         default=f"{DEFAULT.timeout_s:g}",
     ),
 ]
+Energy = Annotated[
+    bool,
+    flag(
+        "--energy",
+        about=f"Measure energy too, where the device has a counter: {ENERGY_S:g} s a layer and session.",
+        panel=EFFORT,
+    ),
+]
 
 
 def read_effort(
@@ -72,6 +82,7 @@ def read_effort(
     sessions: int | None,
     max_seconds: float | None,
     timeout_s: float | None,
+    energy: bool,
 ) -> Protocol:
     """The effort that was asked for."""
     if quick and rigorous:
@@ -83,4 +94,5 @@ def read_effort(
         sessions=sessions or effort.sessions,
         max_seconds=max_seconds or effort.max_seconds,
         timeout_s=timeout_s or effort.timeout_s,
+        energy_s=ENERGY_S if energy else 0.0,
     )

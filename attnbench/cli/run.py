@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from attnbench.cli import completion
-from attnbench.cli.effort import MaxSeconds, Precision, Quick, Rigorous, Sessions, Timeout, read_effort
+from attnbench.cli.effort import (
+    Energy,
+    MaxSeconds,
+    Precision,
+    Quick,
+    Rigorous,
+    Sessions,
+    Timeout,
+    read_effort,
+)
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
     Devices,
@@ -129,6 +138,7 @@ def run(
     sessions: Sessions = None,
     max_seconds: MaxSeconds = None,
     timeout: Timeout = None,
+    energy: Energy = False,
     seed: Seed = 0,
     out: Out = None,
     fresh: Fresh = False,
@@ -160,6 +170,7 @@ def run(
         sessions=sessions,
         max_seconds=max_seconds,
         timeout_s=timeout,
+        energy=energy,
     )
     protocol = replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS))
     geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]

@@ -22,8 +22,8 @@ from attnbench.mechanism import Geometry
 
 # Operators that fvcore has no formula for and that hold no multiply-adds to count.
 VIEWS_AND_COPIES = """
-    T mT numpy_T unflatten unfold unsqueeze_ narrow diagonal chunk split view_as reshape_as expand_as flip
-    meshgrid movedim swapaxes swapdims clone copy_ constant_pad_nd pad im2col repeat repeat_interleave
+    alias T mT numpy_T unflatten unfold unsqueeze_ narrow diagonal chunk split view_as reshape_as expand_as
+    flip meshgrid movedim swapaxes swapdims clone copy_ constant_pad_nd pad im2col repeat repeat_interleave
     tile where take_along_dim index_select index_put index_put_ index_copy index_add index_add_ scatter
     scatter_ scatter_add masked_fill_ fill_ zeros_like empty_like ones_like full_like new_zeros new_empty
     new_full bernoulli_ pixel_shuffle pixel_unshuffle tril triu

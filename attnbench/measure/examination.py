@@ -1,15 +1,16 @@
 """What the first worker of a block finds out: that each member computes its layer, and what a call takes."""
 
 import time
+from dataclasses import replace
 
 import torch
 
 from attnbench.measure.agreement import ask_in_float64, require_agreement
-from attnbench.measure.facts import Allocated, Began, Checked, Started
-from attnbench.measure.layers import build, make_data_by_dtype
+from attnbench.measure.facts import Allocated, Attended, Began, Checked, Started
+from attnbench.measure.layers import build, make_call, make_data_by_dtype
 from attnbench.measure.memory import memory_of
 from attnbench.measure.pen import Pen, failure_as_fact
-from attnbench.measure.running import dtype_of, forget_compiled, ready_compiler
+from attnbench.measure.running import backends_of, dtype_of, forget_compiled, ready_compiler
 from attnbench.measure.story import Story
 from attnbench.registry import Registry
 from attnbench.sweep import Mode
@@ -33,8 +34,13 @@ def examine(story: Story, registry: Registry, pen: Pen) -> None:
             with failure_as_fact(index, pen, case.variant):
                 pen.write(Started(index, "its construction"))
                 layer = build(registry, case, job.protocol.seed)
+                mine = data[dtype_of(case.variant)]
+                if case.variant.kernel != PLAIN.kernel:
+                    pen.write(Started(index, "a look at its kernels"))
+                    eager = replace(case, variant=replace(case.variant, cuda_graph=False))
+                    pen.write(Attended(index, backends_of(make_call(layer, eager, mine))))
                 pen.write(Started(index, "the measurement of its memory"))
-                pen.write(Allocated(index, memory_of(layer, case, data[dtype_of(case.variant)])))
+                pen.write(Allocated(index, memory_of(layer, case, mine)))
 
 
 def _check(story: Story, registry: Registry, pen: Pen, index: int) -> None:

@@ -15,7 +15,7 @@ from attnbench.errors import writing
 from attnbench.machine import Machine
 from attnbench.mechanism import Geometry
 from attnbench.protocol import Protocol
-from attnbench.record import Memory, Sample, Warmup
+from attnbench.record import Energy, Memory, Sample, Warmup
 from attnbench.sweep import Case, Mode, Role
 from attnbench.variant import Variant
 from attnbench.witness import Witness
@@ -123,6 +123,14 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Attended:
+    """Which of torch's forms of fused attention ran in a call of the case of this index."""
+
+    case: int
+    backends: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Allocated:
     """What a call of the case of this index takes."""
 
@@ -147,6 +155,14 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
+class Powered:
+    """What the device's energy counter said of the case of this index."""
+
+    case: int
+    energy: Energy
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A session is complete; this is what happened on the machine meanwhile."""
 
@@ -163,9 +179,11 @@ Fact = (
     | Uncounted
     | Failed
     | Checked
+    | Attended
     | Allocated
     | Warmed
     | Timed
+    | Powered
     | Ended
 )
 _KINDS: dict[str, type[Fact]] = {
@@ -180,9 +198,11 @@ _KINDS: dict[str, type[Fact]] = {
         Uncounted,
         Failed,
         Checked,
+        Attended,
         Allocated,
         Warmed,
         Timed,
+        Powered,
         Ended,
     )
 }
@@ -245,8 +265,10 @@ _NESTED: dict[tuple[type[Fact], str], Any] = {
     (Job, "protocol"): lambda row: Protocol(**row),
     (Environment, "machine"): lambda row: Machine(**row),
     (Counted, "uncounted"): tuple,
+    (Attended, "backends"): tuple,
     (Allocated, "memory"): lambda row: Memory(**row),
     (Warmed, "warmup"): lambda row: Warmup(**row),
     (Timed, "sample"): lambda row: Sample(**row),
+    (Powered, "energy"): lambda row: Energy(**row),
     (Ended, "witness"): lambda row: Witness(**row),
 }

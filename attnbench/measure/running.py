@@ -7,9 +7,19 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.profiler import profile  # torch.profiler's would load the compiler, for seconds
 
 from attnbench.attention import use_kernel
 from attnbench.variant import Variant
+
+BACKENDS = {
+    "aten::_scaled_dot_product_flash_attention": "flash",
+    "aten::_scaled_dot_product_flash_attention_for_cpu": "flash",
+    "aten::_scaled_dot_product_efficient_attention": "efficient",
+    "aten::_scaled_dot_product_cudnn_attention": "cudnn",
+    "aten::_scaled_dot_product_attention_math": "math",
+}
+"""torch's forms of fused attention, by the operators that stand for them."""
 
 MOST_COMPILED = 1024  # of one layer's code: torch runs those beyond its own limit of 8 as they are
 WARM_CALLS = 3  # before a capture, as torch asks, on a stream of their own
@@ -53,6 +63,14 @@ def _tf32(allowed: bool) -> Iterator[None]:
         yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def backends_of(call: Callable[[], object]) -> tuple[str, ...]:
+    """Which of torch's forms of fused attention ran in a call, each once."""
+    with profile(use_kineto=True) as profiler:
+        call()
+    names = {event.name() for event in profiler.kineto_results.events()}
+    return tuple(sorted({BACKENDS[name] for name in names & BACKENDS.keys()}))
 
 
 def compiled(layer: nn.Module, variant: Variant) -> Callable[..., Any]:

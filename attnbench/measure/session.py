@@ -10,13 +10,14 @@ import torch
 
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.clock import Clock, clocks
-from attnbench.measure.facts import Began, Ended, Started, Timed, Warmed
+from attnbench.measure.energy import meter_of, spent
+from attnbench.measure.facts import Began, Ended, Powered, Started, Timed, Warmed
 from attnbench.measure.layers import build, check_results, make_call, make_data_by_dtype
 from attnbench.measure.pen import Pen, failure_as_fact
 from attnbench.measure.running import dtype_of, running
 from attnbench.measure.story import Story
 from attnbench.measure.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
-from attnbench.record import Sample, Warmup
+from attnbench.record import Energy, Sample, Warmup
 from attnbench.registry import Registry
 from attnbench.statistics import precise_enough
 from attnbench.sweep import Mode, Role
@@ -29,6 +30,8 @@ def time_session(story: Story, registry: Registry, pen: Pen) -> None:
     protocol, device = job.protocol, job.cases[0].device
     deadline = time.perf_counter() + story.next_session_s
     clock, witness = clocks(device)
+    meter = meter_of(device) if protocol.energy_s else None
+    idle = meter and spent(_rest, meter, protocol.energy_s)
     pen.write(Began(session))
 
     with torch.inference_mode(story.job.cases[0].mode is Mode.inference):
@@ -53,8 +56,27 @@ def time_session(story: Story, registry: Registry, pen: Pen) -> None:
                     if checks.due(turn.round + 1) and _precise(Story([*story.facts, *pen.written])):
                         break
             seen = watch.witness()
+        if meter:
+            for index, member in ready.items():
+                pen.write(Started(index, "its energy"))
+                if used := spent(partial(_some_calls, member), meter, protocol.energy_s):
+                    idle_w = idle.joules / idle.seconds if idle else None
+                    pen.write(Powered(index, Energy(session, used.joules, used.seconds, used.calls, idle_w)))
     if ready:
         pen.write(Ended(seen))
+
+
+def _rest() -> int:
+    time.sleep(0.005)
+    return 1
+
+
+def _some_calls(member: Member) -> int:
+    with member.around():
+        for _ in range(member.calls):
+            member.call()
+        torch.cuda.synchronize()
+    return member.calls
 
 
 def _warm(story: Story, registry: Registry, clock: Clock, session: int, pen: Pen) -> dict[int, Member]:

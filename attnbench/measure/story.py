@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from attnbench.measure.facts import (
     Allocated,
+    Attended,
     Checked,
     Counted,
     Ended,
@@ -19,12 +20,13 @@ from attnbench.measure.facts import (
     Fact,
     Failed,
     Job,
+    Powered,
     Predicted,
     Timed,
     Uncounted,
     Warmed,
 )
-from attnbench.record import Memory, Sample, Warmup
+from attnbench.record import Energy, Memory, Sample, Warmup
 from attnbench.sweep import Role
 from attnbench.witness import Witness
 
@@ -85,6 +87,11 @@ class Story:
         return {fact.case: fact for fact in self._all(Checked)}
 
     @cached_property
+    def backends(self) -> Mapping[int, tuple[str, ...]]:
+        """Which forms of fused attention ran in each case, where that was asked."""
+        return {fact.case: fact.backends for fact in self._all(Attended)}
+
+    @cached_property
     def warmups(self) -> Mapping[int, tuple[Warmup, ...]]:
         """How each case was warmed up, session by session."""
         return _grouped((fact.case, fact.warmup) for fact in self._all(Warmed))
@@ -93,6 +100,11 @@ class Story:
     def samples(self) -> Mapping[int, tuple[Sample, ...]]:
         """All samples of each case, in the order in which they were taken."""
         return _grouped((fact.case, fact.sample) for fact in self._all(Timed))
+
+    @cached_property
+    def energies(self) -> Mapping[int, tuple[Energy, ...]]:
+        """What each case's calls took of the device's energy, session by session."""
+        return _grouped((fact.case, fact.energy) for fact in self._all(Powered))
 
     @cached_property
     def witnesses(self) -> tuple[Witness, ...]:

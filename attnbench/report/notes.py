@@ -25,11 +25,23 @@ def notes(rows: Sequence[Row]) -> list[str]:
     launch_bound = dict.fromkeys(row.record.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
         found.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
+    found += _backend_notes(with_time)
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
         found.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
     return found + _published_notes(rows)
+
+
+def _backend_notes(rows: Sequence[Row]) -> list[str]:
+    """Which of torch's forms of fused attention ran, and for whom where it was not one for all."""
+    ran: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for backend in row.record.backends if row.record.kernel == "fused" else ():
+            ran.setdefault(backend, {})[row.record.title] = None
+    if len(ran) == 1:
+        return [f"Fused attention ran as {next(iter(ran))}."]
+    return [f"Fused attention ran as {backend} in {', '.join(titles)}." for backend, titles in ran.items()]
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
