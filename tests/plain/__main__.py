@@ -2,14 +2,15 @@
 
 python -m tests.plain results/against-plain-cpu
 
-A line a mechanism: for each kernel the ratio to the plain form with explicit attention, which is how people
-publish it, and the fraction of the machine's limit; then that of the plain form, and how many times as fast a
-layer at the limit would be. The last line has the geometric means of the best ratios and of those at the
-limit.
+A line a mechanism: for each kernel the ratio to the plain form with explicit attention in the same number
+format, which is how people publish it, and the fraction of the machine's limit; then that of the plain form,
+and how many times as fast a layer at the limit would be. The last line has the geometric means of the best
+ratios and of those at the limit.
 """
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import geometric_mean
 
@@ -18,24 +19,33 @@ from attnbench.report.metrics import Measured, compared, grouped, measured, rows
 from attnbench.statistics import Estimate
 from attnbench.variant import PLAIN
 
+PREFIX = "plain-"
+
 
 def main(folder: Path) -> None:
     table = measured(rows(read(folder).records))
-    plain = {row.record.label.removeprefix("plain-"): row for row in table if is_plain(row)}
+    plain = {ours_of(row): row for row in table if is_plain(row)}
     best, most = [], []
-    for ours in grouped((row for row in table if row.record.label in plain), lambda row: row.record.label):
-        name = ours[0].record.label
-        speeds = {row.record.kernel: speed(row, plain[name]) for row in ours}
+    rows_of_ours = [row for row in table if not row.record.label.startswith(PREFIX) and ours_of(row) in plain]
+    for ours in grouped(rows_of_ours, ours_of):
+        name, dtype = ours_of(ours[0])
+        transcribed = plain[name, dtype]
+        speeds = {row.record.kernel: speed(row, transcribed) for row in ours}
         best.append(max(estimate.value for estimate in speeds.values()))
         cells = [f"{row.record.kernel:8} {shown(speeds[row.record.kernel])} {share(row)}" for row in ours]
-        most.append(at_the_limit(plain[name]))
-        print(f"{name:15} {'   '.join(cells)}   plain {share(plain[name])}, at the limit {most[-1]:.2f}")
+        most.append(at_the_limit(transcribed))
+        print(f"{name:15} {'   '.join(cells)}   plain {share(transcribed)}, at the limit {most[-1]:.2f}")
     means = f"{geometric_mean(best):.2f}, at the limit {geometric_mean(most):.2f}"
     print(f"geometric mean of the best: {means}, over {len(best)}")
 
 
 def is_plain(row: Measured) -> bool:
-    return row.record.label.startswith("plain-") and row.record.variant == PLAIN
+    return row.record.label.startswith(PREFIX) and replace(row.record.variant, dtype=PLAIN.dtype) == PLAIN
+
+
+def ours_of(row: Measured) -> tuple[str, str]:
+    """The mechanism that a row stands for, plain or not, and its number format."""
+    return row.record.label.removeprefix(PREFIX), row.record.dtype
 
 
 def speed(row: Measured, plain: Measured) -> Estimate:
