@@ -1,0 +1,163 @@
+"""All layers on the device, one line of JSON each: agreement with float64, memory, host, event, wall and graph times.
+
+python smoke.py eager|graph FILE      DEVICE=cpu TINY=1 makes a dry run of it.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+from statistics import median
+
+import torch
+
+from attnbench import Geometry
+from attnbench.measure import agreement
+from attnbench.measure.clock import clocks
+from attnbench.measure.layers import build, make_call, make_data, make_step
+from attnbench.measure.memory import memory_of
+from attnbench.measure.running import graphed, running
+from attnbench.measure.timing import sample
+from attnbench.measure.worker import set_up_torch
+from attnbench.registry import discover
+from attnbench.sweep import Mode, sweep
+from attnbench.variant import Variant
+
+DEVICE, TINY = os.environ.get("DEVICE", "cuda"), bool(os.environ.get("TINY"))
+GEOMETRY, BATCH = (Geometry(96, 6, 14, 14), 2) if TINY else (Geometry(768, 12, 14, 14), 64)
+WAYS = [
+    (Mode.inference, "explicit", "float32"),
+    (Mode.inference, "fused", "float32"),
+    (Mode.inference, "explicit", "tf32"),
+    (Mode.inference, "explicit", "bfloat16"),
+    (Mode.inference, "fused", "bfloat16"),
+    (Mode.inference, "fused", "float16"),
+    (Mode.training, "explicit", "float32"),
+    (Mode.training, "fused", "float32"),
+    (Mode.training, "fused", "bfloat16"),
+    (Mode.training, "efficient", "bfloat16"),
+    (Mode.inference, "flash", "bfloat16"),
+    (Mode.inference, "cudnn", "bfloat16"),
+    (Mode.inference, "efficient", "float32"),
+]
+LOOKED_INTO = {
+    (Mode.inference, Variant("explicit", "float32")),
+    (Mode.inference, Variant("fused", "float32")),
+    (Mode.inference, Variant("fused", "bfloat16")),
+    (Mode.training, Variant("fused", "bfloat16")),
+}
+if DEVICE == "cuda":
+    from triton.testing import do_bench
+sync = torch.cuda.synchronize if DEVICE == "cuda" else (lambda: None)
+
+
+def main(what: str, path: str) -> None:
+    set_up_torch(torch.get_num_threads())
+    registry = discover()
+    began = time.time()
+    with open(path, "a", encoding="utf-8") as file:
+        for mode, kernel, dtype in WAYS:
+            if DEVICE == "cpu" and (dtype == "tf32" or kernel in ("cudnn", "efficient")):
+                continue
+            if what == "graph" and (mode is Mode.training or kernel not in ("explicit", "fused")):
+                continue
+            for name in registry:
+                row = {"what": what, "mode": str(mode), "kernel": kernel, "dtype": dtype, "name": name}
+                try:
+                    with torch.inference_mode(mode is Mode.inference):
+                        row |= one(registry, name, mode, Variant(kernel, dtype), what)
+                except Exception as error:
+                    row["failed"] = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+                row["at_s"] = round(time.time() - began, 1)
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+                if "CUDA error" in row.get("failed", ""):
+                    print("the context is lost:", row)
+                    return
+
+
+questions: dict = {}
+
+
+def one(registry, name: str, mode: Mode, variant: Variant, what: str) -> dict:
+    (block,) = sweep(
+        [registry.choose(name)], [GEOMETRY], [DEVICE], batches=[BATCH], modes=[mode], variants=[variant]
+    )
+    case, row = block.members[0], {}
+    layer, data = build(registry, case, 0), make_data(case, 0)
+    if what == "graph":
+        step = make_step(layer, case, data.gradient)
+        with running(variant):
+            replay = graphed(step, data.inputs)
+            replay()
+            clock, _ = clocks(DEVICE)
+            row["graph_us"] = 1e6 * median(sample(replay, 20, clock) for _ in range(5))
+        return row
+    key = (name, mode)
+    if key not in questions:
+        questions[key] = agreement.ask_in_float64(registry, case, 0)
+    found = agreement._results(registry, case, questions[key].batch, questions[key].gradient, 0)
+    row["errors"] = [
+        agreement.relative_error(*pair) for pair in zip(found, questions[key].answer, strict=True)
+    ]
+    row["bound"] = agreement.BOUNDS[variant.dtype]
+    del found
+    memory = memory_of(layer, case, data)
+    row["peak_mib"], row["repeatable"] = memory.peak_bytes / 2**20, memory.repeatable
+    if DEVICE == "cuda":
+        row["requested_mib"] = requested_mib(make_call(layer, case, data))
+    call = make_call(layer, case, data)
+    clock, witness = clocks(DEVICE)
+    with call.around():
+        for _ in range(3):
+            call.run()
+        sync()
+        issued = []
+        for _ in range(5):
+            sync()
+            started = time.perf_counter()
+            for _ in range(4):
+                call.run()
+            issued.append((time.perf_counter() - started) / 4)
+            sync()
+        row["host_us"] = 1e6 * median(issued)
+        calls = max(1, math.ceil(0.005 / sample(call.run, 4, witness)))
+        row["calls"] = calls
+        readings = [clock.time(call.run, calls) for _ in range(5)]
+        row["event_us"] = 1e6 * median(reading.seconds for reading in readings) / calls
+        row["host_paced"] = sum(reading.host_paced for reading in readings)
+        row["wall_us"] = 1e6 * median(sample(call.run, calls, witness) for _ in range(5))
+        if (mode, variant) in LOOKED_INTO:
+            row |= launches(call.run)
+            if DEVICE == "cuda":
+                row["do_bench_us"] = 1e3 * do_bench(call.run, warmup=5, rep=20, return_mode="median")
+    return row
+
+
+def requested_mib(call) -> float:
+    """The most that one call asks the allocator for, without what that adds to round blocks up."""
+    call()
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_stats()["requested_bytes.all.current"]
+    call()
+    torch.cuda.synchronize()
+    return (torch.cuda.memory_stats()["requested_bytes.all.peak"] - before) / 2**20
+
+
+def launches(call) -> dict:
+    """How many kernels one call launches, their device time together, and which of attention are among them."""
+    with torch.profiler.profile(activities=list(torch.profiler.supported_activities())) as profiler:
+        call()
+        sync()
+    kernels = [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    attention = ("flash", "fmha", "cutlass", "cudnn", "sdpa", "mem_eff", "attention")
+    names = {event.name[:90] for event in kernels if any(word in event.name.lower() for word in attention)}
+    ops = {event.name for event in profiler.events() if event.name.startswith("aten::_scaled_dot_product")}
+    busy_us = sum(event.device_time_total for event in kernels)
+    return {"launches": len(kernels), "busy_us": busy_us, "attention": sorted(ops | names)}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
