@@ -1,4 +1,6 @@
-"""Numbers as prose has them."""
+"""Numbers and names as prose has them."""
+
+NOTHING = "—"  # where there is no number
 
 
 def many(number: int, noun: str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench import system
 from attnbench.cli import main
+from attnbench.machine import system
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from attnbench.machine import Machine
+from attnbench.analysis.rows import rows
+from attnbench.analysis.runs import Run
+from attnbench.cases.protocol import Protocol
+from attnbench.cases.sweep import Mode, Role
+from attnbench.machine.fingerprint import Machine
+from attnbench.machine.witness import Witness
 from attnbench.measure.clock import Reading
 from attnbench.paper.claims import Claim, Metric, Relation
-from attnbench.protocol import Protocol
-from attnbench.record import Memory, Record, RecordFile, Sample, Warmup
-from attnbench.report.metrics import rows
-from attnbench.report.runs import Run
+from attnbench.records.record import Memory, Record, RecordFile, Sample, Warmup
 from attnbench.statistics import Estimate
-from attnbench.sweep import Mode, Role
-from attnbench.witness import Witness
 
 
 @dataclass

@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from attnbench import Geometry
-from attnbench.measure import facts
-from attnbench.measure.facts import (
+from attnbench.cases.protocol import Protocol
+from attnbench.cases.sweep import Block, Case, Mode, Role, ceilings
+from attnbench.cases.variant import PLAIN, Variant
+from attnbench.machine.witness import Witness
+from attnbench.records import journal
+from attnbench.records.block_state import Known, Story
+from attnbench.records.journal import (
     Allocated,
     Began,
     Counted,
@@ -20,13 +25,8 @@ from attnbench.measure.facts import (
     Timed,
     Warmed,
 )
-from attnbench.measure.story import Known, Story
-from attnbench.plan import Planned
-from attnbench.protocol import Protocol
-from attnbench.record import Sample, Warmup
-from attnbench.sweep import Block, Case, Mode, Role, ceilings
-from attnbench.variant import PLAIN, Variant
-from attnbench.witness import Witness
+from attnbench.records.record import Sample, Warmup
+from attnbench.run.plan import Planned
 from tests.fakes import MACHINE, MEMORY, witness
 
 Row = tuple[str, Variant]
@@ -120,14 +120,14 @@ class Workers:
         self.next: list[Iterable[Fact | BaseException]] = []
 
     def __call__(self, shard: Path, threads: int, timeout_s: float) -> Iterator[Fact]:
-        story = Story(facts.read(shard))
+        story = Story(journal.read(shard))
         weighs = not self.next and story.job.task == "measure" and bool(story.without_memory)
         self.started += not weighs
         self.jobs.append(story.job)
         for fact in self.next.pop(0) if self.next else self.whole(story):
             if isinstance(fact, BaseException):
                 raise fact
-            facts.save(shard, [fact])
+            journal.save(shard, [fact])
             yield fact
 
     def counts(self, cases: int) -> list[Fact | BaseException]:

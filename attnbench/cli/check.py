@@ -40,13 +40,13 @@ def check(
     repeat itself, follow the seed, move with its module, agree under every kernel, and cost what its closed
     form says? A size that it refuses breaks nothing. Exit status 1 says that something is broken.
     """
-    from attnbench.cli.console import page
-    from attnbench.contract import SIZES, examine
+    from attnbench.cases.registry import discover
+    from attnbench.cases.sweep import read_size
+    from attnbench.cli.output import page
+    from attnbench.measure.contract import SIZES, examine
     from attnbench.mechanism import Geometry
-    from attnbench.registry import discover
     from attnbench.report.notes import contract_notes
     from attnbench.report.terminal.table import contract_table
-    from attnbench.sweep import read_size
 
     maps = [read_size(size) for size in split(sizes)] or SIZES
     geometries = [Geometry(dim, heads, height, width) for height, width in maps]

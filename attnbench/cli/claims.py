@@ -36,14 +36,14 @@ def claims(
     Counts and ratios are judged, levels are not: another machine has others. Beside a verdict stands what
     differs between the claim's setting and the run's.
     """
+    from attnbench.analysis.claims import judge
+    from attnbench.analysis.runs import require_rows
     from attnbench.cli import show
-    from attnbench.cli.console import page
+    from attnbench.cli.output import page
     from attnbench.paper import claims_file
     from attnbench.paper.builtin import builtin
-    from attnbench.record import newest, read
-    from attnbench.report.claims import judge
+    from attnbench.records.record import newest, read
     from attnbench.report.objects import claims_json
-    from attnbench.report.runs import require_rows
 
     here = page(read_form(form))
     published = claims_file.read(file).claims if file else builtin()

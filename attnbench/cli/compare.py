@@ -81,9 +81,9 @@ def compare(
     both have as their baseline, with the same code, is the control. --format csv and json have the same rows.
     """
     from attnbench.cli import show
-    from attnbench.cli.console import page
-    from attnbench.record import newest, read
-    from attnbench.report.figure.prints import Print
+    from attnbench.cli.output import page
+    from attnbench.records.record import newest, read
+    from attnbench.report.figure.print_size import Print
 
     drawn = plot or svg or bare or width is not None
     if after is not None:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import typer
 
+from attnbench.cases.registry import BUILTIN, GROUP
 from attnbench.mechanism import Setting
 from attnbench.paper import in_table_order
-from attnbench.registry import BUILTIN, GROUP
 
 QUESTION = "_ATTNBENCH_COMPLETE"  # the variable in which a shell says what it wants
 FROM_BASH = "complete_bash"
@@ -59,7 +59,7 @@ def mechanisms(incomplete: str) -> list[tuple[str, str]]:
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:
     """Complete the folder of a run; other paths are left to the shell."""
-    from attnbench.record import RECORDS
+    from attnbench.records.record import RECORDS
 
     results = Path(context.params.get("results") or "results")
     folders = (str(path.parent) for path in results.glob(f"*/{RECORDS}"))

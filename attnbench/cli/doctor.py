@@ -2,8 +2,17 @@
 
 from dataclasses import replace
 
-from attnbench.cli.options import Devices, Format, Numbers, TableOrJson, Threads, read_form, read_name, split
-from attnbench.variant import DTYPES, PLAIN
+from attnbench.cases.variant import DTYPES, PLAIN
+from attnbench.cli.options import (
+    Devices,
+    Format,
+    Numbers,
+    TableOrJson,
+    Threads,
+    read_form,
+    read_name,
+    split,
+)
 
 EXAMPLES = {
     "before you measure: what is wrong with this machine": "attnbench doctor",
@@ -25,24 +34,25 @@ def doctor(
     them a run says how near a layer comes to what the machine can do. Each disturbance comes with a remedy;
     attnbench itself changes no setting.
     """
-    from attnbench import machine, runner
-    from attnbench.cli.console import page
+    from attnbench.analysis.advice import advice, standing_advice
+    from attnbench.analysis.ceilings import Seen, chosen_variables
+    from attnbench.cases.protocol import CEILINGS_ALONE
+    from attnbench.cli.output import page
+    from attnbench.machine import fingerprint
+    from attnbench.machine.system import physical_cores
     from attnbench.mechanism import Geometry
-    from attnbench.plan import Setup
-    from attnbench.protocol import CEILINGS_ALONE
-    from attnbench.report.advice import advice, standing_advice
-    from attnbench.report.machine import Seen, chosen_variables
     from attnbench.report.objects import machine_json
     from attnbench.report.terminal.machine import ceiling_lines, machine_table
-    from attnbench.system import physical_cores
+    from attnbench.run import runner
+    from attnbench.run.plan import Setup
 
     here = page(read_form(form))
     numbers = read_name("--dtype", dtype, DTYPES)
-    devices = split(device) or machine.devices()
+    devices = split(device) or fingerprint.devices()
     setup = Setup((), threads or physical_cores(), CEILINGS_ALONE)
     for name in devices:
-        machine.require_device(name)
-    this = machine.inspect_machine()
+        fingerprint.require_device(name)
+    this = fingerprint.inspect_machine()
     if here.form is Format.table:
         here.out.print(machine_table(this))
     seen: dict[str, Seen] = {}

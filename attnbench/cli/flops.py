@@ -45,17 +45,17 @@ def flops(
     A map that a mechanism has no meaning for is a dash, with the reason below the table. In every --format
     the numbers are also written to flops.csv, and drawn as flops.png and flops.pdf.
     """
-    from attnbench.catalogue import chosen, points
-    from attnbench.cli.console import page
+    from attnbench.cases.registry import discover
+    from attnbench.cases.sweep import read_size
+    from attnbench.cli.output import page
+    from attnbench.measure.catalogue import chosen, points
     from attnbench.mechanism import Geometry
-    from attnbench.registry import discover
     from attnbench.report.export import flops_csv, write_flops
     from attnbench.report.figure.flops import save_flops
-    from attnbench.report.figure.prints import Print
+    from attnbench.report.figure.print_size import Print
     from attnbench.report.notes import flops_notes
     from attnbench.report.objects import flops_json
     from attnbench.report.terminal.costs import flops_tables
-    from attnbench.sweep import read_size
 
     registry = discover(plugins or ())
     maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))

@@ -25,16 +25,16 @@ def list_mechanisms(
     hilo:alpha=0..1/0.1 among them, are shown with exact counts and those of their branches. Published counts
     stand beside those of 14×14 tokens, 768 channels and 12 heads, the defaults.
     """
-    from attnbench.catalogue import chosen, entries
-    from attnbench.cli.console import page
+    from attnbench.cases.registry import discover
+    from attnbench.cases.sweep import read_size
+    from attnbench.cli.output import page
+    from attnbench.measure.catalogue import chosen, entries
     from attnbench.mechanism import Geometry
-    from attnbench.registry import discover
     from attnbench.report.export import registry_csv
     from attnbench.report.notes import registry_notes
     from attnbench.report.objects import registry_json
     from attnbench.report.terminal.costs import choices_table
     from attnbench.report.terminal.table import registry_table
-    from attnbench.sweep import read_size
 
     registry = discover(plugins or ())
     geometry = Geometry(dim, heads, *read_size(size))

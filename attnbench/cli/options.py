@@ -8,13 +8,13 @@ from typing import Annotated
 
 from typer.models import OptionInfo
 
-from attnbench import ranges
+from attnbench.cases import ranges
+from attnbench.cases.sweep import Mode
+from attnbench.cases.variant import DTYPES
 from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
 from attnbench.errors import AttnbenchError
-from attnbench.report.figure.prints import Width
-from attnbench.sweep import Mode
-from attnbench.variant import DTYPES
+from attnbench.report.figure.print_size import Width
 
 DEVICES = ("cpu", "cuda")
 

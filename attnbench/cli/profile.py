@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
+from attnbench.cases.variant import DTYPES, KERNELS, PLAIN, Variant
 from attnbench.cli.completion import among
 from attnbench.cli.help import HOW, WHAT, WHERE, option
 from attnbench.cli.options import (
@@ -20,7 +21,6 @@ from attnbench.cli.options import (
     Threads,
     read_name,
 )
-from attnbench.variant import DTYPES, KERNELS, PLAIN, Variant
 
 RESULTS = Path("results/profile")
 WIDE = 120  # letters of the widest table that a terminal may be asked for
@@ -78,20 +78,20 @@ def profile(
     operators. Beside times stand multiply-adds and the bytes that an operator must move at least. trace.json
     opens in https://ui.perfetto.dev. A profile explains a speed; `attnbench run` measures it.
     """
-    from attnbench import machine
-    from attnbench.cli.console import page
+    from attnbench.cases.registry import discover
+    from attnbench.cases.sweep import read_size, sweep
+    from attnbench.cli.output import page
     from attnbench.errors import writing
+    from attnbench.machine import fingerprint
+    from attnbench.machine.system import physical_cores
     from attnbench.measure.profile import TRACE
     from attnbench.measure.profile import profile as measure
     from attnbench.mechanism import Geometry
-    from attnbench.registry import discover
     from attnbench.report.objects import profile_json
     from attnbench.report.profile import profile_csv, profile_notes, write_profile
     from attnbench.report.terminal.profile import operators_table, parts_table
-    from attnbench.sweep import read_size, sweep
-    from attnbench.system import physical_cores
 
-    machine.require_device(device)
+    fingerprint.require_device(device)
     variant = Variant(read_name("--kernel", kernel, KERNELS), read_name("--dtype", dtype, DTYPES))
     registry = discover(plugins or ())
     choice = registry.choose(mechanism)

@@ -12,10 +12,10 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from attnbench.measure.facts import Allocated, Began, Checked, Fact, Failed, Timed, Warmed
-from attnbench.plan import Planned
-from attnbench.protocol import Protocol
-from attnbench.sweep import Block, Role
+from attnbench.cases.protocol import Protocol
+from attnbench.cases.sweep import Block, Role
+from attnbench.records.journal import Allocated, Began, Checked, Fact, Failed, Timed, Warmed
+from attnbench.run.plan import Planned
 from attnbench.words import many
 
 REFRESH_HZ = 1  # drawing costs milliseconds of a core that is being measured on

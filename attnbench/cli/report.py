@@ -88,14 +88,14 @@ def report(
     Several runs stand side by side, as CPU and GPU do in Table IV. LaTeX needs booktabs; the best of a column
     is bold, the second underlined. HTML is one file that needs no network, with the raw records in it.
     """
-    from attnbench.record import newest
+    from attnbench.analysis.runs import Run, open_runs
+    from attnbench.records.record import newest
     from attnbench.report.formats.json_object import json_object
     from attnbench.report.formats.latex import latex
     from attnbench.report.formats.long_csv import long_csv
     from attnbench.report.formats.markdown import markdown
     from attnbench.report.formats.wide_csv import wide_csv
     from attnbench.report.html.page import page
-    from attnbench.report.runs import Run, open_runs
 
     form = Form(read_name("--format", asked, tuple(Form))) if asked else _form_of(out)
     _refuse_strangers(form, wide=wide, standalone=standalone)

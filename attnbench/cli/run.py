@@ -8,17 +8,9 @@ from typing import Annotated
 
 import typer
 
+from attnbench.cases.protocol import ALLOCATORS
+from attnbench.cases.sweep import BASELINE, Mode
 from attnbench.cli import completion
-from attnbench.cli.effort import (
-    Energy,
-    MaxSeconds,
-    Precision,
-    Quick,
-    Rigorous,
-    Sessions,
-    Timeout,
-    read_effort,
-)
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
     Devices,
@@ -35,9 +27,17 @@ from attnbench.cli.options import (
     read_name,
     split,
 )
-from attnbench.cli.ways import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
-from attnbench.protocol import ALLOCATORS
-from attnbench.sweep import BASELINE, Mode
+from attnbench.cli.protocol_options import (
+    Energy,
+    MaxSeconds,
+    Precision,
+    Quick,
+    Rigorous,
+    Sessions,
+    Timeout,
+    read_effort,
+)
+from attnbench.cli.variant_options import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
 
 RESULTS = Path("results")
 EXAMPLES = {
@@ -153,15 +153,15 @@ def run(
     What cannot be measured is a row with its reason, not an error. A run that was interrupted or killed goes
     on with the same command.
     """
-    from attnbench import machine
-    from attnbench.catalogue import chosen
-    from attnbench.cli.console import page
+    from attnbench.cases.registry import discover
+    from attnbench.cases.sweep import read_size, sweep
+    from attnbench.cli.output import page
     from attnbench.cli.session import carry_out
+    from attnbench.machine import fingerprint
+    from attnbench.machine.system import physical_cores
+    from attnbench.measure.catalogue import chosen
     from attnbench.mechanism import Geometry
-    from attnbench.plan import Setup
-    from attnbench.registry import discover
-    from attnbench.sweep import read_size, sweep
-    from attnbench.system import physical_cores
+    from attnbench.run.plan import Setup
 
     effort = read_effort(
         quick=quick,
@@ -174,9 +174,9 @@ def run(
     )
     protocol = replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS))
     geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]
-    devices = split(device) or machine.devices()
+    devices = split(device) or fingerprint.devices()
     for name in devices:
-        machine.require_device(name)
+        fingerprint.require_device(name)
     registry = discover(plugins or ())
     choices = chosen(registry, mechanisms)
     blocks = sweep(
@@ -205,6 +205,6 @@ def run(
 
 def _folder(out: Path | None, command: list[str]) -> Path:
     """Where the run goes: as asked, or where the same command was not finished, or a new place."""
-    from attnbench.folder import unfinished
+    from attnbench.records.folder import unfinished
 
     return out or unfinished(RESULTS, command) or RESULTS / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

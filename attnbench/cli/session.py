@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench import folder, runner
-from attnbench.cli.console import Page
+from attnbench.analysis.rows import Row, measured, rows
+from attnbench.analysis.variant_matrix import ledgers
+from attnbench.cases.sweep import Block
+from attnbench.cli.output import Page
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.cli.show import print_ledgers
-from attnbench.plan import Planned, Setup, estimates_s
-from attnbench.record import read
+from attnbench.records import folder
+from attnbench.records.record import read
 from attnbench.report.export import write_table
-from attnbench.report.ledger import ledgers
-from attnbench.report.metrics import Row, measured, rows
-from attnbench.sweep import Block
+from attnbench.run import runner
+from attnbench.run.plan import Planned, Setup, estimates_s
 
 ONE = "`attnbench compare --plot` draws them."
 SEVERAL = "`attnbench compare` shows each variant's table, and with --kernels --plot draws this."

@@ -3,33 +3,27 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attnbench.cli.console import Page
+from attnbench.analysis.claims import Judgement, Ruling, judge, summary
+from attnbench.analysis.crossover import crossovers, foremost, several_sizes
+from attnbench.analysis.difference import Change, changes, in_words, unlike
+from attnbench.analysis.rows import Row, Timing, grouped, is_slower, setting
+from attnbench.analysis.runs import rows_of
+from attnbench.analysis.variant_matrix import Ledger, ledgers, without_ledger
+from attnbench.cases.sweep import Role
 from attnbench.cli.options import Format
+from attnbench.cli.output import Page
 from attnbench.errors import AttnbenchError
 from attnbench.paper.builtin import builtin, sentences
 from attnbench.paper.claims import Metric
-from attnbench.record import RecordFile
-from attnbench.report.claims import Judgement, Ruling, judge, summary
-from attnbench.report.crossover import crossovers, foremost, several_sizes
-from attnbench.report.difference import Change, changes, in_words, unlike
-from attnbench.report.export import (
-    changes_csv,
-    ledgers_csv,
-    table_csv,
-    write_crossovers,
-    write_ledgers,
-)
-from attnbench.report.figure.prints import Print
-from attnbench.report.ledger import Ledger, ledgers, without_ledger
-from attnbench.report.metrics import Row, Timing, grouped, is_slower, setting
+from attnbench.records.record import RecordFile
+from attnbench.report.export import changes_csv, ledgers_csv, table_csv, write_crossovers, write_ledgers
+from attnbench.report.figure.print_size import Print
 from attnbench.report.notes import agreement, disturbances, notes
 from attnbench.report.objects import changes_json, ledgers_json, run_json
-from attnbench.report.runs import rows_of
 from attnbench.report.terminal.claims import claims_notes, claims_table
 from attnbench.report.terminal.crossover import UNCHANGED, crossover_table
-from attnbench.report.terminal.ledger import report
 from attnbench.report.terminal.table import change_table, result_table
-from attnbench.sweep import Role
+from attnbench.report.terminal.variants import report
 
 WIDE = 159  # columns that Table IV needs with the paper's figures in it
 
@@ -176,7 +170,7 @@ def _draw_run(page: Page, found: RecordFile, table: Sequence[Row], figures: Prin
 
 
 def _draw_ledgers(page: Page, found: RecordFile, several: Sequence[Ledger], figures: Print) -> None:
-    from attnbench.report.figure.ledger import save_ledgers
+    from attnbench.report.figure.variants import save_ledgers
 
     page.wrote([write_ledgers(several, found.folder)])
     _print_drawn(page, save_ledgers(several, found.folder, figures))

@@ -45,16 +45,16 @@ def spectrum(
     A figure a mechanism has the magnitude of the Fourier transform of its output, branch by branch; two more
     have the radial profiles of all, and how much of each frequency passes. Nothing is timed.
     """
-    from attnbench.cli.console import page
+    from attnbench.cases.registry import discover
+    from attnbench.cases.sweep import read_size
+    from attnbench.cli.output import page
     from attnbench.errors import writing
     from attnbench.measure.spectrum import survey
     from attnbench.mechanism import Geometry
-    from attnbench.registry import discover
-    from attnbench.report.figure.prints import Print
+    from attnbench.report.figure.print_size import Print
     from attnbench.report.figure.spectrum import save_figures
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
-    from attnbench.sweep import read_size
 
     registry = discover(plugins or ())
     choices = {choice.label: choice for choice in map(registry.choose, mechanisms or ["hilo"])}

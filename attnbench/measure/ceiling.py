@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from attnbench.system import last_level_cache_bytes
+from attnbench.machine.system import last_level_cache_bytes
 
 MATMUL_SIDE = {"cpu": 1024, "cuda": 8192}  # 97 % of the rate of larger ones on two cores, in 7 ms
 COPY_BYTES = {"cpu": 64 * 2**20, "cuda": 2**30}

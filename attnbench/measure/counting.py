@@ -6,18 +6,18 @@ from functools import partial
 import torch
 
 from attnbench.attention import form_of, use_kernel
+from attnbench.cases.registry import Registry
+from attnbench.cases.sweep import Case, Mode, Role
 from attnbench.errors import AttnbenchError
+from attnbench.machine.system import available_memory_bytes
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.cost import Cost, count, count_on_meta
-from attnbench.measure.facts import Began, Counted, Failed, Predicted, Started, Uncounted
+from attnbench.measure.execution import dtype_of, require_runnable
+from attnbench.measure.journal_writer import Pen, failure_as_fact
 from attnbench.measure.layers import build, shape_of
-from attnbench.measure.pen import Pen, failure_as_fact
 from attnbench.measure.prediction import predicted_peak_bytes
-from attnbench.measure.running import dtype_of, require_runnable
-from attnbench.measure.story import Story
-from attnbench.registry import Registry
-from attnbench.sweep import Case, Mode, Role
-from attnbench.system import available_memory_bytes
+from attnbench.records.block_state import Story
+from attnbench.records.journal import Began, Counted, Failed, Predicted, Started, Uncounted
 
 LEAST_MOVES = {Mode.inference: 1, Mode.training: 2}  # training moves a gradient with each number
 

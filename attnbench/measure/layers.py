@@ -10,10 +10,10 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from attnbench.measure.running import compiled, dtype_of, graphed, running
-from attnbench.registry import Registry
-from attnbench.sweep import Case, Mode, Role
-from attnbench.variant import Variant
+from attnbench.cases.registry import Registry
+from attnbench.cases.sweep import Case, Mode, Role
+from attnbench.cases.variant import Variant
+from attnbench.measure.execution import compiled, dtype_of, graphed, running
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
 MOST_INPUTS = 8

@@ -14,8 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from attnbench.cases.sweep import Mode
 from attnbench.measure.layers import truncated_normals_undrawn
-from attnbench.sweep import Mode
 
 
 def predicted_peak_bytes(

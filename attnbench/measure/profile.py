@@ -18,18 +18,18 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, record_function
 
+from attnbench.cases.protocol import QUICK
+from attnbench.cases.registry import Registry
+from attnbench.cases.sweep import Case
 from attnbench.errors import AttnbenchError, writing
+from attnbench.machine.allocator import keep_pages
 from attnbench.measure.clock import Clock, clocks
+from attnbench.measure.execution import require_runnable
 from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data
 from attnbench.measure.operators import operations
-from attnbench.measure.pages import keep_pages
-from attnbench.measure.running import require_runnable
 from attnbench.measure.timing import sample, warm_up
 from attnbench.measure.worker import set_up_torch
-from attnbench.profiles import OUTSIDE, Line, Operation, Part, Profile, by_operator
-from attnbench.protocol import QUICK
-from attnbench.registry import Registry
-from attnbench.sweep import Case
+from attnbench.records.profile import OUTSIDE, Line, Operation, Part, Profile, by_operator
 
 LEAST_CALLS, MOST_CALLS = 20, 100
 WARMUP = QUICK  # the protocol whose warm-up is long enough here

@@ -8,20 +8,20 @@ from functools import partial
 
 import torch
 
+from attnbench.cases.registry import Registry
+from attnbench.cases.sweep import Mode, Role
+from attnbench.machine.witness import Watch
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.clock import Clock, clocks
 from attnbench.measure.energy import meter_of, spent
-from attnbench.measure.facts import Began, Ended, Powered, Started, Timed, Warmed
+from attnbench.measure.execution import dtype_of, running
+from attnbench.measure.journal_writer import Pen, failure_as_fact
 from attnbench.measure.layers import build, check_results, make_call, make_data_by_dtype
-from attnbench.measure.pen import Pen, failure_as_fact
-from attnbench.measure.running import dtype_of, running
-from attnbench.measure.story import Story
 from attnbench.measure.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
-from attnbench.record import Energy, Sample, Warmup
-from attnbench.registry import Registry
+from attnbench.records.block_state import Story
+from attnbench.records.journal import Began, Ended, Powered, Started, Timed, Warmed
+from attnbench.records.record import Energy, Sample, Warmup
 from attnbench.statistics import precise_enough
-from attnbench.sweep import Mode, Role
-from attnbench.witness import Watch
 
 
 def time_session(story: Story, registry: Registry, pen: Pen) -> None:

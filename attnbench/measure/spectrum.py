@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention import use_kernel
+from attnbench.cases.registry import Choice
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
-from attnbench.registry import Choice
-from attnbench.spectra import Array, Part, Spectrum, Survey, radii, require_rings
+from attnbench.records.spectrum import Array, Part, Spectrum, Survey, radii, require_rings
 
 TOKENS_AT_ONCE = 1024  # few enough for attention between all tokens of an image to stay small
 

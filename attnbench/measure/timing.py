@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from statistics import median
 
+from attnbench.cases.protocol import Protocol
 from attnbench.measure.clock import Clock
-from attnbench.protocol import Protocol
 
 STABLE_CALLS = 4  # two halves of two calls each
 STABLE_WITHIN = 0.02

@@ -15,20 +15,20 @@ from pathlib import Path
 
 import torch
 
-from attnbench.machine import inspect_machine
-from attnbench.measure import facts, timing
+from attnbench.cases.registry import discover
+from attnbench.machine.fingerprint import inspect_machine
+from attnbench.measure import timing
 from attnbench.measure.clock import WallClock
-from attnbench.measure.facts import Environment
-from attnbench.measure.pen import DeviceLost, DiskFailed, Pen
-from attnbench.measure.process import DEVICE_LOST, DISK_FAILED
+from attnbench.measure.journal_writer import DiskFailed, Pen, ProcessSpent
 from attnbench.measure.session import time_session
-from attnbench.measure.story import Story
-from attnbench.registry import discover
+from attnbench.records import journal
+from attnbench.records.block_state import Story
+from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment
 
 
 def work(shard: Path, pen: Pen) -> None:
     """Do what is left of the shard's job and write the facts."""
-    story = Story(facts.read(shard))
+    story = Story(journal.read(shard))
     flags = set_up_torch(story.job.threads)
     registry = discover([Path(plugin) for plugin in story.job.plugins])
     if story.job.task == "count":
@@ -37,7 +37,7 @@ def work(shard: Path, pen: Pen) -> None:
 
         count_cases(story, registry, pen)
     elif story.without_memory:
-        from attnbench.measure.examination import examine  # its profiler has none there either
+        from attnbench.measure.preflight import examine  # its profiler has none there either
 
         examine(story, registry, pen)
     else:
@@ -81,6 +81,6 @@ if __name__ == "__main__":
     except DiskFailed as failure:
         print(failure, flush=True)
         os._exit(DISK_FAILED)
-    except DeviceLost:
-        os._exit(DEVICE_LOST)
+    except ProcessSpent:
+        os._exit(PROCESS_SPENT)
     os._exit(0)  # all is written; to take torch apart would take most of a second

@@ -8,10 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from attnbench.cases.variant import COMPILE_MODES, DTYPES, KERNELS
 from attnbench.errors import AttnbenchError
 from attnbench.paper import DEVICES, published
 from attnbench.paper.claims import RELATIONS, Claim, Conditions, Metric, Relation
-from attnbench.variant import COMPILE_MODES, DTYPES, KERNELS
 
 OTHERS = "others"
 

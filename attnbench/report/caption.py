@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from attnbench.analysis.rows import Row, Timing, measured
+from attnbench.cases.sweep import Mode
 from attnbench.paper import DEVICES
-from attnbench.record import Record
+from attnbench.records.record import Record
 from attnbench.report.columns import MEMORY, OPEN
-from attnbench.report.metrics import Row, Timing, measured
 from attnbench.report.notes import remarks
-from attnbench.report.sheet import Group, Sheet
+from attnbench.report.paper_table import Group, Sheet
 from attnbench.statistics import MARGIN
-from attnbench.sweep import Mode
 from attnbench.words import many
 
 TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"

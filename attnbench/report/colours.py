@@ -8,8 +8,8 @@ mechanisms apart for eyes and printers that see no colours.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from attnbench.cases.sweep import BASELINE
 from attnbench.paper import published
-from attnbench.sweep import BASELINE
 
 PALETTE = (
     "#004488", "#d55e00", "#009e73", "#64114f", "#ae7bc2",

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from attnbench.report.digits import NOTHING, Shown, fixed, shown
-from attnbench.report.metrics import Row, published_ratio
+from attnbench.analysis.rows import Row, published_ratio
+from attnbench.report.digits import Shown, fixed, shown
 from attnbench.statistics import Estimate
-from attnbench.words import spoken
+from attnbench.words import NOTHING, spoken
 
 OPEN = "~"
 LOWER_BOUND = "≥ "

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 
 from attnbench.statistics import Estimate
+from attnbench.words import NOTHING
 
-NOTHING = "—"
 LEAST_UNITS = 3  # of the last digit, that an interval is wide
 LEAST_WIDTH = 1e-6  # of the value: what is narrower is the rounding of arithmetic, not an interval
 

@@ -8,14 +8,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.catalogue import Entry, Point
+from attnbench.analysis.crossover import Crossover
+from attnbench.analysis.difference import Change
+from attnbench.analysis.rows import Row
+from attnbench.analysis.variant_matrix import Cell, Ledger
 from attnbench.errors import writing
-from attnbench.report.crossover import Crossover
+from attnbench.measure.catalogue import Entry, Point
 from attnbench.report.csv_text import csv_text
-from attnbench.report.difference import Change
 from attnbench.report.frame import estimate_cells, frame, row_line
-from attnbench.report.ledger import Cell, Ledger
-from attnbench.report.metrics import Row
 
 TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"

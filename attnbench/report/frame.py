@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attnbench.report.metrics import Row, published_ratio
+from attnbench.analysis.rows import Row, published_ratio
 from attnbench.statistics import Estimate
 
 

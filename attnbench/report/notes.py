@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from attnbench.catalogue import Entry, Point, branch_titles, divided, points_of
-from attnbench.findings import Finding
+from attnbench.analysis.advice import advice
+from attnbench.analysis.orders import agreements
+from attnbench.analysis.rows import Measured, Row, grouped, measured
+from attnbench.cases.variant import PLAIN
+from attnbench.measure.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.paper import DEVICES
-from attnbench.record import Record
-from attnbench.report.advice import advice
-from attnbench.report.metrics import Measured, Row, grouped, measured
-from attnbench.report.order import agreements
+from attnbench.records.check_result import Finding
+from attnbench.records.record import Record
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
-from attnbench.variant import PLAIN
 from attnbench.words import spoken
 
 FEW_SESSIONS = 2  # a t-test over them has one degree of freedom

@@ -9,23 +9,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 
-from attnbench.catalogue import Entry, Point
-from attnbench.machine import Machine
+from attnbench.analysis.ceilings import Seen, rate_per_s
+from attnbench.analysis.claims import Judgement
+from attnbench.analysis.crossover import crossovers
+from attnbench.analysis.difference import Change, Difference
+from attnbench.analysis.orders import agreements
+from attnbench.analysis.rows import Row
+from attnbench.analysis.variant_matrix import Ledger, Swap, correlation, ledgers, swaps, without_ledger
+from attnbench.cases.variant import Variant
+from attnbench.machine.fingerprint import Machine
+from attnbench.measure.catalogue import Entry, Point
 from attnbench.mechanism import Geometry
-from attnbench.profiles import Profile
-from attnbench.record import Record, RecordFile
-from attnbench.report.claims import Judgement
-from attnbench.report.crossover import crossovers
-from attnbench.report.difference import Change, Difference
-from attnbench.report.export import Line, change_line, crossover_line, entry_line, ledger_line, point_line
+from attnbench.records.profile import Profile
+from attnbench.records.record import Record, RecordFile
+from attnbench.report.export import (
+    Line,
+    change_line,
+    crossover_line,
+    entry_line,
+    ledger_line,
+    point_line,
+)
 from attnbench.report.frame import estimate_cells, row_line
-from attnbench.report.ledger import Ledger, Swap, correlation, ledgers, swaps, without_ledger
-from attnbench.report.machine import Seen, rate_per_s
-from attnbench.report.metrics import Row
-from attnbench.report.order import agreements
 from attnbench.report.profile import call_line, operator_lines, setting_line
 from attnbench.statistics import Estimate
-from attnbench.variant import Variant
 
 RATES = {"matmul": "macs_per_s", "copy": "bytes_per_s"}
 

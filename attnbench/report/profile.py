@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attnbench.errors import writing
-from attnbench.profiles import SMALL, Profile
+from attnbench.records.profile import SMALL, Profile
 from attnbench.report.csv_text import csv_text
 from attnbench.words import many
 

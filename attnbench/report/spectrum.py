@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from attnbench.errors import writing
-from attnbench.spectra import Curve, Survey
+from attnbench.records.spectrum import Curve, Survey
 from attnbench.words import many
 
 PROFILE = "profile.csv"

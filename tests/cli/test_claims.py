@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from attnbench.cases.sweep import Role
 from attnbench.paper.builtin import builtin
-from attnbench.record import RECORDS, append
-from attnbench.sweep import Role
+from attnbench.records.record import RECORDS, append
 from tests.conftest import Run
 from tests.fakes import block, record
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cli.console import console, page
+from attnbench.cases.sweep import Block
+from attnbench.cli.output import console, page
 from attnbench.cli.progress import Progress
-from attnbench.record import append
-from attnbench.sweep import Block
+from attnbench.records.record import append
 from tests.fakes import block
 from tests.shards import CASES, PROTOCOL, warmed
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from attnbench.record import RECORDS, append, read
+from attnbench.analysis.rows import rows
+from attnbench.records.record import RECORDS, append, read
 from attnbench.report.export import write_table
-from attnbench.report.metrics import rows
 from tests.conftest import Run
 from tests.fakes import MACHINE, block, record
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.cases.registry import discover
 from attnbench.cli.completion import among, builtin, joined, mechanisms
-from attnbench.registry import discover
 from tests.conftest import Run
 
 Offered = Callable[..., list[str]]

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench import machine, protocol, runner
-from attnbench.measure.facts import Failed
-from attnbench.measure.pages import KEEP_PAGES
+from attnbench.cases import protocol
+from attnbench.machine import fingerprint
+from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.records.journal import Failed
+from attnbench.run import runner
 from tests.conftest import Run
 from tests.shards import ENVIRONMENT, Workers, counted, session, timed, warmed
 
@@ -38,8 +40,8 @@ def test_ceilings_are_rates_with_their_interval(attnbench: Run, workers: Workers
 
 def test_the_machine_is_shown_as_a_run_records_it(attnbench: Run, workers: Workers):
     out = attnbench("doctor", "--device", "cpu").out
-    assert machine.inspect_machine().cpu in out
-    assert re.search(rf"torch +{re.escape(machine.inspect_machine().torch)}", out)
+    assert fingerprint.inspect_machine().cpu in out
+    assert re.search(rf"torch +{re.escape(fingerprint.inspect_machine().torch)}", out)
 
 
 def test_a_ceiling_that_cannot_be_measured_says_why(attnbench: Run, workers: Workers):
@@ -90,6 +92,6 @@ def test_ceilings_are_really_measured(attnbench: Run, monkeypatch: pytest.Monkey
 def test_json_has_machine_ceilings_and_advice_and_nothing_else(attnbench: Run, workers: Workers):
     done = attnbench("doctor", "--device", "cpu", "--threads", "1", "--format", "json")
     answer = json.loads(done.out)
-    assert answer["machine"]["torch"] == machine.inspect_machine().torch
+    assert answer["machine"]["torch"] == fingerprint.inspect_machine().torch
     assert [ceiling["name"] for ceiling in answer["devices"]["cpu"]["ceilings"]] == ["matmul", "copy"]
     assert answer["devices"]["cpu"]["advice"] == []

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from attnbench import Geometry
-from attnbench.catalogue import points
-from attnbench.registry import discover
+from attnbench.cases.registry import discover
+from attnbench.measure.catalogue import points
 from attnbench.report.terminal.costs import flops_tables
 from tests.conftest import Run
 

@@ -8,26 +8,26 @@ import pytest
 from typer.core import TyperOption
 from typer.main import get_command, get_group
 
-from attnbench import machine
 from attnbench.cli import app
 from attnbench.cli.help import flowing
-from attnbench.record import append
+from attnbench.machine import fingerprint
+from attnbench.records.record import append
 from tests.cli.test_claims import MINE
 from tests.conftest import Run
 from tests.fakes import block
 
 COMMANDS = get_group(app).commands
 DOORS = {  # what each command calls when it has understood what it was asked for
-    "list": ["attnbench.catalogue.entries"],
-    "flops": ["attnbench.catalogue.points"],
+    "list": ["attnbench.measure.catalogue.entries"],
+    "flops": ["attnbench.measure.catalogue.points"],
     "spectrum": ["attnbench.measure.spectrum.survey"],
     "run": ["attnbench.cli.session.carry_out"],
     "profile": ["attnbench.measure.profile.profile"],
-    "doctor": ["attnbench.runner.measure_ceilings"],
+    "doctor": ["attnbench.run.runner.measure_ceilings"],
     "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "ledgers_of", "changes")],
-    "report": ["attnbench.report.runs.open_runs"],
-    "claims": ["attnbench.report.claims.judge"],
-    "check": ["attnbench.contract.examine"],
+    "report": ["attnbench.analysis.runs.open_runs"],
+    "claims": ["attnbench.analysis.claims.judge"],
+    "check": ["attnbench.measure.contract.examine"],
 }
 PLUGIN = """
 from attnbench import Mechanism, Paper
@@ -60,7 +60,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     for door in (door for doors in DOORS.values() for door in doors):
         monkeypatch.setattr(door, understood)
-    monkeypatch.setattr(machine, "devices", lambda: ("cpu", "cuda"))
+    monkeypatch.setattr(fingerprint, "devices", lambda: ("cpu", "cuda"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_attention.py").write_text(PLUGIN)
     (tmp_path / "my_claims.toml").write_text(MINE)

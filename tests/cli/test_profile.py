@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.protocol import QUICK
+from attnbench.cases.protocol import QUICK
 from tests.conftest import Run
 from tests.test_readme import README
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from attnbench.cases.sweep import Block
 from attnbench.cli.progress import Progress, plan_lines
-from attnbench.measure.facts import Began, Failed
-from attnbench.plan import Planned
-from attnbench.sweep import Block
+from attnbench.records.journal import Began, Failed
+from attnbench.run.plan import Planned
 from tests.fakes import FakeClock
 from tests.shards import CASES, ENVIRONMENT, HILO, PROTOCOL, counted, timed, warmed
 

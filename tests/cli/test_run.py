@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench import runner
-from attnbench.folder import PLAN, shards
-from attnbench.measure.facts import Failed, Started
-from attnbench.measure.process import DISK_FAILED, WorkerEnded
-from attnbench.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
-from attnbench.record import Record, read
-from attnbench.sweep import Mode, Role
-from attnbench.variant import Variant
+from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
+from attnbench.cases.sweep import Mode, Role
+from attnbench.cases.variant import Variant
+from attnbench.records.folder import PLAN, shards
+from attnbench.records.journal import DISK_FAILED, Failed, Started
+from attnbench.records.record import Record, read
+from attnbench.run import runner
+from attnbench.run.process import WorkerEnded
 from tests.conftest import Run
 from tests.shards import ENVIRONMENT, Workers, session
 

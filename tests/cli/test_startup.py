@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.record import append
+from attnbench.records.record import append
 from tests.fakes import block
 
 HEAVY = ("torch", "pandas", "matplotlib", "scipy", "fvcore")

@@ -45,7 +45,7 @@ info() {
   nvidia-smi --query-gpu=clocks_event_reasons.active,clocks_event_reasons_counters.sw_power_cap --format=csv
   $PY -c "
 import torch, sys; print(sys.version, torch.__version__, torch.version.cuda, torch.backends.cudnn.version())
-from attnbench.witness import _gpu; from attnbench.machine import inspect_machine
+from attnbench.machine.witness import _gpu; from attnbench.machine.fingerprint import inspect_machine
 import time; t = time.time(); print(_gpu('$DEVICE'), 'took', time.time() - t); print(inspect_machine())"
   which gcc cc nvcc
 }

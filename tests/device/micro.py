@@ -122,7 +122,7 @@ def witness(say) -> None:
     """What nvidia-smi says of a GPU at work and of one that waits, and how long it takes to say it."""
     if DEVICE == "cpu":
         return
-    from attnbench.witness import _gpu
+    from attnbench.machine.fingerprint.fingerprint.witness import _gpu
 
     a = torch.randn(8192, 8192, device=DEVICE, dtype=torch.bfloat16)
     for label, products, wait_s in (

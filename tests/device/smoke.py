@@ -13,16 +13,16 @@ from statistics import median
 import torch
 
 from attnbench import Geometry
-from attnbench.measure import agreement
+from attnbench.cases.registry import discover
+from attnbench.cases.sweep import Mode, sweep
+from attnbench.cases.variant import Variant
+from attnbench.measure import accuracy
 from attnbench.measure.clock import clocks
+from attnbench.measure.execution import graphed, running
 from attnbench.measure.layers import build, make_call, make_data, make_step
 from attnbench.measure.memory import memory_of
-from attnbench.measure.running import graphed, running
 from attnbench.measure.timing import sample
 from attnbench.measure.worker import set_up_torch
-from attnbench.registry import discover
-from attnbench.sweep import Mode, sweep
-from attnbench.variant import Variant
 
 DEVICE, TINY = os.environ.get("DEVICE", "cuda"), bool(os.environ.get("TINY"))
 GEOMETRY, BATCH = (Geometry(96, 6, 14, 14), 2) if TINY else (Geometry(768, 12, 14, 14), 64)
@@ -96,12 +96,12 @@ def one(registry, name: str, mode: Mode, variant: Variant, what: str) -> dict:
         return row
     key = (name, mode)
     if key not in questions:
-        questions[key] = agreement.ask_in_float64(registry, case, 0)
-    found = agreement._results(registry, case, questions[key].batch, questions[key].gradient, 0)
+        questions[key] = accuracy.ask_in_float64(registry, case, 0)
+    found = accuracy._results(registry, case, questions[key].batch, questions[key].gradient, 0)
     row["errors"] = [
-        agreement.relative_error(*pair) for pair in zip(found, questions[key].answer, strict=True)
+        accuracy.relative_error(*pair) for pair in zip(found, questions[key].answer, strict=True)
     ]
-    row["bound"] = agreement.BOUNDS[variant.dtype]
+    row["bound"] = accuracy.BOUNDS[variant.dtype]
     del found
     memory = memory_of(layer, case, data)
     row["peak_mib"], row["repeatable"] = memory.peak_bytes / 2**20, memory.repeatable

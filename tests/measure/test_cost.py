@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, UnsupportedGeometry
 from attnbench.attention import KERNELS, use_kernel
+from attnbench.cases.registry import discover
 from attnbench.measure.cost import Cost, count, count_on_meta
-from attnbench.registry import discover
 from mechanisms.msa import msa
 
 TABLE_IV = Geometry(768, 12, 14, 14)

@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 from attnbench import Geometry
 from attnbench.attention import use_kernel
+from attnbench.cases.registry import discover
+from attnbench.cases.sweep import Mode
+from attnbench.cases.variant import Variant
 from attnbench.measure.layers import build, make_data
 from attnbench.measure.memory import cpu_peak_bytes, highest, memory_of
 from attnbench.measure.prediction import predicted_peak_bytes
-from attnbench.record import Memory
-from attnbench.registry import discover
-from attnbench.sweep import Mode
-from attnbench.variant import Variant
+from attnbench.records.record import Memory
 from tests.shards import case
 
 B, N, C, H = 4, 196, 768, 12

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from attnbench import Geometry
 from attnbench.attention import use_kernel
+from attnbench.cases.registry import discover
 from attnbench.measure.cost import count
 from attnbench.measure.operators import operations
-from attnbench.profiles import Operation, Part
-from attnbench.registry import discover
+from attnbench.records.profile import Operation, Part
 
 Forward = Callable[..., Tensor]
 X = torch.randn(2, 6, 8, 8)

@@ -10,17 +10,18 @@ import pytest
 import torch
 from torch.utils.benchmark import Timer
 
-from attnbench import Geometry, record
+from attnbench import Geometry
+from attnbench.cases.protocol import QUICK
+from attnbench.cases.registry import discover
+from attnbench.cases.sweep import Role, sweep
 from attnbench.measure.clock import clocks
 from attnbench.measure.layers import Call, build, make_call, make_data
 from attnbench.measure.timing import sample
-from attnbench.plan import Setup
-from attnbench.protocol import QUICK
-from attnbench.record import Record
-from attnbench.registry import discover
-from attnbench.runner import measure, survey
+from attnbench.records import record
+from attnbench.records.record import Record
+from attnbench.run.plan import Setup
+from attnbench.run.runner import measure, survey
 from attnbench.statistics import MARGIN, median_with_interval
-from attnbench.sweep import Role, sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

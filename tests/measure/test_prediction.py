@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from attnbench import Geometry
 from attnbench.attention import use_kernel
+from attnbench.cases.registry import discover
 from attnbench.measure.prediction import predicted_peak_bytes
-from attnbench.registry import discover
 from mechanisms.msa import msa
 
 SHAPE = B, N, C = 3, 16, 8

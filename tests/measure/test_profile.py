@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attnbench.cases.protocol import QUICK
+from attnbench.cases.registry import Registry, discover
+from attnbench.cases.sweep import Case, sweep
+from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.measure.profile import RANGE, TRACE, lines, profile
 from attnbench.mechanism import Geometry
-from attnbench.profiles import OUTSIDE, Line, Operation, Part, Profile
-from attnbench.protocol import QUICK
-from attnbench.registry import Registry, discover
-from attnbench.sweep import Case, sweep
-from attnbench.variant import Variant
+from attnbench.records.profile import OUTSIDE, Line, Operation, Part, Profile
 
 ADD = Operation("add", Part.element_wise, bytes=12, macs=0)
 MM = Operation("mm", Part.core, bytes=8, macs=4)

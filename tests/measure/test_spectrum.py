@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention import attend
+from attnbench.cases.registry import Choice, discover
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.measure.spectrum import cut, log_amplitudes, natural_maps, survey
 from attnbench.mechanism import Branch, Geometry
-from attnbench.registry import Choice, discover
-from attnbench.spectra import Array, Part, radii, ring_frequencies
+from attnbench.records.spectrum import Array, Part, radii, ring_frequencies
 from mechanisms.hilo import HiLo
 
 GEOMETRY = Geometry(dim=24, heads=3, height=14, width=14)

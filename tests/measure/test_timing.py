@@ -9,8 +9,16 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from attnbench.measure.timing import Member, Turn, calls_per_sample, collector_paused, rounds, sample, warm_up
-from attnbench.protocol import Protocol
+from attnbench.cases.protocol import Protocol
+from attnbench.measure.timing import (
+    Member,
+    Turn,
+    calls_per_sample,
+    collector_paused,
+    rounds,
+    sample,
+    warm_up,
+)
 from attnbench.statistics import paired_ratio
 from tests.fakes import FakeClock
 

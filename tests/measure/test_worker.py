@@ -15,10 +15,20 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, UnsupportedGeometry
 from attnbench.attention import KERNELS, Kernel, explicit
+from attnbench.cases.protocol import Protocol
+from attnbench.cases.registry import Registry, discover
+from attnbench.cases.sweep import Case, Mode, sweep
+from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
-from attnbench.measure import counting, facts
+from attnbench.measure import counting
 from attnbench.measure.cost import Cost
-from attnbench.measure.facts import (
+from attnbench.measure.journal_writer import DiskFailed, Pen, ProcessSpent, failure_as_fact
+from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
+from attnbench.measure.session import Checks
+from attnbench.measure.worker import set_up_torch, work
+from attnbench.records import journal
+from attnbench.records.block_state import Story
+from attnbench.records.journal import (
     Allocated,
     Began,
     Checked,
@@ -34,15 +44,6 @@ from attnbench.measure.facts import (
     Uncounted,
     Warmed,
 )
-from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
-from attnbench.measure.pen import DeviceLost, DiskFailed, Pen, failure_as_fact
-from attnbench.measure.session import Checks
-from attnbench.measure.story import Story
-from attnbench.measure.worker import set_up_torch, work
-from attnbench.protocol import Protocol
-from attnbench.registry import Registry, discover
-from attnbench.sweep import Case, Mode, sweep
-from attnbench.variant import Variant
 from tests.fakes import FakeClock
 from tests.shards import ENVIRONMENT, allocated, session
 
@@ -76,10 +77,10 @@ def cases(
 
 def worked(shard: Path, *before: Fact) -> list[Fact]:
     """What a worker adds to a shard of these facts."""
-    facts.save(shard, before)
+    journal.save(shard, before)
     with shard.open("a") as file:
         work(shard, Pen(file))
-    return facts.read(shard)[len(before) :]
+    return journal.read(shard)[len(before) :]
 
 
 def job(task: str, members: Sequence[Case], **changes: object) -> Job:
@@ -393,7 +394,7 @@ def test_a_failure_becomes_a_fact_and_ends_nothing(
     shard = tmp_path / "shard"
     with shard.open("a") as file, failure_as_fact(4, Pen(file)):
         raise error
-    assert facts.read(shard) == [Failed(4, outcome, reason)]
+    assert journal.read(shard) == [Failed(4, outcome, reason)]
 
 
 def test_what_torch_refuses_in_a_variant_is_unsupported_with_all_that_it_says(tmp_path: Path):
@@ -402,7 +403,7 @@ def test_what_torch_refuses_in_a_variant_is_unsupported_with_all_that_it_says(tm
         warnings.warn("Flash needs a GPU. (Triggered internally at /build/torch/sdp.cpp:9.)", stacklevel=1)
         raise RuntimeError("No available kernel.\nLook elsewhere.")
     says = "RuntimeError: No available kernel. Flash needs a GPU."
-    assert facts.read(shard) == [Failed(4, "unsupported", says)]
+    assert journal.read(shard) == [Failed(4, "unsupported", says)]
 
 
 def test_inductors_wish_for_tf32_is_no_reason(tmp_path: Path):
@@ -410,7 +411,7 @@ def test_inductors_wish_for_tf32_is_no_reason(tmp_path: Path):
     with shard.open("a") as file, failure_as_fact(4, Pen(file), Variant(compile="default")):
         warnings.warn("TensorFloat32 tensor cores for float32 matrix multiplication available", stacklevel=1)
         raise RuntimeError("No room.")
-    assert facts.read(shard) == [Failed(4, "unsupported", "RuntimeError: No room.")]
+    assert journal.read(shard) == [Failed(4, "unsupported", "RuntimeError: No room.")]
 
 
 def test_a_case_that_loses_the_device_is_written_before_its_worker_ends(
@@ -422,9 +423,9 @@ def test_a_case_that_loses_the_device_is_written_before_its_worker_ends(
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(torch.cuda, "synchronize", lost)
-    with (tmp_path / "shard").open("a") as file, pytest.raises(DeviceLost), failure_as_fact(4, Pen(file)):
+    with (tmp_path / "shard").open("a") as file, pytest.raises(ProcessSpent), failure_as_fact(4, Pen(file)):
         lost()
-    (failed,) = facts.read(tmp_path / "shard")
+    (failed,) = journal.read(tmp_path / "shard")
     assert failed == Failed(
         4, "crashed", "RuntimeError: CUDA error: an illegal memory access was encountered"
     )
@@ -435,11 +436,11 @@ def test_a_capture_that_fails_ends_its_worker(tmp_path: Path, error: Exception):
     graphed = Variant(cuda_graph=True)
     with (
         (tmp_path / "shard").open("a") as file,
-        pytest.raises(DeviceLost),
+        pytest.raises(ProcessSpent),
         failure_as_fact(4, Pen(file), graphed),
     ):
         raise error
-    assert [fact.case for fact in facts.read(tmp_path / "shard") if isinstance(fact, Failed)] == [4]
+    assert [fact.case for fact in journal.read(tmp_path / "shard") if isinstance(fact, Failed)] == [4]
 
 
 def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Registry, tmp_path: Path):

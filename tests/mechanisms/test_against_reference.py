@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from attnbench import Geometry
 from attnbench.attention import KERNELS, use_kernel
+from attnbench.cases.registry import Registry, discover
 from attnbench.paper import published
-from attnbench.registry import Registry, discover
 
 MAPS = [(14, 14), (7, 7), (9, 5), (4, 10), (3, 2)]
 NAMES = list(published())

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from attnbench import Geometry
-from attnbench.contract import SIZES, examine
+from attnbench.cases.registry import Registry, discover
+from attnbench.measure.contract import SIZES, examine
 from attnbench.measure.cost import count
 from attnbench.paper import published
-from attnbench.registry import Registry, discover
 
 PLAIN = Path(__file__).parents[1] / "plain"
 MANY_TOKENS = 400  # on a map: attention between all of them in float64 takes a second

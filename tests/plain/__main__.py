@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import geometric_mean
 
-from attnbench.record import read
-from attnbench.report.metrics import Measured, compared, grouped, measured, rows
+from attnbench.analysis.rows import Measured, compared, grouped, measured, rows
+from attnbench.cases.variant import PLAIN
+from attnbench.records.record import read
 from attnbench.statistics import Estimate
-from attnbench.variant import PLAIN
 
 PREFIX = "plain-"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from attnbench.profiles import Line, Part, Profile
+from attnbench.records.profile import Line, Part, Profile
 from tests.shards import case
 
 PRODUCTS = Line("addmm", Part.projections, calls=2, self_s=0.06, bytes=12_000_000, macs=6_000_000_000)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from attnbench.analysis.rows import Row, rows
+from attnbench.cases.sweep import Role
 from attnbench.report.columns import (
     COLUMNS,
     FLOPS,
@@ -18,8 +20,6 @@ from attnbench.report.columns import (
     standings,
     verdict,
 )
-from attnbench.report.metrics import Row, rows
-from attnbench.sweep import Role
 from tests.fakes import MEMORY as MEMORY_OF_A_CALL
 from tests.fakes import block, record
 

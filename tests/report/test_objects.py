@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from attnbench.record import RecordFile
-from attnbench.report.difference import changes
+from attnbench.analysis.ceilings import Seen
+from attnbench.analysis.difference import changes
+from attnbench.analysis.rows import rows
+from attnbench.analysis.variant_matrix import ledgers
+from attnbench.records.record import RecordFile
 from attnbench.report.export import ledgers_csv, table_csv
-from attnbench.report.ledger import ledgers
-from attnbench.report.machine import Seen
-from attnbench.report.metrics import rows
 from attnbench.report.objects import (
     changes_json,
     folded,

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from attnbench.analysis.rows import Measured, published_ratio
+from attnbench.cases.sweep import BASELINE
 from attnbench.paper import DEVICES
 from attnbench.report.colours import Inks
 from attnbench.report.digits import shown
 from attnbench.report.figure.axis import set_numbers, set_ratios
-from attnbench.report.figure.names import name_at_the_side
+from attnbench.report.figure.end_labels import name_at_the_side
 from attnbench.report.figure.style import GREY, HALO, PALE, SMALL, brief, errors, lines_of, point
-from attnbench.report.metrics import Measured, published_ratio
-from attnbench.sweep import BASELINE
 
 HEADROOM = 1.05
 LABEL_LETTERS = 40  # of an axis, on a line

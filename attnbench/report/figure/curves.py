@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from attnbench.analysis.rows import Row, grouped
 from attnbench.report.figure.quantities import Quantity
-from attnbench.report.metrics import Row, grouped
 from attnbench.statistics import Estimate
 
 NEAR = 1.15  # heights whose ratio is less are at one place

@@ -9,13 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from attnbench.catalogue import Point, branch_titles, choices_of, divided, points_of
-from attnbench.registry import Choice
+from attnbench.cases.registry import Choice
+from attnbench.measure.catalogue import Point, branch_titles, choices_of, divided, points_of
 from attnbench.report.colours import Ink, inks_of
 from attnbench.report.figure.axis import set_log_heights
-from attnbench.report.figure.names import name_at_the_side, names_inches
-from attnbench.report.figure.page import add_note, add_panels, is_first_of_row, new_page, plot_inches, save
-from attnbench.report.figure.prints import PLAIN, Print, Width
+from attnbench.report.figure.end_labels import name_at_the_side, names_inches
+from attnbench.report.figure.page import (
+    add_note,
+    add_panels,
+    is_first_of_row,
+    new_page,
+    plot_inches,
+    save,
+)
+from attnbench.report.figure.print_size import PLAIN, Print, Width
 from attnbench.report.figure.style import BRANCH_DASHES, line, styled
 
 PANEL_INCHES = 2.2  # the least width of one

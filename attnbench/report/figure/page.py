@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.figure.prints import Print
+from attnbench.report.figure.print_size import Print
 from attnbench.report.figure.style import (
     GREY,
     LETTER_INCHES,

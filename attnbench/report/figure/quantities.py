@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from attnbench.analysis.rows import Row
 from attnbench.report.columns import PARAMS, THROUGHPUT
-from attnbench.report.metrics import Row
 from attnbench.statistics import Estimate
 
 Quantity = Callable[[Row], Estimate | None]

@@ -7,16 +7,16 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnbench.analysis.rows import Measured, Row, grouped, measured, setting
 from attnbench.report.colours import Inks, inks_of
 from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, draw_throughput
-from attnbench.report.figure.front import LEAST_LAYERS, front_page
-from attnbench.report.figure.naming import note, suffix
+from attnbench.report.figure.file_names import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches, save
-from attnbench.report.figure.prints import PLAIN, Print, Width
+from attnbench.report.figure.pareto import LEAST_LAYERS, front_page
+from attnbench.report.figure.print_size import PLAIN, Print, Width
 from attnbench.report.figure.scaling import scaling_pages
 from attnbench.report.figure.settings import settings_pages
 from attnbench.report.figure.style import lines_of, styled
-from attnbench.report.metrics import Measured, Row, grouped, measured, setting
 
 Draw = Callable[[Axes, Sequence[Measured]], None]
 PANEL_INCHES = 3.2  # the least width of one

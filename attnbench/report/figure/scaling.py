@@ -8,15 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from attnbench.analysis.rows import Row, family, grouped
 from attnbench.report.colours import Inks, inks_of
 from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.curves import Crosses, Curve, Misfit, crosses_of, curves_of
-from attnbench.report.figure.naming import note, suffix
+from attnbench.report.figure.file_names import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches
-from attnbench.report.figure.prints import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, Print, Width
 from attnbench.report.figure.quantities import macs_m, throughput, total_mib
 from attnbench.report.figure.style import CROSS, errors, line, styled
-from attnbench.report.metrics import Row, family, grouped
 
 Draw = Callable[[Axes, Sequence[Row], Inks], None]
 NUDGE = 0.028  # of the axis, between crosses at one place

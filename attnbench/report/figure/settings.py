@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnbench.analysis.rows import Row, grouped, setting
+from attnbench.cases.sweep import BASELINE
 from attnbench.mechanism import Setting
 from attnbench.report.colours import Ink, inks_in
 from attnbench.report.figure.axis import set_numbers
-from attnbench.report.figure.naming import note, suffix
+from attnbench.report.figure.file_names import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page
-from attnbench.report.figure.prints import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, Print, Width
 from attnbench.report.figure.quantities import Quantity, macs_m, params_m, throughput, total_mib
 from attnbench.report.figure.style import CROSS, GREY, errors, line, styled
-from attnbench.report.metrics import Row, grouped, setting
-from attnbench.sweep import BASELINE
 
 LEAST_VALUES = 3  # of a setting, for a figure over it
 FEW_TICKS = 8

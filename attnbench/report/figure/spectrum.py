@@ -8,13 +8,13 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnbench.records.spectrum import NYQUIST, PANELS, Array, Curve, Part, Spectrum, Survey
 from attnbench.report.colours import inks_of
-from attnbench.report.figure.names import name_at_the_side, names_inches
+from attnbench.report.figure.end_labels import name_at_the_side, names_inches
 from attnbench.report.figure.page import add_note, add_panels, new_page, panel_columns, save
-from attnbench.report.figure.prints import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, Print, Width
 from attnbench.report.figure.style import BRANCH_DASHES, GREY, LINE_INCHES, PALE, SMALL, styled
 from attnbench.report.spectrum import caption
-from attnbench.spectra import NYQUIST, PANELS, Array, Curve, Part, Spectrum, Survey
 
 CHANNEL_INCHES = 0.65  # the least width of a channel's panel
 SCALE_INCHES = 0.7  # the width of the colour bar with its numbers

@@ -1,7 +1,7 @@
 """What programs read of a row: which case it is, its numbers at full precision, and what became of it."""
 
+from attnbench.analysis.rows import Row
 from attnbench.report.columns import COLUMNS, Column
-from attnbench.report.metrics import Row
 
 SETTING = ("height", "width", "dim", "heads", "batch", "mode", "dtype", "kernel", "compile", "cuda_graph")
 

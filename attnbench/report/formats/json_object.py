@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 
+from attnbench.analysis.rows import Row
+from attnbench.analysis.runs import Run
 from attnbench.report.columns import COLUMNS, Column
 from attnbench.report.formats.cells import case_cells, number_cells, protocol_cells, told, verdict_cells
-from attnbench.report.metrics import Row
-from attnbench.report.runs import Run
 
 
 def json_object(runs: Sequence[Run]) -> str:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from attnbench.analysis.rows import Row
+from attnbench.analysis.runs import Run
 from attnbench.report.caption import caption
 from attnbench.report.columns import LOWER_BOUND, OPEN, SPEED, Standing
-from attnbench.report.digits import NOTHING
 from attnbench.report.formats.tex import escape, foreign, number, reach
-from attnbench.report.metrics import Row
-from attnbench.report.runs import Run
-from attnbench.report.sheet import Field, Sheet, sheets
+from attnbench.report.paper_table import Field, Sheet, sheets
+from attnbench.words import NOTHING
 
 STYLES = {Standing.best: "\\mathbf{{{}}}", Standing.second: "\\underline{{{}}}", None: "{}"}
 MARKS = {OPEN: "{\\sim}", LOWER_BOUND: "{\\geq}\\,", "": ""}

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from attnbench.analysis.rows import Row
+from attnbench.analysis.runs import Run
 from attnbench.report.columns import Column
 from attnbench.report.csv_text import csv_text
 from attnbench.report.formats.cells import case_cells, number_cells, protocol_cells, told, verdict_cells
-from attnbench.report.metrics import Row
-from attnbench.report.runs import Run
 
 
 def long_csv(runs: Sequence[Run]) -> str:

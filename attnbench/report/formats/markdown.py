@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from attnbench.analysis.rows import Row, measured
+from attnbench.analysis.runs import Run
 from attnbench.report.caption import caption, sentence, verdicts
 from attnbench.report.columns import SPEED, Standing, verdict
-from attnbench.report.digits import NOTHING
-from attnbench.report.metrics import Row, measured
-from attnbench.report.runs import Run
-from attnbench.report.sheet import Field, Sheet, sheets
+from attnbench.report.paper_table import Field, Sheet, sheets
+from attnbench.words import NOTHING
 
 STYLES = {Standing.best: "**{}**", Standing.second: "*{}*", None: "{}"}
 LEGEND = "Bold = best, italic = second best of a column."

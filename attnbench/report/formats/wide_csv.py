@@ -4,12 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from attnbench.analysis.rows import Row
+from attnbench.analysis.runs import Run
 from attnbench.report.columns import Column
 from attnbench.report.csv_text import csv_text
 from attnbench.report.formats.cells import number_cells, setting_cells, verdict_cells
-from attnbench.report.metrics import Row
-from attnbench.report.runs import Run
-from attnbench.report.sheet import COUNTS, SPEEDS, Line, Sheet, sheets
+from attnbench.report.paper_table import COUNTS, SPEEDS, Line, Sheet, sheets
 
 UNITS = {"M": "_m", "MiB": "_mib"}  # those that a column's name does not tell
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from attnbench.machine import Machine
-from attnbench.protocol import Protocol
-from attnbench.report.again import commands
+from attnbench.analysis.rerun import commands
+from attnbench.analysis.rows import measured
+from attnbench.analysis.runs import Run
+from attnbench.cases.protocol import Protocol
+from attnbench.machine.fingerprint import Machine
 from attnbench.report.caption import how_measured
 from attnbench.report.html.markup import Markup, joined, tag, unbroken
 from attnbench.report.html.places import SETTING, Place, places
-from attnbench.report.metrics import measured
 from attnbench.report.notes import agreement, disturbances, notes
-from attnbench.report.runs import Run
 from attnbench.words import many
 
 

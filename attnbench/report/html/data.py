@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from attnbench.analysis.rows import Measured, Row, family, measured
 from attnbench.paper import DEVICES
 from attnbench.report.colours import Ink, Inks
 from attnbench.report.columns import COLUMNS, verdict
 from attnbench.report.formats.cells import number_cells
 from attnbench.report.html.places import RUN, SETTING, Place, differing
-from attnbench.report.metrics import Measured, Row, family, measured
 
 Json = dict[str, object]
 MIB = 2**20

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
-from attnbench.record import RECORDS
+from attnbench.analysis.runs import Run
+from attnbench.records.record import RECORDS
 from attnbench.report.colours import inks_of
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.about import facts, particulars, title
@@ -16,7 +17,6 @@ from attnbench.report.html.data import data
 from attnbench.report.html.markup import embedded, joined, tag, unbroken
 from attnbench.report.html.places import RUN, SETTING, differing, places
 from attnbench.report.html.table import filters, key, meanings, result_table
-from attnbench.report.runs import Run
 
 NUMBERS = "results.csv"
 SCRIPTS = ("look.js", "figures.js", "scaling.js", "table.js", "page.js")

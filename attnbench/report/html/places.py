@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from attnbench.record import Record
-from attnbench.report.metrics import Row, grouped, setting
-from attnbench.report.runs import Run
+from attnbench.analysis.rows import Row, grouped, setting
+from attnbench.analysis.runs import Run
+from attnbench.records.record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from attnbench.analysis.rows import Row
 from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
 from attnbench.report.colours import Ink, Inks
-from attnbench.report.columns import (
-    COLUMNS,
-    LIMIT,
-    Better,
-    Column,
-    Standing,
-    standings,
-    verdict,
-)
-from attnbench.report.digits import NOTHING
+from attnbench.report.columns import COLUMNS, LIMIT, Better, Column, Standing, standings, verdict
 from attnbench.report.html.markup import Markup, joined, tag
 from attnbench.report.html.places import Facet, Place
-from attnbench.report.metrics import Row
-from attnbench.words import spoken
+from attnbench.words import NOTHING, spoken
 
 DESCENDING = "descending"
 ASCENDING = "ascending"

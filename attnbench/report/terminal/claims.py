@@ -8,12 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from attnbench.analysis.claims import Judgement, Ruling
+from attnbench.analysis.evidence import Difference
+from attnbench.cases.variant import Variant
 from attnbench.paper.claims import Claim, Metric, Relation
-from attnbench.report.claims import Judgement, Ruling
 from attnbench.report.digits import estimated, shown
-from attnbench.report.evidence import Difference
 from attnbench.statistics import Estimate
-from attnbench.variant import Variant
 
 WIDE = 130  # columns that source and reason need beside the rest
 STYLES = {Ruling.holds: "green", Ruling.fails: "red", Ruling.unclear: "yellow", Ruling.not_testable: "dim"}

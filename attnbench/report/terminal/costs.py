@@ -6,10 +6,10 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from attnbench.catalogue import BranchCost, Entry, Point, branch_titles, choices_of, points_of
+from attnbench.measure.catalogue import BranchCost, Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.caption import CONVENTION
-from attnbench.report.digits import NOTHING
 from attnbench.report.terminal.grid import Grid, GridColumn
+from attnbench.words import NOTHING
 
 MECHANISM = "Mechanism"
 PAPER = "paper"

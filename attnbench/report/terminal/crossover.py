@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attnbench.report.crossover import Crossover
+from attnbench.analysis.crossover import Crossover
 from attnbench.report.digits import estimated
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.words import many

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
-from attnbench.machine import Machine
-from attnbench.record import Record
+from attnbench.analysis.ceilings import rate_per_s
+from attnbench.machine.fingerprint import Machine
+from attnbench.records.record import Record
 from attnbench.report.digits import estimated
-from attnbench.report.machine import rate_per_s
 
 UNITS = {"matmul": "G multiply-adds/s", "copy": "GB/s, read and written"}
 

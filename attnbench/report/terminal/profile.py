@@ -6,7 +6,7 @@ from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from attnbench.profiles import Line, Profile
+from attnbench.records.profile import Line, Profile
 from attnbench.report.profile import title
 
 

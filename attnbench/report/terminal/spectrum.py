@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.table import Table
 
-from attnbench.spectra import Survey
+from attnbench.records.spectrum import Survey
 
 
 def spectrum_table(survey: Survey) -> Table:

@@ -4,17 +4,18 @@ from collections.abc import Callable, Sequence
 
 from rich.table import Table
 
-from attnbench.catalogue import Entry
-from attnbench.findings import Finding
+from attnbench.analysis.difference import Change
+from attnbench.analysis.rows import Row, grouped, measured
+from attnbench.measure.catalogue import Entry
+from attnbench.records.check_result import Finding
 from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_is_open
 from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, Column, verdict
-from attnbench.report.difference import Change
-from attnbench.report.digits import NOTHING, estimated
-from attnbench.report.metrics import Row, grouped, measured
-from attnbench.report.sheet import Group
+from attnbench.report.digits import estimated
+from attnbench.report.paper_table import Group
 from attnbench.report.terminal.costs import MECHANISM, PAPER, exact, paper_column, settings_of
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.statistics import Verdict
+from attnbench.words import NOTHING
 
 COLOURS: dict[str, str] = {Verdict.faster: "green", Verdict.slower: "red"}
 MARKS = {True: "✓", False: "✗", None: "–"}

@@ -9,21 +9,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attnbench import Geometry
-from attnbench.catalogue import points
+from attnbench.analysis.rows import Row, rows
+from attnbench.analysis.variant_matrix import ledgers
+from attnbench.cases.registry import discover
+from attnbench.cases.variant import COMPILE_MODES
+from attnbench.measure.catalogue import points
 from attnbench.paper import published
-from attnbench.record import Record
-from attnbench.registry import discover
+from attnbench.records.record import Record
+from attnbench.records.spectrum import Part, Spectrum, Survey
 from attnbench.report.figure.flops import flops_page
-from attnbench.report.figure.ledger import ledgers_page
-from attnbench.report.figure.prints import Print
+from attnbench.report.figure.print_size import Print
 from attnbench.report.figure.run import setting_pages
 from attnbench.report.figure.scaling import scaling_pages
 from attnbench.report.figure.settings import settings_pages
 from attnbench.report.figure.spectrum import channels_page, curves_page, draw_gains, draw_profiles
-from attnbench.report.ledger import ledgers
-from attnbench.report.metrics import Row, rows
-from attnbench.spectra import Part, Spectrum, Survey
-from attnbench.variant import COMPILE_MODES
+from attnbench.report.figure.variants import ledgers_page
 from tests.fakes import MEMORY, record
 
 SPREAD = (0.97, 1.0, 1.03, 1.0, 0.99, 1.02)

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
+from attnbench.analysis.rows import Measured, measured, rows
+from attnbench.cases.sweep import Role
 from attnbench.report.colours import Ink, inks_of
 from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, draw_throughput
 from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.style import LINE_INCHES
-from attnbench.report.metrics import Measured, measured, rows
-from attnbench.sweep import Role
 from tests.fakes import block, record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]

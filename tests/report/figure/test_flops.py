@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench import Geometry
-from attnbench.catalogue import Point, points
-from attnbench.registry import Registry, discover
+from attnbench.cases.registry import Registry, discover
+from attnbench.measure.catalogue import Point, points
 from attnbench.report.colours import Ink, inks_of
 from attnbench.report.figure.flops import draw_branches, draw_choices, flops_page
 from attnbench.report.figure.style import LINE_INCHES

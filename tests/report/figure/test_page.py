@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox, BboxBase
 
+from attnbench.analysis.rows import rows
 from attnbench.report.figure.page import save
-from attnbench.report.figure.prints import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, Print, Width
 from attnbench.report.figure.run import setting_pages
 from attnbench.report.figure.style import styled
-from attnbench.report.metrics import rows
 from tests.fakes import record
 from tests.report.figure.pages import PAGES
 

@@ -12,10 +12,11 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from attnbench.record import Memory, Record
+from attnbench.analysis.rows import Row, measured, rows
+from attnbench.records.record import Memory, Record
 from attnbench.report.colours import inks_of
 from attnbench.report.figure import run
-from attnbench.report.figure.naming import MISFIT, machines
+from attnbench.report.figure.file_names import MISFIT, machines
 from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.scaling import (
     draw_flops,
@@ -25,7 +26,6 @@ from attnbench.report.figure.scaling import (
     draw_training_memory,
     scaling_pages,
 )
-from attnbench.report.metrics import Row, measured, rows
 from tests.fakes import record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]

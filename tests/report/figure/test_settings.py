@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from attnbench.record import Memory, Record
+from attnbench.analysis.rows import measured, rows
+from attnbench.records.record import Memory, Record
 from attnbench.report.figure.settings import (
     Sweep,
     draw_flops,
@@ -18,7 +19,6 @@ from attnbench.report.figure.settings import (
     settings_pages,
     sweeps,
 )
-from attnbench.report.metrics import measured, rows
 from tests.fakes import block, record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]

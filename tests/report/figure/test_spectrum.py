@@ -9,12 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from attnbench.mechanism import Geometry
+from attnbench.records.spectrum import Array, Part, Spectrum, Survey, radii
 from attnbench.report.colours import inks_of
-from attnbench.report.figure.spectrum import channels_page, curves_page, draw_gains, draw_profiles, file_name
+from attnbench.report.figure.spectrum import (
+    channels_page,
+    curves_page,
+    draw_gains,
+    draw_profiles,
+    file_name,
+)
 from attnbench.report.figure.style import LINE_INCHES
 from attnbench.report.spectrum import caption, spectrum_notes, write_profile
 from attnbench.report.terminal.spectrum import spectrum_table
-from attnbench.spectra import Array, Part, Spectrum, Survey, radii
 
 RADII = radii(14, 14)
 FAR = np.clip(np.rint(14 * RADII) / 14, 1 / 14, None)  # every ring at one distance

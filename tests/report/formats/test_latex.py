@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.record import Record, read
+from attnbench.analysis.runs import Run
+from attnbench.records.record import Record, read
 from attnbench.report.formats.latex import latex
-from attnbench.report.runs import Run
 from tests.fakes import MACHINE, MEMORY, block, record, run_of
 
 RESULTS = Path(__file__).parents[3] / "results"

@@ -2,7 +2,7 @@
 
 import csv
 
-from attnbench.record import Record
+from attnbench.records.record import Record
 from attnbench.report.formats.long_csv import long_csv
 from tests.fakes import MEMORY, block, record, run_of
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from attnbench.record import Record
+from attnbench.records.record import Record
 from attnbench.report.formats.markdown import markdown
 from tests.fakes import MACHINE, block, record, run_of
 

@@ -16,11 +16,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
-from attnbench.record import RECORDS, append
+from attnbench.analysis.rows import measured
+from attnbench.analysis.runs import Run, open_runs
+from attnbench.records.record import RECORDS, append
 from attnbench.report.columns import THROUGHPUT
 from attnbench.report.html.page import page
-from attnbench.report.metrics import measured
-from attnbench.report.runs import Run, open_runs
 from attnbench.statistics import Estimate
 from tests.fakes import block, record
 

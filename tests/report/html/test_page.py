@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.record import RECORDS, Record, append
+from attnbench.analysis.rerun import commands
+from attnbench.analysis.rows import measured, rows
+from attnbench.analysis.runs import Run, open_runs
+from attnbench.cases.sweep import Mode
+from attnbench.records.record import RECORDS, Record, append
 from attnbench.report import html
-from attnbench.report.again import commands
 from attnbench.report.columns import COLUMNS, SPEED, THROUGHPUT, TIME, verdict
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.data import front
 from attnbench.report.html.markup import embedded, joined, tag, unbroken
 from attnbench.report.html.page import page
-from attnbench.report.metrics import measured, rows
-from attnbench.report.runs import Run, open_runs
-from attnbench.sweep import Mode
 from tests.fakes import MACHINE, MEMORY, block, record, witness
 from tests.report.html.reading import Element, Page
 

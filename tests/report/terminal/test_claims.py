@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from attnbench.analysis.claims import Judgement, Ruling
+from attnbench.analysis.evidence import Difference
+from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper.claims import Claim, Metric, Relation
-from attnbench.report.claims import Judgement, Ruling
-from attnbench.report.evidence import Difference
 from attnbench.report.terminal.claims import claims_notes, claims_table
 from attnbench.statistics import Estimate
-from attnbench.variant import PLAIN, Variant
 from tests.fakes import claim
 
 MACHINE = Difference("machine", "Abacus", "Slide rule")

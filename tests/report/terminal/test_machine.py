@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.console import Console
 
-from attnbench.machine import Machine
+from attnbench.cases.sweep import Role
+from attnbench.machine.fingerprint import Machine
 from attnbench.report.terminal.machine import ceiling_lines, machine_table
-from attnbench.sweep import Role
 from tests.fakes import MACHINE, record
 
 RATE: dict[str, Any] = {"role": Role.ceiling, "batch": 1, "macs": 3 * 10**9, "least_bytes": 10**10}

@@ -5,20 +5,20 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from attnbench.catalogue import points
+from attnbench.analysis.crossover import crossovers
+from attnbench.analysis.difference import Change
+from attnbench.analysis.rows import rows
+from attnbench.analysis.variant_matrix import ledgers
+from attnbench.cases.registry import discover
+from attnbench.measure.catalogue import points
 from attnbench.measure.spectrum import survey
 from attnbench.mechanism import Geometry
-from attnbench.registry import discover
-from attnbench.report.crossover import crossovers
-from attnbench.report.difference import Change
-from attnbench.report.ledger import ledgers
-from attnbench.report.metrics import rows
 from attnbench.report.terminal.costs import flops_tables
 from attnbench.report.terminal.crossover import crossover_table
-from attnbench.report.terminal.ledger import report
 from attnbench.report.terminal.profile import operators_table
 from attnbench.report.terminal.spectrum import spectrum_table
 from attnbench.report.terminal.table import change_table, result_table
+from attnbench.report.terminal.variants import report
 from tests.fakes import block
 from tests.report.profiles import PROFILE
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from attnbench.profiles import Line, Part
+from attnbench.records.profile import Line, Part
 from attnbench.report.profile import profile_notes, title, write_profile
 from attnbench.report.terminal.profile import operators_table, parts_table
 from tests.report.profiles import COPY, PRODUCTS, PROFILE, REST, SOFTMAX

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from attnbench.protocol import Protocol
-from attnbench.record import Memory, Record, RecordFile
+from attnbench.analysis.difference import changes
+from attnbench.analysis.rows import measured, rows
+from attnbench.cases.protocol import Protocol
+from attnbench.cases.sweep import Mode, Role
+from attnbench.records.record import Memory, Record, RecordFile
 from attnbench.report.caption import TRAINING, facts, how_measured, what_is_open
-from attnbench.report.difference import changes
 from attnbench.report.export import write_table
 from attnbench.report.frame import frame, row_line
-from attnbench.report.metrics import measured, rows
 from attnbench.report.notes import notes
 from attnbench.report.terminal.table import change_table, result_table
-from attnbench.sweep import Mode, Role
 from tests.fakes import MEMORY, block, record
 
 TIMES = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4] * 3

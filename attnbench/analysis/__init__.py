@@ -1,0 +1,1 @@
+"""What records mean: rows, speeds, verdicts, claims, differences; draws nothing."""

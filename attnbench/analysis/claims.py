@@ -1,0 +1,181 @@
+"""What a run says of published claims: the one place that decides, and the words for it."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+
+from attnbench.analysis.evidence import Difference, Evidence, as_labelled, evidence, groups, listed
+from attnbench.cases.variant import Variant
+from attnbench.paper.claims import Claim, Metric
+from attnbench.records.record import Record
+from attnbench.statistics import MARGIN, Comparison, Estimate, Verdict, verdicts
+from attnbench.words import many
+
+MILLION = 10**6
+
+
+class Ruling(StrEnum):
+    """What may be said of a claim."""
+
+    holds = "holds"
+    fails = "fails"
+    unclear = "unclear"
+    not_testable = "not testable"
+
+
+Answer = tuple[Ruling, str]  # with the reason, where there is one to give
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a run says of a claim, and why.
+
+    `ours` is the mechanism's number over the other's, of several others over that of the one which is nearest
+    to refuting the claim; or a count in millions. `variant` is None for counts.
+    """
+
+    claim: Claim
+    ruling: Ruling
+    ours: Estimate | None
+    reason: str
+    differences: tuple[Difference, ...]
+    variant: Variant | None
+
+
+def judge(claims: Iterable[Claim], records: Sequence[Record]) -> list[Judgement]:
+    """What the records of a run say of each claim, orders of speed corrected together.
+
+    A claim may name mechanisms as `labels.find` reads them; what is judged has the labels of the run.
+    """
+    found = {metric: groups(records, metric) for metric in Metric}
+    return decide([evidence(claim, found[claim.metric]) for claim in as_labelled(claims, records)])
+
+
+def decide(found: Sequence[Evidence]) -> list[Judgement]:
+    """What each piece of evidence says of its claim, orders of speed corrected together."""
+    asked = [
+        (comparison, each.noise_floor)
+        for each in found
+        if _is_order_of_speed(each.claim)
+        for comparison in each.comparisons.values()
+    ]
+    judged = iter(verdicts([comparison for comparison, _ in asked], [floor for _, floor in asked]))
+    return [
+        _of_ratios(each, _answers(each, judged)) if each.claim.millions is None else _of_count(each)
+        for each in found
+    ]
+
+
+def summary(judgements: Sequence[Judgement]) -> str:
+    """How many claims hold, fail, are unclear and cannot be tested."""
+    numbers = Counter(judgement.ruling for judgement in judgements)
+    words = {Ruling.holds: "hold", Ruling.fails: "fail", Ruling.unclear: "unclear"}
+    parts = [f"{numbers[ruling]} {words.get(ruling, ruling)}" for ruling in Ruling]
+    return f"{many(len(judgements), 'claim')}: {', '.join(parts)}"
+
+
+def _is_order_of_speed(claim: Claim) -> bool:
+    return claim.metric is Metric.speed and claim.relation.is_order and claim.times is None
+
+
+def _answers(found: Evidence, judged: Iterator[Verdict]) -> dict[str, Answer]:
+    """What each comparison says of a claim; an order of speed takes its verdicts from `judged`."""
+    claim = found.claim
+    if _is_order_of_speed(claim):
+        return {label: _by_verdict(claim, next(judged)) for label in found.comparisons}
+    return {label: _by_interval(claim, each.ratio) for label, each in found.comparisons.items()}
+
+
+def _by_verdict(claim: Claim, verdict: Verdict) -> Answer:
+    """An order holds where statistics say so, and fails where they say the opposite."""
+    if verdict is Verdict.same:
+        return Ruling.unclear, f"the same within ±{100 * MARGIN:g} %"
+    if verdict is Verdict.unclear:
+        return Ruling.unclear, "no order beyond noise"
+    return (Ruling.holds if verdict.value == claim.relation.value else Ruling.fails), ""
+
+
+def _by_interval(claim: Claim, ratio: Estimate) -> Answer:
+    """A ratio is reached by the whole interval, by none of it, or by a part that leaves it open."""
+    if ratio.low is None or ratio.high is None:
+        return Ruling.unclear, "too few rounds for an interval"
+    least, most = _claimed_range(claim)
+    if least <= ratio.low and ratio.high <= most:
+        return Ruling.holds, ""
+    if ratio.low <= most and ratio.high >= least:
+        return Ruling.unclear, "only part of the interval agrees"
+    is_ahead = ratio.low > 1 if claim.relation.is_upward else ratio.high < 1
+    return Ruling.fails, f"still {claim.relation}, but not so much" if claim.times and is_ahead else ""
+
+
+def _claimed_range(claim: Claim) -> tuple[float, float]:
+    """The least and the most that a ratio may be for the claim to hold."""
+    if not claim.relation.is_order:
+        apart = 1 + (claim.within or 0)
+        return 1 / apart, apart
+    least = claim.times or math.nextafter(1, 2)
+    return (least, math.inf) if claim.relation.is_upward else (0, 1 / least)
+
+
+def _of_ratios(found: Evidence, answers: Mapping[str, Answer]) -> Judgement:
+    """What the answers of all that a mechanism is compared with come to."""
+    claim = found.claim
+    ruling, reason = _together(claim, answers, found)
+    if ruling is Ruling.not_testable:
+        return Judgement(claim, ruling, None, reason, (), None)
+    ours = found.comparisons[_nearest(claim, found.comparisons)].ratio
+    return _judgement(found, ruling, ours, reason)
+
+
+def _together(claim: Claim, answers: Mapping[str, Answer], found: Evidence) -> Answer:
+    def those(wanted: Ruling) -> list[str]:
+        return [label for label, (ruling, _) in answers.items() if ruling is wanted]
+
+    several = len(claim.than) > 1
+    if several and (failing := those(Ruling.fails)):
+        return Ruling.fails, f"not {claim.relation} than {listed(failing)}"
+    if found.lacking:
+        return Ruling.not_testable, found.lacking
+    if several and (unclear := those(Ruling.unclear)):
+        return Ruling.unclear, f"unclear beside {listed(unclear)}"
+    if several:
+        return Ruling.holds, f"nearest is {_nearest(claim, found.comparisons)}"
+    return next(iter(answers.values()))
+
+
+def _nearest(claim: Claim, comparisons: Mapping[str, Comparison]) -> str:
+    """The one of several that comes nearest to refuting a claim, or refutes it most."""
+
+    def lead(label: str) -> float:
+        logarithm = math.log(comparisons[label].ratio.value)
+        if not claim.relation.is_order:
+            return -abs(logarithm)
+        return logarithm if claim.relation.is_upward else -logarithm
+
+    return min(comparisons, key=lead)
+
+
+def _of_count(found: Evidence) -> Judgement:
+    """Whether a count has the published digits."""
+    claim = found.claim
+    if found.count is None or claim.millions is None:
+        return Judgement(claim, Ruling.not_testable, None, found.lacking, (), None)
+    ours = Decimal(found.count) / MILLION
+    holds = ours.quantize(claim.millions, ROUND_HALF_EVEN) == claim.millions
+    return _judgement(found, Ruling.holds if holds else Ruling.fails, _exactly(float(ours)), "")
+
+
+def _judgement(found: Evidence, ruling: Ruling, ours: Estimate, reason: str) -> Judgement:
+    """A judgement on what was measured, with why it fails and what may be wrong with it."""
+    note = found.claim.note if ruling is Ruling.fails else ""
+    if found.doubt:
+        ruling, reason, note = Ruling.unclear, found.doubt, ""
+    why = "; ".join(filter(None, [reason, note]))
+    return Judgement(found.claim, ruling, ours, why, found.differences, found.variant)
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, value, value)

@@ -1,0 +1,77 @@
+"""Crossovers: from which size on one mechanism is faster than another."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from attnbench.analysis.rows import Measured, Round, Row, by_round, family, grouped, measured
+from attnbench.cases.sweep import BASELINE
+from attnbench.statistics import Estimate, crossings
+
+FEW = 6  # mechanisms, whose crossovers a reader can take in all together
+CENTRAL = ("hilo", BASELINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossover:
+    """`faster` is faster than `slower` from `side` tokens a side on, and slower below.
+
+    Both are rows of one device, batch, mode and kernel, at any one size.
+    """
+
+    faster: Measured
+    slower: Measured
+    side: Estimate
+
+
+def several_sizes(table: Sequence[Row]) -> bool:
+    """Whether there is anything for mechanisms to change order between."""
+    return any(len({row.side for row in together}) > 1 for together in grouped(table, family))
+
+
+def crossovers(table: Sequence[Row]) -> list[Crossover]:
+    """Every change of order between two mechanisms that were timed in the same rounds at several sizes.
+
+    Sorted by size within a device, batch and mode; `statistics.crossings` says when a change is reported.
+    """
+    found = []
+    for together in grouped(measured(table), lambda row: (family(row), row.record.mode)):
+        pairs = combinations(grouped(together, lambda row: row.record.label), 2)
+        mine = [crossover for pair in pairs for crossover in _crossovers(*pair)]
+        found += sorted(mine, key=lambda crossover: crossover.side.value)
+    return found
+
+
+def foremost(found: Sequence[Crossover], table: Sequence[Row]) -> list[Crossover]:
+    """The crossovers to show first: of more than a few mechanisms, those with HiLo or the baseline."""
+    if len({row.record.label for row in table}) <= FEW:
+        return list(found)
+    central = {*CENTRAL, *(row.timing.baseline for row in measured(table) if row.timing.baseline)}
+    return [each for each in found if _is_one_of(each.faster, central) or _is_one_of(each.slower, central)]
+
+
+def _is_one_of(row: Row, names: Collection[str]) -> bool:
+    return row.record.label in names or row.record.mechanism in names
+
+
+def _crossovers(ours: Sequence[Measured], theirs: Sequence[Measured]) -> list[Crossover]:
+    by_side = {
+        one.side: speeds
+        for one in ours
+        for other in theirs
+        if one.record.block == other.record.block and (speeds := _speeds(one, other))
+    }
+    sides = sorted(by_side)
+    if len(sides) < 2:
+        return []
+    ratios = [(list(by_side[side].values()), [session for session, _ in by_side[side]]) for side in sides]
+    return [
+        Crossover(*((ours[0], theirs[0]) if crossing.rises else (theirs[0], ours[0])), crossing.size)
+        for crossing in crossings(sides, ratios)
+    ]
+
+
+def _speeds(ours: Measured, theirs: Measured) -> dict[Round, float]:
+    """How many times as fast ours is in each round that has both."""
+    mine, other = by_round(ours.record), by_round(theirs.record)
+    return {key: other[key] / mine[key] for key in sorted(mine.keys() & other.keys())}

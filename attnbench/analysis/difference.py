@@ -1,0 +1,147 @@
+"""Two runs side by side, case by case: counts always, times only where they can be compared."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from attnbench.analysis.ceilings import without_pages
+from attnbench.analysis.rows import Block, Measured, Row, blocks, by_round, identity, rows
+from attnbench.cases.protocol import KEPT, SYSTEM
+from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.fingerprint import Machine, differences
+from attnbench.records.record import Record, RecordFile
+from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
+from attnbench.words import NOTHING, spoken
+
+Difference = tuple[str, object, object]
+"""A field, its value before, and its value after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One case in two runs.
+
+    `speed` is how many times as fast the later one is, None where times are not compared. Where both runs
+    have a baseline with the same code, it is measured against that, so that a machine that was slower
+    meanwhile does not count. That baseline itself is a `control`: its speed shows how much the machine
+    changed, and has no verdict. `noise_floor` joins those of both runs.
+    """
+
+    before: Row
+    after: Row
+    speed: Estimate | None = None
+    verdict: Verdict | None = None
+    control: bool = False
+    noise_floor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How a case changed, before the verdicts of all are known."""
+
+    comparison: Comparison
+    noise_floor: float
+    control: bool
+
+
+def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
+    """What two runs differ in so that their times say nothing."""
+    theirs = {identity(record): record for record in before.records}
+    found: dict[str, Difference] = {}
+    for record in after.records:
+        if identity(record) in theirs:
+            for name, old, new in _differences(theirs[identity(record)], record):
+                found.setdefault(name, (name, old, new))
+    return list(found.values())
+
+
+def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, times: bool) -> list[Change]:
+    """The cases that both runs have; with `times` how their speed changed, verdicts corrected together."""
+    earlier, later = (rows(run.records, baseline, run=f"the run in {run.folder}") for run in (before, after))
+    theirs = {identity(row.record): row for row in earlier}
+    pairs = [(theirs[identity(row.record)], row) for row in later if identity(row.record) in theirs]
+    if not times:
+        return [Change(old, new) for old, new in pairs]
+    old_blocks, new_blocks = (blocks(run.records, baseline) for run in (before, after))
+    found = [
+        _found(old, new, old_blocks[old.record.block], new_blocks[new.record.block]) for old, new in pairs
+    ]
+    open_ones = [change for change in found if change and not change.control]
+    judged = iter(
+        verdicts([change.comparison for change in open_ones], [change.noise_floor for change in open_ones])
+    )
+    return [
+        Change(
+            old,
+            new,
+            change.comparison.ratio,
+            None if change.control else next(judged),
+            change.control,
+            change.noise_floor,
+        )
+        if change
+        else Change(old, new)
+        for (old, new), change in zip(pairs, found, strict=True)
+    ]
+
+
+def in_words(different: Iterable[Difference]) -> str:
+    """What runs differ in, as a sentence has it: `cpu: Abacus → Slide rule; allocator: kept → system`."""
+    return "; ".join(
+        f"{spoken(name.removesuffix('_bytes'))}: {_value(name, old)} → {_value(name, new)}"
+        for name, old, new in different
+    )
+
+
+def _value(name: str, value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{variable}={text}" for variable, text in value.items()) or NOTHING
+    if isinstance(value, int) and name.endswith("_bytes"):
+        return f"{value / 2**20:,.0f} MiB"
+    return NOTHING if value is None else str(value)
+
+
+def _differences(before: Record, after: Record) -> list[Difference]:
+    """By field; whether freed memory is kept, which two variables decide, is told apart from the others."""
+    old, new = _settings(before), _settings(after)
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    settings: list[Difference] = [(name, old.get(name), new.get(name)) for name in names]
+    return differences(_without_pages(before), _without_pages(after), before.device) + settings
+
+
+def _settings(record: Record) -> dict[str, str]:
+    allocator = KEPT if _keeps_pages(record) else SYSTEM
+    return {**record.flags, "allocator": allocator, "threads": str(record.threads)}
+
+
+def _without_pages(record: Record) -> Machine:
+    environment = record.machine.environment
+    return replace(
+        record.machine, environment=without_pages(environment) if _keeps_pages(record) else environment
+    )
+
+
+def _keeps_pages(record: Record) -> bool:
+    return record.machine.environment.items() >= KEEP_PAGES.items()
+
+
+def _found(before: Row, after: Row, old_block: Block, new_block: Block) -> _Found | None:
+    if not (isinstance(before, Measured) and isinstance(after, Measured)):
+        return None
+    variant = before.record.variant
+    old_base, new_base = old_block.baseline_of(variant), new_block.baseline_of(variant)
+    floor = math.hypot(old_block.noise_floor or 0.0, new_block.noise_floor or 0.0)
+    if not old_base or not new_base or (old_base.label, old_base.source) != (new_base.label, new_base.source):
+        return _Found(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=False)
+    if before.record.label == old_base.label:
+        return _Found(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=True)
+    speeds = _speeds(after.record, new_base), _speeds(before.record, old_base)
+    return _Found(compare_apart(*speeds), floor, control=False)
+
+
+def _speeds(record: Record, baseline: Record | None = None) -> tuple[list[float], list[int]]:
+    """Calls per second, or per call of the baseline, in each round that has it; and the rounds' sessions."""
+    ours = by_round(record)
+    theirs = by_round(baseline) if baseline else dict.fromkeys(ours, 1.0)
+    shared = sorted(ours.keys() & theirs.keys())
+    return [theirs[key] / ours[key] for key in shared], [session for session, _ in shared]

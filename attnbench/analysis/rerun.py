@@ -1,0 +1,147 @@
+"""The commands that measure a run again, from its records."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from attnbench.analysis.ceilings import chosen_variables
+from attnbench.analysis.rows import identity
+from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
+from attnbench.cases.sweep import BASELINE, Role
+from attnbench.cases.variant import PLAIN, Variant
+from attnbench.paper import published
+from attnbench.records.record import Record
+
+PRESETS = {"": DEFAULT, "--quick": QUICK, "--rigorous": RIGOROUS}
+EFFORT = {
+    "sessions": "--sessions",
+    "precision": "--precision",
+    "max_seconds": "--max-seconds",
+    "timeout_s": "--timeout",
+    "seed": "--seed",
+    "allocator": "--allocator",
+}
+PLUGIN = "FILE"  # no record names a file: paths may name users
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one command asks for: every combination of what stands in its lists."""
+
+    mechanisms: tuple[str, ...]
+    with_plugin: bool
+    baseline: str | None
+    variants: tuple[Variant, ...]
+    dim: int
+    heads: int
+    threads: int
+    protocol: Protocol
+    environment: tuple[tuple[str, str], ...]
+    device: tuple[str, ...]
+    res: tuple[str, ...]
+    batch: tuple[str, ...]
+    mode: tuple[str, ...]
+
+
+def commands(records: Sequence[Record]) -> list[str]:
+    """As few commands as ask for all that was measured, with what differs from the defaults.
+
+    Mechanisms that are not in Table IV come from a file that the records do not name.
+    """
+    members = {identity(record): record for record in records if record.role is Role.member}.values()
+    places: dict[tuple[object, ...], list[Record]] = {}
+    for member in members:
+        places.setdefault(_place(member), []).append(member)
+    twins = {record.block: record.label for record in records if record.role is Role.twin}
+    asked = [_asked(mine, twins) for mine in places.values()]
+    for name in ("res", "batch", "mode", "device"):
+        asked = _together(asked, name)
+    return [_command(each) for each in asked]
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    size = (record.dim, record.heads, record.height, record.width, record.batch)
+    return (record.device, *size, record.mode, record.threads, record.protocol)
+
+
+def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
+    """The command for one place alone."""
+    first = members[-1]
+    labels = tuple(dict.fromkeys(record.label for record in members))
+    usual = BASELINE if BASELINE in labels else labels[0]
+    baseline = twins.get(first.block, usual)
+    return _Asked(
+        mechanisms=labels,
+        with_plugin=any(record.mechanism not in published() for record in members),
+        baseline=baseline if baseline != usual else None,
+        variants=tuple(dict.fromkeys(record.variant for record in members)),
+        dim=first.dim,
+        heads=first.heads,
+        threads=first.threads,
+        protocol=first.protocol,
+        environment=tuple(chosen_variables(first).items()),
+        device=(first.device,),
+        res=(f"{first.height}" if first.height == first.width else f"{first.height}x{first.width}",),
+        batch=(str(first.batch),),
+        mode=(first.mode,),
+    )
+
+
+def _together(asked: Sequence[_Asked], name: str) -> list[_Asked]:
+    """Commands that differ in one of their lists become one."""
+    alike: dict[_Asked, list[str]] = {}
+    for each in asked:
+        alike.setdefault(_with(each, name, ()), []).extend(getattr(each, name))
+    return [_with(rest, name, tuple(values)) for rest, values in alike.items()]
+
+
+def _with(asked: _Asked, name: str, values: tuple[str, ...]) -> _Asked:
+    """A command with other values in one of its lists."""
+    changed: dict[str, Any] = {name: values}
+    return replace(asked, **changed)
+
+
+def _command(asked: _Asked) -> str:
+    words = [f"{name}={value}" for name, value in asked.environment]
+    words += ["attnbench", "run", *asked.mechanisms]
+    words += ["--plugin", PLUGIN] * asked.with_plugin
+    for name in ("device", "res", "batch", "mode"):
+        words += [f"--{name}", ",".join(getattr(asked, name))]
+    words += ["--dim", str(asked.dim), "--heads", str(asked.heads)]
+    if asked.variants != (PLAIN,):
+        words += _variants(asked.variants)
+    if asked.baseline:
+        words += ["--baseline", asked.baseline]
+    return shlex.join([*words, "--threads", str(asked.threads), *_effort(asked.protocol)])
+
+
+def _variants(variants: Sequence[Variant]) -> list[str]:
+    """The lists whose combinations are these variants."""
+    graphs = ["on" if variant.cuda_graph else "off" for variant in variants]
+    lists = {
+        "--kernel": [variant.kernel for variant in variants],
+        "--dtype": [variant.dtype for variant in variants],
+        "--compile": [variant.compile for variant in variants],
+        "--cuda-graph": graphs,
+    }
+    return [word for option, values in lists.items() for word in (option, ",".join(dict.fromkeys(values)))]
+
+
+def _effort(protocol: Protocol) -> list[str]:
+    """The preset that is nearest, and what differs from it."""
+    preset = min(PRESETS, key=lambda flag: len(_differing(protocol, PRESETS[flag])))
+    words = [preset] if preset else []
+    for name, value in _differing(protocol, PRESETS[preset]).items():
+        if option := EFFORT.get(name):
+            words += [option, f"{100 * value:g}%" if name == "precision" else _text(value)]
+    return words
+
+
+def _differing(protocol: Protocol, preset: Protocol) -> dict[str, float | str]:
+    usual = asdict(preset)
+    return {name: value for name, value in asdict(protocol).items() if value != usual[name]}
+
+
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

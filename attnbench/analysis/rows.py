@@ -1,0 +1,333 @@
+"""What a record's facts mean beside those of its block: speeds, intervals, verdicts, shares of the limit."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import TypeVar
+
+from attnbench.cases.labels import did_you_mean, find, nearest
+from attnbench.cases.sweep import BASELINE, Role
+from attnbench.cases.variant import Variant
+from attnbench.errors import AttnbenchError
+from attnbench.paper import Published, published
+from attnbench.records.record import Record
+from attnbench.statistics import (
+    Comparison,
+    Estimate,
+    Verdict,
+    compare_pairs,
+    median_with_interval,
+    noise_floor,
+    session_spread,
+    verdicts,
+)
+
+LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
+Round = tuple[int, int]
+AnyRow = TypeVar("AnyRow", bound="Row | Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The share of this machine's own limit that a layer reaches, and which limit that is."""
+
+    fraction: Estimate
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What follows from a record's samples.
+
+    `throughput` is in images per second. `speed` is the time of `baseline` over this one's, paired by round,
+    so that 2 is twice as fast; it is None for the baseline itself and without one. `noise_floor` is how far
+    from 1 the baseline's twin may lie; `session_spread` and `speed_spread` say how far apart the sessions'
+    times and speeds are; `converged` says that level and ratio are as precise as was asked.
+    """
+
+    time_s: Estimate
+    throughput: Estimate
+    baseline: str | None
+    speed: Estimate | None
+    verdict: Verdict | None
+    noise_floor: float | None
+    rounds: int
+    sessions: int
+    session_spread: float | None
+    speed_spread: float | None
+    converged: bool
+    limit: Limit | None
+    launch_bound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record with what follows from it; `timing` is None where nothing was measured.
+
+    `published` is the mechanism's row of Table IV, if it has one and the setting is the paper's.
+    """
+
+    record: Record
+    timing: Timing | None
+    published: Published | None
+
+    @property
+    def device(self) -> str:
+        return self.record.device
+
+    @property
+    def size(self) -> str:
+        return f"{self.record.height}x{self.record.width}"
+
+    @property
+    def side(self) -> float:
+        """Tokens a side; of a map that is not square, of the square with as many tokens."""
+        return math.sqrt(self.record.height * self.record.width)
+
+    @property
+    def place(self) -> str:
+        """What tells a row from others of its mechanism and variant: `cpu 14x14 batch 64 training`."""
+        training = " training" if self.record.mode == "training" else ""
+        return f"{self.device} {self.size} batch {self.record.batch}{training}"
+
+    @property
+    def where(self) -> str:
+        """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training, bfloat16, fused`."""
+        variant = f", {name}" if (name := self.record.variant.name) else ""
+        return f"{self.place}{variant}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(Row):
+    """A row that has a timing."""
+
+    timing: Timing
+
+
+@dataclass(frozen=True)
+class Block:
+    """The records that were timed in turn, and what their members are judged by."""
+
+    records: Sequence[Record]
+    baseline_label: str | None
+
+    @cached_property
+    def twin(self) -> Record | None:
+        return self._first(lambda record: record.role is Role.twin)
+
+    def baseline_of(self, variant: Variant) -> Record | None:
+        """What others in a variant are compared with: the one that was asked for, or the twin's original."""
+        label = self.baseline_label or (self.twin.label if self.twin else None)
+        return self.original(label, variant)
+
+    @cached_property
+    def noise_floor(self) -> float | None:
+        """How far from 1 the ratio of two identical layers may lie in this block."""
+        original = self.original(self.twin.label, self.twin.variant) if self.twin else None
+        comparison = compared(self.twin, original) if self.twin and original else None
+        return noise_floor(comparison.ratio) if comparison else None
+
+    def limit_of(self, record: Record) -> Limit | None:
+        """The time that this machine's matmul rate or bandwidth asks for, over the record's own, by round."""
+        bounds = {"compute": self._bound_s(record, "matmul"), "memory": self._bound_s(record, "copy")}
+        times = by_round(record)
+        shared = sorted(set(times).intersection(*bounds.values()))
+        if not shared:
+            return None
+        shares = [max(bound[key] for bound in bounds.values()) / times[key] for key in shared]
+        heaviest = max(bounds, key=lambda name: median(bounds[name][key] for key in shared))
+        return Limit(median_with_interval(shares, [session for session, _ in shared]), heaviest)
+
+    def _bound_s(self, record: Record, ceiling: str) -> dict[Round, float]:
+        """Seconds that the work of one call takes at the ceiling's rate, in each round that has it."""
+        limit = self._first(
+            lambda found: (found.role, found.mechanism, found.dtype) == (Role.ceiling, ceiling, record.dtype)
+        )
+        if limit is None:
+            return {}
+        share = _work(record, ceiling) / _work(limit, ceiling)
+        return {key: share * seconds for key, seconds in by_round(limit).items()}
+
+    def original(self, label: str | None, variant: Variant) -> Record | None:
+        """The record of this label and variant that is no twin, if it has a time."""
+        partners = (Role.member, Role.control)
+        return self._first(
+            lambda record: (record.label, record.variant) == (label, variant) and record.role in partners
+        )
+
+    def _first(self, wanted: Callable[[Record], bool]) -> Record | None:
+        return next((record for record in self.records if wanted(record) and _has_time(record)), None)
+
+
+def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "this run") -> list[Row]:
+    """A row for each case, in the records' order, compared with the baseline of its own block.
+
+    All verdicts are corrected together. A `baseline` that no record has is an `AttnbenchError`, which says so
+    of the `run`.
+    """
+    baseline = _label_of(baseline, records, run)
+    in_blocks = blocks(records, baseline)
+    current = {identity(record): record for record in records if record.role is Role.member}
+    pairs = [(record, in_blocks[record.block]) for record in current.values()]
+    comparisons = [_comparison(record, block) for record, block in pairs]
+    judged = iter(
+        verdicts(
+            [comparison for comparison in comparisons if comparison],
+            [block.noise_floor or 0.0 for (_, block), found in zip(pairs, comparisons, strict=True) if found],
+        )
+    )
+    return [
+        _row(record, block, comparison, next(judged) if comparison else None)
+        for (record, block), comparison in zip(pairs, comparisons, strict=True)
+    ]
+
+
+def blocks(records: Sequence[Record], baseline: str | None = None) -> dict[str, Block]:
+    """The blocks of a run by their key; of a case that was written twice the later record counts."""
+    label = _label_of(baseline, records)
+    found: dict[str, dict[tuple[str, Variant, Role], Record]] = {}
+    for record in records:
+        found.setdefault(record.block, {})[record.label, record.variant, record.role] = record
+    return {key: Block(list(members.values()), label) for key, members in found.items()}
+
+
+def identity(record: Record) -> tuple[object, ...]:
+    """What a row of a table stands for, whoever measured it and with how much effort."""
+    size = (record.dim, record.heads, record.height, record.width, record.batch)
+    return (record.label, *size, record.mode, record.device, record.variant)
+
+
+def setting(row: Row) -> tuple[object, ...]:
+    """What the rows of one table share; it shows devices side by side."""
+    record = row.record
+    size = (record.dim, record.heads, record.height, record.width, record.batch)
+    return (*size, record.mode, record.variant)
+
+
+def family(row: Row) -> tuple[object, ...]:
+    """What rows share that differ in nothing but mechanism, size and mode."""
+    record = row.record
+    return (row.device, record.dim, record.heads, record.batch, record.variant)
+
+
+def grouped(table: Iterable[AnyRow], key: Callable[[AnyRow], object]) -> list[list[AnyRow]]:
+    """The rows of each key together, in the order in which they come."""
+    found: dict[object, list[AnyRow]] = {}
+    for row in table:
+        found.setdefault(key(row), []).append(row)
+    return list(found.values())
+
+
+def measured(table: Iterable[Row]) -> list[Measured]:
+    """The rows that have a time."""
+    return [row for row in table if isinstance(row, Measured)]
+
+
+def compared(record: Record, baseline: Record) -> Comparison | None:
+    """How many times as fast as the baseline, over the rounds that have both; None if there are none."""
+    ours, theirs = by_round(record), by_round(baseline)
+    shared = sorted(ours.keys() & theirs.keys())
+    if not shared:
+        return None
+    sessions = [session for session, _ in shared]
+    return compare_pairs([theirs[key] for key in shared], [ours[key] for key in shared], sessions)
+
+
+def by_round(record: Record) -> Mapping[Round, float]:
+    """Seconds per call in each round of each session."""
+    return {(sample.session, sample.round): sample.seconds for sample in record.samples}
+
+
+def published_ratio(row: Row) -> float | None:
+    """The paper's throughput of this mechanism over the row's baseline's, on the same kind of device."""
+    base = published().get(row.timing.baseline or BASELINE if row.timing else BASELINE)
+    if row.published is None or base is None:
+        return None
+    return row.published.imgs_per_s(row.device) / base.imgs_per_s(row.device)
+
+
+def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | None) -> bool:
+    """Whether a verdict is slower, and the time longer by more than `share`; None asks nothing."""
+    return bool(share and speed and verdict is Verdict.slower and 1 / speed.value - 1 > share)
+
+
+def is_paper_setting(record: Record) -> bool:
+    """Whether this is Table IV's: its shape in float32."""
+    return has_paper_shape(record) and record.dtype == "float32"
+
+
+def has_paper_shape(record: Record) -> bool:
+    """Whether this is inference on 14×14 tokens, 768 channels in 12 heads, batch 64, in any variant."""
+    size = (record.height, record.width, record.dim, record.heads, record.batch)
+    return (*size, record.mode) == (14, 14, 768, 12, 64, "inference")
+
+
+def _label_of(baseline: str | None, records: Sequence[Record], run: str = "this run") -> str | None:
+    """The label of the baseline that a user asks for; one that the run has not is an `AttnbenchError`."""
+    if baseline is None:
+        return None
+    members = {record.label: record for record in records if record.role is Role.member}
+    label = find(baseline, members.values())
+    if label is None:
+        near = did_you_mean(nearest(baseline, members.values()))
+        raise AttnbenchError(f"{baseline!r} is not in {run}; --baseline can be {', '.join(members)}.{near}")
+    return label
+
+
+def _comparison(record: Record, block: Block) -> Comparison | None:
+    baseline = block.baseline_of(record.variant)
+    if not _has_time(record) or baseline is None or baseline.label == record.label:
+        return None
+    return compared(record, baseline)
+
+
+def _row(record: Record, block: Block, comparison: Comparison | None, verdict: Verdict | None) -> Row:
+    paper = published().get(record.label) if is_paper_setting(record) else None
+    if not _has_time(record):
+        return Row(record, None, paper)
+    seconds = [sample.seconds for sample in record.samples]
+    sessions = [sample.session for sample in record.samples]
+    time_s = median_with_interval(seconds, sessions)
+    baseline = block.baseline_of(record.variant)
+    precision = record.protocol.precision
+    timing = Timing(
+        time_s=time_s,
+        throughput=_per_second(record.batch, time_s),
+        baseline=baseline.label if baseline else None,
+        speed=comparison.ratio if comparison else None,
+        verdict=verdict,
+        noise_floor=block.noise_floor,
+        rounds=len(seconds),
+        sessions=len(set(sessions)),
+        session_spread=session_spread(seconds, sessions),
+        speed_spread=_spread(comparison.by_session) if comparison else None,
+        converged=time_s.within(precision) and (not comparison or comparison.ratio.within(precision)),
+        limit=block.limit_of(record),
+        launch_bound=median(sample.wall_s for sample in record.samples) > LAUNCH_BOUND * time_s.value,
+    )
+    return Measured(record, timing, paper)
+
+
+def _spread(by_session: Sequence[float]) -> float | None:
+    """How far apart the ratios of sessions lie, relative to the smallest; None with fewer than two."""
+    return max(by_session) / min(by_session) - 1 if len(by_session) > 1 else None
+
+
+def _has_time(record: Record) -> bool:
+    return record.outcome == "measured" and bool(record.samples)
+
+
+def _work(record: Record, ceiling: str) -> float:
+    """What one call of a record comes to, in the ceiling's own unit: multiply-adds, or bytes."""
+    if ceiling == "copy":
+        return record.least_bytes or 0
+    return record.mode.passes * record.batch * (record.macs or 0)
+
+
+def _per_second(batch: int, time_s: Estimate) -> Estimate:
+    """Throughput by inversion: the slow end of the time is the low end of the throughput."""
+    if time_s.low is None or time_s.high is None:
+        return Estimate(batch / time_s.value)
+    return Estimate(batch / time_s.value, batch / time_s.high, batch / time_s.low)

@@ -1,0 +1,262 @@
+"""The ledger: how fast each way to run them makes mechanisms, and which order of them survives it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+from attnbench.analysis.claims import Judgement, decide
+from attnbench.analysis.evidence import Group, evidence
+from attnbench.analysis.rows import Measured, Row, compared, grouped, has_paper_shape, measured
+from attnbench.cases.variant import PLAIN, Variant
+from attnbench.paper import published
+from attnbench.paper.builtin import sentences
+from attnbench.paper.claims import Claim, Metric
+from attnbench.statistics import Comparison, Estimate, Verdict, rank_correlation, verdicts
+
+Order = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One mechanism in one variant, and how many times as fast that is as the ledger's reference.
+
+    `gain` is paired by round; it is None where either has no time, or both were not timed in turn.
+    """
+
+    row: Row
+    gain: Estimate | None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All rows of one device, size, batch and mode, by mechanism and variant.
+
+    `reference` is the variant that gains are relative to: the plain one where it was measured, or else the
+    first that was.
+    """
+
+    reference: Variant
+    cells: Mapping[tuple[str, Variant], Cell]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return [cell.row for cell in self.cells.values()]
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """The title of each mechanism by its label."""
+        return {label: cell.row.record.title for (label, _), cell in self.cells.items()}
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        return list(dict.fromkeys(variant for _, variant in self.cells))
+
+    @property
+    def device(self) -> str:
+        return self.rows[0].device
+
+    def timed(self, variant: Variant) -> list[Measured]:
+        """The mechanisms that have a time in a variant."""
+        return [row for row in measured(self.rows) if row.record.variant == variant]
+
+    def order(self, variant: Variant) -> Order:
+        """Throughput by label, of all that have one in a variant."""
+        return {row.record.label: row.timing.throughput.value for row in self.timed(variant)}
+
+    @cached_property
+    def published_order(self) -> Order:
+        """The paper's throughput by label; nothing where the shape is not that of its table."""
+        if not has_paper_shape(self.rows[0].record):
+            return {}
+        return {
+            label: published()[label].imgs_per_s(self.device) for label in self.titles if label in published()
+        }
+
+    def best(self, label: str) -> Variant | None:
+        """The variant in which a mechanism gains most over the reference; None where it has no time.
+
+        Where a gain is missing, the medians of throughput stand in for it.
+        """
+        mine = {row.record.variant: row.timing for row in measured(self.rows) if row.record.label == label}
+        base = mine[self.reference].throughput.value if self.reference in mine else 1.0
+
+        def gain(variant: Variant) -> float:
+            paired = self.cells[label, variant].gain
+            return paired.value if paired else mine[variant].throughput.value / base
+
+        return max(mine, key=gain, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Two mechanisms of which each is faster than the other in some variant, beyond doubt.
+
+    `ahead` and `behind` say how many times as fast the first is as the second where it is faster and where it
+    is slower.
+    """
+
+    first: str
+    second: str
+    ahead: Mapping[Variant, Estimate]
+    behind: Mapping[Variant, Estimate]
+
+    @property
+    def size(self) -> float:
+        """How far apart the two are in both orders at once: the logarithm of the smaller lead."""
+        sides = (self.ahead, self.behind)
+        return min(max(abs(math.log(ratio.value)) for ratio in side.values()) for side in sides)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A claim of the paper, and what each variant says of it."""
+
+    claim: Claim
+    findings: Mapping[Variant, Judgement]
+
+
+def ledgers(table: Sequence[Row]) -> list[Ledger]:
+    """A ledger for each device, size, batch and mode in which there are several variants."""
+    return [_ledger(rows) for rows in grouped(table, _place) if _has_several_variants(rows)]
+
+
+def without_ledger(table: Sequence[Row]) -> list[Row]:
+    """The rows of all devices, sizes, batches and modes in which there is one variant only."""
+    return [row for rows in grouped(table, _place) if not _has_several_variants(rows) for row in rows]
+
+
+def correlation(ours: Order, theirs: Order) -> float | None:
+    """Kendall's τ between two orders of the mechanisms that are in both; None with fewer than two."""
+    both = [label for label in ours if label in theirs]
+    if len(both) < 2:
+        return None
+    return rank_correlation([ours[label] for label in both], [theirs[label] for label in both])
+
+
+def swaps(ledger: Ledger) -> list[Swap]:
+    """The pairs of mechanisms that change places between variants, those first that move furthest.
+
+    A pair is faster or slower where `statistics.verdicts` says so, all pairs whose medians change order
+    corrected together.
+    """
+    pairs = [pair for pair in combinations(ledger.titles, 2) if _medians_change_order(ledger, *pair)]
+    asked = [
+        (first, second, variant, comparison)
+        for first, second in pairs
+        for variant in ledger.variants
+        if (comparison := _comparison(ledger, first, second, variant))
+    ]
+    floors = [_noise_floor(ledger)] * len(asked)
+    answers = verdicts([comparison for *_, comparison in asked], floors)
+    found: dict[tuple[str, str], dict[Verdict, dict[Variant, Estimate]]] = {pair: {} for pair in pairs}
+    for (first, second, variant, comparison), verdict in zip(asked, answers, strict=True):
+        found[first, second].setdefault(verdict, {})[variant] = comparison.ratio
+    changed = [
+        _swap(ledger, *pair, sides[Verdict.faster], sides[Verdict.slower])
+        for pair, sides in found.items()
+        if Verdict.faster in sides and Verdict.slower in sides
+    ]
+    return sorted(changed, key=lambda swap: swap.size, reverse=True)
+
+
+def judged_claims(ledger: Ledger) -> list[Judged]:
+    """The paper's sentences about the speed of these mechanisms on this device, in every variant.
+
+    There are none where the shape is not that of the paper's table. All orders are corrected together.
+    """
+    about = [
+        claim
+        for claim in sentences()
+        if (claim.metric, claim.device) == (Metric.speed, ledger.device)
+        and set(claim.labels) <= ledger.published_order.keys()
+    ]
+    groups = {variant: _groups(ledger, variant) for variant in ledger.variants}
+    asked = [(claim, variant) for claim in about for variant in ledger.variants]
+    judgements = decide([evidence(claim, groups[variant]) for claim, variant in asked])
+    found: dict[Claim, dict[Variant, Judgement]] = {}
+    for (claim, variant), judgement in zip(asked, judgements, strict=True):
+        found.setdefault(claim, {})[variant] = judgement
+    return [Judged(claim, findings) for claim, findings in found.items()]
+
+
+def _groups(ledger: Ledger, variant: Variant) -> list[Group]:
+    """The rows of a variant that were timed in turn."""
+    mine = [row for row in ledger.rows if row.record.variant == variant]
+    return [
+        Group({row.record.label: row.record for row in rows}, _noise_floor(ledger))
+        for rows in grouped(mine, lambda row: row.record.block)
+    ]
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    record = row.record
+    size = (record.dim, record.heads, record.height, record.width, record.batch)
+    return (record.device, *size, record.mode)
+
+
+def _has_several_variants(rows: Sequence[Row]) -> bool:
+    return len({row.record.variant for row in rows}) > 1
+
+
+def _ledger(rows: Sequence[Row]) -> Ledger:
+    with_time = dict.fromkeys(row.record.variant for row in measured(rows))
+    reference = PLAIN if PLAIN in with_time else next(iter(with_time), rows[0].record.variant)
+    bases = {row.record.label: row for row in measured(rows) if row.record.variant == reference}
+    return Ledger(
+        reference,
+        {
+            (row.record.label, row.record.variant): Cell(row, _gain(row, bases.get(row.record.label)))
+            for row in rows
+        },
+    )
+
+
+def _gain(row: Row, base: Row | None) -> Estimate | None:
+    comparison = _paired(row, base)
+    return comparison.ratio if comparison else None
+
+
+def _paired(row: Row | None, other: Row | None) -> Comparison | None:
+    """How many times as fast one row is as another that was timed in turn with it."""
+    if not row or not other or row.record.block != other.record.block or not (row.timing and other.timing):
+        return None
+    return compared(row.record, other.record)
+
+
+def _comparison(ledger: Ledger, first: str, second: str, variant: Variant) -> Comparison | None:
+    rows = {row.record.label: row for row in ledger.timed(variant)}
+    return _paired(rows.get(first), rows.get(second))
+
+
+def _medians_change_order(ledger: Ledger, first: str, second: str) -> bool:
+    orders = [ledger.order(variant) for variant in ledger.variants]
+    return len({order[first] > order[second] for order in orders if first in order and second in order}) > 1
+
+
+def _noise_floor(ledger: Ledger) -> float:
+    return max((row.timing.noise_floor or 0.0 for row in measured(ledger.rows)), default=0.0)
+
+
+def _swap(
+    ledger: Ledger,
+    first: str,
+    second: str,
+    faster: Mapping[Variant, Estimate],
+    slower: Mapping[Variant, Estimate],
+) -> Swap:
+    """The swap, told of the one that is faster in the reference, or in the first variant that is clear."""
+    clear = [variant for variant in (ledger.reference, *ledger.variants) if variant in {**faster, **slower}]
+    if clear[0] in faster:
+        return Swap(first, second, faster, slower)
+    return Swap(second, first, _inverted(slower), _inverted(faster))
+
+
+def _inverted(ratios: Mapping[Variant, Estimate]) -> dict[Variant, Estimate]:
+    return {variant: _inverse(ratio) for variant, ratio in ratios.items()}
+
+
+def _inverse(ratio: Estimate) -> Estimate:
+    low, high = (1 / end if end is not None else None for end in (ratio.high, ratio.low))
+    return Estimate(1 / ratio.value, low, high)

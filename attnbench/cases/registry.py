@@ -1,0 +1,238 @@
+"""One door for mechanisms: installed packages, single files and the built-ins come in through `discover`.
+
+A plugin is a module with `Mechanism` values at its top level. Nothing registers itself. A package names its
+module under the entry-point group `attnbench.mechanisms`; a file or a folder is given by its path.
+"""
+
+import importlib
+import importlib.util
+import itertools
+import pkgutil
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from attnbench.cases import ranges
+from attnbench.cases.labels import closest, did_you_mean
+from attnbench.cases.source import source_of
+from attnbench.errors import AttnbenchError, InvalidSetting
+from attnbench.mechanism import Mechanism, Setting
+
+GROUP = "attnbench.mechanisms"
+BUILTIN = "builtin"
+
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A mechanism with all its settings, as `name` or `name:key=value,key=value` asks for it.
+
+    `label` is that text normalised: only settings that differ from the defaults, in the mechanism's order.
+    `source` stands for the mechanism's code and changes with it.
+    """
+
+    mechanism: Mechanism
+    settings: Mapping[str, Setting]
+    source: str
+
+    @property
+    def label(self) -> str:
+        return ":".join(filter(None, (self.mechanism.name, ",".join(self._changed))))
+
+    @property
+    def title(self) -> str:
+        """What a table shows: `HiLo (alpha=0.5)`."""
+        return self.mechanism.title + (f" ({', '.join(self._changed)})" if self._changed else "")
+
+    @property
+    def _changed(self) -> list[str]:
+        defaults = self.mechanism.settings
+        return [f"{key}={value}" for key, value in self.settings.items() if value != defaults[key]]
+
+
+class Registry(Mapping[str, Mechanism]):
+    """Mechanisms by name, each with the place that it came from.
+
+    `problems` says which third-party plugins could not be loaded, and why.
+    """
+
+    def __init__(self, problems: Sequence[str] = ()) -> None:
+        self._mechanisms: dict[str, Mechanism] = {}
+        self._origins: dict[str, str] = {}
+        self.problems = tuple(problems)
+
+    def __getitem__(self, name: str) -> Mechanism:
+        if name not in self._mechanisms:
+            raise AttnbenchError(
+                f"No mechanism is called {name!r}.{did_you_mean(closest(name, self))} "
+                "`attnbench list` shows all of them."
+            )
+        return self._mechanisms[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._mechanisms
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mechanisms)
+
+    def __len__(self) -> int:
+        return len(self._mechanisms)
+
+    def add(self, mechanism: Mechanism, origin: str) -> None:
+        """Enter a mechanism; the same value may be found twice, two values of one name may not."""
+        known = self._mechanisms.setdefault(mechanism.name, mechanism)
+        if known is not mechanism:
+            raise AttnbenchError(
+                f"Two mechanisms are called {mechanism.name!r}: one in {self._origins[mechanism.name]}, "
+                f"one in {origin}. Rename one of them."
+            )
+        self._origins.setdefault(mechanism.name, origin)
+
+    def of(self, path: Path) -> list[str]:
+        """The names that came from a plugin file or folder."""
+        place = path.resolve()
+        return [
+            name for name, origin in self._origins.items() if Path(origin).resolve().is_relative_to(place)
+        ]
+
+    def choose(self, text: str) -> Choice:
+        """Read `name` or `name:key=value,key=value`."""
+        found = self.choose_all(text)
+        if len(found) > 1:
+            raise AttnbenchError(
+                f"{text!r} means {len(found)} choices, {found[0].label} to {found[-1].label}, where one is "
+                "needed; give each setting one value."
+            )
+        return found[0]
+
+    def choose_all(self, text: str) -> list[Choice]:
+        """Read a sweep over settings: all combinations of their values, each once, the last key fastest.
+
+        A key takes lists and, where its setting is a number, ranges: `hilo:alpha=0..1/0.1,window=2,4`. An
+        item without `=` goes on with the key before it.
+        """
+        name, _, assignments = text.partition(":")
+        mechanism = self[name]
+        swept = _read_assignments(mechanism, assignments)
+        source = source_of(mechanism)
+        choices = [
+            Choice(mechanism, {**mechanism.settings, **dict(zip(swept, values, strict=True))}, source)
+            for values in itertools.product(*swept.values())
+        ]
+        return unique(choices)
+
+
+def unique(choices: Iterable[Choice]) -> list[Choice]:
+    """The choices without those that are the same as an earlier one."""
+    return list({choice.label: choice for choice in choices}.values())
+
+
+def discover(plugins: Sequence[Path] = ()) -> Registry:
+    """All mechanisms that are installed, and those of the given plugin files or folders.
+
+    A third-party package that cannot be imported is left out and named in the registry's `problems`; a
+    built-in that fails keeps its traceback, and a plugin that the user named is an `AttnbenchError`.
+    """
+    entries = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    modules: list[ModuleType] = []
+    problems: list[str] = []
+    for entry in entries:
+        if entry.name == BUILTIN:
+            modules.append(entry.load())
+            continue
+        try:
+            modules.append(_guarded(entry.load, f"The plugin {entry.name!r} ({entry.value})"))
+        except AttnbenchError as problem:
+            problems.append(str(problem))
+    modules += [_load_path(path) for path in plugins]
+
+    registry = Registry(problems)
+    for module in modules:
+        for origin, mechanism in _mechanisms_of(module):
+            registry.add(mechanism, origin)
+    return registry
+
+
+def _load_path(path: Path) -> ModuleType:
+    """Import a plugin file, or a folder with an `__init__.py`, that must hold at least one mechanism."""
+    file = path / "__init__.py" if path.is_dir() else path
+    if not file.is_file():
+        raise AttnbenchError(f"The plugin {path} does not exist; give the path of a Python file.")
+    name = f"attnbench_plugin_{path.resolve().stem}"
+    spec = importlib.util.spec_from_file_location(
+        name, file, submodule_search_locations=[str(path)] if path.is_dir() else None
+    )
+    if spec is None or spec.loader is None:
+        raise AttnbenchError(f"The plugin {path} is not a Python file; its name must end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    loader = spec.loader
+    _guarded(lambda: loader.exec_module(module), f"The plugin {path}")
+    if not any(_mechanisms_of(module)):
+        raise AttnbenchError(
+            f"The plugin {path} holds no mechanism; give it a `Mechanism(...)` value at its top level."
+        )
+    return module
+
+
+def _guarded(load: Callable[[], Loaded], what: str) -> Loaded:
+    """Import a stranger's code, which may fail in any way, and say where it did."""
+    try:
+        return load()
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = "" if isinstance(error, SyntaxError) else f" ({Path(last.filename).name}, line {last.lineno})"
+        raise AttnbenchError(
+            f"{what} cannot be imported: {type(error).__name__}: {error}{where}. Mend it, or leave it out."
+        ) from error
+
+
+def _mechanisms_of(module: ModuleType) -> Iterator[tuple[str, Mechanism]]:
+    """The mechanisms at a module's top level; a package is walked one level, `_private` modules left out."""
+    modules = [module]
+    for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        if not found.name.startswith("_"):
+            name = f"{module.__name__}.{found.name}"
+            modules.append(_guarded(partial(importlib.import_module, name), f"The module {name}"))
+    for member in modules:
+        for value in vars(member).values():
+            if isinstance(value, Mechanism):
+                yield str(member.__file__), value
+
+
+def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting]]:
+    """The values that `key=value,value,key=value` gives to each key."""
+    name, settings = mechanism.name, mechanism.settings
+    found: dict[str, list[Setting]] = {}
+    key = ""
+    for item in filter(None, text.split(",")):
+        if "=" in item or not key:
+            key, _, value = item.partition("=")
+        else:
+            value = item
+        if key not in settings:
+            known = ", ".join(settings) or "none"
+            raise InvalidSetting(
+                f"{name} has no setting {key!r}.{did_you_mean(closest(key, settings))} Its settings: {known}."
+            )
+        is_number = type(settings[key]) in (int, float)
+        for one in ranges.expand(value) if is_number else [value]:
+            found.setdefault(key, []).append(_read_setting(name, key, one, settings[key]))
+    return found
+
+
+def _read_setting(name: str, key: str, text: str, default: Setting) -> Setting:
+    """A setting's value, in the type of its default."""
+    kind = type(default)
+    try:
+        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise InvalidSetting(f"{name}: {key} is {text!r}; it must be {expected}.") from None

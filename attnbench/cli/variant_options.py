@@ -1,0 +1,67 @@
+"""How layers are run: the options of which `attnbench run` takes lists, and measures all combinations."""
+
+from typing import Annotated
+
+from attnbench.cases.variant import COMPILE_MODES, DTYPES, KERNELS, Variant, variants
+from attnbench.cli.completion import among
+from attnbench.cli.help import HOW, option
+from attnbench.cli.options import read_names
+
+OFF, ON = SWITCH = ("off", "on")
+
+Kernels = Annotated[
+    list[str] | None,
+    option(
+        "--kernel",
+        metavar="KERNEL",
+        about=f"How attention is computed: {', '.join(KERNELS)}; a list too.",
+        panel=HOW,
+        default=KERNELS[0],
+        autocompletion=among(*KERNELS),
+    ),
+]
+NumberFormats = Annotated[
+    list[str] | None,
+    option(
+        "--dtype",
+        metavar="NUMBERS",
+        about=f"Of weights and inputs: {', '.join(DTYPES)}; a list too.",
+        panel=HOW,
+        default=DTYPES[0],
+        autocompletion=among(*DTYPES),
+    ),
+]
+CompileModes = Annotated[
+    list[str] | None,
+    option(
+        "--compile",
+        metavar="MODE",
+        about=f"Of torch.compile: {', '.join(COMPILE_MODES)}; off,default runs both.",
+        panel=HOW,
+        default=COMPILE_MODES[0],
+        autocompletion=among(*COMPILE_MODES),
+    ),
+]
+CudaGraphs = Annotated[
+    list[str] | None,
+    option(
+        "--cuda-graph",
+        metavar="ON",
+        about="on captures calls and replays them, with --device cuda; off,on runs both.",
+        panel=HOW,
+        default=OFF,
+        autocompletion=among(*SWITCH),
+    ),
+]
+
+
+def read_variants(
+    kernels: list[str] | None, dtypes: list[str] | None, modes: list[str] | None, graphs: list[str] | None
+) -> list[Variant]:
+    """The ways to run a layer that four options ask for, in every combination."""
+    return variants(
+        read_names("--kernel", kernels, KERNELS),
+        read_names("--dtype", dtypes, DTYPES),
+        read_names("--compile", modes, COMPILE_MODES),
+        [text == ON for text in read_names("--cuda-graph", graphs, SWITCH)],
+    )

@@ -1,0 +1,171 @@
+"""The machine and the software that made a number; no host or user name, and no path."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from attnbench.errors import AttnbenchError
+from attnbench.machine import system
+from attnbench.words import many
+
+DECIDE_ANY_TIME = (
+    *("cpu", "cores", "logical_cores", "threads_per_core", "sockets", "numa_nodes", "last_level_cache_bytes"),
+    *("capability", "governor", "turbo", "transparent_hugepages", "virtual", "cpu_quota"),
+    *("python", "torch", "torch_commit", "parallel", "environment"),
+)
+DECIDE_CUDA_TIME = (
+    *("gpu", "gpu_processors", "gpu_power_limit_w", "gpu_ecc", "gpu_clock_max_mhz"),
+    *("driver", "cuda", "cudnn", "triton"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a reader must know to expect the same number; None = the system does not tell, or has none.
+
+    `cores` are physical ones that the process may use, `logical_cores` count hyper-threads. `cpu_quota` is in
+    cores. `environment` holds the variables that change what a library does.
+    """
+
+    cpu: str
+    cores: int
+    logical_cores: int
+    threads_per_core: int | None
+    sockets: int | None
+    numa_nodes: int | None
+    last_level_cache_bytes: int | None
+    memory_bytes: int
+    memory_limit_bytes: int | None
+    capability: str
+    governor: str | None
+    turbo: str | None
+    transparent_hugepages: str | None
+    virtual: str | None
+    cpu_quota: float | None
+    gpu: str | None
+    gpu_memory_bytes: int | None
+    gpu_processors: int | None
+    gpu_power_limit_w: float | None
+    gpu_ecc: str | None
+    gpu_clock_max_mhz: float | None
+    driver: str | None
+    cuda: str | None
+    cudnn: str | None
+    triton: str | None
+    system: str
+    python: str
+    torch: str
+    torch_commit: str | None
+    parallel: str | None
+    environment: Mapping[str, str]
+    attnbench: str
+    commit: str | None
+
+    def processor(self, device: str) -> str:
+        """The name of what computes on `device`."""
+        return self.cpu if device == "cpu" else self.gpu or "unknown GPU"
+
+    def describe(self, device: str, threads: int) -> str:
+        """One line for over a table or figure: the processor of `device` and the software."""
+        system, _, release = self.system.partition(" ")
+        software = [
+            f"torch {self.torch.partition('+')[0]}",
+            f"Python {'.'.join(self.python.split('.')[:2])}",
+            f"{system} {release.partition('.')[0]}",
+            f"attnbench {self.attnbench}",
+        ]
+        return ", ".join([*(self._cpu(threads) if device == "cpu" else self._gpu()), *software])
+
+    def decisive(self, device: str) -> dict[str, object]:
+        """The fields that decide a time on `device`: where they are equal, times may be compared."""
+        names = DECIDE_ANY_TIME if device == "cpu" else DECIDE_ANY_TIME + DECIDE_CUDA_TIME
+        return {name: getattr(self, name) for name in names}
+
+    def _cpu(self, threads: int) -> list[str]:
+        virtual = ", virtual" if self.virtual else ""
+        return [
+            f"{self.cpu} ({many(self.cores, 'core')}{virtual})",
+            many(threads, "thread"),
+            self.capability,
+        ]
+
+    def _gpu(self) -> list[str]:
+        return [
+            self.processor("cuda"),
+            f"driver {self.driver or 'unknown'}",
+            f"CUDA {self.cuda or 'unknown'}",
+        ]
+
+
+def inspect_machine() -> Machine:
+    """The machine that this process runs on; imports torch."""
+    import torch
+
+    gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
+    asked = ("driver_version", "power.limit", "ecc.mode.current", "clocks.max.sm")
+    driver, power_limit, ecc, clock_max = system.query_gpu(*asked) if gpu else [None] * len(asked)
+    cudnn = torch.backends.cudnn.version() if gpu else None
+    return Machine(
+        cpu=system.cpu_name(),
+        cores=system.physical_cores(),
+        logical_cores=system.logical_cores(),
+        threads_per_core=system.threads_per_core(),
+        sockets=system.sockets(),
+        numa_nodes=system.numa_nodes(),
+        last_level_cache_bytes=system.last_level_cache_bytes(),
+        memory_bytes=system.memory_bytes(),
+        memory_limit_bytes=system.memory_limit_bytes(),
+        capability=torch.backends.cpu.get_cpu_capability(),
+        governor=system.governor(),
+        turbo=system.turbo(),
+        transparent_hugepages=system.transparent_hugepages(),
+        virtual=system.virtual(),
+        cpu_quota=system.cpu_quota(),
+        gpu=gpu.name if gpu else None,
+        gpu_memory_bytes=gpu.total_memory if gpu else None,
+        gpu_processors=gpu.multi_processor_count if gpu else None,
+        gpu_power_limit_w=system.decimal(power_limit),
+        gpu_ecc=ecc,
+        gpu_clock_max_mhz=system.decimal(clock_max),
+        driver=driver,
+        cuda=torch.version.cuda,
+        cudnn=str(cudnn) if cudnn else None,
+        triton=system.version_of("triton"),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        torch=torch.__version__,
+        torch_commit=torch.version.git_version[:12] if torch.version.git_version else None,
+        parallel=system.parallel(torch.__config__.parallel_info()),
+        environment=system.environment(os.environ),
+        attnbench=version("attnbench"),
+        commit=system.commit(),
+    )
+
+
+def differences(ours: Machine, theirs: Machine, device: str) -> list[tuple[str, object, object]]:
+    """The fields that decide a time on `device` and differ: name, our value, their value."""
+    other = theirs.decisive(device)
+    return [(name, own, other[name]) for name, own in ours.decisive(device).items() if own != other[name]]
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that torch can use here, as `--device` names them; imports torch."""
+    import torch
+
+    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+def require_device(device: str) -> None:
+    """Raise `AttnbenchError` unless `device` can be used here, saying what torch sees."""
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise AttnbenchError(f"The device {device!r} is not known; use cpu or cuda.")
+    if device not in devices():
+        built_for = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        raise AttnbenchError(
+            f"There is no CUDA device to measure on: torch {torch.__version__}, {built_for}, sees "
+            f"{torch.cuda.device_count()} devices. Check its build and the driver, or use --device cpu."
+        )

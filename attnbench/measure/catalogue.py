@@ -1,0 +1,135 @@
+"""Choices with prices: what each costs at a geometry, counted on its layer or by its closed form."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from attnbench.cases.registry import Choice, Registry, unique
+from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.mechanism import Geometry
+from attnbench.paper import Published, in_table_order, published
+
+TABLE_IV = Geometry(dim=768, heads=12, height=14, width=14)
+
+
+@dataclass(frozen=True, slots=True)
+class BranchCost:
+    """A branch's share of a layer: multiply-adds by its closed form, and the heads that it makes."""
+
+    title: str
+    macs: int
+    heads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One choice with its cost; `refusal` says why there is none.
+
+    `published` is its row of Table IV, if it has one and the geometry is the paper's.
+    """
+
+    choice: Choice
+    params: int | None
+    macs: int | None
+    branches: tuple[BranchCost, ...]
+    published: Published | None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one choice costs on one map by its closed form; `refusal` says why that has no meaning there."""
+
+    choice: Choice
+    geometry: Geometry
+    macs: int | None
+    branches: tuple[BranchCost, ...]
+    refusal: str | None = None
+
+    def branch(self, title: str) -> int:
+        """The multiply-adds of a branch; none where the choice leaves it out."""
+        return next((branch.macs for branch in self.branches if branch.title == title), 0)
+
+
+def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
+    """What texts and sweeps ask for, each once; without any, every mechanism with its default settings."""
+    return unique(
+        choice for text in texts or in_table_order(registry) for choice in registry.choose_all(text)
+    )
+
+
+def entries(choices: Iterable[Choice], geometry: Geometry) -> list[Entry]:
+    """The choices with what they cost, counted, and the published rows beside them; imports torch."""
+    return [_entry(choice, geometry) for choice in choices]
+
+
+def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Point]:
+    """Every choice on every map, from closed forms alone."""
+    return [_point(choice, geometry) for choice in choices for geometry in geometries]
+
+
+def branch_titles(rows: Iterable[Entry | Point]) -> list[str]:
+    """The branches that any of the rows has, in their order."""
+    return list(dict.fromkeys(branch.title for row in rows for branch in row.branches))
+
+
+def choices_of(points: Iterable[Point]) -> list[Choice]:
+    """The choices behind points, each once."""
+    return unique(point.choice for point in points)
+
+
+def points_of(choice: Choice, points: Iterable[Point]) -> list[Point]:
+    """The points of one choice, from the smallest map to the largest."""
+    mine = [point for point in points if point.choice.label == choice.label]
+    return sorted(mine, key=lambda point: point.geometry.tokens)
+
+
+def divided(points: Sequence[Point]) -> list[Choice]:
+    """The choices whose work is shared by two branches or more."""
+    shared = (point.choice for point in points if sum(branch.macs > 0 for branch in point.branches) > 1)
+    return unique(shared)
+
+
+def _entry(choice: Choice, geometry: Geometry) -> Entry:
+    from attnbench.measure.cost import count, count_on_meta
+
+    paper = published().get(choice.label) if geometry == TABLE_IV else None
+    try:
+        build = partial(choice.mechanism.build, geometry, **choice.settings)
+        cost = count_on_meta(build, geometry) or count(build(), geometry)
+    except UnsupportedGeometry as refusal:
+        return Entry(choice, None, None, (), paper, str(refusal))
+    return Entry(choice, cost.params, cost.macs, _branches(choice, geometry), paper)
+
+
+def _point(choice: Choice, geometry: Geometry) -> Point:
+    try:
+        _refuse(choice, geometry)
+        macs = choice.mechanism.macs(geometry, **choice.settings)
+        return Point(choice, geometry, macs, _branches(choice, geometry))
+    except UnsupportedGeometry as refusal:
+        return Point(choice, geometry, None, (), str(refusal))
+
+
+def _refuse(choice: Choice, geometry: Geometry) -> None:
+    """Raise what the layer raises for settings or a map without a meaning; closed forms need not know."""
+    from attnbench.measure.layers import without_memory
+
+    try:
+        with without_memory():
+            choice.mechanism.build(geometry, **choice.settings)
+    except AttnbenchError:
+        raise
+    except Exception:  # a layer that looks at values while it is built may be fine with real ones
+        return
+
+
+def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:
+    return tuple(
+        BranchCost(
+            branch.title,
+            branch.macs(geometry, **choice.settings),
+            branch.channels(geometry, **choice.settings) // geometry.head_dim,
+        )
+        for branch in choice.mechanism.branches
+    )

@@ -1,0 +1,115 @@
+"""How a worker writes into its shard, its own failures and those of the layers told apart."""
+
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+import torch
+
+from attnbench.cases.variant import PLAIN, Variant
+from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.measure.execution import CannotRun
+from attnbench.measure.layers import WrongOutput
+from attnbench.records import journal
+from attnbench.records.journal import Fact, Failed
+
+TF32_HINT = "TensorFloat32 tensor cores"  # inductor's wish for what would no longer be float32
+SYNC_S = 1.0  # how much of a session a power cut may cost
+
+
+class DiskFailed(BaseException):
+    """The shard could not be written."""
+
+
+class ProcessSpent(BaseException):
+    """What is left must be measured in a fresh process."""
+
+
+@contextmanager
+def disk_failures() -> Iterator[None]:
+    """Tell a shard that cannot be written from a layer that fails with the same exception."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskFailed(str(error)) from error
+
+
+class Pen:
+    """Appends facts to a shard: each can be read at once, and survives a power cut a second later."""
+
+    def __init__(self, shard: TextIO) -> None:
+        self.shard = shard
+        self.synced = time.monotonic()
+        self.written: list[Fact] = []
+
+    def write(self, fact: Fact) -> None:
+        with disk_failures():
+            journal.write(self.shard, fact)
+        self.written.append(fact)
+
+    def sync(self) -> None:
+        """See what is written onto the disk, but not more often than once in `SYNC_S`."""
+        if time.monotonic() - self.synced > SYNC_S:
+            with disk_failures():
+                os.fsync(self.shard.fileno())
+            self.synced = time.monotonic()
+
+
+@contextmanager
+def failure_as_fact(index: int, pen: Pen, variant: Variant = PLAIN) -> Iterator[None]:
+    """Whatever goes wrong with one case becomes a fact, and the others go on.
+
+    What torch refuses to do in a variant is unsupported, with torch's reason; in the plain one it is a crash.
+    Where the device is lost with it, the others must go on in another process: `ProcessSpent`, once the fact
+    is written.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            yield
+    except (UnsupportedGeometry, CannotRun) as refusal:
+        pen.write(Failed(index, "unsupported", str(refusal)))
+    except AttnbenchError as mistake:
+        pen.write(Failed(index, "mistake", str(mistake)))
+    except WrongOutput as wrong:
+        pen.write(Failed(index, "wrong", str(wrong)))
+    except Exception as error:
+        pen.write(Failed(index, *_what_failed(error, variant, said)))
+        if variant.cuda_graph or _device_is_lost():
+            raise ProcessSpent from error
+
+
+def _what_failed(
+    error: Exception, variant: Variant, said: Sequence[warnings.WarningMessage]
+) -> tuple[str, str]:
+    """The outcome of a case that raised, and the reason."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "out_of_memory", str(error).partition("\n")[0]
+    if "can't allocate memory" in str(error):
+        return "out_of_memory", f"{type(error).__name__}: {error}"
+    if variant == PLAIN:
+        return "crashed", f"{type(error).__name__}: {error}"
+    return "unsupported", _torchs_reason(error, said)
+
+
+def _device_is_lost() -> bool:
+    """Whether an error of CUDA stays, as most do, or a capture has not come to its end."""
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+        return torch.cuda.is_current_stream_capturing() or torch.ones(1, device="cuda").item() != 1
+    except Exception:
+        return True
+
+
+def _torchs_reason(error: Exception, said: Sequence[warnings.WarningMessage]) -> str:
+    """The first line of an error, and of the warnings before it, in which kernels say why they cannot run."""
+    warned = [str(warning.message) for warning in said]
+    texts = [f"{type(error).__name__}: {error}", *(text for text in warned if not text.startswith(TF32_HINT))]
+    lines = dict.fromkeys(text.strip().partition("\n")[0] for text in texts)
+    return " ".join(re.sub(r" *\(Triggered internally at .*", "", line) for line in lines)

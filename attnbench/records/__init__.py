@@ -1,0 +1,1 @@
+"""Values and files that measuring leaves and analysis reads; no torch."""

@@ -1,0 +1,213 @@
+"""What the facts of a shard say together: what is known of each case, and what is left to do. No torch."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnbench.cases.sweep import Role
+from attnbench.machine.witness import Witness
+from attnbench.records.journal import (
+    Allocated,
+    Attended,
+    Checked,
+    Counted,
+    Ended,
+    Environment,
+    Fact,
+    Failed,
+    Job,
+    Powered,
+    Predicted,
+    Timed,
+    Uncounted,
+    Warmed,
+)
+from attnbench.records.record import Energy, Memory, Sample, Warmup
+
+Known = Predicted | Counted | Uncounted | Failed
+Kind = TypeVar("Kind")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Story:
+    """The facts of one shard in order; the first is its job."""
+
+    facts: Sequence[Fact]
+
+    @cached_property
+    def job(self) -> Job:
+        (job,) = self._all(Job)
+        return job
+
+    @cached_property
+    def environment(self) -> Environment:
+        return self._all(Environment)[-1]
+
+    @cached_property
+    def predicted(self) -> Mapping[int, Predicted]:
+        """What a call of each case will need at once, where that was asked."""
+        return {fact.case: fact for fact in self._all(Predicted)}
+
+    @cached_property
+    def counted(self) -> dict[int, Counted]:
+        """What each case costs, where it could be counted."""
+        return {fact.case: fact for fact in self._all(Counted)}
+
+    @cached_property
+    def not_counted(self) -> dict[int, Uncounted]:
+        """Why a case could not be counted."""
+        return {fact.case: fact for fact in self._all(Uncounted)}
+
+    @cached_property
+    def failed(self) -> Mapping[int, Failed]:
+        """Why a case cannot be measured."""
+        return {fact.case: fact for fact in self._all(Failed)}
+
+    @cached_property
+    def known(self) -> Mapping[int, tuple[Known, ...]]:
+        """All that was found out about each case without measuring it."""
+        found = (fact for fact in self.facts if isinstance(fact, Predicted | Counted | Uncounted | Failed))
+        return _grouped((fact.case, fact) for fact in found)
+
+    @cached_property
+    def memories(self) -> Mapping[int, Memory]:
+        """What a call of each case takes, where it was measured."""
+        return {fact.case: fact.memory for fact in self._all(Allocated)}
+
+    @cached_property
+    def checked(self) -> Mapping[int, Checked]:
+        """How far each case is from float64, where that was asked."""
+        return {fact.case: fact for fact in self._all(Checked)}
+
+    @cached_property
+    def backends(self) -> Mapping[int, tuple[str, ...]]:
+        """Which forms of fused attention ran in each case, where that was asked."""
+        return {fact.case: fact.backends for fact in self._all(Attended)}
+
+    @cached_property
+    def warmups(self) -> Mapping[int, tuple[Warmup, ...]]:
+        """How each case was warmed up, session by session."""
+        return _grouped((fact.case, fact.warmup) for fact in self._all(Warmed))
+
+    @cached_property
+    def samples(self) -> Mapping[int, tuple[Sample, ...]]:
+        """All samples of each case, in the order in which they were taken."""
+        return _grouped((fact.case, fact.sample) for fact in self._all(Timed))
+
+    @cached_property
+    def energies(self) -> Mapping[int, tuple[Energy, ...]]:
+        """What each case's calls took of the device's energy, session by session."""
+        return _grouped((fact.case, fact.energy) for fact in self._all(Powered))
+
+    @cached_property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """What happened on the machine in each session that came to its end."""
+        return tuple(fact.witness for fact in self._all(Ended))
+
+    @property
+    def alive(self) -> list[int]:
+        """The cases that nothing has gone wrong with."""
+        return [index for index in range(len(self.job.cases)) if index not in self.failed]
+
+    @property
+    def baseline(self) -> int | None:
+        """The case that the others are compared with; None when it failed."""
+        cases = self.job.cases
+        label = next((case.label for case in cases if case.role is Role.twin), None)
+        partners = (Role.member, Role.control)
+        return next((i for i in self.alive if cases[i].label == label and cases[i].role in partners), None)
+
+    @property
+    def judged(self) -> list[int]:
+        """The cases that must be precise: members and controls, or ceilings where these are all."""
+        cases = self.job.cases
+        return [i for i in self.alive if cases[i].role is not Role.ceiling] or self.alive
+
+    @property
+    def uncounted(self) -> list[int]:
+        """The cases that are still to be counted."""
+        return [index for index in self.alive if not {index} & (self.counted.keys() | self.not_counted)]
+
+    @property
+    def without_memory(self) -> list[int]:
+        """The members whose memory is still to be measured."""
+        cases = self.job.cases
+        return [i for i in self.alive if cases[i].role is Role.member and i not in self.memories]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a worker has something to do: memory first, then sessions."""
+        return bool(self.without_memory or self.sessions_left)
+
+    @property
+    def sessions_left(self) -> int:
+        """How many sessions the block still needs; none when nothing is left that would be a row."""
+        cases = self.job.cases
+        members = {i for i, case in enumerate(cases) if case.role is Role.member} or set(range(len(cases)))
+        return max(0, self.job.protocol.sessions - len(self.witnesses)) if members & set(self.alive) else 0
+
+    @property
+    def next_session(self) -> int:
+        """A number that no process has timed under."""
+        return 1 + max((fact.warmup.session for fact in self._all(Warmed)), default=-1)
+
+    @property
+    def spent_s(self) -> float:
+        """The seconds that went into warm-up and rounds so far.
+
+        Of a session that came to its end, those that it took, in which a device sleeps and is timed twice; of
+        one that did not, those of its samples.
+        """
+        warm_s = sum(fact.warmup.seconds for fact in self._all(Warmed))
+        whole = {witness.session: witness.wall_s for witness in self.witnesses}
+        calls = {(fact.case, fact.warmup.session): fact.warmup.calls_per_sample for fact in self._all(Warmed)}
+        return (
+            warm_s
+            + sum(whole.values())
+            + sum(
+                fact.sample.wall_s * calls[fact.case, fact.sample.session]
+                for fact in self._all(Timed)
+                if fact.sample.session not in whole
+            )
+        )
+
+    @property
+    def next_session_s(self) -> float:
+        """The next session's share of the time that is left."""
+        return max(0.0, self.job.protocol.max_seconds - self.spent_s) / max(1, self.sessions_left)
+
+    @property
+    def next_precision(self) -> float:
+        """How precise the samples of all sessions up to the next one must be.
+
+        The interval of a fraction of the sessions is wider than that of all by the root of that fraction.
+        """
+        done = len(self.witnesses) + 1
+        return self.job.protocol.precision * math.sqrt(max(1.0, self.job.protocol.sessions / done))
+
+    def whole_rounds(self, cases: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+        """Seconds `[cases, rounds]` of the rounds that all of `cases` have, and the rounds' sessions."""
+        by_round = [
+            {(sample.session, sample.round): sample.seconds for sample in self.samples.get(case, ())}
+            for case in cases
+        ]
+        shared = sorted(set.intersection(*map(set, by_round))) if by_round else []
+        times = np.array([[times[key] for key in shared] for times in by_round])
+        return times, np.array([session for session, _ in shared], dtype=int)
+
+    def _all(self, kind: type[Kind]) -> list[Kind]:
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+def _grouped(pairs: Iterable[tuple[int, Value]]) -> Mapping[int, tuple[Value, ...]]:
+    groups: dict[int, list[Value]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return {key: tuple(values) for key, values in groups.items()}

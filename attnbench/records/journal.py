@@ -1,0 +1,277 @@
+"""What a shard holds: one JSON line a fact, in a file that outlives the workers that wrote it. No torch.
+
+A shard begins with the job. Everything that was found out about its cases follows, in the order in which it
+was: that file alone says what is done, what is left, and who was at work when a process died.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from attnbench.cases.protocol import Protocol
+from attnbench.cases.sweep import Case, Mode, Role
+from attnbench.cases.variant import Variant
+from attnbench.errors import writing
+from attnbench.machine.fingerprint import Machine
+from attnbench.machine.witness import Witness
+from attnbench.mechanism import Geometry
+from attnbench.records.record import Energy, Memory, Sample, Warmup
+
+Task = Literal["count", "measure"]
+
+DISK_FAILED = 74  # a worker's exit status when it could not write; EX_IOERR of sysexits.h
+PROCESS_SPENT = 75  # and when what is left must be measured in a fresh process; EX_TEMPFAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the workers of a shard do: `count` the cases, or `measure` them as the members of one block.
+
+    A case that needs more than `memory_limit_bytes` is not tried; None leaves it to what is free.
+    """
+
+    task: Task
+    cases: tuple[Case, ...]
+    plugins: tuple[str, ...]
+    threads: int
+    protocol: Protocol
+    started_at: str
+    memory_limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where the workers run, the settings of torch that decide a number, and a rough matmul rate."""
+
+    machine: Machine
+    flags: Mapping[str, str]
+    macs_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A worker has loaded everything; one that times does so as this session."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The worker is about to do this step of the case of this index: if it dies now, this was why."""
+
+    case: int
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The bytes that a call of the case of this index will need at once, and those that there are.
+
+    A need of None says that nobody can tell before.
+    """
+
+    case: int
+    peak_bytes: int | None
+    available_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        return self.peak_bytes is None or self.peak_bytes <= self.available_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the case of this index costs, beside its closed form.
+
+    `least_bytes` is what a call must move at least: weights and input read, output written, each once.
+    """
+
+    case: int
+    params: int
+    macs: int
+    macs_closed_form: int
+    by_operator: Mapping[str, int]
+    uncounted: tuple[str, ...]
+    least_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """The case of this index could not be counted; it may still be timed."""
+
+    case: int
+    reason: str
+    macs_closed_form: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The case of this index cannot be measured: `outcome` is a record's, or `mistake` for the user's own."""
+
+    case: int
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How far the case of this index is from the same layer in float64, and how long it took to prepare."""
+
+    case: int
+    relative_error: float
+    preparation_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """Which of torch's forms of fused attention ran in a call of the case of this index."""
+
+    case: int
+    backends: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """What a call of the case of this index takes."""
+
+    case: int
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """The case of this index is ready to be timed."""
+
+    case: int
+    warmup: Warmup
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One sample of the case of this index."""
+
+    case: int
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Powered:
+    """What the device's energy counter said of the case of this index."""
+
+    case: int
+    energy: Energy
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A session is complete; this is what happened on the machine meanwhile."""
+
+    witness: Witness
+
+
+Fact = (
+    Job
+    | Environment
+    | Began
+    | Started
+    | Predicted
+    | Counted
+    | Uncounted
+    | Failed
+    | Checked
+    | Attended
+    | Allocated
+    | Warmed
+    | Timed
+    | Powered
+    | Ended
+)
+_KINDS: dict[str, type[Fact]] = {
+    kind.__name__: kind
+    for kind in (
+        Job,
+        Environment,
+        Began,
+        Started,
+        Predicted,
+        Counted,
+        Uncounted,
+        Failed,
+        Checked,
+        Attended,
+        Allocated,
+        Warmed,
+        Timed,
+        Powered,
+        Ended,
+    )
+}
+
+
+def to_line(fact: Fact) -> str:
+    """The fact as one line."""
+    return json.dumps({"fact": type(fact).__name__, **asdict(fact)}) + "\n"
+
+
+def write(shard: TextIO, fact: Fact) -> None:
+    """Append a fact, so that the parent can read it at once."""
+    shard.write(to_line(fact))
+    shard.flush()
+
+
+def save(shard: Path, facts: Iterable[Fact]) -> None:
+    """Append facts and see them onto the disk; make the shard if there is none."""
+    with writing(shard, goes_on=True), shard.open("a", encoding="utf-8") as file:
+        file.writelines(map(to_line, facts))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(shard: Path) -> list[Fact]:
+    """All facts of a shard; a last line that its worker could not finish is left out."""
+    return list(parse_whole(shard.read_bytes())[0])
+
+
+def parse_whole(content: bytes) -> tuple[Iterator[Fact], int]:
+    """The facts of the whole lines in `content`, and how many bytes those are."""
+    end = content.rfind(b"\n") + 1
+    return map(parse, content[:end].decode("utf-8").splitlines()), end
+
+
+def parse(line: str) -> Fact:
+    """The fact of one whole line."""
+    row: dict[str, Any] = json.loads(line)
+    kind = _KINDS[row.pop("fact")]
+    return kind(**{name: _NESTED.get((kind, name), _same)(value) for name, value in row.items()})
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _case(row: Mapping[str, Any]) -> Case:
+    nested = {
+        "role": Role(row["role"]),
+        "geometry": Geometry(**row["geometry"]),
+        "mode": Mode(row["mode"]),
+        "variant": Variant(**row["variant"]),
+    }
+    return Case(**{**row, **nested})
+
+
+_NESTED: dict[tuple[type[Fact], str], Any] = {
+    (Job, "cases"): lambda rows: tuple(map(_case, rows)),
+    (Job, "plugins"): tuple,
+    (Job, "protocol"): lambda row: Protocol(**row),
+    (Environment, "machine"): lambda row: Machine(**row),
+    (Counted, "uncounted"): tuple,
+    (Attended, "backends"): tuple,
+    (Allocated, "memory"): lambda row: Memory(**row),
+    (Warmed, "warmup"): lambda row: Warmup(**row),
+    (Timed, "sample"): lambda row: Sample(**row),
+    (Powered, "energy"): lambda row: Energy(**row),
+    (Ended, "witness"): lambda row: Witness(**row),
+}

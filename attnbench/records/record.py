@@ -1,0 +1,329 @@
+"""The flat row that a measurement leaves behind, and its file: the narrow waist of attnbench.
+
+`records.jsonl` holds one JSON object a line, appended as cases are measured. Base units, the unit in the
+name; None = not measured. Neither torch nor pandas is needed to read it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache, reduce
+from operator import or_
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from attnbench.cases.protocol import SYSTEM, Protocol
+from attnbench.cases.sweep import Case, Mode, Role
+from attnbench.cases.variant import Variant
+from attnbench.errors import AttnbenchError, writing
+from attnbench.machine.fingerprint import Machine
+from attnbench.machine.witness import Witness
+from attnbench.mechanism import Setting
+
+SCHEMA = 5
+ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it stand for
+    3: {"predicted_bytes": None, "available_bytes": None, "memory": None},
+    4: {"compile": "off", "cuda_graph": False, "relative_error": None, "preparation_s": None},
+    5: {},
+}
+OLDEST = min(ADDED) - 1  # the first schema that is still read
+LEFT_OUT = {"host_paced", "backends", "energies", "energy_s"}  # written only where they say something
+RECORDS = "records.jsonl"
+TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Seconds per call in one round of one session; `position` is the case's turn in that round.
+
+    On a CUDA device `seconds` is the device's own time, and `wall_s` the synchronised time of the host. In a
+    sample that is `host_paced` the device waited for the host to launch its work; files say so only where it
+    is so.
+    """
+
+    session: int
+    round: int
+    position: int
+    seconds: float
+    wall_s: float
+    host_paced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Warmup:
+    """How a case was made ready in a session; `stable` says that its calls had stopped getting faster."""
+
+    session: int
+    calls: int
+    seconds: float
+    stable: bool
+    calls_per_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What the device's energy counter said of so many calls in a row in one session.
+
+    `idle_w` is the power that the device drew at the session's beginning, before it had anything to do.
+    """
+
+    session: int
+    joules: float
+    seconds: float
+    calls: int
+    idle_w: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What one call of a case takes beyond what is there before it, and what is there.
+
+    `peak_bytes` is the most that the call has allocated at once, by the allocator that `scope` names: `cpu`
+    or `cuda`. `entry_bytes` are there before: weights, buffers, the input, and for training the gradient of
+    the output. `repeatable` says that a second call took the same. `reserved_bytes` is the most that the CUDA
+    allocator held, `process_bytes` the most that the process had in memory: a witness that no two runs share.
+    """
+
+    peak_bytes: int
+    entry_bytes: int
+    scope: str
+    repeatable: bool
+    reserved_bytes: int | None
+    process_bytes: int | None
+
+    @property
+    def total_bytes(self) -> int:
+        """What must fit: the call's own peak, and what is there before it."""
+        return self.peak_bytes + self.entry_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One case: what was asked, what came out, and where.
+
+    `outcome` is measured, unsupported, out_of_memory, timed_out, crashed or wrong. `key` stands for all that
+    decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
+    record that is not `complete` was written when its run was interrupted. `macs` are those of one image's
+    forward pass, whatever the mode. `predicted_bytes` is what a call was expected to need in all, weights and
+    input included, and `available_bytes` what there was: where it was less, nothing was tried.
+    `relative_error` is the distance from the same layer in float64, of variants other than the plain one;
+    `preparation_s` is how long the first call took that compiled or captured, and in no sample. `backends`
+    are torch's forms of fused attention that ran in it; a file has them where there are any.
+    """
+
+    key: str
+    block: str
+    role: Role
+    mechanism: str
+    label: str
+    title: str
+    settings: Mapping[str, Setting]
+    source: str
+    dim: int
+    heads: int
+    height: int
+    width: int
+    batch: int
+    mode: Mode
+    device: str
+    dtype: str
+    kernel: str
+    compile: str
+    cuda_graph: bool
+    outcome: str
+    reason: str | None
+    complete: bool
+    params: int | None
+    macs: int | None
+    macs_closed_form: int | None
+    macs_by_operator: Mapping[str, int]
+    uncounted: tuple[str, ...]
+    least_bytes: int | None
+    predicted_bytes: int | None
+    available_bytes: int | None
+    memory: Memory | None
+    relative_error: float | None
+    preparation_s: float | None
+    samples: tuple[Sample, ...]
+    warmups: tuple[Warmup, ...]
+    witnesses: tuple[Witness, ...]
+    threads: int
+    protocol: Protocol
+    flags: Mapping[str, str]
+    started_at: str
+    machine: Machine
+    backends: tuple[str, ...] = ()
+    energies: tuple[Energy, ...] = ()
+    schema: int = field(default=SCHEMA)
+
+    @property
+    def variant(self) -> Variant:
+        """How it was run."""
+        return Variant(self.kernel, self.dtype, self.compile, self.cuda_graph)
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was not tried, because it was expected to need more memory than there was."""
+        if self.predicted_bytes is None or self.available_bytes is None:
+            return False
+        return self.predicted_bytes > self.available_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """The records of a run, and what was wrong with the file where something was."""
+
+    folder: Path
+    records: tuple[Record, ...]
+    warnings: tuple[str, ...]
+
+
+def key(case: Case, protocol: Protocol, threads: int, machine: Machine) -> str:
+    """What decides a case's number, in twelve digits: the same key, the same measurement."""
+    decisive = [SCHEMA, asdict(case), asdict(protocol), threads, machine.decisive(case.device)]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def append(folder: Path, records: Iterable[Record]) -> None:
+    """Add records to the run in `folder` and see them onto the disk."""
+    path = folder / RECORDS
+    with writing(path, goes_on=True), path.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(_to_row(record), ensure_ascii=False) + "\n" for record in records)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def mend(path: Path) -> None:
+    """Cut off a last line that was not finished, so that the next one begins on its own."""
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
+
+
+def read(folder: Path) -> RecordFile:
+    """All records of the run in `folder`; a last line that was cut off is left out and said so."""
+    path = folder / RECORDS
+    if not path.is_file():
+        raise AttnbenchError(
+            f"There is no run in {folder}: it holds no {RECORDS}. `attnbench run` makes one."
+        )
+    lines = path.read_bytes().split(b"\n")
+    records, warnings = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode())
+        except ValueError:
+            if number < len(lines):
+                raise _damaged(path, number, "is not JSON in UTF-8") from None
+            warnings.append(f"{path}: the last line was cut off while it was written, and is left out.")
+        else:
+            records.append(_from_row(row, path, number))
+    return RecordFile(folder, tuple(records), tuple(warnings))
+
+
+def newest(results: Path) -> Path:
+    """The run in `results` that was measured last; those whose last record cannot be read do not count."""
+    paths = list(results.glob(f"*/{RECORDS}"))
+    if not paths:
+        raise AttnbenchError(f"There is no run in {results}. `attnbench run` makes one, or name its folder.")
+    starts = {path.parent: start for path in paths if (start := _last_start(path)) is not None}
+    if not starts:
+        raise AttnbenchError(
+            f"No run in {results} can be read: the last record of each is damaged. Name one of them, "
+            "and what is wrong with it is said."
+        )
+    return max(starts, key=lambda folder: starts[folder])
+
+
+def _last_start(path: Path) -> str | None:
+    """When the measurement of the last record began: empty without a record, None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            line = _last_line(file)
+        return str(json.loads(line.decode())["started_at"]) if line else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _last_line(file: BinaryIO) -> bytes:
+    """The last line that was finished and is not blank, from as little of the file's end as holds it."""
+    end, start, whole = b"", file.seek(0, os.SEEK_END), b""
+    while start and b"\n" not in whole:
+        size = min(start, TAIL_BYTES)
+        start = file.seek(start - size)
+        end = file.read(size) + end
+        whole = end[: end.rfind(b"\n") + 1].rstrip()
+    return whole.rpartition(b"\n")[2]
+
+
+def _to_row(record: Record) -> dict[str, Any]:
+    row = _telling(asdict(record))
+    return row | {
+        "samples": [_telling(sample) for sample in row["samples"]],
+        "protocol": _telling(row["protocol"]),
+    }
+
+
+def _telling(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value or name not in LEFT_OUT}
+
+
+def _damaged(path: Path, number: int, what: str) -> AttnbenchError:
+    return AttnbenchError(
+        f"{path}, line {number} {what}. The line is damaged: remove it, and the rest of the file can be read."
+    )
+
+
+def _from_row(row: Any, path: Path, number: int) -> Record:
+    if not isinstance(row, dict):
+        raise _damaged(path, number, "is not a JSON object")
+    schema = row.get("schema", 0)
+    if schema not in range(OLDEST, SCHEMA + 1):
+        raise AttnbenchError(
+            f"{path}, line {number} has schema {schema}; this attnbench reads schemas "
+            f"{OLDEST} to {SCHEMA}. Use the version of attnbench that wrote the file."
+        )
+    lacking = (added for since, added in ADDED.items() if since > schema)
+    row = reduce(or_, lacking, row | {"schema": SCHEMA})
+    try:
+        return Record(**_of(Record, row) | _parts(row, {"allocator": SYSTEM} if schema < 4 else {}))
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, number, f"is not a record: {error}") from None
+
+
+def _parts(row: dict[str, Any], protocol: dict[str, str]) -> dict[str, Any]:
+    """What is more than JSON in a row; `protocol` has what is left unsaid in rows of its age."""
+    return {
+        "role": Role(row["role"]),
+        "mode": Mode(row["mode"]),
+        "uncounted": tuple(row["uncounted"]),
+        "backends": tuple(row.get("backends", ())),
+        "energies": tuple(Energy(**_of(Energy, energy)) for energy in row.get("energies", ())),
+        "samples": tuple(Sample(**_of(Sample, sample)) for sample in row["samples"]),
+        "warmups": tuple(Warmup(**_of(Warmup, warmup)) for warmup in row["warmups"]),
+        "witnesses": tuple(Witness(**_of(Witness, witness)) for witness in row["witnesses"]),
+        "memory": Memory(**_of(Memory, row["memory"])) if row["memory"] else None,
+        "machine": Machine(**_of(Machine, row["machine"])),
+        "protocol": Protocol(**_of(Protocol, protocol | row["protocol"])),
+    }
+
+
+def _of(kind: type, found: Any) -> dict[str, Any]:
+    """What a part of a row says, if it has the fields of its kind; a `ValueError` names those that differ."""
+    if not isinstance(found, dict):
+        raise ValueError(f"{found!r} is not a {kind.__name__.lower()}")
+    if different := (found.keys() ^ _names(kind)) - LEFT_OUT:
+        names = ", ".join(sorted(different))
+        raise ValueError(f"{names} missing or unknown in a {kind.__name__.lower()}")
+    return found
+
+
+@cache
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(each.name for each in fields(kind))

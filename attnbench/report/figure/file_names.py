@@ -1,0 +1,58 @@
+"""What figures say of the run that they are from: in the names of their files, and at their feet."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from attnbench.records.record import Record
+
+MISFIT = "× = out of memory, at the predicted need or at the axis' edge."
+
+
+def suffix(record: Record, among: Iterable[Record], without: Collection[str] = ()) -> str:
+    """The end of a figure's name, from what differs `among` the run's records: `-14x14-batch4-training`."""
+    mine, others = _words(record), [_words(other) for other in among]
+    telling = [
+        word
+        for name, word in mine.items()
+        if word and name not in without and any(other[name] != word for other in others)
+    ]
+    return "".join(f"-{word}" for word in telling)
+
+
+def note(records: Sequence[Record], *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
+    """The setting that records share, but for what is left out, their machines, and what a cross is."""
+    says = f"{setting_words(records[0], size=size, variant=variant, mode=mode)}. {machines(records)}"
+    return f"{says} {MISFIT}" if any(record.outcome == "out_of_memory" for record in records) else says
+
+
+def setting_words(record: Record, *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
+    """How a record was measured: `14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel`."""
+    words = [
+        f"{record.height}×{record.width} tokens" * size,
+        f"dim {record.dim}",
+        f"{record.heads} heads",
+        f"batch {record.batch}",
+        record.variant.title * variant,
+        record.mode * mode,
+    ]
+    return ", ".join(filter(None, words))
+
+
+def machines(records: Iterable[Record]) -> str:
+    """A sentence for each machine."""
+    found = dict.fromkeys(each.machine.describe(each.device, each.threads) for each in records)
+    return " ".join(f"{machine}." for machine in found)
+
+
+def _words(record: Record) -> dict[str, str]:
+    return {
+        "device": record.device,
+        "size": f"{record.height}x{record.width}",
+        "batch": f"batch{record.batch}",
+        "dim": f"dim{record.dim}",
+        "heads": f"heads{record.heads}",
+        "dtype": record.dtype,
+        "kernel": record.kernel,
+        "compile": f"compiled-{record.compile}" if record.variant.compiled else "eager",
+        "cuda_graph": "graph" * record.cuda_graph,
+        "mode": "training" if record.mode == "training" else "",
+    }

@@ -1,0 +1,79 @@
+"""The front: which layers no other beats in throughput and in a cost at once."""
+
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnbench.analysis.rows import Measured, grouped
+from attnbench.report.colours import Inks
+from attnbench.report.figure.axis import set_numbers
+from attnbench.report.figure.file_names import note
+from attnbench.report.figure.page import add_legend, add_note, add_panels, is_first_of_row, new_page
+from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.quantities import Quantity, macs_m, params_m, total_mib
+from attnbench.report.figure.style import GREY, LETTER_INCHES, SMALL, errors, point, styled
+
+LEAST_LAYERS = 3  # a front of fewer says nothing
+PANEL_INCHES = 1.75  # the least width of one
+PLOT_INCHES = 1.75
+TITLE_LETTERS = int(PANEL_INCHES / LETTER_INCHES)
+ROOM = 1.08  # over the fastest
+EXPLAINED = "Front: each layer on it has a higher median than all that cost no more."
+COSTS: dict[str, Quantity] = {
+    "Parameters (M)": params_m,
+    "FLOPs (M)": macs_m,
+    "Memory (MiB, in all)": total_mib,
+}
+
+
+def front(rows: Sequence[Measured], cost: Quantity) -> list[Measured]:
+    """The rows with a cost that none beats, from the cheapest to the fastest.
+
+    A row beats another that is better in neither throughput nor cost, and worse in one of them.
+    """
+    priced = [(found.value, row) for row in rows if (found := cost(row))]
+    best: list[Measured] = []
+    for _, row in sorted(priced, key=lambda pair: (pair[0], -_speed(pair[1]))):
+        if not best or _speed(row) > _speed(best[-1]):
+            best.append(row)
+    return best
+
+
+def draw_front(axes: Axes, rows: Sequence[Measured], inks: Inks, name: str, cost: Quantity) -> None:
+    """Throughput over a cost with its intervals, and a line that steps along the front."""
+    places = {row.record.label: (found.value, _speed(row)) for row in rows if (found := cost(row))}
+    for row in rows:
+        if row.record.label in places:
+            spread, how = errors([row.timing.throughput]), point(inks[row.record.label])
+            axes.errorbar(*places[row.record.label], yerr=spread, label=row.record.title, **how)
+    xs, ys = zip(*(places[row.record.label] for row in front(rows, cost)), strict=True)
+    axes.plot(xs, ys, color=GREY, drawstyle="steps-post", linewidth=0.8, zorder=1, label="front")
+    axes.set_ylim(0, ROOM * axes.dataLim.ymax)
+    for axis in (axes.xaxis, axes.yaxis):
+        set_numbers(axis)
+    axes.set_xlabel(name)
+    axes.grid()
+
+
+def front_page(rows: Sequence[Measured], inks: Inks, wanted: Print = PLAIN) -> Figure:
+    """A panel for each device and cost that was found there."""
+    devices = grouped(rows, lambda row: row.device)
+    found = [(mine, name) for mine in devices for name, cost in COSTS.items() if any(map(cost, mine))]
+    with styled():
+        page = new_page(wanted.inches(Width.page))
+        panels = add_panels(page, len(found), PANEL_INCHES, PLOT_INCHES)
+        for axes, (mine, name) in zip(panels, found, strict=True):
+            draw_front(axes, mine, inks, name, COSTS[name])
+            axes.set_ylabel("Throughput (images/s)" if is_first_of_row(axes) else "")
+            where = f"{mine[0].device}, " if len(devices) > 1 else ""
+            names = ", ".join(row.record.title for row in front(mine, COSTS[name]))
+            axes.set_title(textwrap.fill(f"{where}front: {names}", TITLE_LETTERS), fontsize=SMALL, loc="left")
+        add_legend(page)
+        add_note(page, f"{EXPLAINED} {note([row.record for row in rows])}", wanted)
+    return page
+
+
+def _speed(row: Measured) -> float:
+    return row.timing.throughput.value

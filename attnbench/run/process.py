@@ -1,0 +1,124 @@
+"""Worker processes: spawned, followed through their shard, and ended when they take too long. No torch.
+
+The parent waits without spinning and reads only what is new in a shard.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from attnbench.cases.protocol import KEPT
+from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.records import journal
+from attnbench.records.journal import Began, Fact, Started
+
+POLL_S = 0.25
+LONGEST_START_S = 300.0  # until a worker has imported torch and the mechanisms
+
+
+class WorkerEnded(Exception):  # noqa: N818
+    """A worker process ended before its work was done; `at_work` is the step that it was at, if any."""
+
+    def __init__(self, reason: str, at_work: Started | None, outcome: str, returncode: int) -> None:
+        super().__init__(reason)
+        self.at_work = at_work
+        self.outcome = outcome
+        self.returncode = returncode
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether a signal ended it that a person or the system sends, and not its own fault."""
+        return self.outcome == "crashed" and self.returncode in (-signal.SIGKILL, -signal.SIGTERM)
+
+
+def variables(threads: int, allocator: str, compiled: Path) -> dict[str, str]:
+    """The environment of a worker: its threads, how it allocates, and the folder for what it compiles.
+
+    Compilation takes no processes of its own, which would be there while others are timed. Variables for the
+    allocator that are set already stay as they are.
+    """
+    kept = {name: os.environ.get(name, value) for name, value in KEEP_PAGES.items()}
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "TORCHINDUCTOR_CACHE_DIR": str(compiled),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        **(kept if allocator == KEPT else {}),
+    }
+
+
+def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: float) -> Generator[Fact]:
+    """Run one worker on a shard and pass on its new facts as it writes them; raise `WorkerEnded` if it fails.
+
+    `environment` is added to that of this process. A step that takes longer than `timeout_s` ends the worker.
+    """
+    seen = shard.stat().st_size
+    at_work: Started | None = None
+    begun = False
+    with tempfile.TemporaryFile("w+") as said, _spawned(shard, environment, said) as worker:
+        last_news, running = time.monotonic(), True
+        while running:
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(POLL_S)
+            running = worker.poll() is None
+            news, seen = _new_facts(shard, seen)
+            for fact in news:
+                at_work = fact if isinstance(fact, Started) else None
+                begun |= isinstance(fact, Began | Started)
+                last_news = time.monotonic()
+                yield fact
+            limit_s = timeout_s if begun else LONGEST_START_S
+            if running and time.monotonic() - last_news > limit_s:
+                what = f"{at_work.step} took" if at_work else "a silence lasted" if begun else "starting took"
+                raise WorkerEnded(f"{what} longer than {limit_s:g} s", at_work, "timed_out", 0)
+        if worker.returncode:
+            raise WorkerEnded(_why(worker.returncode, said), at_work, "crashed", worker.returncode)
+
+
+@contextmanager
+def _spawned(shard: Path, environment: Mapping[str, str], said: IO[str]) -> Iterator[subprocess.Popen[str]]:
+    """A worker on this shard; killed at the end, if it still runs.
+
+    It is in a session of its own, so that an interrupt at the terminal reaches only this process. Its
+    standard input stays open: the end of that tells the worker that its parent is gone.
+    """
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-m", "attnbench.measure.worker", str(shard)],
+        stdin=subprocess.PIPE,
+        stdout=said,
+        stderr=said,
+        env=os.environ | environment,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+def _new_facts(shard: Path, seen: int) -> tuple[list[Fact], int]:
+    """The whole facts from byte `seen` on, and where they end."""
+    with shard.open("rb") as file:
+        file.seek(seen)
+        news, length = journal.parse_whole(file.read())
+    return list(news), seen + length
+
+
+def _why(returncode: int, said: IO[str]) -> str:
+    said.seek(0)
+    last = (said.read().strip().splitlines() or ["without a word"])[-1]
+    how = (
+        f"was ended by {signal.Signals(-returncode).name}"
+        if returncode < 0
+        else f"ended with status {returncode}"
+    )
+    return f"the worker process {how}: {last}"

@@ -1,0 +1,251 @@
+"""From a sweep to records: spawns workers, reads their shards, writes what they found. Does no torch work.
+
+A block's facts gather in its shard until it is finished, and become records then. Whatever ends this process
+or a worker, the shard says what is left to do.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from attnbench.cases.sweep import Block, Case, Role, ceilings
+from attnbench.errors import AttnbenchError
+from attnbench.mechanism import Geometry
+from attnbench.records import journal, record
+from attnbench.records.block_state import Story
+from attnbench.records.folder import complete_records, shard_of, shards
+from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment, Fact, Failed, Job, Task
+from attnbench.records.record import Record
+from attnbench.run.plan import Planned, Setup
+from attnbench.run.process import WorkerEnded, facts_of_worker, variables
+
+MOST_KILLS = 3  # of workers from outside, before a run gives up
+
+Watch = Callable[[int, Fact], None]
+
+
+def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
+    """Count every case in a worker of its own, and put the blocks in order, the cheapest first.
+
+    A setting without a meaning is an `AttnbenchError`.
+    """
+    cases = tuple(case for block in blocks for case in _without_twin(block))
+    with tempfile.TemporaryDirectory() as temporary:
+        shard = Path(temporary) / "counts.jsonl"
+        journal.save(shard, [_job("count", cases, setup)])
+        _work_off(shard, lambda story: story.uncounted, lambda _: None)
+        story = Story(journal.read(shard))
+    for failure in story.failed.values():
+        if failure.outcome == "mistake":
+            raise AttnbenchError(failure.reason)
+    known = story.known
+    found = iter([(case.row, known.get(index, ())) for index, case in enumerate(cases)])
+    plan = [
+        Planned(block, story.environment, dict(islice(found, len(_without_twin(block))))) for block in blocks
+    ]
+    return sorted(plan, key=lambda planned: planned.work)
+
+
+def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned]:
+    """What is left of a plan in the run in `folder`: blocks, with those of their members that have no row.
+
+    A shard that nothing is left to do for becomes records; one of another plan becomes records that are not
+    complete.
+    """
+    for shard in shards(folder):
+        record.mend(shard)
+        if not Story(journal.read(shard)).unfinished:
+            _settle(shard, folder, complete=True)
+    done = complete_records(folder)
+    left = [_left_of(planned, setup, done) for planned in plan]
+    wanted = {_shard(planned, setup, folder) for planned in left}
+    for shard in shards(folder):
+        if shard not in wanted:
+            _settle(shard, folder, complete=False)
+    return [planned for planned in left if planned.block.members]
+
+
+def measure(plan: Sequence[Planned], setup: Setup, folder: Path, watch: Watch) -> bool:
+    """Time the blocks one after the other and append their records to the run in `folder`.
+
+    `watch` is told each fact with its block's index as it arrives, those of an earlier run first. Returns
+    False when the user interrupted; what was measured until then is recorded, and can be gone on with.
+    """
+    return all(
+        _measure_block(planned, setup, folder, partial(watch, index)) for index, planned in enumerate(plan)
+    )
+
+
+def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) -> list[Record]:
+    """What this machine can do at best, measured now: a record for the matmul and one for the copy."""
+    block = Block(ceilings(geometry, device, dtype))
+    with tempfile.TemporaryDirectory() as temporary:
+        shard = Path(temporary) / "ceilings.jsonl"
+        (planned,) = survey([block], setup)
+        journal.save(shard, [_job("measure", block.cases, setup), planned.environment, *planned.facts()])
+        _work_off(shard, lambda story: story.unfinished, lambda _: None)
+        return list(records_of(Story(journal.read(shard)), complete=True))
+
+
+def records_of(story: Story, *, complete: bool) -> Iterator[Record]:
+    """The rows of a block; those of an unfinished one only where something is known already."""
+    job = story.job
+    setup = Setup(job.plugins, job.threads, job.protocol, job.memory_limit_bytes)
+    keys = _keys(job.cases, setup, story.environment)
+    for index, key in enumerate(keys):
+        if complete or index in story.failed.keys() | story.memories.keys() | story.samples.keys():
+            yield _record(story, index, key, _together(keys), complete=complete)
+
+
+def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable[[Fact], None]) -> bool:
+    shard = _shard(planned, setup, folder)
+    if not shard.exists():
+        new = shard.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        journal.save(
+            new, [_job("measure", planned.block.cases, setup), planned.environment, *planned.facts()]
+        )
+        new.rename(shard)
+    for fact in journal.read(shard):
+        watch(fact)
+    try:
+        _work_off(shard, lambda story: story.unfinished, watch)
+    except KeyboardInterrupt:
+        record.mend(shard)
+        record.append(folder, records_of(Story(journal.read(shard)), complete=False))
+        return False
+    _settle(shard, folder, complete=True)
+    return True
+
+
+def _settle(shard: Path, folder: Path, *, complete: bool) -> None:
+    """Turn a shard into those records that are not there yet."""
+    there = {(row.block, row.key) for row in record.read(folder).records if row.complete}
+    rows = records_of(Story(journal.read(shard)), complete=complete)
+    record.append(folder, (row for row in rows if (row.block, row.key) not in there))
+    shard.unlink()
+
+
+def _work_off(shard: Path, left: Callable[[Story], object], watch: Callable[[Fact], None]) -> None:
+    """Run workers on a shard until nothing is left of its job; a case that ends its worker has failed."""
+    with tempfile.TemporaryDirectory() as compiled:
+        _work_off_in(Path(compiled), shard, left, watch)
+
+
+def _work_off_in(
+    compiled: Path, shard: Path, left: Callable[[Story], object], watch: Callable[[Fact], None]
+) -> None:
+    """The same with a folder for what workers compile: a first one cold, and later ones from there."""
+    suspects: list[int | None] = []
+    while left(story := Story(journal.read(shard))):
+        protocol = story.job.protocol
+        environment = variables(story.job.threads, protocol.allocator, compiled)
+        try:
+            with closing(facts_of_worker(shard, environment, protocol.timeout_s)) as news:
+                for fact in news:
+                    watch(fact)
+        except WorkerEnded as end:
+            record.mend(shard)
+            case = end.at_work.case if end.at_work else None
+            if end.returncode == DISK_FAILED:
+                raise AttnbenchError(
+                    f"{shard.parent} cannot be written: {end}. What is measured is kept: make room, and run "
+                    "the same command again."
+                ) from end
+            if end.returncode == PROCESS_SPENT and len(Story(journal.read(shard)).failed) > len(story.failed):
+                continue  # the row is written, and the others need a fresh process
+            if end.from_outside and case not in suspects and len(suspects) < MOST_KILLS:
+                suspects.append(case)
+            elif end.at_work:
+                reason = f"{end}" if end.outcome == "timed_out" else f"during {end.at_work.step}, {end}"
+                failure = Failed(end.at_work.case, end.outcome, reason)
+                journal.save(shard, [failure])
+                watch(failure)
+            else:
+                raise AttnbenchError(f"A worker could not begin: {end}.") from end
+
+
+def _without_twin(block: Block) -> list[Case]:
+    return [case for case in block.cases if case.role is not Role.twin]
+
+
+def _left_of(planned: Planned, setup: Setup, done: Mapping[str, Record]) -> Planned:
+    """The block with the members that have no row yet, or were refused for memory that there is now."""
+    members = planned.block.members
+    keys = _keys(members, setup, planned.environment)
+    left = [
+        case
+        for case, key in zip(members, keys, strict=True)
+        if key not in done or (done[key].refused and case.row in planned.fitting)
+    ]
+    return replace(planned, block=planned.block.of(left))
+
+
+def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -> Record:
+    job, case = story.job, story.job.cases[index]
+    counted, failed = story.counted.get(index), story.failed.get(index)
+    not_counted, predicted = story.not_counted.get(index), story.predicted.get(index)
+    checked = story.checked.get(index)
+    return Record(
+        key=key,
+        block=block,
+        role=case.role,
+        mechanism=case.mechanism,
+        label=case.label,
+        title=case.title,
+        settings=case.settings,
+        source=case.source,
+        **asdict(case.geometry),
+        batch=case.batch,
+        mode=case.mode,
+        device=case.device,
+        **asdict(case.variant),
+        outcome=failed.outcome if failed else "measured",
+        reason=failed.reason if failed else f"not counted: {not_counted.reason}" if not_counted else None,
+        complete=complete,
+        params=counted.params if counted else None,
+        macs=counted.macs if counted else None,
+        macs_closed_form=cost.macs_closed_form if (cost := counted or not_counted) else None,
+        macs_by_operator=counted.by_operator if counted else {},
+        uncounted=counted.uncounted if counted else (),
+        least_bytes=counted.least_bytes if counted else None,
+        predicted_bytes=predicted.peak_bytes if predicted else None,
+        available_bytes=predicted.available_bytes if predicted else None,
+        memory=story.memories.get(index),
+        backends=story.backends.get(index, ()),
+        energies=story.energies.get(index, ()),
+        relative_error=checked.relative_error if checked else None,
+        preparation_s=checked.preparation_s if checked else None,
+        samples=story.samples.get(index, ()),
+        warmups=story.warmups.get(index, ()),
+        witnesses=story.witnesses,
+        threads=job.threads,
+        protocol=job.protocol,
+        flags=story.environment.flags,
+        started_at=job.started_at,
+        machine=story.environment.machine,
+    )
+
+
+def _shard(planned: Planned, setup: Setup, folder: Path) -> Path:
+    return shard_of(folder, _together(_keys(planned.block.cases, setup, planned.environment)))
+
+
+def _keys(cases: Sequence[Case], setup: Setup, environment: Environment) -> list[str]:
+    return [record.key(case, setup.protocol, setup.threads, environment.machine) for case in cases]
+
+
+def _together(keys: Iterable[str]) -> str:
+    """The key of a block, from those of its cases."""
+    return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:12]
+
+
+def _job(task: Task, cases: tuple[Case, ...], setup: Setup) -> Job:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Job(task, cases, setup.plugins, setup.threads, setup.protocol, now, setup.memory_limit_bytes)

@@ -1,0 +1,344 @@
+"""What follows from a record's samples, beside those of its block."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from attnbench.analysis.rows import (
+    Row,
+    Timing,
+    blocks,
+    family,
+    grouped,
+    is_slower,
+    measured,
+    published_ratio,
+    rows,
+    setting,
+)
+from attnbench.cases.sweep import Mode, Role
+from attnbench.errors import AttnbenchError
+from attnbench.records.record import Record, Sample
+from attnbench.statistics import Estimate, Verdict
+from tests.fakes import block, exactly, record
+
+DRIFT = [1.0, 1.4, 0.8, 1.1, 2.0, 1.0]
+STEADY = [1.0] * 12
+
+
+def ceiling(mechanism: str, times_s: Sequence[float]) -> Record:
+    """A matmul of 1 M multiply-adds that moves 2 kB, or a copy of 1 MB."""
+    macs, moved = (1_000_000, 2_000) if mechanism == "matmul" else (0, 1_000_000)
+    plain = record(f"ceiling/{mechanism}", times_s, batch=1, macs=macs, least_bytes=moved)
+    return replace(plain, mechanism=mechanism, role=Role.ceiling)
+
+
+def samples_of(one: Record, factor: float) -> tuple[Sample, ...]:
+    """A record's samples, in which everything takes `factor` times as long."""
+    return tuple(replace(sample, seconds=factor * sample.seconds) for sample in one.samples)
+
+
+def timings(table: Sequence[Row]) -> dict[str, Timing]:
+    return {row.record.label: row.timing for row in measured(table)}
+
+
+def test_throughput_is_the_batch_over_the_median_time():
+    (row,) = measured(rows([record("msa", [1.0, 2.0, 4.0, 8.0, 16.0])]))
+    assert row.timing.throughput.value == 64 / 4
+    assert row.timing.throughput.low == 64 / (row.timing.time_s.high or 0)
+    assert row.timing.throughput.high == 64 / (row.timing.time_s.low or 0)
+
+
+def test_speed_is_the_baselines_time_over_ours_in_the_same_round():
+    msa, hilo, twin = block({"msa": [0.4 * d for d in DRIFT], "hilo": [0.2 * d for d in DRIFT]})
+    shuffled = replace(hilo, samples=hilo.samples[::-1])
+    speed = measured(rows([msa, shuffled, twin]))[1].timing.speed
+    assert speed == exactly(2.0)
+
+
+def test_each_variant_is_compared_with_its_own_baseline():
+    msa, hilo, twin = block({"msa": [0.4 * d for d in DRIFT], "hilo": [0.2 * d for d in DRIFT]})
+    fused = [replace(one, kernel="fused", samples=samples_of(one, 0.5)) for one in (msa, hilo)]
+    slower = replace(fused[1], samples=samples_of(hilo, 4))
+    speeds = [row.timing.speed for row in measured(rows([msa, hilo, fused[0], slower, twin]))]
+    assert speeds == [None, exactly(2.0), None, exactly(0.25)]
+
+
+def test_a_variant_without_a_baseline_has_no_ratio():
+    msa, hilo, twin = block({"msa": [0.4 * d for d in DRIFT], "hilo": [0.2 * d for d in DRIFT]})
+    (_, row) = measured(rows([msa, replace(hilo, kernel="fused"), twin]))
+    assert (row.timing.speed, row.timing.baseline) == (None, None)
+
+
+def test_the_limit_is_that_of_the_same_number_format():
+    half = replace(ceiling("matmul", [0.001] * 6), dtype="bfloat16")
+    matmul, copy = ceiling("matmul", [0.002] * 6), ceiling("copy", [0.002] * 6)
+    layer = record("msa", [1.0] * 6, batch=1, macs=250_000_000, least_bytes=0)
+    for records, share in (([layer], 0.5), ([replace(layer, dtype="bfloat16")], 0.25)):
+        copies = [copy, replace(copy, dtype="bfloat16")]
+        (row,) = measured(rows([*records, matmul, half, *copies]))
+        assert row.timing.limit is not None
+        assert row.timing.limit.fraction.value == pytest.approx(share)
+
+
+def test_rounds_are_told_apart_by_their_session():
+    drift = [*DRIFT, *(3 * d for d in DRIFT)]
+    found = timings(rows(block({"msa": [0.4 * d for d in drift], "hilo": [0.2 * d for d in drift]}, 2)))
+    assert found["hilo"].speed == exactly(2.0)
+    assert (found["hilo"].rounds, found["hilo"].sessions) == (12, 2)
+    assert found["hilo"].session_spread == pytest.approx(2.0)
+
+
+def test_the_spread_of_speeds_is_that_of_the_sessions_ratios():
+    found = timings(rows(block({"msa": [0.2] * 6 + [0.4] * 6, "hilo": [0.2] * 6 + [0.2] * 6}, 2)))
+    assert found["hilo"].speed_spread == pytest.approx(1.0)
+    assert found["hilo"].session_spread == 0.0
+    assert found["msa"].speed_spread is None
+    assert timings(rows(block({"msa": STEADY, "hilo": STEADY})))["hilo"].speed_spread is None
+
+
+def test_rounds_that_only_one_member_has_are_not_compared():
+    msa, hilo, twin = block({"msa": [1.0] * 6, "hilo": [0.5] * 5})
+    longer = replace(hilo, samples=(*hilo.samples, Sample(1, 0, 0, 9, 9)))
+    speed = timings(rows([msa, longer, twin]))["hilo"].speed
+    assert speed == exactly(2.0)
+
+
+def test_members_without_a_round_in_common_are_not_compared():
+    msa, hilo, twin = block({"msa": [1.0] * 6, "hilo": ()})
+    elsewhere = replace(hilo, samples=(Sample(1, 0, 0, 9, 9),))
+    found = timings(rows([msa, elsewhere, twin]))["hilo"]
+    assert (found.baseline, found.speed, found.verdict) == ("msa", None, None)
+
+
+def test_a_baseline_of_another_block_is_no_baseline():
+    table = rows([*block({"msa": STEADY}, block="one"), record("hilo", STEADY, block="another")])
+    found = timings(table)["hilo"]
+    assert (found.baseline, found.speed, found.noise_floor) == (None, None, None)
+
+
+def test_the_twins_original_is_the_baseline_and_is_compared_with_nothing():
+    found = timings(rows(block({"hilo": STEADY, "msa": STEADY})))
+    assert (found["msa"].baseline, found["hilo"].baseline) == ("hilo", "hilo")
+    assert (found["hilo"].speed, found["hilo"].verdict) == (None, None)
+    assert found["msa"].verdict is Verdict.same
+
+
+def test_the_twin_gives_the_noise_floor_that_verdicts_must_pass():
+    msa, hilo, twin = block({"msa": STEADY, "hilo": [0.8] * 12})
+    noisy = replace(record("msa", [1.04] * 12), role=Role.twin)
+    noisier = replace(record("msa", [1.3] * 12), role=Role.twin)
+    quiet, loud, louder = (timings(rows([msa, hilo, again]))["hilo"] for again in (twin, noisy, noisier))
+    assert [quiet.noise_floor, loud.noise_floor, louder.noise_floor] == pytest.approx([0.0, 0.04, 0.3])
+    assert [quiet.verdict, loud.verdict, louder.verdict] == ["faster", "faster", "unclear"]
+
+
+def test_another_baseline_can_be_asked_for_and_the_noise_floor_stays_the_twins():
+    records = block({"msa": STEADY, "hilo": [0.5] * 12})
+    records[-1] = replace(records[-1], samples=record("msa", [1.04] * 12).samples)
+    found = timings(rows(records, "hilo"))
+    assert found["msa"].speed == exactly(0.5)
+    assert (found["msa"].verdict, found["msa"].baseline) == (Verdict.slower, "hilo")
+    assert found["hilo"].speed is None
+    assert found["hilo"].noise_floor == pytest.approx(0.04)
+
+
+def test_a_baseline_that_no_row_has_is_the_users_mistake():
+    records = [*block({"msa": STEADY, "hilo": STEADY}), ceiling("matmul", STEADY)]
+    with pytest.raises(AttnbenchError) as caught:
+        rows(records, "HLIO")
+    assert str(caught.value) == (
+        "'HLIO' is not in this run; --baseline can be msa, hilo. Did you mean 'hilo'?"
+    )
+
+
+def test_a_baseline_may_be_a_title_and_may_name_a_setting_that_has_its_default():
+    records = block({"msa": STEADY, "hilo": STEADY})
+    records[1] = replace(records[1], title="High Low", settings={"alpha": 0.9, "window": 2})
+    for asked in ("high low", "HiLo:window=2,alpha=0.9"):
+        assert timings(rows(records, asked))["msa"].baseline == "hilo"
+        assert blocks(records, asked)["block"].baseline_label == "hilo"
+
+
+def test_a_control_is_the_baseline_and_no_row():
+    _, hilo, twin = block({"msa": STEADY, "hilo": [0.5] * 12})
+    control = replace(record("msa", STEADY), role=Role.control)
+    found = timings(rows([control, hilo, twin]))
+    assert list(found) == ["hilo"]
+    assert found["hilo"].speed == exactly(2.0)
+    assert found["hilo"].noise_floor == pytest.approx(0.0)
+
+
+def test_a_later_record_of_the_same_case_takes_the_place_of_the_earlier():
+    msa, hilo, twin = block({"msa": STEADY, "hilo": STEADY})
+    again = record("msa", [3.0] * 12)
+    table = rows([msa, hilo, twin, again])
+    assert [row.record.label for row in table] == ["msa", "hilo"]
+    assert timings(table)["msa"].time_s.value == 3.0
+    assert timings(table)["hilo"].speed == exactly(3.0)
+
+
+def test_a_record_of_another_setting_takes_nobodys_place():
+    plain = record("msa", STEADY)
+    settings = {"batch": 8, "height": 7, "dtype": "float16", "device": "cuda", "kernel": "fused", "dim": 96}
+    others = [replace(plain, **{name: value}) for name, value in settings.items()]  # type: ignore[arg-type]
+    assert len(rows([plain, *others, replace(plain, threads=1)])) == 7
+
+
+def test_a_case_measured_again_is_judged_in_its_new_block():
+    old = block({"msa": STEADY, "hilo": STEADY}, block="old")
+    new = block({"msa": STEADY, "hilo": [0.5] * 12}, block="new")
+    assert timings(rows([*old, *new]))["hilo"].speed == exactly(2.0)
+
+
+def test_the_share_of_the_limit_is_the_ceilings_time_for_our_work_over_ours():
+    # Ours does 2 × 3 M multiply-adds and moves 4 MB in 10 s; a matmul does 1 M in 1 s, a copy 1 MB in 0.5 s.
+    ours = record("msa", [10.0] * 6, batch=2, macs=3_000_000, least_bytes=4_000_000)
+    (row,) = measured(rows([ours, ceiling("matmul", [1.0] * 6), ceiling("copy", [0.5] * 6)]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction == exactly(0.6)
+    assert row.timing.limit.by == "compute"
+
+
+def test_a_layer_that_moves_much_and_computes_little_is_limited_by_memory():
+    ours = record("msa", [10.0] * 6, batch=2, macs=500_000, least_bytes=4_000_000)
+    (row,) = measured(rows([ours, ceiling("matmul", [1.0] * 6), ceiling("copy", [0.5] * 6)]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction.value == pytest.approx(0.2)
+    assert row.timing.limit.by == "memory"
+
+
+def test_the_share_of_the_limit_is_paired_by_round_and_leaves_out_rounds_that_are_not_shared():
+    ours = record("msa", [*(10 * d for d in DRIFT), 90.0], batch=1, macs=5_000_000, least_bytes=1)
+    matmul, copy = ceiling("matmul", [*DRIFT, 0.1]), ceiling("copy", DRIFT)
+    (row,) = measured(rows([ours, matmul, copy]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction == exactly(0.5)
+
+
+def test_a_call_of_training_has_the_work_of_three_forward_passes():
+    ours = record("msa", [12.0] * 6, batch=2, macs=1_000_000, least_bytes=0, mode=Mode.training)
+    (row,) = measured(rows([ours, ceiling("matmul", [1.0] * 6), ceiling("copy", [0.5] * 6)]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction == exactly(0.5)
+
+
+def test_without_both_ceilings_there_is_no_share_of_a_limit():
+    (row,) = measured(rows([record("msa", STEADY), ceiling("matmul", STEADY)]))
+    assert row.timing.limit is None
+
+
+def test_a_row_has_converged_when_level_and_ratio_are_precise():
+    wide = [0.9, 1.1] * 6
+    found = timings(rows(block({"msa": STEADY, "hilo": STEADY, "sra": wide})))
+    assert [found[name].converged for name in ("msa", "hilo", "sra")] == [True, True, False]
+    assert not timings(rows(block({"msa": wide, "hilo": STEADY})))["hilo"].converged  # its level is precise
+    assert not timings(rows(block({"msa": wide, "hilo": wide})))["hilo"].converged  # its ratio is precise
+
+
+def test_all_verdicts_of_a_run_are_corrected_together():
+    ups_and_downs = [0.9] * 9 + [1.2]  # significant alone: p = 0.02
+    lucky = block({"msa": [1.0] * 10, "hilo": ups_and_downs}, block="0")
+    others = [record for n in range(1, 9) for record in block({"msa": [1.0] * 10, "hilo": [0.9, 1.1] * 5},
+                                                              block=str(n), height=n)]  # fmt: skip
+    assert timings(rows(lucky))["hilo"].verdict is Verdict.faster
+    assert rows([*lucky, *others])[1].timing.verdict is Verdict.unclear  # type: ignore[union-attr]
+
+
+def test_a_row_that_was_not_measured_has_no_timing():
+    unmeasured = [record("sra", outcome="unsupported"), record("van", [1.0], outcome="wrong"), record("hilo")]
+    assert measured(rows(unmeasured)) == []
+    assert len(rows(unmeasured)) == 3
+
+
+def test_a_baseline_that_failed_compares_nothing():
+    msa, hilo, twin = block({"msa": STEADY, "hilo": STEADY})
+    failed = replace(msa, outcome="crashed")
+    found = timings(rows([failed, hilo, twin]))["hilo"]
+    assert (found.baseline, found.speed, found.noise_floor) == (None, None, None)
+
+
+def test_the_published_row_stands_beside_its_own_setting_only():
+    plain, other = rows([record("hilo", STEADY), record("hilo", STEADY, batch=8)])
+    assert plain.published is not None
+    assert other.published is None
+    assert published_ratio(plain) == pytest.approx(1029 / 505)
+    assert published_ratio(other) is None
+    asked = rows(block({"hilo": STEADY, "sra": STEADY}))[1]
+    assert published_ratio(asked) == pytest.approx(710 / 1029)
+
+
+def test_only_inference_in_float32_is_set_beside_the_paper():
+    others = rows([record("hilo", STEADY, mode="training"), record("hilo", STEADY, dtype="bfloat16")])
+    assert [row.published for row in others] == [None, None]
+
+
+def test_rows_of_one_table_share_their_setting_and_its_devices_stand_side_by_side():
+    settings: dict[str, Any] = {"batch": 8, "height": 7, "width": 7, "dtype": "float16", "kernel": "fused"}
+    settings |= {"dim": 96, "heads": 6, "mode": "training"}
+    others = [record("msa", STEADY, **{name: value}) for name, value in settings.items()]
+    gpu, hilo = record("msa", STEADY, device="cuda"), record("hilo", STEADY)
+    table = grouped(rows([record("msa", STEADY), *others, gpu, hilo]), setting)
+    assert [len(together) for together in table] == [3] + [1] * len(settings)
+    assert [(row.record.label, row.device) for row in table[0]] == [
+        ("msa", "cpu"), ("msa", "cuda"), ("hilo", "cpu"),
+    ]  # fmt: skip
+
+
+def test_what_differs_in_size_and_mode_alone_is_one_family():
+    same = rows(
+        [record("msa"), record("hilo", height=7), record("msa", width=7), record("msa", mode="training")]
+    )
+    assert len(grouped(same, family)) == 1
+    settings: dict[str, Any] = {
+        "batch": 8,
+        "dtype": "float16",
+        "kernel": "fused",
+        "dim": 96,
+        "heads": 6,
+        "device": "cuda",
+    }
+    others = rows([record("msa"), *(record("msa", **{name: value}) for name, value in settings.items())])
+    assert len(grouped(others, family)) == 7
+
+
+def test_a_row_says_where_it_is_from():
+    table = rows([record("msa"), record("msa", height=7, batch=4, device="cuda", mode="training")])
+    assert [row.where for row in table] == ["cpu 14x14 batch 64", "cuda 7x14 batch 4 training"]
+
+
+def test_the_side_of_a_map_is_the_root_of_its_tokens():
+    assert [row.side for row in rows([record("msa"), record("msa", height=7, width=28)])] == [14, 14]
+
+
+def test_a_gpu_is_set_beside_the_papers_gpu():
+    (row,) = rows([record("hilo", STEADY, device="cuda")])
+    assert published_ratio(row) == pytest.approx(5104 / 4403)
+
+
+def test_a_host_that_is_slower_than_its_device_is_noticed():
+    slow = replace(record("msa"), samples=tuple(Sample(0, n, 0, 1.0, 1.3) for n in range(5)), device="cuda")
+    fast = replace(slow, samples=tuple(Sample(0, n, 0, 1.0, 1.1) for n in range(5)), height=7)
+    assert [row.timing.launch_bound for row in measured(rows([slow, fast]))] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("speed", "verdict", "share", "slower"),
+    [
+        (0.9, Verdict.slower, 0.1, True),  # 1 / 0.9 is 11 % longer
+        (0.9, Verdict.slower, 0.12, False),
+        (0.9, Verdict.unclear, 0.1, False),
+        (1.5, Verdict.faster, 0.1, False),
+        (0.9, Verdict.slower, None, False),
+    ],
+)
+def test_slower_by_a_share_is_a_verdict_on_a_longer_time(
+    speed: float, verdict: Verdict, share: float | None, slower: bool
+):
+    assert is_slower(Estimate(speed), verdict, share) is slower
+
+
+def test_what_was_not_compared_is_not_slower():
+    assert not is_slower(None, None, 0.1)

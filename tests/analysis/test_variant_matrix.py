@@ -1,0 +1,386 @@
+"""What each variant makes of mechanisms, which order survives it, and what is said of that."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from attnbench.analysis.claims import Ruling
+from attnbench.analysis.rows import rows
+from attnbench.analysis.variant_matrix import (
+    Ledger,
+    correlation,
+    judged_claims,
+    ledgers,
+    swaps,
+    without_ledger,
+)
+from attnbench.cases.sweep import Role
+from attnbench.cases.variant import DTYPES, KERNELS, PLAIN, Variant
+from attnbench.records.record import Record
+from attnbench.report.export import write_ledgers
+from attnbench.report.terminal.variants import ledger_tables, report, swap_sentences
+from attnbench.statistics import Estimate
+from tests.fakes import exactly, record
+
+FUSED = Variant(kernel="fused")
+HALF = Variant(dtype="bfloat16")
+COMPILED = Variant(compile="default")
+DRIFT = (1.0, 1.01, 0.99, 1.0, 1.0, 1.005, 0.995, 1.0)
+Times = Mapping[Variant, Mapping[str, float | str]]
+
+
+def case(label: str, variant: Variant, times_s: Sequence[float] = (), **changes: Any) -> Record:
+    how = {"dtype": variant.dtype, "kernel": variant.kernel, "compile": variant.compile}
+    return record(label, times_s, **{**how, "cuda_graph": variant.cuda_graph, **changes})
+
+
+def a_run(times_s: Times, **changes: Any) -> list[Record]:
+    """A block whose rounds drift together, and its twin; a word instead of a time is an outcome."""
+    members = [
+        case(label, variant, outcome=time, reason="no", **changes)
+        if isinstance(time, str)
+        else case(label, variant, [time * drift for drift in DRIFT], **changes)
+        for variant, times in times_s.items()
+        for label, time in times.items()
+    ]
+    first = next(member for member in members if member.samples)
+    return [*members, replace(first, role=Role.twin)]
+
+
+def ceilings(macs: int, moved: int) -> list[Record]:
+    """A matmul and a copy of about a second each."""
+    names = ("matmul", "copy")
+    made = [record(f"ceiling/{name}", DRIFT, mechanism=name, batch=1) for name in names]
+    return [replace(each, role=Role.ceiling, macs=macs, least_bytes=moved) for each in made]
+
+
+def ledger_of(records: Sequence[Record]) -> Ledger:
+    (ledger,) = ledgers(rows(records))
+    return ledger
+
+
+def gains(ledger: Ledger, variant: Variant) -> dict[str, Estimate | None]:
+    return {label: cell.gain for (label, where), cell in ledger.cells.items() if where == variant}
+
+
+def printed(ledger: Ledger, width: int = 160) -> str:
+    console = Console(width=width, highlight=False)
+    with console.capture() as capture:
+        for part in report(ledger, width):
+            console.print(part)
+    return capture.get()
+
+
+def line_of(text: str, name: str) -> list[str]:
+    """The cells of the first line that begins with a name."""
+    line = next(line for line in text.splitlines() if line.startswith(f"│ {name} "))
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def after(text: str, title: str) -> str:
+    return text.partition(title)[2]
+
+
+SWAPPED: Times = {
+    PLAIN: {"msa": 0.4, "hilo": 0.2, "sra": 0.3},
+    FUSED: {"msa": 0.1, "hilo": 0.2, "sra": 0.3},
+}
+
+
+def test_a_gain_is_paired_by_round_and_no_ratio_of_medians():
+    plain = case("msa", PLAIN, [2.0, 2.0, 2.0, 6.0, 6.0])
+    fused = case("msa", FUSED, [1.0, 1.0, 5.0, 3.0, 3.0])
+    gain = gains(ledger_of([plain, fused]), FUSED)["msa"]
+    assert gain is not None
+    assert gain.value == pytest.approx(2.0)
+
+
+def test_gains_are_over_the_same_mechanism_in_the_plain_variant_wherever_that_stands():
+    ledger = ledger_of(a_run({FUSED: {"msa": 0.1, "hilo": 0.4}, PLAIN: {"msa": 0.4, "hilo": 0.2}}))
+    assert ledger.reference == PLAIN
+    assert gains(ledger, FUSED) == {"msa": exactly(4.0), "hilo": exactly(0.5)}
+    assert gains(ledger, PLAIN) == {"msa": exactly(1.0), "hilo": exactly(1.0)}
+
+
+def test_without_the_plain_variant_gains_are_over_the_first_and_the_caption_says_so():
+    ledger = ledger_of(a_run({HALF: {"msa": 0.4}, FUSED: {"msa": 0.1}}))
+    assert ledger.reference == HALF
+    assert gains(ledger, FUSED) == {"msa": exactly(4.0)}
+    text = printed(ledger)
+    assert "in bfloat16 explicit (nothing has a time in float32 explicit), by paired rounds" in text
+    assert "nothing has a time" not in printed(ledger_of(a_run(SWAPPED)))
+
+
+def test_a_plain_variant_without_any_time_is_no_reference():
+    run = a_run({PLAIN: {"msa": "unsupported"}, HALF: {"msa": 0.4}, FUSED: {"msa": 0.1}})
+    assert ledger_of(run).reference == HALF
+
+
+def test_variants_that_were_not_timed_in_turn_are_not_compared():
+    apart = [case("msa", PLAIN, [1.0] * 6, block="one"), case("msa", FUSED, [0.5] * 6, block="another")]
+    assert gains(ledger_of(apart), FUSED) == {"msa": None}
+
+
+def test_each_device_size_batch_and_mode_with_several_variants_has_a_ledger():
+    settings: list[dict[str, Any]] = [
+        {},
+        {"device": "cuda"},
+        {"height": 7},
+        {"batch": 4},
+        {"mode": "training"},
+    ]
+    records = [found for changes in settings for found in a_run(SWAPPED, block=f"block {changes}", **changes)]
+    single = record("van", [1.0] * 6, height=28, block="other")
+    table = rows([*records, single])
+    assert [len(ledger.rows) for ledger in ledgers(table)] == [6] * 5
+    assert [row.record.label for row in without_ledger(table)] == ["van"]
+
+
+def test_the_best_variant_is_the_one_with_the_largest_gain():
+    ledger = ledger_of(a_run({PLAIN: {"msa": 0.2, "hilo": 0.4}, FUSED: {"msa": 0.4, "hilo": 0.1},
+                              HALF: {"msa": "wrong", "hilo": 0.2, "van": "wrong"}}))  # fmt: skip
+    assert [ledger.best(label) for label in ("msa", "hilo", "van")] == [PLAIN, FUSED, None]
+    best = after(printed(ledger), "The best variant")
+    assert line_of(best, "MSA") == ["MSA", "float32 explicit", "320.0", "1"]
+    assert line_of(best, "HILO") == ["HILO", "float32 fused", "640", "4.00 [4.00, 4.00]"]
+
+
+def test_a_higher_median_that_is_no_gain_by_round_is_not_the_best():
+    plain = case("msa", PLAIN, [1.0, 1.0, 3.0, 6.0, 6.0])
+    fused = case("msa", FUSED, [1.1, 1.1, 2.0, 6.6, 6.6])
+    ledger = ledger_of([plain, fused])
+    assert ledger.order(FUSED)["msa"] > ledger.order(PLAIN)["msa"]
+    assert ledger.best("msa") == PLAIN
+
+
+def test_the_best_of_variants_without_gains_has_the_highest_throughput():
+    apart = [case("msa", PLAIN, [1.0] * 6, block="one"), case("msa", FUSED, [0.5] * 6, block="another")]
+    assert ledger_of(apart).best("msa") == FUSED
+    unlike = a_run({PLAIN: {"msa": "wrong", "hilo": 0.2}, FUSED: {"msa": 0.4}, HALF: {"msa": 0.3}})
+    assert ledger_of(unlike).best("msa") == HALF
+
+
+def test_a_gain_is_beside_the_ratio_of_throughputs_where_another_variant_was_timed_apart():
+    gained = [case("msa", PLAIN, [1.0] * 6), case("msa", FUSED, [0.5] * 6)]
+    ledger = ledger_of([*gained, case("msa", HALF, [0.8] * 6, block="another")])
+    assert ledger.best("msa") == FUSED
+
+
+def test_the_correlation_of_three_of_which_two_swap_is_a_third():
+    times: Times = {
+        PLAIN: {"msa": 0.3, "hilo": 0.1, "sra": 0.2},
+        FUSED: {"msa": 0.3, "hilo": 0.2, "sra": 0.1},
+    }
+    ledger = ledger_of(a_run(times))
+    assert correlation(ledger.order(PLAIN), ledger.order(FUSED)) == pytest.approx(1 / 3)
+    order = after(printed(ledger), "Kendall's τ")
+    assert line_of(order, "float32 fused")[:4] == ["float32 fused", "3", "0.33", "1.00"]
+
+
+def test_what_has_no_time_shows_its_outcome_and_takes_no_part_in_the_order():
+    times: Times = {
+        PLAIN: {"msa": 0.1, "hilo": 0.2, "sra": 0.3},
+        FUSED: {"msa": "unsupported", "hilo": 0.3, "sra": 0.2},
+        HALF: {"msa": 0.1, "hilo": "wrong", "sra": "crashed"},
+    }
+    ledger = ledger_of(a_run(times))
+    text = printed(ledger)
+    assert line_of(text, "MSA")[2] == "unsupported"
+    assert [line_of(text, name)[3] for name in ("HILO", "SRA")] == ["wrong", "crashed"]
+    assert correlation(ledger.order(PLAIN), ledger.order(FUSED)) == -1
+    assert correlation(ledger.order(PLAIN), ledger.order(HALF)) is None
+    order = after(text, "Kendall's τ")
+    assert line_of(order, "float32 fused")[1:4] == ["2", "-1.00", "1.00"]
+    assert line_of(order, "bfloat16 explicit")[1:4] == ["1", "—", "—"]
+
+
+def test_many_variants_are_compared_with_the_reference_alone_and_few_with_each_other():
+    times: dict[Variant, dict[str, float | str]] = {
+        Variant(kernel=kernel): {"mine": 1.0, "yours": 2.0} for kernel in KERNELS
+    }
+    few = line_of(after(printed(ledger_of(a_run(times))), "Kendall's τ"), "float32 math")
+    assert few[2:] == ["1.00"] * 6
+    times[HALF] = {"mine": 2.0, "yours": 1.0}
+    many = line_of(after(printed(ledger_of(a_run(times))), "Kendall's τ"), "bfloat16 explicit")
+    assert many[2:] == ["-1.00"]
+
+
+def test_the_papers_order_is_that_of_its_device_and_stands_beside_every_variant_of_its_shape():
+    times: Times = {variant: {"msa": 0.1, "hilo": 0.2, "mine": 0.3} for variant in (PLAIN, HALF)}
+    ledger = ledger_of(a_run(times))
+    assert ledger.published_order == {"msa": 505, "hilo": 1029}
+    assert ledger_of(a_run(times, device="cuda")).published_order["msa"] == 4403
+    order = after(printed(ledger), "Kendall's τ")
+    assert line_of(order, "bfloat16 explicit")[-1] == "-1.00"
+    assert "Table IV on the paper's Intel i9-10900X" in order
+    elsewhere = ledger_of(a_run(times, batch=4))
+    assert elsewhere.published_order == {}
+    assert "Table IV" not in printed(elsewhere)
+
+
+def test_a_pair_that_changes_places_is_told_from_the_reference_with_both_ratios():
+    (found,) = swaps(ledger_of(a_run({FUSED: {"msa": 0.1, "hilo": 0.2}, PLAIN: {"msa": 0.4, "hilo": 0.2}})))
+    assert (found.first, found.second) == ("hilo", "msa")
+    assert found.ahead == {PLAIN: exactly(2.0)}
+    assert found.behind == {FUSED: exactly(0.5)}
+
+
+def test_the_intervals_of_a_swap_hold_their_ratios_whichever_is_named_first():
+    scatter = [0.8, 1.1, 0.9, 1.2, 1.0, 1.05, 0.95, 1.0]
+    msa = [case("msa", PLAIN, [0.4 * spread for spread in scatter]), case("msa", FUSED, [0.1] * 8)]
+    hilo = [case("hilo", PLAIN, [0.2] * 8), case("hilo", FUSED, [0.2 * spread for spread in scatter])]
+    (found,) = swaps(ledger_of([*msa, *hilo]))
+    for ratio in (found.ahead[PLAIN], found.behind[FUSED]):
+        assert (ratio.low or 9) < ratio.value < (ratio.high or 0)
+
+
+def test_the_sentence_of_a_swap_counts_the_other_variants():
+    ledger = ledger_of(
+        a_run({**SWAPPED, HALF: {"msa": 0.2, "hilo": 0.4}, COMPILED: {"msa": 0.8, "hilo": 0.2}})
+    )
+    text = " ".join(printed(ledger).split())
+    assert (
+        "HILO is faster than MSA in float32 explicit (2.00 [2.00, 2.00]) and 1 other, "
+        "slower in float32 fused (0.50 [0.50, 0.50]) and 1 other."
+    ) in text
+
+
+def test_a_lead_that_rounds_do_not_agree_on_is_no_swap():
+    plain = [case("msa", PLAIN, [0.4] * 8), case("hilo", PLAIN, [0.2] * 8)]
+    scattered = [
+        case("msa", FUSED, [0.2] * 8),
+        case("hilo", FUSED, [0.21, 0.3, 0.25, 0.4, 0.22, 0.1, 0.1, 0.1]),
+    ]
+    ledger = ledger_of([*plain, *scattered])
+    assert ledger.order(FUSED)["msa"] > ledger.order(FUSED)["hilo"]
+    assert swaps(ledger) == []
+    assert "No two mechanisms are seen to change places" in printed(ledger)
+
+
+def test_a_lead_below_the_noise_floor_is_no_swap():
+    records = a_run({PLAIN: {"msa": 0.4, "hilo": 0.2}, FUSED: {"msa": 0.36, "hilo": 0.4}})
+    assert len(swaps(ledger_of(records))) == 1
+    records[-1] = replace(records[-1], samples=case("msa", PLAIN, [0.5 * drift for drift in DRIFT]).samples)
+    assert swaps(ledger_of(records)) == []
+
+
+def test_the_largest_five_swaps_are_told_and_the_others_counted():
+    names = "abcdefg"
+    falling = {name: 2.0**place for place, name in enumerate(names)}
+    rising = {name: 2.0**-place for place, name in enumerate(names)}
+    found = swaps(ledger_of(a_run({PLAIN: {**falling}, FUSED: {**rising}})))
+    assert len(found) == 21
+    assert (found[0].first, found[0].second) == ("a", "g")
+    ledger = ledger_of(a_run({PLAIN: {**falling}, FUSED: {**rising}}))
+    assert len(swap_sentences(ledger, found[:5])) == 5
+    text = printed(ledger)
+    assert text.count("· ") == 6
+    assert "· and 16 smaller swaps" in text
+
+
+def test_a_swap_is_as_large_as_the_smaller_of_its_leads():
+    times: Times = {PLAIN: {"a": 0.1, "b": 1.0, "c": 1.5}, FUSED: {"a": 1.1, "b": 1.0, "c": 0.6}}
+    found = [(swap.first, swap.second) for swap in swaps(ledger_of(a_run(times)))]
+    assert found == [("a", "c"), ("b", "c"), ("a", "b")]
+
+
+def test_claims_are_judged_in_every_variant_of_the_papers_shape():
+    times: Times = {PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.1}}
+    ledger = ledger_of(a_run(times))
+    (judged,) = judged_claims(ledger)
+    assert judged.claim.id == "hilo-sra-cpu"
+    assert {variant: (found.ours, found.ruling) for variant, found in judged.findings.items()} == {
+        PLAIN: (exactly(1.5), Ruling.holds),
+        HALF: (exactly(0.5), Ruling.fails),
+    }
+    claims = after(printed(ledger), "The paper's sentences")
+    assert "HILO ≥ 1.4 ×" in claims
+    assert line_of(claims, "bfloat16 explicit") == ["bfloat16 explicit", "0.50 [0.50, 0.50] fails"]
+
+
+def test_an_order_that_the_paper_claims_is_judged_in_every_variant():
+    shifted, local = "shifted-window", "local-window"
+    times: Times = {PLAIN: {shifted: 0.3, local: 0.2}, HALF: {shifted: 0.2, local: 0.201}}
+    ledger = ledger_of(a_run(times))
+    (judged,) = judged_claims(ledger)
+    assert [found.ruling for found in judged.findings.values()] == [Ruling.holds, Ruling.unclear]
+    assert "SHIFTED-WINDOW slower than" in printed(ledger)
+
+
+def test_a_claim_is_judged_among_mechanisms_that_were_timed_in_turn():
+    run = a_run({PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.3}})
+    apart = [replace(each, block=each.label) if each.dtype == "bfloat16" else each for each in run]
+    (judged,) = judged_claims(ledger_of(apart))
+    assert judged.findings[PLAIN].ruling is Ruling.holds
+    assert judged.findings[HALF].reason == "measured apart: sra"
+
+
+def test_there_is_no_claim_about_other_devices_or_shapes():
+    times: Times = {PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.1}}
+    for changes in ({"device": "cuda"}, {"batch": 4}):
+        assert judged_claims(ledger_of(a_run(times, **changes))) == []
+
+
+def test_a_line_has_throughput_share_of_the_limit_and_gain():
+    run = a_run({PLAIN: {"msa": 0.4, "hilo": 0.2}, FUSED: {"msa": 0.1, "hilo": 0.8}})
+    text = printed(ledger_of([*run, *ceilings(macs=64 * 10**10, moved=10**12)]))
+    assert [cell.split(maxsplit=2) for cell in line_of(text, "HILO")[1:]] == [
+        ["320.0", "0.25"], ["80.0", "0.06", "0.25 [0.25, 0.25]"],
+    ]  # fmt: skip
+    assert "0.25 m" not in text
+    assert "set by memory" not in text
+
+
+def test_a_share_of_what_memory_allows_is_marked_and_explained():
+    run = a_run({PLAIN: {"msa": 0.4}, FUSED: {"msa": 0.1}})
+    text = printed(ledger_of([*run, *ceilings(macs=10**15, moved=10**9)]))
+    assert line_of(text, "MSA")[1].split() == ["160.0", "0.25", "m"]
+    assert "m = set by memory, else by products" in text
+
+
+def test_a_throughput_that_has_not_converged_is_marked():
+    wide = case("msa", FUSED, [0.1, 0.4] * 4)
+    ledger = ledger_of([case("msa", PLAIN, [0.4] * 8), wide])
+    assert line_of(printed(ledger), "MSA")[2].startswith("~")
+    assert "~ = not within ±2 %" in printed(ledger)
+
+
+@pytest.mark.parametrize(("width", "tables"), [(110, 8), (160, 4)])
+def test_sixteen_variants_are_as_many_tables_as_fit_and_none_is_cut(width: int, tables: int):
+    variants = [Variant(kernel, dtype) for dtype in DTYPES[:3] for kernel in KERNELS][:16]
+    ledger = ledger_of(a_run({variant: {"shifted-window": 0.4, "hilo": 0.2} for variant in variants}))
+    text = printed(ledger, width).partition("gain = ")[0]
+    assert text.count("│ SHIFTED-WINDOW │") == tables
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert all(f" {variant.brief} " in text for variant in variants)
+
+
+def test_a_table_is_split_when_it_is_one_letter_too_wide():
+    ledger = ledger_of(a_run({variant: {"shifted-window": 0.4} for variant in (PLAIN, FUSED, HALF)}))
+    (whole,) = ledger_tables(ledger, 160)
+    console = Console(width=160)
+    width = console.measure(whole).maximum
+    assert [len(ledger_tables(ledger, narrow)) for narrow in (width, width - 1)] == [1, 2]
+
+
+def test_the_file_has_a_line_a_mechanism_and_variant_with_full_numbers(tmp_path: Path):
+    run = a_run({PLAIN: {"msa": 0.4, "hilo": "wrong"}, FUSED: {"msa": 0.3, "hilo": 0.2}})
+    ledger = ledger_of([*run, *ceilings(macs=64 * 10**10, moved=10**12)])
+    with write_ledgers([ledger], tmp_path).open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["name"], line["kernel"], line["outcome"], line["best"]) for line in lines] == [
+        ("msa", "explicit", "measured", "False"), ("hilo", "explicit", "wrong", "False"),
+        ("msa", "fused", "measured", "True"), ("hilo", "fused", "measured", "True"),
+    ]  # fmt: skip
+    speeds = [float(lines[2][f"speed_vs_reference{end}"]) for end in ("", "_low", "_high")]
+    assert speeds == pytest.approx([4 / 3] * 3, abs=1e-12)
+    assert float(lines[2]["imgs_per_s"]) == pytest.approx(64 / 0.3, abs=1e-9)
+    assert float(lines[2]["fraction_of_limit"]) == pytest.approx(0.05 / 0.3)
+    assert (lines[2]["reference"], lines[2]["limited_by"]) == ("float32 explicit", "compute")
+    assert (lines[1]["imgs_per_s"], lines[3]["speed_vs_reference"]) == ("", "")

@@ -1,0 +1,65 @@
+"""How users may write mechanisms, and what is offered where they write none."""
+
+from dataclasses import replace
+
+import pytest
+
+from attnbench.cases.labels import closest, find, nearest
+from tests.fakes import record
+
+HILO = replace(record("hilo", title="HiLo"), settings={"alpha": 0.9, "window": 2})
+WIDE = replace(
+    record("hilo:window=4", title="HiLo (window=4)"),
+    settings={"alpha": 0.9, "window": 4},
+)
+BOTH = replace(
+    record("hilo:alpha=0.0,window=4", title="HiLo (alpha=0.0, window=4)"),
+    settings={"alpha": 0.0, "window": 4},
+)
+LOCAL = record("local-window", title="Local Window")
+MASKED = replace(record("masked:mask=True", title="Masked (mask=True)"), settings={"mask": True})
+ALL = [HILO, WIDE, BOTH, LOCAL, MASKED]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("hilo", "hilo"),
+        ("HILO", "hilo"),
+        ("local window", "local-window"),
+        ("Local-Window", "local-window"),
+        ("HiLo (window=4)", "hilo:window=4"),
+        ("HiLo:Window=4", "hilo:window=4"),
+        ("hilo:window=4,alpha=0.9", "hilo:window=4"),
+        ("hilo:alpha=.9, window = 2", "hilo"),
+        ("hilo:window=4,alpha=0", "hilo:alpha=0.0,window=4"),
+        ("HiLo (window=4, alpha=0.0)", "hilo:alpha=0.0,window=4"),
+        ("masked:mask=true", "masked:mask=True"),
+        ("hillo", None),
+        ("hilo:window=3", None),
+        ("hilo:alpha=0", None),
+        ("hilo:beta=1", None),
+        ("masked", None),
+    ],
+)
+def test_a_label_or_a_title_in_any_case_with_settings_in_any_order(text: str, label: str | None):
+    assert find(text, ALL) == label
+
+
+def test_a_label_comes_before_a_title_that_reads_the_same():
+    assert find("HiLo", [record("other", title="HiLo"), HILO]) == "hilo"
+
+
+def test_what_could_be_several_is_none():
+    assert find("Mine", [record("one", title="Mine"), record("two", title="Mine")]) is None
+    assert find("Mine", [record("one", title="Mine")]) == "one"
+
+
+def test_the_nearest_is_found_by_label_or_title():
+    assert nearest("HILLO", ALL) == "hilo"
+    assert nearest("multi-head atention", [record("msa", title="Multi-head attention")]) == "msa"
+    assert nearest("quaternion", ALL) is None
+
+
+def test_the_closest_name_is_found_in_any_case():
+    assert closest("hlio", ["MSA", "HiLo"]) == "HiLo"

@@ -1,0 +1,43 @@
+"""Freed memory stays with a process that asks for it, and goes back to the system otherwise."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from attnbench.machine.allocator import KEEP_PAGES
+
+SIZE = 64 * 2**20
+PROGRAM = f"""
+import psutil
+from attnbench.machine.allocator import keep_pages
+{{first}}
+process = psutil.Process()
+process.memory_info()  # what it keeps must not lie above the block
+block = b"x" * {SIZE}
+full = process.memory_info().rss
+del block
+print(full - process.memory_info().rss)
+"""
+
+
+def given_back(first: str, **variables: str) -> int:
+    """How much of a freed block the system has again, after a process began with `first`."""
+    quiet = {name: value for name, value in os.environ.items() if name not in KEEP_PAGES}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(first=first)],
+        env=quiet | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has its own ways")
+def test_freed_memory_stays_where_pages_are_kept_and_goes_back_where_not():
+    assert given_back("keep_pages()") < SIZE / 10
+    assert given_back("", **KEEP_PAGES) < SIZE / 10
+    assert given_back("") > SIZE / 2

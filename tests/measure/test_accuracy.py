@@ -1,0 +1,133 @@
+"""A variant is compared with its layer in float64: what is too far away is wrong."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnbench import Geometry, Mechanism, attention
+from attnbench.cases.registry import Registry, discover
+from attnbench.cases.sweep import Case, Mode
+from attnbench.cases.variant import Variant
+from attnbench.measure.accuracy import BOUNDS, IMAGES, ask_in_float64, relative_error, require_agreement
+from attnbench.measure.layers import WrongOutput
+from tests.shards import case
+
+BATCH = IMAGES + 2
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return discover()
+
+
+def asked(name: str, variant: Variant, mode: Mode = Mode.inference) -> Case:
+    settings = discover()[name].settings
+    geometry = Geometry(48, 6, 4, 4)
+    return case(name, settings=settings, geometry=geometry, batch=BATCH, variant=variant, mode=mode)
+
+
+def error(registry: Registry, one: Case) -> float:
+    with torch.inference_mode(one.mode is Mode.inference):
+        return require_agreement(registry, one, 0, ask_in_float64(registry, one, 0))
+
+
+def test_the_error_is_the_distance_over_the_size():
+    assert relative_error(torch.tensor([3.0, 4.5]), torch.tensor([3.0, 4.0]).double()) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"), [("float32", 1e-8, 1e-6), ("bfloat16", 1e-3, 2e-2), ("float64", 0, 1e-14)]
+)
+def test_a_layer_is_as_far_from_float64_as_its_numbers_are_rounded(
+    registry: Registry, mode: Mode, dtype: str, least: float, most: float
+):
+    assert least <= error(registry, asked("msa", Variant("fused", dtype), mode)) <= most
+    assert most < BOUNDS[dtype]
+
+
+def broken(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention without its scale."""
+    return (q @ k.mT).softmax(dim=-1) @ v
+
+
+def blind(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention that is right, but whose values learn nothing."""
+    return attention.explicit(q, k, v.detach(), bias)
+
+
+def test_a_kernel_that_computes_something_else_is_wrong(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(attention.KERNELS, "fused", broken)
+    with pytest.raises(
+        WrongOutput, match=r"away from those of the same layer in float64; float32 is allowed"
+    ):
+        error(registry, asked("msa", Variant("fused")))
+
+
+def test_a_kernel_whose_gradients_are_wrong_is_wrong_in_training_alone(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(attention.KERNELS, "fused", blind)
+    assert error(registry, asked("msa", Variant("fused"))) < 1e-6
+    with pytest.raises(WrongOutput, match="away from"):
+        error(registry, asked("msa", Variant("fused"), Mode.training))
+
+
+def with_layer(layer: type[nn.Module]) -> Registry:
+    """A registry whose MSA is this layer."""
+    msa = replace(discover()["msa"], build=lambda geometry: layer())
+    found: dict[str, Mechanism] = {"msa": msa}
+    return found  # type: ignore[return-value]
+
+
+def test_numbers_that_are_none_are_wrong():
+    class Nan(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.dtype is torch.float64 else x / x.new_zeros(())
+
+    with pytest.raises(WrongOutput):
+        error(with_layer(Nan), asked("msa", Variant(dtype="float16")))
+
+
+def test_nothing_is_as_near_to_nothing_as_can_be():
+    class Zero(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 0 * x
+
+    assert error(with_layer(Zero), asked("msa", Variant("fused"))) == 0
+
+
+def test_an_error_that_is_no_number_is_wrong(monkeypatch: pytest.MonkeyPatch, registry: Registry):
+    monkeypatch.setattr("attnbench.measure.accuracy.relative_error", lambda *_: float("nan"))
+    with pytest.raises(WrongOutput, match="nan of their size"):
+        error(registry, asked("msa", Variant("fused")))
+
+
+def test_a_layer_without_a_reference_says_where_it_failed():
+    class Single(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ torch.eye(x.shape[-1])
+
+    with pytest.raises(RuntimeError, match="in float64, as the reference, expected"):
+        error(with_layer(Single), asked("msa", Variant("fused")))
+
+
+ON_A_GPU = [
+    Variant(dtype="tf32"),
+    Variant("fused", "float16"),
+    Variant("flash", "bfloat16"),
+    Variant("fused", "bfloat16", cuda_graph=True),
+    Variant("explicit", "float32", "default", cuda_graph=True),
+]
+
+
+@pytest.mark.cuda
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("variant", ON_A_GPU, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("name", ["msa", "hilo", "xca", "van", "quadtree"])
+def test_every_way_on_a_gpu_agrees_with_float64(registry: Registry, name: str, variant: Variant, mode: Mode):
+    one = replace(asked(name, variant, mode), device="cuda", geometry=Geometry(384, 6, 14, 14))
+    assert error(registry, one) <= BOUNDS[variant.dtype]

@@ -1,0 +1,71 @@
+"""Choices with prices, from closed forms."""
+
+from dataclasses import replace
+
+import pytest
+
+from attnbench import Geometry, UnsupportedGeometry
+from attnbench.cases.registry import Registry, discover
+from attnbench.measure.catalogue import choices_of, chosen, divided, points, points_of
+from attnbench.paper import published
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return discover()
+
+
+def square(side: int) -> Geometry:
+    return Geometry(768, 12, side, side)
+
+
+def test_texts_and_sweeps_that_mean_the_same_choice_count_once(registry: Registry):
+    asked = ["hilo:window=2..4", "msa", "hilo", "hilo:alpha=0.9,window=4"]
+    assert [choice.label for choice in chosen(registry, asked)] == [
+        "hilo", "hilo:window=3", "hilo:window=4", "msa",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [None, []])
+def test_everything_is_chosen_where_nothing_is_asked_for(registry: Registry, asked: list[str] | None):
+    assert [choice.label for choice in chosen(registry, asked)] == list(published())
+
+
+@pytest.mark.parametrize("s", [2, 4, 7])
+def test_the_branches_of_an_equal_split_cost_what_the_paper_says(registry: Registry, s: int):
+    n, d = 56**2, 768
+    (point,) = points([registry.choose(f"hilo:alpha=0.5,window={s}")], [square(56)])
+    assert point.branch("Hi-Fi") == 7 * n * d**2 // 4 + s**2 * n * d
+    assert point.branch("Lo-Fi") == 3 * n * d**2 // 4 + n * d**2 // s**2 + n**2 * d // s**2
+    assert point.macs == point.branch("Hi-Fi") + point.branch("Lo-Fi")
+    assert [branch.heads for branch in point.branches] == [6, 6]
+
+
+def test_a_map_that_a_closed_form_refuses_has_a_reason_and_no_cost(registry: Registry):
+    def macs(geometry: Geometry) -> int:
+        if geometry.height < 14:
+            raise UnsupportedGeometry("too small")
+        return 1
+
+    msa = registry.choose("msa")
+    small, large = points(
+        [replace(msa, mechanism=replace(msa.mechanism, macs=macs))], [square(7), square(14)]
+    )
+    assert (small.macs, small.refusal) == (None, "too small")
+    assert (large.macs, large.refusal) == (1, None)
+
+
+def test_only_choices_whose_branches_share_the_work_are_divided(registry: Registry):
+    found = points(
+        [*registry.choose_all("hilo:alpha=0,0.5,1,window=1,2"), registry.choose("msa")], [square(4)]
+    )
+    assert [choice.label for choice in divided(found)] == ["hilo:alpha=0.5"]
+
+
+def test_points_of_a_choice_are_sorted_by_size(registry: Registry):
+    found = points([registry.choose("msa"), registry.choose("sra")], [square(28), square(7), square(14)])
+    assert [choice.label for choice in choices_of(found)] == ["msa", "sra"]
+    mine = points_of(registry.choose("sra"), found)
+    assert [(point.choice.label, point.geometry.size) for point in mine] == [
+        ("sra", "7x7"), ("sra", "14x14"), ("sra", "28x28"),
+    ]  # fmt: skip

@@ -1,0 +1,214 @@
+"""The contract notices each way of breaking it, and nothing else."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnbench import Geometry, Mechanism, Paper, UnsupportedGeometry
+from attnbench.attention import KERNELS, explicit
+from attnbench.cases.registry import Choice
+from attnbench.measure.contract import QUESTIONS, examine
+from attnbench.records.check_result import Finding
+from mechanisms.msa import msa
+
+GEOMETRY = Geometry(8, 2, 3, 2)
+
+
+class Good(nn.Module):
+    """A layer that keeps the contract."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        self.dim = geometry.dim
+        self.map = nn.Linear(geometry.dim, geometry.dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x)
+
+
+class OtherShape(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).mT
+
+
+class NotANumber(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * float("nan")
+
+
+class MixesImages(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) / x.amax()
+
+
+class DropsGradients(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return super().forward(x) + 0 * x
+
+
+class Unused(Good):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.spare = nn.Parameter(torch.zeros(1))
+
+
+class Counts(Good):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.calls = nn.Buffer(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls.add_(1)
+        return super().forward(x)
+
+
+class EditsItsInput(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach().mul_(0.5) + 0 * x)
+
+
+class NumpySeed(Good):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.map.weight.data += torch.from_numpy(np.random.default_rng().normal(size=(8, 8))).float()
+
+
+class StaysBehind(Good):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.one = torch.ones(1, dtype=torch.float64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.one
+
+
+class Hidden(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + torch.cdist(x, x).sum(-1, keepdim=True)
+
+
+class LosesPrecision(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).float()
+
+
+class NanGradient(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + (x - x).sqrt()
+
+
+class IgnoresItsInput(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.detach())
+
+
+class SharesOnlyWhatIsLarge(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) / x.amax().clamp(min=6)
+
+
+class DiffersInFloat32(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1.01 if x.dtype == torch.float32 else 1.0)
+
+
+class Frozen(Good):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.spare = nn.Parameter(torch.zeros(1), requires_grad=False)
+
+
+class DropsOut(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(super().forward(x), training=self.training)
+
+
+class Raises(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        raise KeyError("no such thing")
+
+
+def found(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> list[Finding]:
+    paper = Paper("None", "Nowhere", 2026, "https://example.org")
+    mechanism = Mechanism("mine", "Mine", layer, lambda geometry: macs, paper)
+    return list(examine(Choice(mechanism, {}, "source"), [GEOMETRY]))
+
+
+def broken(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> dict[str, str]:
+    return {finding.question: finding.detail for finding in found(layer, macs) if not finding.passed}
+
+
+@pytest.mark.parametrize("layer", [Good, Frozen, DropsOut])
+def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
+    findings = found(layer)
+    assert [finding.question for finding in findings] == list(QUESTIONS)
+    assert all(finding.passed for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("layer", "question", "says"),
+    [
+        (OtherShape, "maps tokens to tokens", r"\[2, 6, 8\] float64 to \[2, 8, 6\]"),
+        (LosesPrecision, "maps tokens to tokens", "to .* float32"),
+        (NotANumber, "maps tokens to tokens", "NaN or infinite"),
+        (NotANumber, "keeps images apart", "by nan"),
+        (SharesOnlyWhatIsLarge, "keeps images apart", "depends on the other images"),
+        (NanGradient, "passes gradients", "reaches the input"),
+        (IgnoresItsInput, "passes gradients", "reaches the input"),
+        (DiffersInFloat32, "moves with its module", "by more than rounding"),
+        (MixesImages, "keeps images apart", "depends on the other images"),
+        (DropsGradients, "passes gradients", "does not require grad|map.weight"),
+        (Unused, "passes gradients", "reaches spare"),
+        (Counts, "repeats itself", "changes calls"),
+        (EditsItsInput, "repeats itself", "changes its input"),
+        (NumpySeed, "follows the seed", "torch.manual_seed does not fix"),
+        (StaysBehind, "moves with its module", "float64: a tensor of its own"),
+        (Hidden, "costs what its closed form says", "no formula for aten::cdist"),
+        (Raises, "maps tokens to tokens", "KeyError: 'no such thing'"),
+    ],
+)
+def test_each_way_of_breaking_it_is_named(layer: type[nn.Module], question: str, says: str):
+    details = broken(layer)
+    assert question in details
+    assert re.search(says, details[question]), details[question]
+
+
+def test_a_closed_form_that_differs_from_the_count_is_named_with_both():
+    details = broken(Good, macs=385)
+    assert details == {
+        "costs what its closed form says": "costs 384 multiply-adds, but its closed form says 385"
+    }
+
+
+def test_an_output_that_changes_with_the_kernel_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(KERNELS, "fused", lambda q, k, v, bias: 1 + explicit(q, k, v, bias))
+    findings = list(examine(Choice(msa, {}, "source"), [GEOMETRY]))
+    assert [f.question for f in findings if not f.passed] == ["agrees under every kernel"]
+
+
+def test_a_refused_geometry_does_not_end_the_examination():
+    class Square(Good):
+        def __init__(self, geometry: Geometry) -> None:
+            if geometry.height != geometry.width:
+                raise UnsupportedGeometry("not a square")
+            super().__init__(geometry)
+
+    paper = Paper("None", "Nowhere", 2026, "https://example.org")
+    square = Mechanism("square", "Square", Square, lambda geometry: 4 * 64, paper)
+    findings = list(examine(Choice(square, {}, "source"), [GEOMETRY, Geometry(8, 2, 2, 2)]))
+    assert [finding.passed for finding in findings] == [None] + [True] * len(QUESTIONS)
+
+
+def test_a_refused_geometry_is_one_finding_with_its_reason():
+    class Picky(Good):
+        def __init__(self, geometry: Geometry) -> None:
+            raise UnsupportedGeometry("only odd maps")
+
+    (finding,) = found(Picky)
+    assert finding.passed is None
+    assert finding.detail == "only odd maps"

@@ -1,0 +1,146 @@
+"""The folder of a run: one process at a time, and what is there counts."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from attnbench.errors import AttnbenchError
+from attnbench.records.folder import (
+    HOLDER,
+    PLAN,
+    complete_records,
+    forget_plan,
+    held,
+    save_plan,
+    shard_of,
+    shards,
+    start_over,
+    unfinished,
+)
+from attnbench.records.record import RECORDS, append, read
+from tests.fakes import record
+
+COMMAND = ["run", "msa", "--res", "7"]
+
+
+def test_a_folder_is_made_with_room_for_rows(tmp_path: Path):
+    with held(tmp_path / "results" / "run"):
+        assert read(tmp_path / "results" / "run").records == ()
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_folder(tmp_path: Path):
+    with (
+        held(tmp_path),
+        pytest.raises(
+            AttnbenchError, match=rf"in use by process {os.getpid()}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d;"
+        ),
+        held(tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("content", [None, ""], ids=["none", "torn"])
+def test_a_holder_that_cannot_be_read_is_another_process(tmp_path: Path, content: str | None):
+    with held(tmp_path):
+        (tmp_path / HOLDER).unlink()
+        if content is not None:
+            (tmp_path / HOLDER).write_text(content)
+        with pytest.raises(AttnbenchError, match="in use by another process; wait for it"), held(tmp_path):
+            pass
+
+
+def test_a_folder_is_free_again_whatever_ended_the_one_before(tmp_path: Path):
+    with pytest.raises(ZeroDivisionError), held(tmp_path):
+        raise ZeroDivisionError
+    with held(tmp_path):
+        assert json.loads((tmp_path / HOLDER).read_text())["process"] == os.getpid()
+    assert not (tmp_path / HOLDER).exists()
+
+
+def test_a_refused_process_leaves_the_holder_alone(tmp_path: Path):
+    with held(tmp_path):
+        before = (tmp_path / HOLDER).read_text()
+        with pytest.raises(AttnbenchError), held(tmp_path):
+            pass
+        assert (tmp_path / HOLDER).read_text() == before
+
+
+def test_a_folder_that_cannot_be_made_says_why(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(AttnbenchError, match="cannot be written: Not a directory; name another"),
+        held(tmp_path / "file" / "run"),
+    ):
+        pass
+
+
+def test_a_row_that_was_cut_off_is_gone_once_the_folder_is_held(tmp_path: Path):
+    append(tmp_path, [record("msa"), record("hilo")])
+    (tmp_path / RECORDS).write_bytes((tmp_path / RECORDS).read_bytes()[:-9])
+    with held(tmp_path):
+        append(tmp_path, [record("sra")])
+    found = read(tmp_path)
+    assert [row.label for row in found.records] == ["msa", "sra"]
+    assert found.warnings == ()
+
+
+def test_only_complete_rows_need_nothing_more(tmp_path: Path):
+    append(tmp_path, [record("msa"), record("hilo", complete=False), record("sra", outcome="crashed")])
+    assert list(complete_records(tmp_path)) == ["key of msa", "key of sra"]
+
+
+def test_the_shards_of_a_folder_are_those_of_its_blocks(tmp_path: Path):
+    for block in ("b", "a"):
+        shard_of(tmp_path, block).touch()
+    shard_of(tmp_path, "half").with_suffix(".new").touch()
+    (tmp_path / RECORDS).touch()
+    assert shards(tmp_path) == [shard_of(tmp_path, "a"), shard_of(tmp_path, "b")]
+
+
+def test_starting_over_keeps_the_rows_beside_and_drops_what_is_unfinished(tmp_path: Path):
+    append(tmp_path, [record("msa")])
+    before = (tmp_path / RECORDS).read_bytes()
+    shard_of(tmp_path, "a").touch()
+    aside = start_over(tmp_path)
+    assert aside is not None
+    assert re.fullmatch(r"records-until-[\d_-]+\.jsonl", aside.name)
+    assert aside.read_bytes() == before
+    assert read(tmp_path).records == ()
+    assert shards(tmp_path) == []
+
+
+def test_starting_over_without_rows_puts_nothing_aside(tmp_path: Path):
+    (tmp_path / RECORDS).touch()
+    assert start_over(tmp_path) is None
+    assert [path.name for path in tmp_path.iterdir()] == [RECORDS]
+
+
+def begun(folder: Path, command: list[str], at: int) -> Path:
+    """A run that this command began at a time."""
+    folder.mkdir()
+    save_plan(folder, command)
+    os.utime(folder / PLAN, (at, at))
+    return folder
+
+
+def test_a_command_finds_the_newest_run_that_it_did_not_finish(tmp_path: Path):
+    begun(tmp_path / "c", COMMAND, at=1)
+    wanted = begun(tmp_path / "a", COMMAND, at=3)
+    begun(tmp_path / "b", COMMAND, at=2)
+    begun(tmp_path / "z", [*COMMAND, "--quick"], at=4)
+    assert unfinished(tmp_path, COMMAND) == wanted
+
+
+def test_a_finished_run_is_not_gone_on_with(tmp_path: Path):
+    forget_plan(begun(tmp_path / "a", COMMAND, at=1))
+    assert unfinished(tmp_path, COMMAND) is None
+    assert unfinished(tmp_path / "nowhere", COMMAND) is None
+
+
+def test_a_plan_that_was_cut_off_hinders_no_other_run(tmp_path: Path):
+    wanted = begun(tmp_path / "a", COMMAND, at=1)
+    (begun(tmp_path / "b", COMMAND, at=2) / PLAN).write_text("")
+    assert unfinished(tmp_path, COMMAND) == wanted

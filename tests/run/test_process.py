@@ -1,0 +1,157 @@
+"""Workers from outside: followed through their shard, and ended. Shell scripts stand in for them."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from attnbench.cases.protocol import KEPT, SYSTEM
+from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.records import journal
+from attnbench.records.journal import Began, Fact, Started, to_line
+from attnbench.run import process
+from attnbench.run.process import WorkerEnded, facts_of_worker, variables
+from tests.shards import job
+
+FIRST, CALL = Began(0), Started(1, "its first call")
+
+
+class Workers:
+    """Runs shell scripts in place of workers; `$4` is the shard that they write to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.script = folder / "worker.sh"
+        self.shard = folder / "shard.jsonl"
+        self.seen: list[Fact] = []
+        journal.save(self.shard, [job()])
+
+    def run(self, *lines: str, timeout_s: float = 30, threads: int = 1) -> None:
+        self.script.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+        self.script.chmod(0o755)
+        for fact in facts_of_worker(self.shard, variables(threads, KEPT, Path("compiled")), timeout_s):
+            self.seen.append(fact)
+
+    def end_of(self, *lines: str, timeout_s: float = 30) -> WorkerEnded:
+        with pytest.raises(WorkerEnded) as ended:
+            self.run(*lines, timeout_s=timeout_s)
+        return ended.value
+
+
+@pytest.fixture
+def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workers:
+    workers = Workers(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(workers.script))
+    monkeypatch.setattr(process, "POLL_S", 0.02)
+    return workers
+
+
+def write(*written: Fact) -> str:
+    """The line of a script that writes these facts."""
+    return f"printf '%s' '{''.join(map(to_line, written))}' >> $4"
+
+
+def test_only_new_facts_are_passed_on_in_order(workers: Workers):
+    workers.run(write(FIRST), "sleep 0.1", write(CALL))
+    assert workers.seen == [FIRST, CALL]
+
+
+def test_a_torn_line_waits_for_its_rest(workers: Workers):
+    line = to_line(CALL)
+    workers.run(f"printf '%s' '{line[:9]}' >> $4", "sleep 0.2", f"printf '%s' '{line[9:]}' >> $4")
+    assert workers.seen == [CALL]
+
+
+def test_a_step_that_takes_too_long_ends_the_worker(workers: Workers):
+    began = time.monotonic()
+    end = workers.end_of("echo $$ > $4.pid", write(FIRST, CALL), "exec sleep 20", timeout_s=0.3)
+    assert time.monotonic() - began < 10
+    assert (end.outcome, end.at_work, end.from_outside) == ("timed_out", CALL, False)
+    assert str(end) == "its first call took longer than 0.3 s"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path(f"{workers.shard}.pid").read_text()), 0)
+
+
+def test_each_step_has_the_whole_timeout(workers: Workers):
+    workers.run(write(FIRST), *[f"sleep 0.4\n{write(CALL)}" for _ in range(4)], timeout_s=1.3)
+    assert workers.seen == [FIRST, *[CALL] * 4]
+
+
+def test_a_start_may_take_longer_than_a_step_but_not_for_ever(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+):
+    workers.run("sleep 0.4", write(FIRST), timeout_s=0.2)
+    monkeypatch.setattr(process, "LONGEST_START_S", 0.2)
+    end = workers.end_of("exec sleep 20")
+    assert (str(end), end.at_work) == ("starting took longer than 0.2 s", None)
+
+
+def test_a_worker_that_has_begun_is_given_no_more_than_a_step_takes(workers: Workers):
+    end = workers.end_of(write(FIRST), "exec sleep 20", timeout_s=0.3)
+    assert (str(end), end.at_work) == ("a silence lasted longer than 0.3 s", None)
+
+
+def test_a_worker_that_fails_says_its_status_and_last_words(workers: Workers):
+    end = workers.end_of(write(FIRST, CALL), "echo Traceback", "echo 'ValueError: bang' >&2", "exit 9")
+    assert str(end) == "the worker process ended with status 9: ValueError: bang"
+    assert (end.outcome, end.returncode, end.at_work) == ("crashed", 9, CALL)
+    assert workers.seen == [FIRST, CALL]
+
+
+def test_a_step_is_over_when_the_next_fact_arrives(workers: Workers):
+    assert workers.end_of(write(CALL, FIRST), "exit 9").at_work is None
+
+
+@pytest.mark.parametrize(("name", "outside"), [("KILL", True), ("TERM", True), ("SEGV", False)])
+def test_a_kill_comes_from_outside_and_a_fault_from_within(workers: Workers, name: str, outside: bool):
+    end = workers.end_of(f"kill -{name} $$")
+    assert str(end) == f"the worker process was ended by SIG{name}: without a word"
+    assert end.from_outside is outside
+
+
+def test_a_status_that_looks_like_a_kill_does_not_come_from_outside(workers: Workers):
+    assert not workers.end_of("exit 9").from_outside
+
+
+def test_threads_are_set_before_the_worker_starts(workers: Workers):
+    workers.run("echo $OMP_NUM_THREADS $MKL_NUM_THREADS > $4.threads", threads=3)
+    assert Path(f"{workers.shard}.threads").read_text() == "3 3\n"
+
+
+def test_a_worker_keeps_its_pages_unless_the_system_is_to_have_them(monkeypatch: pytest.MonkeyPatch):
+    for name in KEEP_PAGES:
+        monkeypatch.delenv(name, raising=False)
+    assert variables(1, KEPT, Path("x")).items() >= KEEP_PAGES.items()
+    assert not variables(1, SYSTEM, Path("x")).keys() & KEEP_PAGES.keys()
+
+
+def test_a_users_own_allocator_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "9")
+    assert variables(1, KEPT, Path("x"))["MALLOC_MMAP_MAX_"] == "9"
+
+
+def test_what_workers_compile_goes_where_it_was_asked_to(workers: Workers):
+    workers.run("echo $TORCHINDUCTOR_CACHE_DIR > $4.compiled")
+    assert Path(f"{workers.shard}.compiled").read_text() == "compiled\n"
+
+
+def test_an_interrupt_of_the_terminal_does_not_reach_a_worker(workers: Workers):
+    workers.run("ps -o pgid= -p $$ > $4.group", "echo $$ > $4.pid")
+    group, pid = (int(Path(f"{workers.shard}.{name}").read_text()) for name in ("group", "pid"))
+    assert group == pid != os.getpgid(0)
+
+
+def test_a_worker_can_tell_that_its_parent_lives(workers: Workers):
+    workers.run("timeout 0.3 cat > /dev/null", "echo $? > $4.cat")
+    assert Path(f"{workers.shard}.cat").read_text() == "124\n"
+
+
+def test_a_worker_does_not_outlive_the_reading_of_its_facts(workers: Workers):
+    workers.script.write_text(f"#!/bin/sh\necho $$ > $4.pid\n{write(FIRST)}\nexec sleep 20\n")
+    workers.script.chmod(0o755)
+    following = facts_of_worker(workers.shard, {}, 30)
+    assert next(following) == FIRST
+    following.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path(f"{workers.shard}.pid").read_text()), 0)

@@ -1,0 +1,159 @@
+"""Runs that are killed, cut off and out of room, and go on with the same command. Minutes, so marked slow."""
+
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from attnbench.records.folder import shards
+from attnbench.records.record import RECORDS, Record, read
+
+pytestmark = pytest.mark.slow
+
+SIZE = ("--dim", "8", "--heads", "2", "--batch", "2", "--device", "cpu")
+EFFORT = ("--threads", "1", "--max-seconds", "6", "--sessions", "2")
+WHOLE = {
+    (label, height, role, "measured")
+    for height in (2, 3)
+    for label, role in (
+        ("msa", "member"), ("hilo", "member"), ("msa", "twin"), ("ceiling/matmul", "ceiling"),
+        ("ceiling/copy", "ceiling"),
+    )
+}  # fmt: skip
+
+
+def heed_interrupts(then: Callable[[], None] | None) -> None:
+    """A shell's background job ignores Ctrl-C, and so would every process that a test starts in it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if then:
+        then()
+
+
+class Command:
+    """One command of a run, which can be started as often as it takes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.arguments = ["run", "msa", "hilo", "--res", "2,3", *SIZE, *EFFORT, "--out", str(folder)]
+
+    def start(self, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "attnbench", *self.arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: heed_interrupts(before),
+        )
+
+    def finish(self, before: Callable[[], None] | None = None) -> tuple[int, str]:
+        """Its exit status and what it says on standard error."""
+        process = self.start(before)
+        _, said = process.communicate(timeout=200)
+        return process.returncode, said
+
+    def wait_for_samples(self) -> None:
+        while not any("Timed" in shard.read_text() for shard in shards(self.folder)):
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path / "run")
+
+
+def complete(folder: Path) -> list[Record]:
+    return [row for row in read(folder).records if row.complete]
+
+
+def summary(rows: list[Record]) -> set[tuple[str, int, str, str]]:
+    return {(row.label, row.height, row.role, row.outcome) for row in rows}
+
+
+def assert_nothing_was_measured_twice(rows: list[Record]) -> None:
+    """No second row of a key; no two samples in one place of a block, nor two warm-ups in one session."""
+    assert Counter((row.block, row.key) for row in rows).most_common(1)[0][1] == 1
+    places = Counter(
+        (row.block, sample.session, sample.round, sample.position) for row in rows for sample in row.samples
+    )
+    sessions = Counter((row.block, row.key, warmup.session) for row in rows for warmup in row.warmups)
+    ends = Counter((row.block, row.key, seen.session) for row in rows for seen in row.witnesses)
+    assert {places.most_common(1)[0][1], sessions.most_common(1)[0][1], ends.most_common(1)[0][1]} == {1}
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def test_ten_kills_and_the_same_command_end_as_an_undisturbed_run_does(command: Command):
+    moments = random.Random(1)
+    for _ in range(10):
+        process = command.start()
+        time.sleep(moments.uniform(1, 16))
+        alive = workers_of(process) if process.poll() is None else []
+        process.kill()
+        process.communicate()
+        assert psutil.wait_procs(alive, timeout=10)[1] == []
+    assert command.finish() == (0, "")
+    rows = complete(command.folder)
+    assert len(rows) == len(WHOLE)
+    assert summary(rows) == WHOLE
+    assert_nothing_was_measured_twice(rows)
+    assert {len(row.witnesses) for row in rows} == {2}
+    assert shards(command.folder) == []
+
+
+def test_a_worker_that_is_killed_once_is_replaced_and_nobody_is_blamed(command: Command):
+    process = command.start()
+    command.wait_for_samples()
+    (worker,) = workers_of(process)
+    worker.kill()
+    process.communicate(timeout=200)
+    assert process.returncode == 0
+    rows = complete(command.folder)
+    assert summary(rows) == WHOLE
+    assert {row.reason for row in rows} == {None}
+    assert_nothing_was_measured_twice(rows)
+
+
+def test_a_second_process_is_refused_with_the_first_ones_number(command: Command):
+    command.arguments += ["--max-seconds", "100", "--precision", "0.01%"]  # it outlasts the second one
+    process = command.start()
+    command.wait_for_samples()
+    status, said = command.finish()
+    assert status == 2
+    assert f"in use by process {process.pid}, since 20" in said
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+def limit_of(kib: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kib * 2**10, kib * 2**10))
+
+
+@pytest.mark.parametrize("kib", [10, 20], ids=["a worker has no room", "its parent has no room"])
+def test_a_full_disk_is_said_and_the_same_command_goes_on(
+    command: Command, kib: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    status, said = command.finish(limit_of(kib))
+    assert status == 2, said
+    assert said.startswith(f"Error: {command.folder}")
+    assert " cannot be written: " in said
+    assert said.count("\n") == 1
+    (shard,) = shards(command.folder)
+    block, measured = shard.stem.removeprefix("shard-"), shard.read_text().count("Timed")
+    assert command.finish() == (0, "")
+    rows = complete(command.folder)
+    assert summary(rows) == WHOLE
+    assert_nothing_was_measured_twice(rows)
+    assert sum(len(row.samples) for row in rows if row.block == block) >= measured > 0
+    assert (command.folder / RECORDS).stat().st_size > kib * 2**10
