@@ -1,5 +1,6 @@
-"""README holds: its example is a plugin, and every one of its commands does what it says."""
+"""READMEs hold: commands run, tables are what is printed, links lead somewhere, the example is a plugin."""
 
+import json
 import re
 import shlex
 import shutil
@@ -10,26 +11,77 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from attnbench import machine, runner, system
+from attnbench.cases.protocol import QUICK
+from attnbench.cases.registry import discover
+from attnbench.cases.sweep import Block
 from attnbench.cli import session
+from attnbench.machine import fingerprint, system
 from attnbench.measure import profile, spectrum
-from attnbench.plan import Setup
-from attnbench.protocol import QUICK
-from attnbench.record import RECORDS
-from attnbench.sweep import Block
+from attnbench.paper import published
+from attnbench.records.record import RECORDS
+from attnbench.report.columns import COLUMNS
+from attnbench.run import runner
+from attnbench.run.plan import Setup
 from tests.conftest import Run
+from tests.plain.__main__ import main as print_ratios
 from tests.shards import Workers
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-TEXT = README.read_text(encoding="utf-8")
+README, RESULTS, HARNESS, MECHANISMS = DOCUMENTS = [
+    ROOT / folder / "README.md" for folder in (".", "results", "attnbench", "mechanisms")
+]
+TEXTS = {document: document.read_text(encoding="utf-8") for document in DOCUMENTS}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
-BLOCKS = [content for language, content in FENCED.findall(TEXT) if not language]
-IN_BLOCKS = "\n".join(BLOCKS).replace("\\\n", " ").splitlines()
-IN_TEXT = re.findall(r"`(attnbench [^`]+)`", FENCED.sub("", TEXT))
-STEPS = [step for line in [*IN_BLOCKS, *IN_TEXT] for step in re.split(r"&&|\|", " ".join(line.split()))]
-COMMANDS = list(dict.fromkeys(step.strip() for step in STEPS if step.strip().startswith("attnbench ")))
-(EXAMPLE,) = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)]+)\)")
+INTERVAL = re.compile(r"\d[\d.]* \[[^\]]+\]")
+
+
+def readable(text: str) -> str:
+    """A text without its line breaks."""
+    return " ".join(text.split())
+
+
+def commands_in(text: str) -> list[str]:
+    """Commands of attnbench, in blocks without a language and between backticks, one by one."""
+    blocks = "\n".join(content for language, content in FENCED.findall(text) if not language)
+    lines = blocks.replace("\\\n", " ").splitlines() + re.findall(
+        r"`(attnbench [^`]+)`", FENCED.sub("", text)
+    )
+    steps = [step.strip() for line in lines for step in re.split(r"&&|\|", readable(line))]
+    return [step for step in steps if step.startswith("attnbench ")]
+
+
+def table(document: Path, heading: str) -> list[list[str]]:
+    """The cells of the table whose heading begins with this, a list a line."""
+    lines = iter(TEXTS[document].splitlines())
+    assert any(line.startswith(f"| {heading} |") for line in lines)
+    next(lines)
+    cells = []
+    while (line := next(lines, "")).startswith("|"):
+        cells.append([cell.strip() for cell in line.strip("|").split("|")])
+    return cells
+
+
+def anchors(document: Path) -> set[str]:
+    """What code hosts call the headings of a document in links."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", document.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+COMMANDS = list(dict.fromkeys(command for text in TEXTS.values() for command in commands_in(text)))
+PRINTED = [
+    (document, command)
+    for document, text in TEXTS.items()
+    for command in commands_in(text)
+    if re.fullmatch(r"attnbench report results/\S+ --format markdown", command)
+]
+LINKS = [
+    (document, target)
+    for document, text in TEXTS.items()
+    for target in dict.fromkeys(LINK.findall(FENCED.sub("", text)))
+    if "://" not in target
+]
+(EXAMPLE,) = re.findall(r"^```python\n(.*?)^```", TEXTS[README], flags=re.DOTALL | re.MULTILINE)
 KEPT = ROOT / "results" / "table-iv-cpu"
 
 
@@ -91,7 +143,7 @@ def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         return True
 
     monkeypatch.setattr(session, "carry_out", already_measured)
-    monkeypatch.setattr(machine, "require_device", lambda device: None)
+    monkeypatch.setattr(fingerprint, "require_device", lambda device: None)
     monkeypatch.setattr(runner, "facts_of_worker", Workers())
     monkeypatch.setattr(system, "physical_cores", lambda: 1)
     monkeypatch.setattr(profile, "PROFILED_S", 0)
@@ -114,7 +166,115 @@ def test_every_command_runs(
     assert done.status == 0, done.err
 
 
-def test_readme_shows_a_command_for_every_task():
+def test_the_readmes_show_a_command_for_every_task():
     assert {shlex.split(command)[1] for command in COMMANDS} >= {
         *("list", "flops", "run", "compare", "report", "claims", "check", "profile", "spectrum", "doctor")
     }
+
+
+def name_of(value: object) -> str:
+    """A document's path in the repository, for a test's name."""
+    return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else str(value)
+
+
+@pytest.mark.parametrize(("document", "target"), LINKS, ids=name_of)
+def test_every_link_leads_somewhere(document: Path, target: str):
+    path, _, anchor = target.partition("#")
+    there = (document.parent / path).resolve() if path else document
+    assert there.is_relative_to(ROOT)
+    assert there.exists()
+    assert not anchor or anchor in anchors(there)
+
+
+def test_each_folder_is_reached_from_the_front_page():
+    reached = {(README.parent / target.partition("#")[0]).resolve() for at, target in LINKS if at == README}
+    assert reached >= {RESULTS, HARNESS, MECHANISMS}
+
+
+@pytest.mark.parametrize(("document", "command"), PRINTED, ids=name_of)
+def test_a_table_is_what_its_command_prints(
+    attnbench: Run, monkeypatch: pytest.MonkeyPatch, document: Path, command: str
+):
+    monkeypatch.chdir(ROOT)
+    assert attnbench(*shlex.split(command)[1:]).out.strip() in TEXTS[document]
+
+
+def test_tables_of_two_runs_are_shown():
+    assert [document for document, _ in PRINTED] == [README, RESULTS]
+
+
+@pytest.mark.slow
+def test_intervals_in_the_prose_are_those_of_kept_runs(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "300")
+    runs = [f"attnbench compare {path.parent}" for path in Path("results").glob(f"*/{RECORDS}")]
+    shown = [command for command in COMMANDS if re.match(r"attnbench (compare|claims) results/", command)]
+    arguments = [shlex.split(command.removesuffix(" --plot"))[1:] for command in [*runs, *shown]]
+    printed = "\n".join(attnbench(*words).out for words in arguments)
+    lines = (TEXTS[README] + TEXTS[RESULTS]).splitlines()
+    found = INTERVAL.findall(readable("\n".join(line for line in lines if not line.startswith("|"))))
+    assert found
+    assert [interval for interval in found if interval not in printed] == []
+
+
+def test_claims_are_counted_as_the_command_counts_them(attnbench: Run):
+    assert attnbench("claims", KEPT).out.splitlines()[-1] in readable(TEXTS[RESULTS])
+
+
+def test_columns_mean_what_they_mean_everywhere():
+    shown = table(HARNESS, "column")
+    defined = [[column.title, column.unit, column.meaning] for column in COLUMNS]
+    assert shown[: len(defined)] == defined
+    assert [name for name, *_ in shown[len(defined) :]] == ["verdict", "paper"]
+
+
+def test_every_field_of_a_kept_record_is_explained():
+    lines = [line for path in ROOT.glob(f"results/*/{RECORDS}") for line in path.read_text().splitlines()]
+    kept = {field for line in lines for field in json.loads(line)}
+    told = {field for fields, _ in table(HARNESS, "fields") for field in re.findall(r"`(\w+)`", fields)}
+    assert told - {"backends", "energies"} == kept - {"backends", "energies"}
+
+
+def test_the_map_has_every_room_of_the_package():
+    rooms = {path.parent.name for path in HARNESS.parent.glob("*/__init__.py")}
+    assert {room for cell, *_ in table(HARNESS, "room") for room in re.findall(r"\((\w+)\)", cell)} == rooms
+
+
+def test_every_kept_run_is_listed_with_its_machine():
+    listed = {LINK.findall(run)[0]: where.partition(",")[0] for run, where, *_ in table(RESULTS, "run")}
+    kept = {path.name: "none" for path in RESULTS.parent.iterdir() if path.is_dir()}
+    for path in RESULTS.parent.glob(f"*/{RECORDS}"):
+        last = json.loads(path.read_text().splitlines()[-1])
+        kept[path.parent.name] = last["machine"]["gpu" if last["device"] == "cuda" else "cpu"]
+    assert listed == {name: title.removesuffix(" Processor") for name, title in kept.items()}
+
+
+def test_layers_are_those_of_the_registry():
+    expected = []
+    for name, found in discover().items():
+        file = found.build.__module__.rpartition(".")[2]
+        settings = ", ".join(f"{key}={value}" for key, value in found.settings.items())
+        source = f"[{found.paper.title}]({found.paper.url}), {found.paper.venue} {found.paper.year}"
+        expected.append([f"[`{name}`]({file}.py)", found.title, settings, source])
+    shown = table(MECHANISMS, "word")
+    assert sorted(
+        [word, title, settings.strip("`"), source] for word, title, _, settings, source in shown
+    ) == (sorted(expected))
+    assert [title for _, title, *_ in shown] == [row.title for row in published().values()]
+
+
+def test_ratios_to_plain_forms_are_what_their_command_prints(capsys: pytest.CaptureFixture[str]):
+    assert "`python -m tests.plain results/against-plain-cpu`" in readable(TEXTS[MECHANISMS])
+    print_ratios(ROOT / "results" / "against-plain-cpu")
+    *lines, means = capsys.readouterr().out.splitlines()
+    ratio = r"(\S+ \[\S+ \S+) (\S+)"
+    line = re.compile(rf"(\S+) +explicit {ratio} +fused +{ratio} +plain (\S+), at the limit (\S+)")
+    expected = []
+    for found in map(line.fullmatch, lines):
+        assert found
+        name, explicit, of_limit, fused, of_limit_fused, plain, most = found.groups()
+        expected.append([name, explicit, fused, max(of_limit, of_limit_fused), plain, most])
+    assert [cells[:-1] for cells in table(MECHANISMS, "mechanism")] == expected
+    best, most = re.findall(r"\d+\.\d+", means)
+    assert f"The geometric mean of the best is {best}." in TEXTS[MECHANISMS]
+    assert f"{most} in the mean" in readable(TEXTS[MECHANISMS])
