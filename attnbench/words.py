@@ -3,11 +3,11 @@
 NOTHING = "—"  # where there is no number
 
 
-def many(number: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
     """A count of things: `1 round`, `2 rounds`."""
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def spoken(name: str) -> str:
+def readable(name: str) -> str:
     """A name of several words: `out_of_memory` as out of memory."""
     return name.replace("_", " ")

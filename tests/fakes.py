@@ -9,8 +9,8 @@ import pytest
 
 from attnbench.analysis.rows import rows
 from attnbench.analysis.runs import Run
+from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import Protocol
-from attnbench.cases.sweep import Mode, Role
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
 from attnbench.measure.clock import Reading

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from attnbench import Geometry
+from attnbench.cases.case import Block, Case, Mode, Role
 from attnbench.cases.protocol import Protocol
-from attnbench.cases.sweep import Block, Case, Mode, Role, ceilings
+from attnbench.cases.sweep import ceilings
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.machine.witness import Witness
 from attnbench.records import journal
-from attnbench.records.block_state import Known, Story
+from attnbench.records.block_state import BlockState, Known
 from attnbench.records.journal import (
     Allocated,
     Began,
@@ -120,11 +121,11 @@ class Workers:
         self.next: list[Iterable[Fact | BaseException]] = []
 
     def __call__(self, shard: Path, threads: int, timeout_s: float) -> Iterator[Fact]:
-        story = Story(journal.read(shard))
-        weighs = not self.next and story.job.task == "measure" and bool(story.without_memory)
+        state = BlockState(journal.read(shard))
+        weighs = not self.next and state.job.task == "measure" and bool(state.without_memory)
         self.started += not weighs
-        self.jobs.append(story.job)
-        for fact in self.next.pop(0) if self.next else self.whole(story):
+        self.jobs.append(state.job)
+        for fact in self.next.pop(0) if self.next else self.whole(state):
             if isinstance(fact, BaseException):
                 raise fact
             journal.save(shard, [fact])
@@ -134,9 +135,9 @@ class Workers:
         """All that a worker writes that counts so many cases."""
         return [ENVIRONMENT, *map(counted, range(cases))]
 
-    def whole(self, story: Story) -> list[Fact]:
-        if story.job.task == "count":
-            return [ENVIRONMENT, *map(counted, story.uncounted)]
-        if story.without_memory:
-            return [Began(0), *map(allocated, story.without_memory)]
-        return session(story.next_session, story.alive)
+    def whole(self, state: BlockState) -> list[Fact]:
+        if state.job.task == "count":
+            return [ENVIRONMENT, *map(counted, state.uncounted)]
+        if state.without_memory:
+            return [Began(0), *map(allocated, state.without_memory)]
+        return session(state.next_session, state.alive)

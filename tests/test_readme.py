@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from attnbench.cases.case import Block
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import discover
-from attnbench.cases.sweep import Block
 from attnbench.cli import session
 from attnbench.machine import fingerprint, system
 from attnbench.measure import profile, spectrum

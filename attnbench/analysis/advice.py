@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import IDLE, Witness
-from attnbench.words import many
+from attnbench.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _cpu_advice(machine: Machine, threads: int) -> list[str]:
         )
     if (machine.threads_per_core or 1) > 1 and threads > machine.cores:
         lines.append(
-            f"{threads} threads share {many(machine.cores, 'physical core')} as hyper-threads: "
+            f"{threads} threads share {plural(machine.cores, 'physical core')} as hyper-threads: "
             f"use --threads {machine.cores}."
         )
     return lines
@@ -79,7 +79,7 @@ def _common_advice(machine: Machine, threads: int) -> list[str]:
         )
     if machine.cpu_quota is not None and machine.cpu_quota < threads:
         lines.append(
-            f"A control group allows {machine.cpu_quota:.3g} cores to {many(threads, 'thread')} and stops "
+            f"A control group allows {machine.cpu_quota:.3g} cores to {plural(threads, 'thread')} and stops "
             f"them when that is used up: raise the quota, or use --threads {max(1, int(machine.cpu_quota))}."
         )
     if machine.environment:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attnbench.cases.protocol import KEPT
-from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records.record import Record
 from attnbench.statistics import Estimate, median_with_interval
 
@@ -20,12 +20,14 @@ class Seen:
 def chosen_variables(record: Record) -> dict[str, str]:
     """The environment of a record without what attnbench itself sets for an allocator of the kind `kept`."""
     kept = record.protocol.allocator == KEPT
-    return without_pages(record.machine.environment) if kept else dict(record.machine.environment)
+    return (
+        without_allocator_variables(record.machine.environment) if kept else dict(record.machine.environment)
+    )
 
 
-def without_pages(environment: Mapping[str, str]) -> dict[str, str]:
+def without_allocator_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment without what lets a process keep the memory that it frees."""
-    return {name: value for name, value in environment.items() if KEEP_PAGES.get(name) != value}
+    return {name: value for name, value in environment.items() if KEEP_FREED_MEMORY.get(name) != value}
 
 
 def rate_per_s(record: Record) -> Estimate | None:

@@ -12,7 +12,7 @@ from attnbench.cases.variant import Variant
 from attnbench.paper.claims import Claim, Metric
 from attnbench.records.record import Record
 from attnbench.statistics import MARGIN, Comparison, Estimate, Verdict, verdicts
-from attnbench.words import many
+from attnbench.words import plural
 
 MILLION = 10**6
 
@@ -74,7 +74,7 @@ def summary(judgements: Sequence[Judgement]) -> str:
     numbers = Counter(judgement.ruling for judgement in judgements)
     words = {Ruling.holds: "hold", Ruling.fails: "fail", Ruling.unclear: "unclear"}
     parts = [f"{numbers[ruling]} {words.get(ruling, ruling)}" for ruling in Ruling]
-    return f"{many(len(judgements), 'claim')}: {', '.join(parts)}"
+    return f"{plural(len(judgements), 'claim')}: {', '.join(parts)}"
 
 
 def _is_order_of_speed(claim: Claim) -> bool:

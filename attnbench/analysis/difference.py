@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from attnbench.analysis.ceilings import without_pages
+from attnbench.analysis.ceilings import without_allocator_variables
 from attnbench.analysis.rows import Block, Measured, Row, blocks, by_round, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
-from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.machine.fingerprint import Machine, differences
 from attnbench.records.record import Record, RecordFile
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
-from attnbench.words import NOTHING, spoken
+from attnbench.words import NOTHING, readable
 
 Difference = tuple[str, object, object]
 """A field, its value before, and its value after."""
@@ -88,7 +88,7 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
 def in_words(different: Iterable[Difference]) -> str:
     """What runs differ in, as a sentence has it: `cpu: Abacus → Slide rule; allocator: kept → system`."""
     return "; ".join(
-        f"{spoken(name.removesuffix('_bytes'))}: {_value(name, old)} → {_value(name, new)}"
+        f"{readable(name.removesuffix('_bytes'))}: {_value(name, old)} → {_value(name, new)}"
         for name, old, new in different
     )
 
@@ -106,23 +106,27 @@ def _differences(before: Record, after: Record) -> list[Difference]:
     old, new = _settings(before), _settings(after)
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     settings: list[Difference] = [(name, old.get(name), new.get(name)) for name in names]
-    return differences(_without_pages(before), _without_pages(after), before.device) + settings
-
-
-def _settings(record: Record) -> dict[str, str]:
-    allocator = KEPT if _keeps_pages(record) else SYSTEM
-    return {**record.flags, "allocator": allocator, "threads": str(record.threads)}
-
-
-def _without_pages(record: Record) -> Machine:
-    environment = record.machine.environment
-    return replace(
-        record.machine, environment=without_pages(environment) if _keeps_pages(record) else environment
+    return (
+        differences(_without_allocator_variables(before), _without_allocator_variables(after), before.device)
+        + settings
     )
 
 
-def _keeps_pages(record: Record) -> bool:
-    return record.machine.environment.items() >= KEEP_PAGES.items()
+def _settings(record: Record) -> dict[str, str]:
+    allocator = KEPT if _keeps_freed_memory(record) else SYSTEM
+    return {**record.flags, "allocator": allocator, "threads": str(record.threads)}
+
+
+def _without_allocator_variables(record: Record) -> Machine:
+    environment = record.machine.environment
+    return replace(
+        record.machine,
+        environment=without_allocator_variables(environment) if _keeps_freed_memory(record) else environment,
+    )
+
+
+def _keeps_freed_memory(record: Record) -> bool:
+    return record.machine.environment.items() >= KEEP_FREED_MEMORY.items()
 
 
 def _found(before: Row, after: Row, old_block: Block, new_block: Block) -> _Found | None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from attnbench.analysis.rows import blocks, compared, grouped, identity
+from attnbench.cases.case import Role
 from attnbench.cases.labels import find, nearest
-from attnbench.cases.sweep import Role
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.paper import published

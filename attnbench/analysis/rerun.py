@@ -7,8 +7,9 @@ from typing import Any
 
 from attnbench.analysis.ceilings import chosen_variables
 from attnbench.analysis.rows import identity
+from attnbench.cases.case import Role
 from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
-from attnbench.cases.sweep import BASELINE, Role
+from attnbench.cases.sweep import BASELINE
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import published
 from attnbench.records.record import Record

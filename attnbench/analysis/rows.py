@@ -7,8 +7,9 @@ from functools import cached_property
 from statistics import median
 from typing import TypeVar
 
+from attnbench.cases.case import Role
 from attnbench.cases.labels import did_you_mean, find, nearest
-from attnbench.cases.sweep import BASELINE, Role
+from attnbench.cases.sweep import BASELINE
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.paper import Published, published

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attnbench.analysis.rows import Row, rows
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
 from attnbench.records.record import RecordFile, read
 

@@ -1,4 +1,4 @@
-"""The ledger: how fast each way to run them makes mechanisms, and which order of them survives it."""
+"""The matrix: how fast each way to run them makes mechanisms, and which order of them survives it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ Order = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One mechanism in one variant, and how many times as fast that is as the ledger's reference.
+    """One mechanism in one variant, and how many times as fast that is as the reference.
 
     `gain` is paired by round; it is None where either has no time, or both were not timed in turn.
     """
@@ -30,7 +30,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class VariantMatrix:
     """All rows of one device, size, batch and mode, by mechanism and variant.
 
     `reference` is the variant that gains are relative to: the plain one where it was measured, or else the
@@ -117,12 +117,12 @@ class Judged:
     findings: Mapping[Variant, Judgement]
 
 
-def ledgers(table: Sequence[Row]) -> list[Ledger]:
-    """A ledger for each device, size, batch and mode in which there are several variants."""
-    return [_ledger(rows) for rows in grouped(table, _place) if _has_several_variants(rows)]
+def matrices(table: Sequence[Row]) -> list[VariantMatrix]:
+    """A matrix for each device, size, batch and mode in which there are several variants."""
+    return [_matrix(rows) for rows in grouped(table, _place) if _has_several_variants(rows)]
 
 
-def without_ledger(table: Sequence[Row]) -> list[Row]:
+def without_matrix(table: Sequence[Row]) -> list[Row]:
     """The rows of all devices, sizes, batches and modes in which there is one variant only."""
     return [row for rows in grouped(table, _place) if not _has_several_variants(rows) for row in rows]
 
@@ -135,33 +135,33 @@ def correlation(ours: Order, theirs: Order) -> float | None:
     return rank_correlation([ours[label] for label in both], [theirs[label] for label in both])
 
 
-def swaps(ledger: Ledger) -> list[Swap]:
+def swaps(matrix: VariantMatrix) -> list[Swap]:
     """The pairs of mechanisms that change places between variants, those first that move furthest.
 
     A pair is faster or slower where `statistics.verdicts` says so, all pairs whose medians change order
     corrected together.
     """
-    pairs = [pair for pair in combinations(ledger.titles, 2) if _medians_change_order(ledger, *pair)]
+    pairs = [pair for pair in combinations(matrix.titles, 2) if _medians_change_order(matrix, *pair)]
     asked = [
         (first, second, variant, comparison)
         for first, second in pairs
-        for variant in ledger.variants
-        if (comparison := _comparison(ledger, first, second, variant))
+        for variant in matrix.variants
+        if (comparison := _comparison(matrix, first, second, variant))
     ]
-    floors = [_noise_floor(ledger)] * len(asked)
+    floors = [_noise_floor(matrix)] * len(asked)
     answers = verdicts([comparison for *_, comparison in asked], floors)
     found: dict[tuple[str, str], dict[Verdict, dict[Variant, Estimate]]] = {pair: {} for pair in pairs}
     for (first, second, variant, comparison), verdict in zip(asked, answers, strict=True):
         found[first, second].setdefault(verdict, {})[variant] = comparison.ratio
     changed = [
-        _swap(ledger, *pair, sides[Verdict.faster], sides[Verdict.slower])
+        _swap(matrix, *pair, sides[Verdict.faster], sides[Verdict.slower])
         for pair, sides in found.items()
         if Verdict.faster in sides and Verdict.slower in sides
     ]
     return sorted(changed, key=lambda swap: swap.size, reverse=True)
 
 
-def judged_claims(ledger: Ledger) -> list[Judged]:
+def judged_claims(matrix: VariantMatrix) -> list[Judged]:
     """The paper's sentences about the speed of these mechanisms on this device, in every variant.
 
     There are none where the shape is not that of the paper's table. All orders are corrected together.
@@ -169,11 +169,11 @@ def judged_claims(ledger: Ledger) -> list[Judged]:
     about = [
         claim
         for claim in sentences()
-        if (claim.metric, claim.device) == (Metric.speed, ledger.device)
-        and set(claim.labels) <= ledger.published_order.keys()
+        if (claim.metric, claim.device) == (Metric.speed, matrix.device)
+        and set(claim.labels) <= matrix.published_order.keys()
     ]
-    groups = {variant: _groups(ledger, variant) for variant in ledger.variants}
-    asked = [(claim, variant) for claim in about for variant in ledger.variants]
+    groups = {variant: _groups(matrix, variant) for variant in matrix.variants}
+    asked = [(claim, variant) for claim in about for variant in matrix.variants]
     judgements = decide([evidence(claim, groups[variant]) for claim, variant in asked])
     found: dict[Claim, dict[Variant, Judgement]] = {}
     for (claim, variant), judgement in zip(asked, judgements, strict=True):
@@ -181,11 +181,11 @@ def judged_claims(ledger: Ledger) -> list[Judged]:
     return [Judged(claim, findings) for claim, findings in found.items()]
 
 
-def _groups(ledger: Ledger, variant: Variant) -> list[Group]:
+def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
     """The rows of a variant that were timed in turn."""
-    mine = [row for row in ledger.rows if row.record.variant == variant]
+    mine = [row for row in matrix.rows if row.record.variant == variant]
     return [
-        Group({row.record.label: row.record for row in rows}, _noise_floor(ledger))
+        Group({row.record.label: row.record for row in rows}, _noise_floor(matrix))
         for rows in grouped(mine, lambda row: row.record.block)
     ]
 
@@ -200,11 +200,11 @@ def _has_several_variants(rows: Sequence[Row]) -> bool:
     return len({row.record.variant for row in rows}) > 1
 
 
-def _ledger(rows: Sequence[Row]) -> Ledger:
+def _matrix(rows: Sequence[Row]) -> VariantMatrix:
     with_time = dict.fromkeys(row.record.variant for row in measured(rows))
     reference = PLAIN if PLAIN in with_time else next(iter(with_time), rows[0].record.variant)
     bases = {row.record.label: row for row in measured(rows) if row.record.variant == reference}
-    return Ledger(
+    return VariantMatrix(
         reference,
         {
             (row.record.label, row.record.variant): Cell(row, _gain(row, bases.get(row.record.label)))
@@ -225,29 +225,29 @@ def _paired(row: Row | None, other: Row | None) -> Comparison | None:
     return compared(row.record, other.record)
 
 
-def _comparison(ledger: Ledger, first: str, second: str, variant: Variant) -> Comparison | None:
-    rows = {row.record.label: row for row in ledger.timed(variant)}
+def _comparison(matrix: VariantMatrix, first: str, second: str, variant: Variant) -> Comparison | None:
+    rows = {row.record.label: row for row in matrix.timed(variant)}
     return _paired(rows.get(first), rows.get(second))
 
 
-def _medians_change_order(ledger: Ledger, first: str, second: str) -> bool:
-    orders = [ledger.order(variant) for variant in ledger.variants]
+def _medians_change_order(matrix: VariantMatrix, first: str, second: str) -> bool:
+    orders = [matrix.order(variant) for variant in matrix.variants]
     return len({order[first] > order[second] for order in orders if first in order and second in order}) > 1
 
 
-def _noise_floor(ledger: Ledger) -> float:
-    return max((row.timing.noise_floor or 0.0 for row in measured(ledger.rows)), default=0.0)
+def _noise_floor(matrix: VariantMatrix) -> float:
+    return max((row.timing.noise_floor or 0.0 for row in measured(matrix.rows)), default=0.0)
 
 
 def _swap(
-    ledger: Ledger,
+    matrix: VariantMatrix,
     first: str,
     second: str,
     faster: Mapping[Variant, Estimate],
     slower: Mapping[Variant, Estimate],
 ) -> Swap:
     """The swap, told of the one that is faster in the reference, or in the first variant that is clear."""
-    clear = [variant for variant in (ledger.reference, *ledger.variants) if variant in {**faster, **slower}]
+    clear = [variant for variant in (matrix.reference, *matrix.variants) if variant in {**faster, **slower}]
     if clear[0] in faster:
         return Swap(first, second, faster, slower)
     return Swap(second, first, _inverted(slower), _inverted(faster))

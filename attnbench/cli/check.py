@@ -42,7 +42,7 @@ def check(
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.measure.contract import SIZES, examine
     from attnbench.mechanism import Geometry
     from attnbench.report.notes import contract_notes
@@ -52,13 +52,13 @@ def check(
     geometries = [Geometry(dim, heads, height, width) for height, width in maps]
     file = Path(subject) if subject.endswith(".py") or Path(subject).is_dir() else None
     registry = discover([*(plugins or ()), *([file] if file else ())])
-    here = page()
+    here = output()
     broken = False
     for text in registry.of(file) if file else [subject]:
-        findings = list(examine(registry.choose(text), geometries))
-        broken |= any(finding.passed is False for finding in findings)
+        results = list(examine(registry.choose(text), geometries))
+        broken |= any(result.passed is False for result in results)
         here.out.print(f"[bold]{text}[/], dim {dim}, {heads} heads")
-        here.out.print(contract_table(findings))
-        here.note(contract_notes(findings))
+        here.out.print(contract_table(results))
+        here.note(contract_notes(results))
     here.out.print("The contract is broken." if broken else "The contract is kept.")
     raise typer.Exit(1 if broken else 0)

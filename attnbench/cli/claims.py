@@ -39,13 +39,13 @@ def claims(
     from attnbench.analysis.claims import judge
     from attnbench.analysis.runs import require_rows
     from attnbench.cli import show
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.paper import claims_file
     from attnbench.paper.builtin import builtin
     from attnbench.records.record import newest, read
     from attnbench.report.objects import claims_json
 
-    here = page(read_form(form))
+    here = output(read_form(form))
     published = claims_file.read(file).claims if file else builtin()
     found = read(run or newest(results))
     require_rows(found)

@@ -64,7 +64,7 @@ def compare(
             "--plot",
             about=(
                 "Draw the run into its folder: Figure 6, ratios, FLOPs against time, the Pareto front; over "
-                "sizes Figure 3; over a setting Figure 4; with --kernels the ledger. Not with LATER."
+                "sizes Figure 3; over a setting Figure 4; with --kernels all variants. Not with LATER."
             ),
             panel=SHOWN,
         ),
@@ -81,23 +81,23 @@ def compare(
     both have as their baseline, with the same code, is the control. --format csv and json have the same rows.
     """
     from attnbench.cli import show
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.records.record import newest, read
-    from attnbench.report.figure.print_size import Print
+    from attnbench.report.figure.print_size import PrintSize
 
     drawn = plot or svg or bare or width is not None
     if after is not None:
         _refuse_beside_another(kernels=kernels, drawn=drawn)
     if drawn and not plot:
         raise AttnbenchError("--width, --svg and --bare say how figures are drawn; add --plot to draw them.")
-    figures = Print(width, svg=svg, bare=bare) if plot else None
+    figures = PrintSize(width, svg=svg, bare=bare) if plot else None
     share = _read_threshold(fail_on) if fail_on else None
     first = read(run or newest(results))
-    here = page(form)
+    here = output(form)
     if after is not None:
         slower = show.print_changes(here, first, read(after), baseline, share=share)
     elif kernels:
-        slower = show.print_ledgers_of(here, first, baseline, figures, share=share)
+        slower = show.print_matrices_of(here, first, baseline, figures, share=share)
     else:
         slower = show.print_run(here, first, baseline, figures, share=share)
     if share and slower:

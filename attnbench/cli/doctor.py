@@ -37,7 +37,7 @@ def doctor(
     from attnbench.analysis.advice import advice, standing_advice
     from attnbench.analysis.ceilings import Seen, chosen_variables
     from attnbench.cases.protocol import CEILINGS_ALONE
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.machine import fingerprint
     from attnbench.machine.system import physical_cores
     from attnbench.mechanism import Geometry
@@ -46,7 +46,7 @@ def doctor(
     from attnbench.run import runner
     from attnbench.run.plan import Setup
 
-    here = page(read_form(form))
+    here = output(read_form(form))
     numbers = read_name("--dtype", dtype, DTYPES)
     devices = split(device) or fingerprint.devices()
     setup = Setup((), threads or physical_cores(), CEILINGS_ALONE)

@@ -47,12 +47,12 @@ def flops(
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.measure.catalogue import chosen, points
     from attnbench.mechanism import Geometry
     from attnbench.report.export import flops_csv, write_flops
     from attnbench.report.figure.flops import save_flops
-    from attnbench.report.figure.print_size import Print
+    from attnbench.report.figure.print_size import PrintSize
     from attnbench.report.notes import flops_notes
     from attnbench.report.objects import flops_json
     from attnbench.report.terminal.costs import flops_tables
@@ -60,8 +60,8 @@ def flops(
     registry = discover(plugins or ())
     maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))
     found = points(chosen(registry, mechanisms), [Geometry(dim, heads, *size) for size in maps])
-    files = [write_flops(found, out), *save_flops(found, out, Print(width, svg=svg, bare=bare))]
-    here = page(form)
+    files = [write_flops(found, out), *save_flops(found, out, PrintSize(width, svg=svg, bare=bare))]
+    here = output(form)
     match form:
         case Format.table:
             for table in flops_tables(found, here.out.width):

@@ -27,7 +27,7 @@ def list_mechanisms(
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.measure.catalogue import chosen, entries
     from attnbench.mechanism import Geometry
     from attnbench.report.export import registry_csv
@@ -39,7 +39,7 @@ def list_mechanisms(
     registry = discover(plugins or ())
     geometry = Geometry(dim, heads, *read_size(size))
     found = entries(chosen(registry, mechanisms), geometry)
-    here = page(form)
+    here = output(form)
     match form:
         case Format.table:
             here.out.print(choices_table(found) if mechanisms else registry_table(found))

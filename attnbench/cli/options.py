@@ -9,7 +9,7 @@ from typing import Annotated
 from typer.models import OptionInfo
 
 from attnbench.cases import ranges
-from attnbench.cases.sweep import Mode
+from attnbench.cases.case import Mode
 from attnbench.cases.variant import DTYPES
 from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
@@ -122,7 +122,7 @@ Numbers = Annotated[
     str,
     option(
         "--dtype",
-        metavar="NUMBERS",
+        metavar="DTYPE",
         about=f"Of weights and inputs: {', '.join(DTYPES)}.",
         panel=HOW,
         autocompletion=among(*DTYPES),

@@ -27,7 +27,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Output:
     """Where a command prints: tables with notes below, or data alone with the notes on standard error."""
 
     form: Format
@@ -57,7 +57,7 @@ class Page:
         print(text, end="")
 
 
-def page(form: Format = Format.table) -> Page:
+def output(form: Format = Format.table) -> Output:
     """The page of a command that prints in this form."""
     out = console()
-    return Page(form, out, out if form is Format.table else console(stderr=True))
+    return Output(form, out, out if form is Format.table else console(stderr=True))

@@ -80,7 +80,7 @@ def profile(
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size, sweep
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.errors import writing
     from attnbench.machine import fingerprint
     from attnbench.machine.system import physical_cores
@@ -103,7 +103,7 @@ def profile(
         folder.mkdir(parents=True, exist_ok=True)
     found = measure(registry, case, threads=threads or physical_cores(), seed=seed, folder=folder)
     path = write_profile(found, folder)
-    here = page(form)
+    here = output(form)
     match form:
         case Format.table:
             narrow = here.out.width < WIDE

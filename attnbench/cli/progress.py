@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from attnbench.cases.case import Block, Role
 from attnbench.cases.protocol import Protocol
-from attnbench.cases.sweep import Block, Role
 from attnbench.records.journal import Allocated, Began, Checked, Fact, Failed, Timed, Warmed
 from attnbench.run.plan import Planned
-from attnbench.words import many
+from attnbench.words import plural
 
 REFRESH_HZ = 1  # drawing costs milliseconds of a core that is being measured on
 
@@ -34,11 +34,11 @@ def plan_lines(
         len(planned.block.members) for planned in left
     )
     if there:
-        lines.append(f"Already in {path}: {many(there, 'row')} of this plan; --fresh measures them again.")
+        lines.append(f"Already in {path}: {plural(there, 'row')} of this plan; --fresh measures them again.")
     for planned, seconds in zip(left, expected_s, strict=True):
-        members = many(len(planned.block.members), "row")
+        members = plural(len(planned.block.members), "row")
         lines.append(
-            f"{planned.block.name}: {members}, {many(protocol.sessions, 'session')}, "
+            f"{planned.block.name}: {members}, {plural(protocol.sessions, 'session')}, "
             f"until ±{100 * protocol.precision:g} % or {_duration(protocol.max_seconds)} of timing: "
             f"about {_duration(seconds)}"
         )

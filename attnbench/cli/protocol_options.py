@@ -7,14 +7,14 @@ from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
 from attnbench.cli.help import EFFORT, flag, option
 from attnbench.cli.options import read_share
 from attnbench.errors import AttnbenchError
-from attnbench.words import many
+from attnbench.words import plural
 
 ENERGY_S = 0.5
 
 
 def _described(preset: Protocol) -> str:
     precision = f"intervals within ±{100 * preset.precision:g} %"
-    return f"{many(preset.sessions, 'session')}, {precision}, at most {preset.max_seconds:g} s a block."
+    return f"{plural(preset.sessions, 'session')}, {precision}, at most {preset.max_seconds:g} s a block."
 
 
 Quick = Annotated[bool, flag("--quick", about=f"{_described(QUICK)} Not with --rigorous.", panel=EFFORT)]
@@ -74,7 +74,7 @@ Energy = Annotated[
 ]
 
 
-def read_effort(
+def read_protocol(
     *,
     quick: bool,
     rigorous: bool,

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from attnbench.cases.case import Mode
 from attnbench.cases.protocol import ALLOCATORS
-from attnbench.cases.sweep import BASELINE, Mode
+from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
@@ -35,7 +36,7 @@ from attnbench.cli.protocol_options import (
     Rigorous,
     Sessions,
     Timeout,
-    read_effort,
+    read_protocol,
 )
 from attnbench.cli.variant_options import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
 
@@ -84,7 +85,7 @@ Allocator = Annotated[
     str,
     option(
         "--allocator",
-        metavar="WHAT",
+        metavar="POLICY",
         about="Of freed memory on a CPU: kept by the process, or given back to the system.",
         panel=HOW,
         autocompletion=completion.among(*ALLOCATORS),
@@ -155,7 +156,7 @@ def run(
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size, sweep
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.cli.session import carry_out
     from attnbench.machine import fingerprint
     from attnbench.machine.system import physical_cores
@@ -163,7 +164,7 @@ def run(
     from attnbench.mechanism import Geometry
     from attnbench.run.plan import Setup
 
-    effort = read_effort(
+    effort = read_protocol(
         quick=quick,
         rigorous=rigorous,
         precision=precision,
@@ -194,7 +195,7 @@ def run(
         protocol=protocol,
         memory_limit_bytes=read_bytes("--memory-limit", memory_limit) if memory_limit else None,
     )
-    here = page()
+    here = output()
     here.note(registry.problems)
     command = [word for word in sys.argv[1:] if word != "--fresh"]
     finished = carry_out(here, blocks, setup, _folder(out, command), command, fresh=fresh)

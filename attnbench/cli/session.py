@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attnbench.analysis.rows import Row, measured, rows
-from attnbench.analysis.variant_matrix import ledgers
-from attnbench.cases.sweep import Block
-from attnbench.cli.output import Page
+from attnbench.analysis.variant_matrix import matrices
+from attnbench.cases.case import Block
+from attnbench.cli.output import Output
 from attnbench.cli.progress import Progress, plan_lines
-from attnbench.cli.show import print_ledgers
+from attnbench.cli.show import print_matrices
 from attnbench.records import folder
 from attnbench.records.record import read
 from attnbench.report.export import write_table
@@ -20,25 +20,25 @@ SEVERAL = "`attnbench compare` shows each variant's table, and with --kernels --
 
 
 def carry_out(
-    page: Page, blocks: Sequence[Block], setup: Setup, path: Path, command: Sequence[str], *, fresh: bool
+    output: Output, blocks: Sequence[Block], setup: Setup, path: Path, command: Sequence[str], *, fresh: bool
 ) -> bool:
     """Measure the blocks into the run at `path`, and end with its tables; False when the user interrupted."""
-    with page.waiting(f"Counting {sum(len(block.members) for block in blocks)} cases…"):
+    with output.waiting(f"Counting {sum(len(block.members) for block in blocks)} cases…"):
         plan = runner.survey(blocks, setup)
     with folder.held(path):
         if fresh and (aside := folder.start_over(path)):
-            page.tell(f"Starting over; the earlier rows are in {aside}.")
+            output.tell(f"Starting over; the earlier rows are in {aside}.")
         folder.save_plan(path, command)
         left = runner.pending(plan, setup, path)
-        finished = _measured(page, plan, left, setup, path)
+        finished = _measured(output, plan, left, setup, path)
         found = read(path)
         table = rows(found.records)
         csv = write_table(table, path)
         if finished:
             folder.forget_plan(path)
-    print_ledgers(page, found, table)
+    print_matrices(output, found, table)
     rows_in = f"{len(table)} row{'s' * (len(table) != 1)} in {path}/records.jsonl and {csv}"
-    page.tell(f"{rows_in}. {_next(table)}".rstrip())
+    output.tell(f"{rows_in}. {_next(table)}".rstrip())
     return finished
 
 
@@ -46,13 +46,15 @@ def _next(table: Sequence[Row]) -> str:
     """What there is to do with the rows; nothing where none has a time."""
     if not measured(table):
         return ""
-    return SEVERAL if ledgers(table) else ONE
+    return SEVERAL if matrices(table) else ONE
 
 
-def _measured(page: Page, plan: Sequence[Planned], left: Sequence[Planned], setup: Setup, path: Path) -> bool:
+def _measured(
+    output: Output, plan: Sequence[Planned], left: Sequence[Planned], setup: Setup, path: Path
+) -> bool:
     """Show what is left to do, and do it."""
     expected_s = estimates_s(left, setup.protocol)
     for line in plan_lines(plan, left, setup.protocol, expected_s, path):
-        page.tell(line)
-    with Progress(page.out, [planned.block for planned in left], setup.protocol, expected_s) as progress:
+        output.tell(line)
+    with Progress(output.out, [planned.block for planned in left], setup.protocol, expected_s) as progress:
         return runner.measure(left, setup, path, progress.watch)

@@ -47,11 +47,11 @@ def spectrum(
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size
-    from attnbench.cli.output import page
+    from attnbench.cli.output import output
     from attnbench.errors import writing
     from attnbench.measure.spectrum import survey
     from attnbench.mechanism import Geometry
-    from attnbench.report.figure.print_size import Print
+    from attnbench.report.figure.print_size import PrintSize
     from attnbench.report.figure.spectrum import save_figures
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
@@ -61,10 +61,13 @@ def spectrum(
     geometry = Geometry(dim, heads, *read_size(size))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    here = page()
+    here = output()
     with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
         found = survey(list(choices.values()), geometry, images=images, seed=seed)
-        paths = [*save_figures(found, folder, Print(width, svg=svg, bare=bare)), write_profile(found, folder)]
+        paths = [
+            *save_figures(found, folder, PrintSize(width, svg=svg, bare=bare)),
+            write_profile(found, folder),
+        ]
     here.out.print(spectrum_table(found))
     here.note(spectrum_notes(found))
     here.wrote(paths)

@@ -24,7 +24,7 @@ NumberFormats = Annotated[
     list[str] | None,
     option(
         "--dtype",
-        metavar="NUMBERS",
+        metavar="DTYPE",
         about=f"Of weights and inputs: {', '.join(DTYPES)}; a list too.",
         panel=HOW,
         default=DTYPES[0],
@@ -46,7 +46,7 @@ CudaGraphs = Annotated[
     list[str] | None,
     option(
         "--cuda-graph",
-        metavar="ON",
+        metavar="on|off",
         about="on captures calls and replays them, with --device cuda; off,on runs both.",
         panel=HOW,
         default=OFF,

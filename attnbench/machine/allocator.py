@@ -7,13 +7,13 @@ the system anew, which can cost more than the arithmetic, by what each process i
 import ctypes
 
 # glibc: take memory from one heap, which shrinks only when this much of its end is free.
-KEEP_PAGES = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**35)}
+KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**35)}
 MMAP_MAX, TRIM_THRESHOLD = -4, -1  # the same by number, of malloc.h
 LARGEST = 2**31 - 1  # glibc takes these as C's int
 
 
-def keep_pages() -> None:
-    """Let this process keep what it frees, as `KEEP_PAGES` lets one that is yet to start.
+def keep_freed_memory() -> None:
+    """Let this process keep what it frees, as `KEEP_FREED_MEMORY` lets one that is yet to start.
 
     Another C library than glibc goes on as it does.
     """

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from attnbench.errors import AttnbenchError
 from attnbench.machine import system
-from attnbench.words import many
+from attnbench.words import plural
 
 DECIDE_ANY_TIME = (
     *("cpu", "cores", "logical_cores", "threads_per_core", "sockets", "numa_nodes", "last_level_cache_bytes"),
@@ -86,8 +86,8 @@ class Machine:
     def _cpu(self, threads: int) -> list[str]:
         virtual = ", virtual" if self.virtual else ""
         return [
-            f"{self.cpu} ({many(self.cores, 'core')}{virtual})",
-            many(threads, "thread"),
+            f"{self.cpu} ({plural(self.cores, 'core')}{virtual})",
+            plural(threads, "thread"),
             self.capability,
         ]
 

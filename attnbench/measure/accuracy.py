@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from attnbench.cases.case import Case
 from attnbench.cases.registry import Registry
-from attnbench.cases.sweep import Case
 from attnbench.cases.variant import Variant
 from attnbench.measure.execution import dtype_of, graphed, running
 from attnbench.measure.layers import Results, WrongOutput, build, check_results, make_step, shape_of

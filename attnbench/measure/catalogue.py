@@ -1,54 +1,15 @@
 """Choices with prices: what each costs at a geometry, counted on its layer or by its closed form."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from attnbench.cases.registry import Choice, Registry, unique
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.mechanism import Geometry
-from attnbench.paper import Published, in_table_order, published
+from attnbench.paper import in_table_order, published
+from attnbench.records.cost import BranchCost, Entry, Point
 
 TABLE_IV = Geometry(dim=768, heads=12, height=14, width=14)
-
-
-@dataclass(frozen=True, slots=True)
-class BranchCost:
-    """A branch's share of a layer: multiply-adds by its closed form, and the heads that it makes."""
-
-    title: str
-    macs: int
-    heads: int
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One choice with its cost; `refusal` says why there is none.
-
-    `published` is its row of Table IV, if it has one and the geometry is the paper's.
-    """
-
-    choice: Choice
-    params: int | None
-    macs: int | None
-    branches: tuple[BranchCost, ...]
-    published: Published | None
-    refusal: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What one choice costs on one map by its closed form; `refusal` says why that has no meaning there."""
-
-    choice: Choice
-    geometry: Geometry
-    macs: int | None
-    branches: tuple[BranchCost, ...]
-    refusal: str | None = None
-
-    def branch(self, title: str) -> int:
-        """The multiply-adds of a branch; none where the choice leaves it out."""
-        return next((branch.macs for branch in self.branches if branch.title == title), 0)
 
 
 def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
@@ -66,28 +27,6 @@ def entries(choices: Iterable[Choice], geometry: Geometry) -> list[Entry]:
 def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Point]:
     """Every choice on every map, from closed forms alone."""
     return [_point(choice, geometry) for choice in choices for geometry in geometries]
-
-
-def branch_titles(rows: Iterable[Entry | Point]) -> list[str]:
-    """The branches that any of the rows has, in their order."""
-    return list(dict.fromkeys(branch.title for row in rows for branch in row.branches))
-
-
-def choices_of(points: Iterable[Point]) -> list[Choice]:
-    """The choices behind points, each once."""
-    return unique(point.choice for point in points)
-
-
-def points_of(choice: Choice, points: Iterable[Point]) -> list[Point]:
-    """The points of one choice, from the smallest map to the largest."""
-    mine = [point for point in points if point.choice.label == choice.label]
-    return sorted(mine, key=lambda point: point.geometry.tokens)
-
-
-def divided(points: Sequence[Point]) -> list[Choice]:
-    """The choices whose work is shared by two branches or more."""
-    shared = (point.choice for point in points if sum(branch.macs > 0 for branch in point.branches) > 1)
-    return unique(shared)
 
 
 def _entry(choice: Choice, geometry: Geometry) -> Entry:

@@ -14,7 +14,7 @@ from attnbench.cases.registry import Choice
 from attnbench.errors import UnsupportedGeometry
 from attnbench.measure.cost import count
 from attnbench.mechanism import Geometry
-from attnbench.records.check_result import Finding
+from attnbench.records.cost import CheckResult
 
 SIZES = ((14, 14), (1, 1), (2, 3), (7, 7), (13, 17), (16, 16), (28, 28), (14, 56))
 BATCH = 2
@@ -38,13 +38,13 @@ class Broken(Exception):  # noqa: N818
     """A question that a mechanism does not pass, in words for its author."""
 
 
-def examine(choice: Choice, geometries: Sequence[Geometry]) -> Iterator[Finding]:
+def examine(choice: Choice, geometries: Sequence[Geometry]) -> Iterator[CheckResult]:
     """Put every question to the mechanism at every geometry; a refused geometry is one finding."""
     for geometry in geometries:
         try:
             layer = _build(choice, geometry)
         except UnsupportedGeometry as refusal:
-            yield Finding("builds", geometry, None, str(refusal))
+            yield CheckResult("builds", geometry, None, str(refusal))
             continue
         x = torch.randn(BATCH, geometry.tokens, geometry.dim, dtype=torch.float64)
         subject = Subject(choice, geometry, layer, x)
@@ -141,14 +141,14 @@ def _build(choice: Choice, geometry: Geometry) -> nn.Module:
     return choice.mechanism.build(geometry, **choice.settings).eval().double()
 
 
-def _answer(question: str, ask: Callable[[Subject], None], subject: Subject) -> Finding:
+def _answer(question: str, ask: Callable[[Subject], None], subject: Subject) -> CheckResult:
     try:
         ask(subject)
     except Broken as broken:
-        return Finding(question, subject.geometry, False, str(broken))
+        return CheckResult(question, subject.geometry, False, str(broken))
     except Exception as error:  # a stranger's layer may fail in any way, and the other questions go on
-        return Finding(question, subject.geometry, False, f"{type(error).__name__}: {error}")
-    return Finding(question, subject.geometry, True)
+        return CheckResult(question, subject.geometry, False, f"{type(error).__name__}: {error}")
+    return CheckResult(question, subject.geometry, True)
 
 
 def _require_equal(actual: Tensor, expected: Tensor, otherwise: str, tolerance: float = 1e-9) -> None:

@@ -6,17 +6,17 @@ from functools import partial
 import torch
 
 from attnbench.attention import form_of, use_kernel
+from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.registry import Registry
-from attnbench.cases.sweep import Case, Mode, Role
 from attnbench.errors import AttnbenchError
 from attnbench.machine.system import available_memory_bytes
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.cost import Cost, count, count_on_meta
 from attnbench.measure.execution import dtype_of, require_runnable
-from attnbench.measure.journal_writer import Pen, failure_as_fact
+from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import build, shape_of
 from attnbench.measure.prediction import predicted_peak_bytes
-from attnbench.records.block_state import Story
+from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Counted, Failed, Predicted, Started, Uncounted
 
 LEAST_MOVES = {Mode.inference: 1, Mode.training: 2}  # training moves a gradient with each number
@@ -26,68 +26,70 @@ class TooLarge(Exception):  # noqa: N818
     """One image of a layer needs more memory than there is."""
 
 
-def count_cases(story: Story, registry: Registry, pen: Pen) -> None:
+def count_cases(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
     """Write what each case needs and costs, or why it cannot be built."""
-    pen.write(Began(0))
+    writer.write(Began(0))
     costs: dict[str, Cost] = {}
-    for index in story.uncounted:
-        case = story.job.cases[index]
-        with failure_as_fact(index, pen):
+    for index in state.uncounted:
+        case = state.job.cases[index]
+        with failure_as_fact(index, writer):
             require_runnable(case.variant, case.device)
             if case.role is Role.ceiling:
-                limit = ceiling(case.mechanism, case.device, dtype_of(case.variant), story.job.threads)
-                pen.write(Counted(index, 0, limit.macs, limit.macs, {}, (), limit.least_bytes))
-            elif not count_case(story, registry, pen, index, costs):
+                limit = ceiling(case.mechanism, case.device, dtype_of(case.variant), state.job.threads)
+                writer.write(Counted(index, 0, limit.macs, limit.macs, {}, (), limit.least_bytes))
+            elif not count_case(state, registry, writer, index, costs):
                 return
 
 
-def count_case(story: Story, registry: Registry, pen: Pen, index: int, costs: dict[str, Cost]) -> bool:
+def count_case(
+    state: BlockState, registry: Registry, writer: JournalWriter, index: int, costs: dict[str, Cost]
+) -> bool:
     """Predict the memory of one case, and count its cost; `costs` has those of this process, and gets more.
 
     A layer that was run on fake or meta tensors may have kept some of them, and fail for that. So a count
     that fails then is left to the next process, which finds the prediction made: False.
     """
-    case, predicted = story.job.cases[index], index in story.predicted
+    case, predicted = state.job.cases[index], index in state.predicted
     if not predicted:
-        pen.write(Started(index, "the prediction of its memory"))
-        need = _predict(story, registry, index)
-        pen.write(need)
+        writer.write(Started(index, "the prediction of its memory"))
+        need = _predict(state, registry, index)
+        writer.write(need)
         if not need.fits:
-            pen.write(Failed(index, "out_of_memory", _shortage(need)))
-    pen.write(Started(index, "its count"))
+            writer.write(Failed(index, "out_of_memory", _shortage(need)))
+    writer.write(Started(index, "its count"))
     form = form_of(case.variant.kernel)  # a back-end may refuse the tensors that are counted on
     name = f"{case.label} {case.geometry} {form}"
     try:
         if name not in costs:
             with use_kernel(form):
-                costs[name] = _cost(story, registry, case, on_meta=not predicted)
+                costs[name] = _cost(state, registry, case, on_meta=not predicted)
         result = _counted(registry, index, case, costs[name])
     except AttnbenchError:
         raise
     except TooLarge as error:
-        pen.write(Uncounted(index, str(error), _closed_form(registry, case)))
+        writer.write(Uncounted(index, str(error), _closed_form(registry, case)))
     except Exception as error:
         if not predicted:
             return False
-        pen.write(Uncounted(index, f"{type(error).__name__}: {error}", _closed_form(registry, case)))
+        writer.write(Uncounted(index, f"{type(error).__name__}: {error}", _closed_form(registry, case)))
     else:
-        pen.write(result)
+        writer.write(result)
     return True
 
 
-def _predict(story: Story, registry: Registry, index: int) -> Predicted:
-    case = story.job.cases[index]
-    need = _predicted_bytes(story, registry, case, case.batch, case.mode)
-    return Predicted(index, need, _available_bytes(story, case.device))
+def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
+    case = state.job.cases[index]
+    need = _predicted_bytes(state, registry, case, case.batch, case.mode)
+    return Predicted(index, need, _available_bytes(state, case.device))
 
 
-def _cost(story: Story, registry: Registry, case: Case, *, on_meta: bool) -> Cost:
-    make = partial(build, registry, case, story.job.protocol.seed)
+def _cost(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -> Cost:
+    make = partial(build, registry, case, state.job.protocol.seed)
     cost = count_on_meta(make, case.geometry) if on_meta else None
     if cost:
         return cost
-    one_image = _predicted_bytes(story, registry, case, 1, Mode.inference)
-    if one_image is not None and one_image > _available_bytes(story, "cpu"):
+    one_image = _predicted_bytes(state, registry, case, 1, Mode.inference)
+    if one_image is not None and one_image > _available_bytes(state, "cpu"):
         raise TooLarge(f"one image needs {_gib(one_image)} GiB")
     return count(make(), case.geometry)
 
@@ -111,8 +113,8 @@ def _closed_form(registry: Registry, case: Case) -> int:
     return registry[case.mechanism].macs(case.geometry, **case.settings)
 
 
-def _predicted_bytes(story: Story, registry: Registry, case: Case, batch: int, mode: Mode) -> int | None:
-    make = partial(build, registry, case, story.job.protocol.seed)
+def _predicted_bytes(state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode) -> int | None:
+    make = partial(build, registry, case, state.job.protocol.seed)
     with use_kernel(case.variant.kernel):
         return predicted_peak_bytes(make, shape_of(case, batch), dtype_of(case.variant), mode)
 
@@ -126,8 +128,8 @@ def _gib(number: float) -> str:
     return f"{number / 2**30:,.1f}"
 
 
-def _available_bytes(story: Story, device: str) -> int:
+def _available_bytes(state: BlockState, device: str) -> int:
     """What a case may allocate on `device`: what is free, or the limit of the job if less."""
     free = torch.cuda.mem_get_info()[0] if device == "cuda" else available_memory_bytes()
-    limit = story.job.memory_limit_bytes
+    limit = state.job.memory_limit_bytes
     return free if limit is None else min(free, limit)

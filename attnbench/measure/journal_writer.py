@@ -38,7 +38,7 @@ def disk_failures() -> Iterator[None]:
         raise DiskFailed(str(error)) from error
 
 
-class Pen:
+class JournalWriter:
     """Appends facts to a shard: each can be read at once, and survives a power cut a second later."""
 
     def __init__(self, shard: TextIO) -> None:
@@ -60,7 +60,7 @@ class Pen:
 
 
 @contextmanager
-def failure_as_fact(index: int, pen: Pen, variant: Variant = PLAIN) -> Iterator[None]:
+def failure_as_fact(index: int, writer: JournalWriter, variant: Variant = PLAIN) -> Iterator[None]:
     """Whatever goes wrong with one case becomes a fact, and the others go on.
 
     What torch refuses to do in a variant is unsupported, with torch's reason; in the plain one it is a crash.
@@ -72,13 +72,13 @@ def failure_as_fact(index: int, pen: Pen, variant: Variant = PLAIN) -> Iterator[
             warnings.simplefilter("always")
             yield
     except (UnsupportedGeometry, CannotRun) as refusal:
-        pen.write(Failed(index, "unsupported", str(refusal)))
+        writer.write(Failed(index, "unsupported", str(refusal)))
     except AttnbenchError as mistake:
-        pen.write(Failed(index, "mistake", str(mistake)))
+        writer.write(Failed(index, "mistake", str(mistake)))
     except WrongOutput as wrong:
-        pen.write(Failed(index, "wrong", str(wrong)))
+        writer.write(Failed(index, "wrong", str(wrong)))
     except Exception as error:
-        pen.write(Failed(index, *_what_failed(error, variant, said)))
+        writer.write(Failed(index, *_what_failed(error, variant, said)))
         if variant.cuda_graph or _device_is_lost():
             raise ProcessSpent from error
 

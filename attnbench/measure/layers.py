@@ -10,8 +10,8 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
+from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.registry import Registry
-from attnbench.cases.sweep import Case, Mode, Role
 from attnbench.cases.variant import Variant
 from attnbench.measure.execution import compiled, dtype_of, graphed, running
 

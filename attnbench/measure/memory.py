@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.profiler import profile  # torch.profiler's would load the compiler, for seconds
 
-from attnbench.cases.sweep import Case
+from attnbench.cases.case import Case
 from attnbench.machine.system import peak_process_bytes, reset_peak_process_bytes
 from attnbench.measure.layers import Data, check_results, make_call
 from attnbench.records.record import Memory

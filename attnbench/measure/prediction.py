@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attnbench.cases.sweep import Mode
+from attnbench.cases.case import Mode
 from attnbench.measure.layers import truncated_normals_undrawn
 
 

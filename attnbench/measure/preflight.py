@@ -5,55 +5,55 @@ from dataclasses import replace
 
 import torch
 
+from attnbench.cases.case import Mode
 from attnbench.cases.registry import Registry
-from attnbench.cases.sweep import Mode
 from attnbench.cases.variant import PLAIN
 from attnbench.measure.accuracy import ask_in_float64, require_agreement
 from attnbench.measure.execution import backends_of, dtype_of, forget_compiled, ready_compiler
-from attnbench.measure.journal_writer import Pen, failure_as_fact
+from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import build, make_call, make_data_by_dtype
 from attnbench.measure.memory import memory_of
-from attnbench.records.block_state import Story
+from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Allocated, Attended, Began, Checked, Started
 
 
-def examine(story: Story, registry: Registry, pen: Pen) -> None:
+def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
     """Compare each member with float64, unless it is plain, and measure its memory, one after the other."""
-    pen.write(Began(0))
-    job = story.job
+    writer.write(Began(0))
+    job = state.job
     with torch.inference_mode(job.cases[0].mode is Mode.inference):
         if any(case.variant.compiled for case in job.cases):
-            pen.write(Started(0, "the start of a compiler"))
+            writer.write(Started(0, "the start of a compiler"))
             ready_compiler(job.cases[0].device)
         data = make_data_by_dtype(job.cases, job.protocol.seed, most_inputs=1)
-        for index in story.without_memory:
-            if job.cases[index].variant != PLAIN and index not in story.checked:
-                _check(story, registry, pen, index)
-        for index in Story([*story.facts, *pen.written]).without_memory:
+        for index in state.without_memory:
+            if job.cases[index].variant != PLAIN and index not in state.checked:
+                _check(state, registry, writer, index)
+        for index in BlockState([*state.facts, *writer.written]).without_memory:
             case = job.cases[index]
-            with failure_as_fact(index, pen, case.variant):
-                pen.write(Started(index, "its construction"))
+            with failure_as_fact(index, writer, case.variant):
+                writer.write(Started(index, "its construction"))
                 layer = build(registry, case, job.protocol.seed)
                 mine = data[dtype_of(case.variant)]
                 if case.variant.kernel != PLAIN.kernel:
-                    pen.write(Started(index, "a look at its kernels"))
+                    writer.write(Started(index, "a look at its kernels"))
                     eager = replace(case, variant=replace(case.variant, cuda_graph=False))
-                    pen.write(Attended(index, backends_of(make_call(layer, eager, mine))))
-                pen.write(Started(index, "the measurement of its memory"))
-                pen.write(Allocated(index, memory_of(layer, case, mine)))
+                    writer.write(Attended(index, backends_of(make_call(layer, eager, mine))))
+                writer.write(Started(index, "the measurement of its memory"))
+                writer.write(Allocated(index, memory_of(layer, case, mine)))
 
 
-def _check(story: Story, registry: Registry, pen: Pen, index: int) -> None:
+def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: int) -> None:
     """Compare a member with its layer in float64, and time the call that compiles or captures it."""
-    case, seed = story.job.cases[index], story.job.protocol.seed
-    with failure_as_fact(index, pen):
-        pen.write(Started(index, "its reference in float64"))
+    case, seed = state.job.cases[index], state.job.protocol.seed
+    with failure_as_fact(index, writer):
+        writer.write(Started(index, "its reference in float64"))
         question = ask_in_float64(registry, case, seed)
-        with failure_as_fact(index, pen, case.variant):
-            pen.write(Started(index, "its first call"))
+        with failure_as_fact(index, writer, case.variant):
+            writer.write(Started(index, "its first call"))
             if case.variant.compiled:
                 forget_compiled()
             started = time.perf_counter()
             error = require_agreement(registry, case, seed, question)
             seconds = time.perf_counter() - started
-            pen.write(Checked(index, error, seconds if case.variant.is_prepared else None))
+            writer.write(Checked(index, error, seconds if case.variant.is_prepared else None))

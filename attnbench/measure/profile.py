@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, record_function
 
+from attnbench.cases.case import Case
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import Registry
-from attnbench.cases.sweep import Case
 from attnbench.errors import AttnbenchError, writing
-from attnbench.machine.allocator import keep_pages
+from attnbench.machine.allocator import keep_freed_memory
 from attnbench.measure.clock import Clock, clocks
 from attnbench.measure.execution import require_runnable
 from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data
@@ -42,7 +42,7 @@ RANGE = "one call"  # what a call is named in the trace
 
 def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: Path) -> Profile:
     """The profile of a case; a trace of a few calls goes to `trace.json` in `folder`."""
-    keep_pages()
+    keep_freed_memory()
     set_up_torch(threads)
     with torch.no_grad():  # and not in inference mode, which hides what composite operators are made of
         layer = build(registry, case, seed)

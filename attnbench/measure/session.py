@@ -8,34 +8,34 @@ from functools import partial
 
 import torch
 
+from attnbench.cases.case import Mode, Role
 from attnbench.cases.registry import Registry
-from attnbench.cases.sweep import Mode, Role
 from attnbench.machine.witness import Watch
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.clock import Clock, clocks
 from attnbench.measure.energy import meter_of, spent
 from attnbench.measure.execution import dtype_of, running
-from attnbench.measure.journal_writer import Pen, failure_as_fact
+from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import build, check_results, make_call, make_data_by_dtype
 from attnbench.measure.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
-from attnbench.records.block_state import Story
+from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Powered, Started, Timed, Warmed
 from attnbench.records.record import Energy, Sample, Warmup
 from attnbench.statistics import precise_enough
 
 
-def time_session(story: Story, registry: Registry, pen: Pen) -> None:
+def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
     """Warm every case that is alive, then time them in rounds until the block is precise or time is over."""
-    job, session = story.job, story.next_session
+    job, session = state.job, state.next_session
     protocol, device = job.protocol, job.cases[0].device
-    deadline = time.perf_counter() + story.next_session_s
+    deadline = time.perf_counter() + state.next_session_s
     clock, witness = clocks(device)
     meter = meter_of(device) if protocol.energy_s else None
     idle = meter and spent(_rest, meter, protocol.energy_s)
-    pen.write(Began(session))
+    writer.write(Began(session))
 
-    with torch.inference_mode(story.job.cases[0].mode is Mode.inference):
-        ready = _warm(story, registry, witness, session, pen)
+    with torch.inference_mode(state.job.cases[0].mode is Mode.inference):
+        ready = _warm(state, registry, witness, session, writer)
         indices, checks = list(ready), Checks(protocol.least_rounds)
         with collector_paused():
             watch = Watch(session, device)
@@ -43,27 +43,29 @@ def time_session(story: Story, registry: Registry, pen: Pen) -> None:
                 list(ready.values()),
                 clock,
                 witness,
-                announce=lambda member: pen.write(Started(indices[member], "a sample")),
+                announce=lambda member: writer.write(Started(indices[member], "a sample")),
                 seed=f"{protocol.seed}/{session}",
                 deadline=deadline,
             ):
                 sample = Sample(
                     session, turn.round, turn.position, turn.seconds, turn.wall_s, turn.host_paced
                 )
-                pen.write(Timed(indices[turn.member], sample))
+                writer.write(Timed(indices[turn.member], sample))
                 if turn.position == len(indices) - 1:
-                    pen.sync()
-                    if checks.due(turn.round + 1) and _precise(Story([*story.facts, *pen.written])):
+                    writer.sync()
+                    if checks.due(turn.round + 1) and _precise(BlockState([*state.facts, *writer.written])):
                         break
             seen = watch.witness()
         if meter:
             for index, member in ready.items():
-                pen.write(Started(index, "its energy"))
+                writer.write(Started(index, "its energy"))
                 if used := spent(partial(_some_calls, member), meter, protocol.energy_s):
                     idle_w = idle.joules / idle.seconds if idle else None
-                    pen.write(Powered(index, Energy(session, used.joules, used.seconds, used.calls, idle_w)))
+                    writer.write(
+                        Powered(index, Energy(session, used.joules, used.seconds, used.calls, idle_w))
+                    )
     if ready:
-        pen.write(Ended(seen))
+        writer.write(Ended(seen))
 
 
 def _rest() -> int:
@@ -79,31 +81,33 @@ def _some_calls(member: Member) -> int:
     return member.calls
 
 
-def _warm(story: Story, registry: Registry, clock: Clock, session: int, pen: Pen) -> dict[int, Member]:
+def _warm(
+    state: BlockState, registry: Registry, clock: Clock, session: int, writer: JournalWriter
+) -> dict[int, Member]:
     """Build, check and warm up all cases that are alive; what fails is told, and left out."""
-    job, ready = story.job, dict[int, Member]()
-    protocol = job.protocol.within(story.next_session_s / 2 / len(story.alive))
+    job, ready = state.job, dict[int, Member]()
+    protocol = job.protocol.within(state.next_session_s / 2 / len(state.alive))
     data = make_data_by_dtype(job.cases, job.protocol.seed)
-    for index in story.alive:
+    for index in state.alive:
         case = job.cases[index]
         dtype, around = dtype_of(case.variant), partial(running, case.variant)
-        with failure_as_fact(index, pen, case.variant):
-            pen.write(Started(index, "its construction"))
+        with failure_as_fact(index, writer, case.variant):
+            writer.write(Started(index, "its construction"))
             run: Callable[[], object]
             if case.role is Role.ceiling:
                 run = ceiling(case.mechanism, case.device, dtype, job.threads).call
             else:
                 layer = build(registry, case, job.protocol.seed)
                 call = make_call(layer, case, data[dtype])
-                pen.write(Started(index, "its first call"))
+                writer.write(Started(index, "its first call"))
                 check_results(call(), layer, case)
                 run = call.run
-            pen.write(Started(index, "its warm-up"))
+            writer.write(Started(index, "its warm-up"))
             with around():
                 pace = warm_up(run, clock, protocol)
             ready[index] = Member(run, calls_per_sample(pace.per_call_s, protocol), around)
             warmup = Warmup(session, pace.calls, pace.seconds, pace.stable, ready[index].calls)
-            pen.write(Warmed(index, warmup))
+            writer.write(Warmed(index, warmup))
     return ready
 
 
@@ -120,7 +124,7 @@ class Checks:
         return True
 
 
-def _precise(story: Story) -> bool:
-    times, sessions = story.whole_rounds(story.judged)
-    baseline = None if story.baseline is None else story.judged.index(story.baseline)
-    return precise_enough(times, sessions, baseline, story.next_precision)
+def _precise(state: BlockState) -> bool:
+    times, sessions = state.whole_rounds(state.judged)
+    baseline = None if state.baseline is None else state.judged.index(state.baseline)
+    return precise_enough(times, sessions, baseline, state.next_precision)

@@ -19,29 +19,29 @@ from attnbench.cases.registry import discover
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measure import timing
 from attnbench.measure.clock import WallClock
-from attnbench.measure.journal_writer import DiskFailed, Pen, ProcessSpent
+from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent
 from attnbench.measure.session import time_session
 from attnbench.records import journal
-from attnbench.records.block_state import Story
+from attnbench.records.block_state import BlockState
 from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment
 
 
-def work(shard: Path, pen: Pen) -> None:
+def work(shard: Path, writer: JournalWriter) -> None:
     """Do what is left of the shard's job and write the facts."""
-    story = Story(journal.read(shard))
-    flags = set_up_torch(story.job.threads)
-    registry = discover([Path(plugin) for plugin in story.job.plugins])
-    if story.job.task == "count":
-        pen.write(Environment(inspect_machine(), flags, _matmul_rate()))
+    state = BlockState(journal.read(shard))
+    flags = set_up_torch(state.job.threads)
+    registry = discover([Path(plugin) for plugin in state.job.plugins])
+    if state.job.task == "count":
+        writer.write(Environment(inspect_machine(), flags, _matmul_rate()))
         from attnbench.measure.counting import count_cases  # fvcore has no place in a process that times
 
-        count_cases(story, registry, pen)
-    elif story.without_memory:
-        from attnbench.measure.preflight import examine  # its profiler has none there either
+        count_cases(state, registry, writer)
+    elif state.without_memory:
+        from attnbench.measure.preflight import preflight  # its profiler has none there either
 
-        examine(story, registry, pen)
+        preflight(state, registry, writer)
     else:
-        time_session(story, registry, pen)
+        time_session(state, registry, writer)
 
 
 def set_up_torch(threads: int) -> dict[str, str]:
@@ -77,7 +77,9 @@ if __name__ == "__main__":
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     path = Path(sys.argv[1])
     try:
-        work(path, Pen(path.open("a", encoding="utf-8")))  # never closed: that would write once more
+        work(
+            path, JournalWriter(path.open("a", encoding="utf-8"))
+        )  # never closed: that would write once more
     except DiskFailed as failure:
         print(failure, flush=True)
         os._exit(DISK_FAILED)

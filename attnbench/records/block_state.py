@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.machine.witness import Witness
 from attnbench.records.journal import (
     Allocated,
@@ -36,7 +36,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Story:
+class BlockState:
     """The facts of one shard in order; the first is its job."""
 
     facts: Sequence[Fact]

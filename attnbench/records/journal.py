@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.protocol import Protocol
-from attnbench.cases.sweep import Case, Mode, Role
 from attnbench.cases.variant import Variant
 from attnbench.errors import writing
 from attnbench.machine.fingerprint import Machine

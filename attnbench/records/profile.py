@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
-from attnbench.cases.sweep import Case
+from attnbench.cases.case import Case
 
 OUTSIDE = "outside operators"
 OTHERS = "others"

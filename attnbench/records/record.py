@@ -14,8 +14,8 @@ from operator import or_
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.protocol import SYSTEM, Protocol
-from attnbench.cases.sweep import Case, Mode, Role
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError, writing
 from attnbench.machine.fingerprint import Machine

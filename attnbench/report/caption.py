@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from attnbench.analysis.rows import Row, Timing, measured
-from attnbench.cases.sweep import Mode
+from attnbench.cases.case import Mode
 from attnbench.paper import DEVICES
 from attnbench.records.record import Record
 from attnbench.report.columns import MEMORY, OPEN
 from attnbench.report.notes import remarks
-from attnbench.report.paper_table import Group, Sheet
+from attnbench.report.paper_table import Group, PaperTable
 from attnbench.statistics import MARGIN
-from attnbench.words import many
+from attnbench.words import plural
 
 TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
@@ -18,12 +18,12 @@ CORRECTED = f"same = within ±{100 * MARGIN:g} %; faster and slower are correcte
 VERDICTS = f"{CORRECTED} and agree in all sessions"
 
 
-def caption(sheet: Sheet) -> list[str]:
-    """Sentences on a sheet: setting, machines, protocol, columns, and what is to be said of rows."""
-    rows = sheet.rows
-    where = _by_group(sheet, lambda group: group.machine) + _by_group(sheet, _protocol)
+def caption(paper_table: PaperTable) -> list[str]:
+    """Sentences on a table: setting, machines, protocol, columns, and what is to be said of rows."""
+    rows = paper_table.rows
+    where = _by_group(paper_table, lambda group: group.machine) + _by_group(paper_table, _protocol)
     what = [*facts(rows), *what_is_open(rows), *remarks(rows)]
-    return [sentence(setting_of(sheet.record)), *where, *map(sentence, what)]
+    return [sentence(setting_of(paper_table.record)), *where, *map(sentence, what)]
 
 
 def sentence(line: str) -> str:
@@ -71,9 +71,9 @@ def what_is_open(rows: Sequence[Row]) -> list[str]:
     return [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
 
 
-def _by_group(sheet: Sheet, tell: Callable[[Group], str]) -> list[str]:
+def _by_group(paper_table: PaperTable, tell: Callable[[Group], str]) -> list[str]:
     """What is true of all groups once, or else a sentence for each group that has something to tell."""
-    lines = {group.heading: tell(group) for group in sheet.groups}
+    lines = {group.heading: tell(group) for group in paper_table.groups}
     if len(set(lines.values())) == 1:
         return [sentence(line) for line in set(lines.values()) if line]
     return [f"{heading}: {line}." for heading, line in lines.items() if line]
@@ -91,4 +91,4 @@ def _floors(shares: Sequence[float]) -> str:
 
 def _span(numbers: Sequence[int], noun: str) -> str:
     fewest, most = min(numbers), max(numbers)
-    return many(most, noun) if fewest == most else f"{fewest} to {many(most, noun)}"
+    return plural(most, noun) if fewest == most else f"{fewest} to {plural(most, noun)}"

@@ -26,7 +26,7 @@ MOST_CONTRAST = 14.0  # darker shades look black
 
 
 @dataclass(frozen=True, slots=True)
-class Ink:
+class MarkStyle:
     """What a mechanism is drawn with; `marker`, `dash` and `fill` are matplotlib's words."""
 
     colour: str
@@ -35,10 +35,10 @@ class Ink:
     fill: str
 
 
-Inks = Mapping[str, Ink]
+MarkStyles = Mapping[str, MarkStyle]
 
 
-def inks_of(labels: Iterable[str]) -> dict[str, Ink]:
+def mark_styles_of(labels: Iterable[str]) -> dict[str, MarkStyle]:
     """What each label of a run is drawn with.
 
     Several settings of one mechanism have shades of its colour and markers of their own; the one with the
@@ -49,14 +49,14 @@ def inks_of(labels: Iterable[str]) -> dict[str, Ink]:
         families.setdefault(_mechanism(label), []).append(label)
     places = _places(families)
     return {
-        label: ink
+        label: style
         for name, members in families.items()
-        for label, ink in _family(name, members, places[name]).items()
+        for label, style in _family(name, members, places[name]).items()
     }
 
 
-def inks_in(colour_of: str, labels: Iterable[str], count: int) -> list[Ink]:
-    """So many inks in shades of a mechanism's colour, of which the first is its own."""
+def inks_in(colour_of: str, labels: Iterable[str], count: int) -> list[MarkStyle]:
+    """So many styles in shades of a mechanism's colour, of which the first is its own."""
     name = _mechanism(colour_of)
     place = _places(map(_mechanism, [*labels, name]))[name]
     return list(_family(name, [name, *(f"{name}:{number}" for number in range(1, count))], place).values())
@@ -86,13 +86,13 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys([*known, *names]))}
 
 
-def _family(name: str, labels: Sequence[str], place: int) -> dict[str, Ink]:
-    """The inks of one mechanism's settings; its default ones have what the mechanism has."""
+def _family(name: str, labels: Sequence[str], place: int) -> dict[str, MarkStyle]:
+    """The styles of one mechanism's settings; its default ones have what the mechanism has."""
     own = PALETTE[place % len(PALETTE)]
     tones = _around(own, len(labels), labels.index(name)) if name in labels else shades(own, len(labels))
     order = sorted(labels, key=lambda label: label != name)
     return {
-        label: Ink(tone, *_marks(place, order.index(label)))
+        label: MarkStyle(tone, *_marks(place, order.index(label)))
         for label, tone in zip(labels, tones, strict=True)
     }
 

@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from attnbench.analysis.rows import Row, published_ratio
 from attnbench.report.digits import Shown, fixed, shown
 from attnbench.statistics import Estimate
-from attnbench.words import NOTHING, spoken
+from attnbench.words import NOTHING, readable
 
 OPEN = "~"
 LOWER_BOUND = "≥ "
@@ -77,7 +77,7 @@ class Column:
 
     def missing(self, row: Row) -> str:
         """What stands where a row has no value: what became of it, said once, and dashes."""
-        return spoken(row.record.outcome) if self.tells_outcome and row.timing is None else NOTHING
+        return readable(row.record.outcome) if self.tells_outcome and row.timing is None else NOTHING
 
     def published_text(self, row: Row) -> str:
         """The paper's value with the paper's digits, or nothing."""

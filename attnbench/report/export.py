@@ -11,9 +11,9 @@ from pathlib import Path
 from attnbench.analysis.crossover import Crossover
 from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row
-from attnbench.analysis.variant_matrix import Cell, Ledger
+from attnbench.analysis.variant_matrix import Cell, VariantMatrix
 from attnbench.errors import writing
-from attnbench.measure.catalogue import Entry, Point
+from attnbench.records.cost import Entry, Point
 from attnbench.report.csv_text import csv_text
 from attnbench.report.frame import estimate_cells, frame, row_line
 
@@ -45,11 +45,11 @@ def write_crossovers(crossovers: Sequence[Crossover], folder: Path) -> Path:
     return path
 
 
-def write_ledgers(ledgers: Sequence[Ledger], folder: Path) -> Path:
+def write_matrices(matrices: Sequence[VariantMatrix], folder: Path) -> Path:
     """Write a line a mechanism and variant to `kernels.csv` in the run's folder and return its path."""
     path = folder / KERNELS
     with writing(path):
-        path.write_text(ledgers_csv(ledgers), encoding="utf-8")
+        path.write_text(matrices_csv(matrices), encoding="utf-8")
     return path
 
 
@@ -72,9 +72,9 @@ def changes_csv(changes: Sequence[Change]) -> str:
     return csv_text(map(change_line, changes))
 
 
-def ledgers_csv(ledgers: Sequence[Ledger]) -> str:
+def matrices_csv(matrices: Sequence[VariantMatrix]) -> str:
     """The mechanisms of a run in each variant as CSV."""
-    return csv_text(ledger_line(ledger, cell) for ledger in ledgers for cell in ledger.cells.values())
+    return csv_text(matrix_line(matrix, cell) for matrix in matrices for cell in matrix.cells.values())
 
 
 def registry_csv(entries: Sequence[Entry]) -> str:
@@ -136,7 +136,7 @@ def crossover_line(crossover: Crossover) -> Line:
     }
 
 
-def ledger_line(ledger: Ledger, cell: Cell) -> Line:
+def matrix_line(matrix: VariantMatrix, cell: Cell) -> Line:
     """What a variant makes of a mechanism."""
     record, timing = cell.row.record, cell.row.timing
     limit = timing.limit if timing else None
@@ -147,11 +147,11 @@ def ledger_line(ledger: Ledger, cell: Cell) -> Line:
         "outcome": record.outcome,
         **estimate_cells("imgs_per_s", timing.throughput if timing else None),
         "converged": timing.converged if timing else None,
-        "reference": ledger.reference.brief,
+        "reference": matrix.reference.brief,
         **estimate_cells("speed_vs_reference", cell.gain),
         **estimate_cells("fraction_of_limit", limit.fraction if limit else None),
         "limited_by": limit.by if limit else None,
-        "best": record.variant == ledger.best(record.label),
+        "best": record.variant == matrix.best(record.label),
     }
 
 

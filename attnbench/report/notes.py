@@ -7,12 +7,11 @@ from attnbench.analysis.advice import advice
 from attnbench.analysis.orders import agreements
 from attnbench.analysis.rows import Measured, Row, grouped, measured
 from attnbench.cases.variant import PLAIN
-from attnbench.measure.catalogue import Entry, Point, branch_titles, divided, points_of
 from attnbench.paper import DEVICES
-from attnbench.records.check_result import Finding
+from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
-from attnbench.words import spoken
+from attnbench.words import readable
 
 FEW_SESSIONS = 2  # a t-test over them has one degree of freedom
 
@@ -94,7 +93,7 @@ def flops_notes(points: Sequence[Point]) -> list[str]:
     return refusals + crossovers
 
 
-def contract_notes(findings: Sequence[Finding]) -> list[str]:
+def contract_notes(findings: Sequence[CheckResult]) -> list[str]:
     """What failed and why, and which sizes are refused and why."""
     notes = []
     for finding in findings:
@@ -122,7 +121,7 @@ def _remarks(record: Record) -> list[str]:
     """What is to be said of a record, behind its name and a colon."""
     found = []
     if record.outcome != "measured":
-        found.append(f"{spoken(record.outcome)}: {record.reason}")
+        found.append(f"{readable(record.outcome)}: {record.reason}")
     elif record.reason:
         found.append(record.reason)
     if record.uncounted:

@@ -15,11 +15,18 @@ from attnbench.analysis.crossover import crossovers
 from attnbench.analysis.difference import Change, Difference
 from attnbench.analysis.orders import agreements
 from attnbench.analysis.rows import Row
-from attnbench.analysis.variant_matrix import Ledger, Swap, correlation, ledgers, swaps, without_ledger
+from attnbench.analysis.variant_matrix import (
+    Swap,
+    VariantMatrix,
+    correlation,
+    matrices,
+    swaps,
+    without_matrix,
+)
 from attnbench.cases.variant import Variant
 from attnbench.machine.fingerprint import Machine
-from attnbench.measure.catalogue import Entry, Point
 from attnbench.mechanism import Geometry
+from attnbench.records.cost import Entry, Point
 from attnbench.records.profile import Profile
 from attnbench.records.record import Record, RecordFile
 from attnbench.report.export import (
@@ -27,7 +34,7 @@ from attnbench.report.export import (
     change_line,
     crossover_line,
     entry_line,
-    ledger_line,
+    matrix_line,
     point_line,
 )
 from attnbench.report.frame import estimate_cells, row_line
@@ -68,10 +75,10 @@ def run_json(found: RecordFile, table: Sequence[Row]) -> str:
     return _text({**_run(found), **_rows(found, table)})
 
 
-def ledgers_json(found: RecordFile, table: Sequence[Row]) -> str:
-    """The ledgers of a run, and the rows of all places that have one variant only."""
-    several = [_ledger(found, ledger) for ledger in ledgers(table)]
-    return _text({**_run(found), "ledgers": several, **_rows(found, without_ledger(table))})
+def matrices_json(found: RecordFile, table: Sequence[Row]) -> str:
+    """The matrices of a run, and the rows of all places that have one variant only."""
+    several = [_matrix(found, matrix) for matrix in matrices(table)]
+    return _text({**_run(found), "matrices": several, **_rows(found, without_matrix(table))})
 
 
 def changes_json(
@@ -151,24 +158,24 @@ def _rows(found: RecordFile, table: Sequence[Row]) -> Line:
     }
 
 
-def _ledger(found: RecordFile, ledger: Ledger) -> Line:
-    orders = {variant: ledger.order(variant) for variant in ledger.variants}
+def _matrix(found: RecordFile, matrix: VariantMatrix) -> Line:
+    orders = {variant: matrix.order(variant) for variant in matrix.variants}
     return {
-        "reference": asdict(ledger.reference),
+        "reference": asdict(matrix.reference),
         "cells": [
             {
-                **folded(ledger_line(ledger, cell)),
-                "reference": cell.row.record.variant == ledger.reference,
+                **folded(matrix_line(matrix, cell)),
+                "reference": cell.row.record.variant == matrix.reference,
                 "machine": _machines(found).index(cell.row.record.machine),
             }
-            for cell in ledger.cells.values()
+            for cell in matrix.cells.values()
         ],
         "correlations": [
             {"first": asdict(first), "second": asdict(second), "kendall_tau": correlation(*pair)}
             for (first, second) in combinations(orders, 2)
             for pair in [(orders[first], orders[second])]
         ],
-        "swaps": list(map(_swap, swaps(ledger))),
+        "swaps": list(map(_swap, swaps(matrix))),
     }
 
 

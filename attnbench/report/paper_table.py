@@ -24,7 +24,7 @@ DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The columns of one run on one device, under a heading that no other group of the sheet has."""
+    """The columns of one run on one device, under a heading that no other group of the table has."""
 
     run: str
     heading: str
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column of a sheet: ours or the paper's, in the group at a place, or shared by all."""
+    """One column of a table: ours or the paper's, in the group at a place, or shared by all."""
 
     column: Column
     place: int | None
@@ -72,7 +72,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class PaperTable:
     """The rows of one setting."""
 
     groups: tuple[Group, ...]
@@ -109,13 +109,13 @@ class Sheet:
         return standings(field.column, [field.row(line) for line in self.lines])
 
 
-def sheets(runs: Sequence[Run]) -> list[Sheet]:
-    """A sheet for each setting, with all runs that measured in it beside each other."""
+def paper_tables(runs: Sequence[Run]) -> list[PaperTable]:
+    """A table for each setting, with all runs that measured in it beside each other."""
     by_device = [(run.name, rows) for run in runs for rows in grouped(run.rows, lambda row: row.device)]
     headings = _headings([(name, rows[0]) for name, rows in by_device])
     settings = dict.fromkeys(setting(row) for _, rows in by_device for row in rows)
     return [
-        _sheet(
+        _paper_table(
             Group(name, heading, mine)
             for heading, (name, rows) in zip(headings, by_device, strict=True)
             if (mine := tuple(row for row in rows if setting(row) == each))
@@ -124,9 +124,9 @@ def sheets(runs: Sequence[Run]) -> list[Sheet]:
     ]
 
 
-def _sheet(groups: Iterable[Group]) -> Sheet:
+def _paper_table(groups: Iterable[Group]) -> PaperTable:
     found = tuple(groups)
-    return Sheet(found, tuple(_lines(found)))
+    return PaperTable(found, tuple(_lines(found)))
 
 
 def _headings(firsts: Sequence[tuple[str, Row]]) -> list[str]:

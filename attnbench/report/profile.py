@@ -5,7 +5,7 @@ from pathlib import Path
 from attnbench.errors import writing
 from attnbench.records.profile import SMALL, Profile
 from attnbench.report.csv_text import csv_text
-from attnbench.words import many
+from attnbench.words import plural
 
 PROFILE = "profile.csv"
 SHARED = ("label", "device", "batch")
@@ -15,10 +15,10 @@ OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
 def title(profile: Profile) -> str:
     """What was called, and how."""
     case, geometry = profile.case, profile.case.geometry
-    where = f"cpu, {many(profile.threads, 'thread')}" if case.device == "cpu" else case.device
+    where = f"cpu, {plural(profile.threads, 'thread')}" if case.device == "cpu" else case.device
     return (
-        f"{case.title}: {geometry.height}×{geometry.width} tokens, {many(geometry.dim, 'channel')}, "
-        f"{many(geometry.heads, 'head')}, {many(case.batch, 'image')}, {case.variant.title}, "
+        f"{case.title}: {geometry.height}×{geometry.width} tokens, {plural(geometry.dim, 'channel')}, "
+        f"{plural(geometry.heads, 'head')}, {plural(case.batch, 'image')}, {case.variant.title}, "
         f"{where}"
     )
 
@@ -30,7 +30,7 @@ def profile_notes(profile: Profile) -> list[str]:
     notes = [
         f"Without the profiler a call takes {_ms(profile.call_s)} ms (half of the calls between {low} and "
         f"{high}); profiled calls take {profile.slowdown:.2f} × as long (medians of "
-        f"{many(profile.profiled_calls, 'call')} each).",
+        f"{plural(profile.profiled_calls, 'call')} each).",
         f"Times are {clock} and of one call of the whole batch: means over the middle half of the profiled "
         "calls. Shares are of such a call.",
         "Moved is what an operator must at least read and write: each of its tensors once, from wherever.",

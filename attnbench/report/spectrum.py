@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attnbench.errors import writing
 from attnbench.records.spectrum import Curve, Survey
-from attnbench.words import many
+from attnbench.words import plural
 
 PROFILE = "profile.csv"
 COLUMNS = ("mechanism", "branch", "frequency", "log10_amplitude_relative", "log10_amplitude_over_input")
@@ -15,10 +15,10 @@ def caption(survey: Survey) -> str:
     """What was put into which layers, for the reader of a figure."""
     geometry = survey.geometry
     return (
-        f"{geometry.height}×{geometry.width} tokens, {many(geometry.dim, 'channel')}, "
-        f"{many(geometry.heads, 'head')}, {many(survey.images, 'image')}, seed {survey.seed}. Weights are "
-        "random and maps generated, with amplitudes that fall as 1/f: a property of the mechanism's form, "
-        "not of a trained model."
+        f"{geometry.height}×{geometry.width} tokens, {plural(geometry.dim, 'channel')}, "
+        f"{plural(geometry.heads, 'head')}, {plural(survey.images, 'image')}, seed {survey.seed}. Weights "
+        "are random and maps generated, with amplitudes that fall as 1/f: a property of the mechanism's "
+        "form, not of a trained model."
     )
 
 

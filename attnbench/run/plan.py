@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from attnbench.cases.case import Block, Case
 from attnbench.cases.protocol import Protocol
-from attnbench.cases.sweep import Block, Case
 from attnbench.cases.variant import Variant
 from attnbench.records.block_state import Known
 from attnbench.records.journal import Counted, Environment, Failed, Predicted, Uncounted

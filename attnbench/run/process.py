@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from attnbench.cases.protocol import KEPT
-from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records import journal
 from attnbench.records.journal import Began, Fact, Started
 
@@ -44,7 +44,7 @@ def variables(threads: int, allocator: str, compiled: Path) -> dict[str, str]:
     Compilation takes no processes of its own, which would be there while others are timed. Variables for the
     allocator that are set already stay as they are.
     """
-    kept = {name: os.environ.get(name, value) for name, value in KEEP_PAGES.items()}
+    kept = {name: os.environ.get(name, value) for name, value in KEEP_FREED_MEMORY.items()}
     return {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),

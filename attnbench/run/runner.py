@@ -14,11 +14,12 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from attnbench.cases.sweep import Block, Case, Role, ceilings
+from attnbench.cases.case import Block, Case, Role
+from attnbench.cases.sweep import ceilings
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
 from attnbench.records import journal, record
-from attnbench.records.block_state import Story
+from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, shard_of, shards
 from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment, Fact, Failed, Job, Task
 from attnbench.records.record import Record
@@ -39,15 +40,15 @@ def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
     with tempfile.TemporaryDirectory() as temporary:
         shard = Path(temporary) / "counts.jsonl"
         journal.save(shard, [_job("count", cases, setup)])
-        _work_off(shard, lambda story: story.uncounted, lambda _: None)
-        story = Story(journal.read(shard))
-    for failure in story.failed.values():
+        _work_off(shard, lambda state: state.uncounted, lambda _: None)
+        state = BlockState(journal.read(shard))
+    for failure in state.failed.values():
         if failure.outcome == "mistake":
             raise AttnbenchError(failure.reason)
-    known = story.known
+    known = state.known
     found = iter([(case.row, known.get(index, ())) for index, case in enumerate(cases)])
     plan = [
-        Planned(block, story.environment, dict(islice(found, len(_without_twin(block))))) for block in blocks
+        Planned(block, state.environment, dict(islice(found, len(_without_twin(block))))) for block in blocks
     ]
     return sorted(plan, key=lambda planned: planned.work)
 
@@ -60,7 +61,7 @@ def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned
     """
     for shard in shards(folder):
         record.mend(shard)
-        if not Story(journal.read(shard)).unfinished:
+        if not BlockState(journal.read(shard)).unfinished:
             _settle(shard, folder, complete=True)
     done = complete_records(folder)
     left = [_left_of(planned, setup, done) for planned in plan]
@@ -89,18 +90,18 @@ def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) 
         shard = Path(temporary) / "ceilings.jsonl"
         (planned,) = survey([block], setup)
         journal.save(shard, [_job("measure", block.cases, setup), planned.environment, *planned.facts()])
-        _work_off(shard, lambda story: story.unfinished, lambda _: None)
-        return list(records_of(Story(journal.read(shard)), complete=True))
+        _work_off(shard, lambda state: state.unfinished, lambda _: None)
+        return list(records_of(BlockState(journal.read(shard)), complete=True))
 
 
-def records_of(story: Story, *, complete: bool) -> Iterator[Record]:
+def records_of(state: BlockState, *, complete: bool) -> Iterator[Record]:
     """The rows of a block; those of an unfinished one only where something is known already."""
-    job = story.job
+    job = state.job
     setup = Setup(job.plugins, job.threads, job.protocol, job.memory_limit_bytes)
-    keys = _keys(job.cases, setup, story.environment)
+    keys = _keys(job.cases, setup, state.environment)
     for index, key in enumerate(keys):
-        if complete or index in story.failed.keys() | story.memories.keys() | story.samples.keys():
-            yield _record(story, index, key, _together(keys), complete=complete)
+        if complete or index in state.failed.keys() | state.memories.keys() | state.samples.keys():
+            yield _record(state, index, key, _together(keys), complete=complete)
 
 
 def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable[[Fact], None]) -> bool:
@@ -115,10 +116,10 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
     for fact in journal.read(shard):
         watch(fact)
     try:
-        _work_off(shard, lambda story: story.unfinished, watch)
+        _work_off(shard, lambda state: state.unfinished, watch)
     except KeyboardInterrupt:
         record.mend(shard)
-        record.append(folder, records_of(Story(journal.read(shard)), complete=False))
+        record.append(folder, records_of(BlockState(journal.read(shard)), complete=False))
         return False
     _settle(shard, folder, complete=True)
     return True
@@ -127,25 +128,25 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
 def _settle(shard: Path, folder: Path, *, complete: bool) -> None:
     """Turn a shard into those records that are not there yet."""
     there = {(row.block, row.key) for row in record.read(folder).records if row.complete}
-    rows = records_of(Story(journal.read(shard)), complete=complete)
+    rows = records_of(BlockState(journal.read(shard)), complete=complete)
     record.append(folder, (row for row in rows if (row.block, row.key) not in there))
     shard.unlink()
 
 
-def _work_off(shard: Path, left: Callable[[Story], object], watch: Callable[[Fact], None]) -> None:
+def _work_off(shard: Path, left: Callable[[BlockState], object], watch: Callable[[Fact], None]) -> None:
     """Run workers on a shard until nothing is left of its job; a case that ends its worker has failed."""
     with tempfile.TemporaryDirectory() as compiled:
         _work_off_in(Path(compiled), shard, left, watch)
 
 
 def _work_off_in(
-    compiled: Path, shard: Path, left: Callable[[Story], object], watch: Callable[[Fact], None]
+    compiled: Path, shard: Path, left: Callable[[BlockState], object], watch: Callable[[Fact], None]
 ) -> None:
     """The same with a folder for what workers compile: a first one cold, and later ones from there."""
     suspects: list[int | None] = []
-    while left(story := Story(journal.read(shard))):
-        protocol = story.job.protocol
-        environment = variables(story.job.threads, protocol.allocator, compiled)
+    while left(state := BlockState(journal.read(shard))):
+        protocol = state.job.protocol
+        environment = variables(state.job.threads, protocol.allocator, compiled)
         try:
             with closing(facts_of_worker(shard, environment, protocol.timeout_s)) as news:
                 for fact in news:
@@ -158,7 +159,9 @@ def _work_off_in(
                     f"{shard.parent} cannot be written: {end}. What is measured is kept: make room, and run "
                     "the same command again."
                 ) from end
-            if end.returncode == PROCESS_SPENT and len(Story(journal.read(shard)).failed) > len(story.failed):
+            if end.returncode == PROCESS_SPENT and len(BlockState(journal.read(shard)).failed) > len(
+                state.failed
+            ):
                 continue  # the row is written, and the others need a fresh process
             if end.from_outside and case not in suspects and len(suspects) < MOST_KILLS:
                 suspects.append(case)
@@ -187,11 +190,11 @@ def _left_of(planned: Planned, setup: Setup, done: Mapping[str, Record]) -> Plan
     return replace(planned, block=planned.block.of(left))
 
 
-def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -> Record:
-    job, case = story.job, story.job.cases[index]
-    counted, failed = story.counted.get(index), story.failed.get(index)
-    not_counted, predicted = story.not_counted.get(index), story.predicted.get(index)
-    checked = story.checked.get(index)
+def _record(state: BlockState, index: int, key: str, block: str, *, complete: bool) -> Record:
+    job, case = state.job, state.job.cases[index]
+    counted, failed = state.counted.get(index), state.failed.get(index)
+    not_counted, predicted = state.not_counted.get(index), state.predicted.get(index)
+    checked = state.checked.get(index)
     return Record(
         key=key,
         block=block,
@@ -217,19 +220,19 @@ def _record(story: Story, index: int, key: str, block: str, *, complete: bool) -
         least_bytes=counted.least_bytes if counted else None,
         predicted_bytes=predicted.peak_bytes if predicted else None,
         available_bytes=predicted.available_bytes if predicted else None,
-        memory=story.memories.get(index),
-        backends=story.backends.get(index, ()),
-        energies=story.energies.get(index, ()),
+        memory=state.memories.get(index),
+        backends=state.backends.get(index, ()),
+        energies=state.energies.get(index, ()),
         relative_error=checked.relative_error if checked else None,
         preparation_s=checked.preparation_s if checked else None,
-        samples=story.samples.get(index, ()),
-        warmups=story.warmups.get(index, ()),
-        witnesses=story.witnesses,
+        samples=state.samples.get(index, ()),
+        warmups=state.warmups.get(index, ()),
+        witnesses=state.witnesses,
         threads=job.threads,
         protocol=job.protocol,
-        flags=story.environment.flags,
+        flags=state.environment.flags,
         started_at=job.started_at,
-        machine=story.environment.machine,
+        machine=state.environment.machine,
     )
 
 

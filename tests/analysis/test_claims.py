@@ -9,7 +9,7 @@ import pytest
 
 from attnbench.analysis.claims import Judgement, Ruling, decide, judge, summary
 from attnbench.analysis.evidence import Evidence
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
 from attnbench.paper.claims import Claim, Conditions, Metric, Relation
 from attnbench.records.record import Record

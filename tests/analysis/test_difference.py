@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from attnbench.analysis.difference import Change, changes, in_words, unlike
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
-from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records.record import Record, RecordFile
 from attnbench.report.export import change_line
 from attnbench.statistics import Verdict
@@ -173,9 +173,11 @@ def environments(before: dict[str, str], after: dict[str, str]) -> str:
 
 def test_variables_that_differ_are_told_as_a_shell_sets_them_and_the_allocator_by_its_name():
     mine = {"OMP_DYNAMIC": "TRUE", "OMP_NESTED": "TRUE"}
-    assert environments(KEEP_PAGES, {}) == "allocator: kept → system"
+    assert environments(KEEP_FREED_MEMORY, {}) == "allocator: kept → system"
     assert environments({}, mine) == "environment: — → OMP_DYNAMIC=TRUE OMP_NESTED=TRUE"
-    assert environments(KEEP_PAGES, KEEP_PAGES | mine).startswith("environment: — → OMP_DYNAMIC=TRUE")
+    assert environments(KEEP_FREED_MEMORY, KEEP_FREED_MEMORY | mine).startswith(
+        "environment: — → OMP_DYNAMIC=TRUE"
+    )
     assert environments({"MALLOC_MMAP_MAX_": "0"}, {}) == "environment: MALLOC_MMAP_MAX_=0 → —"
 
 

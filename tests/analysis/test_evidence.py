@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attnbench.analysis.evidence import Evidence, evidence, groups, listed
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.cases.variant import Variant
 from attnbench.paper.claims import Claim, Conditions, Metric, Relation
 from attnbench.records.record import Record

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from attnbench.analysis.rerun import commands
+from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import DEFAULT, QUICK
-from attnbench.cases.sweep import Mode, Role
 from tests.fakes import MACHINE, block, record
 
 PLACE = "--device cpu --res 14 --batch 64 --mode inference --dim 768 --heads 12"

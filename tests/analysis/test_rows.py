@@ -18,7 +18,7 @@ from attnbench.analysis.rows import (
     rows,
     setting,
 )
-from attnbench.cases.sweep import Mode, Role
+from attnbench.cases.case import Mode, Role
 from attnbench.errors import AttnbenchError
 from attnbench.records.record import Record, Sample
 from attnbench.statistics import Estimate, Verdict

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.analysis.runs import open_runs
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
 from attnbench.records.record import Record, append
 from tests.fakes import block, record

@@ -12,18 +12,18 @@ from rich.console import Console
 from attnbench.analysis.claims import Ruling
 from attnbench.analysis.rows import rows
 from attnbench.analysis.variant_matrix import (
-    Ledger,
+    VariantMatrix,
     correlation,
     judged_claims,
-    ledgers,
+    matrices,
     swaps,
-    without_ledger,
+    without_matrix,
 )
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.cases.variant import DTYPES, KERNELS, PLAIN, Variant
 from attnbench.records.record import Record
-from attnbench.report.export import write_ledgers
-from attnbench.report.terminal.variants import ledger_tables, report, swap_sentences
+from attnbench.report.export import write_matrices
+from attnbench.report.terminal.variants import matrix_tables, report, swap_sentences
 from attnbench.statistics import Estimate
 from tests.fakes import exactly, record
 
@@ -59,19 +59,19 @@ def ceilings(macs: int, moved: int) -> list[Record]:
     return [replace(each, role=Role.ceiling, macs=macs, least_bytes=moved) for each in made]
 
 
-def ledger_of(records: Sequence[Record]) -> Ledger:
-    (ledger,) = ledgers(rows(records))
-    return ledger
+def matrix_of(records: Sequence[Record]) -> VariantMatrix:
+    (matrix,) = matrices(rows(records))
+    return matrix
 
 
-def gains(ledger: Ledger, variant: Variant) -> dict[str, Estimate | None]:
-    return {label: cell.gain for (label, where), cell in ledger.cells.items() if where == variant}
+def gains(matrix: VariantMatrix, variant: Variant) -> dict[str, Estimate | None]:
+    return {label: cell.gain for (label, where), cell in matrix.cells.items() if where == variant}
 
 
-def printed(ledger: Ledger, width: int = 160) -> str:
+def printed(matrix: VariantMatrix, width: int = 160) -> str:
     console = Console(width=width, highlight=False)
     with console.capture() as capture:
-        for part in report(ledger, width):
+        for part in report(matrix, width):
             console.print(part)
     return capture.get()
 
@@ -95,38 +95,38 @@ SWAPPED: Times = {
 def test_a_gain_is_paired_by_round_and_no_ratio_of_medians():
     plain = case("msa", PLAIN, [2.0, 2.0, 2.0, 6.0, 6.0])
     fused = case("msa", FUSED, [1.0, 1.0, 5.0, 3.0, 3.0])
-    gain = gains(ledger_of([plain, fused]), FUSED)["msa"]
+    gain = gains(matrix_of([plain, fused]), FUSED)["msa"]
     assert gain is not None
     assert gain.value == pytest.approx(2.0)
 
 
 def test_gains_are_over_the_same_mechanism_in_the_plain_variant_wherever_that_stands():
-    ledger = ledger_of(a_run({FUSED: {"msa": 0.1, "hilo": 0.4}, PLAIN: {"msa": 0.4, "hilo": 0.2}}))
-    assert ledger.reference == PLAIN
-    assert gains(ledger, FUSED) == {"msa": exactly(4.0), "hilo": exactly(0.5)}
-    assert gains(ledger, PLAIN) == {"msa": exactly(1.0), "hilo": exactly(1.0)}
+    matrix = matrix_of(a_run({FUSED: {"msa": 0.1, "hilo": 0.4}, PLAIN: {"msa": 0.4, "hilo": 0.2}}))
+    assert matrix.reference == PLAIN
+    assert gains(matrix, FUSED) == {"msa": exactly(4.0), "hilo": exactly(0.5)}
+    assert gains(matrix, PLAIN) == {"msa": exactly(1.0), "hilo": exactly(1.0)}
 
 
 def test_without_the_plain_variant_gains_are_over_the_first_and_the_caption_says_so():
-    ledger = ledger_of(a_run({HALF: {"msa": 0.4}, FUSED: {"msa": 0.1}}))
-    assert ledger.reference == HALF
-    assert gains(ledger, FUSED) == {"msa": exactly(4.0)}
-    text = printed(ledger)
+    matrix = matrix_of(a_run({HALF: {"msa": 0.4}, FUSED: {"msa": 0.1}}))
+    assert matrix.reference == HALF
+    assert gains(matrix, FUSED) == {"msa": exactly(4.0)}
+    text = printed(matrix)
     assert "in bfloat16 explicit (nothing has a time in float32 explicit), by paired rounds" in text
-    assert "nothing has a time" not in printed(ledger_of(a_run(SWAPPED)))
+    assert "nothing has a time" not in printed(matrix_of(a_run(SWAPPED)))
 
 
 def test_a_plain_variant_without_any_time_is_no_reference():
     run = a_run({PLAIN: {"msa": "unsupported"}, HALF: {"msa": 0.4}, FUSED: {"msa": 0.1}})
-    assert ledger_of(run).reference == HALF
+    assert matrix_of(run).reference == HALF
 
 
 def test_variants_that_were_not_timed_in_turn_are_not_compared():
     apart = [case("msa", PLAIN, [1.0] * 6, block="one"), case("msa", FUSED, [0.5] * 6, block="another")]
-    assert gains(ledger_of(apart), FUSED) == {"msa": None}
+    assert gains(matrix_of(apart), FUSED) == {"msa": None}
 
 
-def test_each_device_size_batch_and_mode_with_several_variants_has_a_ledger():
+def test_each_device_size_batch_and_mode_with_several_variants_has_a_matrix():
     settings: list[dict[str, Any]] = [
         {},
         {"device": "cuda"},
@@ -137,15 +137,15 @@ def test_each_device_size_batch_and_mode_with_several_variants_has_a_ledger():
     records = [found for changes in settings for found in a_run(SWAPPED, block=f"block {changes}", **changes)]
     single = record("van", [1.0] * 6, height=28, block="other")
     table = rows([*records, single])
-    assert [len(ledger.rows) for ledger in ledgers(table)] == [6] * 5
-    assert [row.record.label for row in without_ledger(table)] == ["van"]
+    assert [len(matrix.rows) for matrix in matrices(table)] == [6] * 5
+    assert [row.record.label for row in without_matrix(table)] == ["van"]
 
 
 def test_the_best_variant_is_the_one_with_the_largest_gain():
-    ledger = ledger_of(a_run({PLAIN: {"msa": 0.2, "hilo": 0.4}, FUSED: {"msa": 0.4, "hilo": 0.1},
+    matrix = matrix_of(a_run({PLAIN: {"msa": 0.2, "hilo": 0.4}, FUSED: {"msa": 0.4, "hilo": 0.1},
                               HALF: {"msa": "wrong", "hilo": 0.2, "van": "wrong"}}))  # fmt: skip
-    assert [ledger.best(label) for label in ("msa", "hilo", "van")] == [PLAIN, FUSED, None]
-    best = after(printed(ledger), "The best variant")
+    assert [matrix.best(label) for label in ("msa", "hilo", "van")] == [PLAIN, FUSED, None]
+    best = after(printed(matrix), "The best variant")
     assert line_of(best, "MSA") == ["MSA", "float32 explicit", "320.0", "1"]
     assert line_of(best, "HILO") == ["HILO", "float32 fused", "640", "4.00 [4.00, 4.00]"]
 
@@ -153,22 +153,22 @@ def test_the_best_variant_is_the_one_with_the_largest_gain():
 def test_a_higher_median_that_is_no_gain_by_round_is_not_the_best():
     plain = case("msa", PLAIN, [1.0, 1.0, 3.0, 6.0, 6.0])
     fused = case("msa", FUSED, [1.1, 1.1, 2.0, 6.6, 6.6])
-    ledger = ledger_of([plain, fused])
-    assert ledger.order(FUSED)["msa"] > ledger.order(PLAIN)["msa"]
-    assert ledger.best("msa") == PLAIN
+    matrix = matrix_of([plain, fused])
+    assert matrix.order(FUSED)["msa"] > matrix.order(PLAIN)["msa"]
+    assert matrix.best("msa") == PLAIN
 
 
 def test_the_best_of_variants_without_gains_has_the_highest_throughput():
     apart = [case("msa", PLAIN, [1.0] * 6, block="one"), case("msa", FUSED, [0.5] * 6, block="another")]
-    assert ledger_of(apart).best("msa") == FUSED
+    assert matrix_of(apart).best("msa") == FUSED
     unlike = a_run({PLAIN: {"msa": "wrong", "hilo": 0.2}, FUSED: {"msa": 0.4}, HALF: {"msa": 0.3}})
-    assert ledger_of(unlike).best("msa") == HALF
+    assert matrix_of(unlike).best("msa") == HALF
 
 
 def test_a_gain_is_beside_the_ratio_of_throughputs_where_another_variant_was_timed_apart():
     gained = [case("msa", PLAIN, [1.0] * 6), case("msa", FUSED, [0.5] * 6)]
-    ledger = ledger_of([*gained, case("msa", HALF, [0.8] * 6, block="another")])
-    assert ledger.best("msa") == FUSED
+    matrix = matrix_of([*gained, case("msa", HALF, [0.8] * 6, block="another")])
+    assert matrix.best("msa") == FUSED
 
 
 def test_the_correlation_of_three_of_which_two_swap_is_a_third():
@@ -176,9 +176,9 @@ def test_the_correlation_of_three_of_which_two_swap_is_a_third():
         PLAIN: {"msa": 0.3, "hilo": 0.1, "sra": 0.2},
         FUSED: {"msa": 0.3, "hilo": 0.2, "sra": 0.1},
     }
-    ledger = ledger_of(a_run(times))
-    assert correlation(ledger.order(PLAIN), ledger.order(FUSED)) == pytest.approx(1 / 3)
-    order = after(printed(ledger), "Kendall's τ")
+    matrix = matrix_of(a_run(times))
+    assert correlation(matrix.order(PLAIN), matrix.order(FUSED)) == pytest.approx(1 / 3)
+    order = after(printed(matrix), "Kendall's τ")
     assert line_of(order, "float32 fused")[:4] == ["float32 fused", "3", "0.33", "1.00"]
 
 
@@ -188,12 +188,12 @@ def test_what_has_no_time_shows_its_outcome_and_takes_no_part_in_the_order():
         FUSED: {"msa": "unsupported", "hilo": 0.3, "sra": 0.2},
         HALF: {"msa": 0.1, "hilo": "wrong", "sra": "crashed"},
     }
-    ledger = ledger_of(a_run(times))
-    text = printed(ledger)
+    matrix = matrix_of(a_run(times))
+    text = printed(matrix)
     assert line_of(text, "MSA")[2] == "unsupported"
     assert [line_of(text, name)[3] for name in ("HILO", "SRA")] == ["wrong", "crashed"]
-    assert correlation(ledger.order(PLAIN), ledger.order(FUSED)) == -1
-    assert correlation(ledger.order(PLAIN), ledger.order(HALF)) is None
+    assert correlation(matrix.order(PLAIN), matrix.order(FUSED)) == -1
+    assert correlation(matrix.order(PLAIN), matrix.order(HALF)) is None
     order = after(text, "Kendall's τ")
     assert line_of(order, "float32 fused")[1:4] == ["2", "-1.00", "1.00"]
     assert line_of(order, "bfloat16 explicit")[1:4] == ["1", "—", "—"]
@@ -203,28 +203,28 @@ def test_many_variants_are_compared_with_the_reference_alone_and_few_with_each_o
     times: dict[Variant, dict[str, float | str]] = {
         Variant(kernel=kernel): {"mine": 1.0, "yours": 2.0} for kernel in KERNELS
     }
-    few = line_of(after(printed(ledger_of(a_run(times))), "Kendall's τ"), "float32 math")
+    few = line_of(after(printed(matrix_of(a_run(times))), "Kendall's τ"), "float32 math")
     assert few[2:] == ["1.00"] * 6
     times[HALF] = {"mine": 2.0, "yours": 1.0}
-    many = line_of(after(printed(ledger_of(a_run(times))), "Kendall's τ"), "bfloat16 explicit")
+    many = line_of(after(printed(matrix_of(a_run(times))), "Kendall's τ"), "bfloat16 explicit")
     assert many[2:] == ["-1.00"]
 
 
 def test_the_papers_order_is_that_of_its_device_and_stands_beside_every_variant_of_its_shape():
     times: Times = {variant: {"msa": 0.1, "hilo": 0.2, "mine": 0.3} for variant in (PLAIN, HALF)}
-    ledger = ledger_of(a_run(times))
-    assert ledger.published_order == {"msa": 505, "hilo": 1029}
-    assert ledger_of(a_run(times, device="cuda")).published_order["msa"] == 4403
-    order = after(printed(ledger), "Kendall's τ")
+    matrix = matrix_of(a_run(times))
+    assert matrix.published_order == {"msa": 505, "hilo": 1029}
+    assert matrix_of(a_run(times, device="cuda")).published_order["msa"] == 4403
+    order = after(printed(matrix), "Kendall's τ")
     assert line_of(order, "bfloat16 explicit")[-1] == "-1.00"
     assert "Table IV on the paper's Intel i9-10900X" in order
-    elsewhere = ledger_of(a_run(times, batch=4))
+    elsewhere = matrix_of(a_run(times, batch=4))
     assert elsewhere.published_order == {}
     assert "Table IV" not in printed(elsewhere)
 
 
 def test_a_pair_that_changes_places_is_told_from_the_reference_with_both_ratios():
-    (found,) = swaps(ledger_of(a_run({FUSED: {"msa": 0.1, "hilo": 0.2}, PLAIN: {"msa": 0.4, "hilo": 0.2}})))
+    (found,) = swaps(matrix_of(a_run({FUSED: {"msa": 0.1, "hilo": 0.2}, PLAIN: {"msa": 0.4, "hilo": 0.2}})))
     assert (found.first, found.second) == ("hilo", "msa")
     assert found.ahead == {PLAIN: exactly(2.0)}
     assert found.behind == {FUSED: exactly(0.5)}
@@ -234,16 +234,16 @@ def test_the_intervals_of_a_swap_hold_their_ratios_whichever_is_named_first():
     scatter = [0.8, 1.1, 0.9, 1.2, 1.0, 1.05, 0.95, 1.0]
     msa = [case("msa", PLAIN, [0.4 * spread for spread in scatter]), case("msa", FUSED, [0.1] * 8)]
     hilo = [case("hilo", PLAIN, [0.2] * 8), case("hilo", FUSED, [0.2 * spread for spread in scatter])]
-    (found,) = swaps(ledger_of([*msa, *hilo]))
+    (found,) = swaps(matrix_of([*msa, *hilo]))
     for ratio in (found.ahead[PLAIN], found.behind[FUSED]):
         assert (ratio.low or 9) < ratio.value < (ratio.high or 0)
 
 
 def test_the_sentence_of_a_swap_counts_the_other_variants():
-    ledger = ledger_of(
+    matrix = matrix_of(
         a_run({**SWAPPED, HALF: {"msa": 0.2, "hilo": 0.4}, COMPILED: {"msa": 0.8, "hilo": 0.2}})
     )
-    text = " ".join(printed(ledger).split())
+    text = " ".join(printed(matrix).split())
     assert (
         "HILO is faster than MSA in float32 explicit (2.00 [2.00, 2.00]) and 1 other, "
         "slower in float32 fused (0.50 [0.50, 0.50]) and 1 other."
@@ -256,49 +256,49 @@ def test_a_lead_that_rounds_do_not_agree_on_is_no_swap():
         case("msa", FUSED, [0.2] * 8),
         case("hilo", FUSED, [0.21, 0.3, 0.25, 0.4, 0.22, 0.1, 0.1, 0.1]),
     ]
-    ledger = ledger_of([*plain, *scattered])
-    assert ledger.order(FUSED)["msa"] > ledger.order(FUSED)["hilo"]
-    assert swaps(ledger) == []
-    assert "No two mechanisms are seen to change places" in printed(ledger)
+    matrix = matrix_of([*plain, *scattered])
+    assert matrix.order(FUSED)["msa"] > matrix.order(FUSED)["hilo"]
+    assert swaps(matrix) == []
+    assert "No two mechanisms are seen to change places" in printed(matrix)
 
 
 def test_a_lead_below_the_noise_floor_is_no_swap():
     records = a_run({PLAIN: {"msa": 0.4, "hilo": 0.2}, FUSED: {"msa": 0.36, "hilo": 0.4}})
-    assert len(swaps(ledger_of(records))) == 1
+    assert len(swaps(matrix_of(records))) == 1
     records[-1] = replace(records[-1], samples=case("msa", PLAIN, [0.5 * drift for drift in DRIFT]).samples)
-    assert swaps(ledger_of(records)) == []
+    assert swaps(matrix_of(records)) == []
 
 
 def test_the_largest_five_swaps_are_told_and_the_others_counted():
     names = "abcdefg"
     falling = {name: 2.0**place for place, name in enumerate(names)}
     rising = {name: 2.0**-place for place, name in enumerate(names)}
-    found = swaps(ledger_of(a_run({PLAIN: {**falling}, FUSED: {**rising}})))
+    found = swaps(matrix_of(a_run({PLAIN: {**falling}, FUSED: {**rising}})))
     assert len(found) == 21
     assert (found[0].first, found[0].second) == ("a", "g")
-    ledger = ledger_of(a_run({PLAIN: {**falling}, FUSED: {**rising}}))
-    assert len(swap_sentences(ledger, found[:5])) == 5
-    text = printed(ledger)
+    matrix = matrix_of(a_run({PLAIN: {**falling}, FUSED: {**rising}}))
+    assert len(swap_sentences(matrix, found[:5])) == 5
+    text = printed(matrix)
     assert text.count("· ") == 6
     assert "· and 16 smaller swaps" in text
 
 
 def test_a_swap_is_as_large_as_the_smaller_of_its_leads():
     times: Times = {PLAIN: {"a": 0.1, "b": 1.0, "c": 1.5}, FUSED: {"a": 1.1, "b": 1.0, "c": 0.6}}
-    found = [(swap.first, swap.second) for swap in swaps(ledger_of(a_run(times)))]
+    found = [(swap.first, swap.second) for swap in swaps(matrix_of(a_run(times)))]
     assert found == [("a", "c"), ("b", "c"), ("a", "b")]
 
 
 def test_claims_are_judged_in_every_variant_of_the_papers_shape():
     times: Times = {PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.1}}
-    ledger = ledger_of(a_run(times))
-    (judged,) = judged_claims(ledger)
+    matrix = matrix_of(a_run(times))
+    (judged,) = judged_claims(matrix)
     assert judged.claim.id == "hilo-sra-cpu"
     assert {variant: (found.ours, found.ruling) for variant, found in judged.findings.items()} == {
         PLAIN: (exactly(1.5), Ruling.holds),
         HALF: (exactly(0.5), Ruling.fails),
     }
-    claims = after(printed(ledger), "The paper's sentences")
+    claims = after(printed(matrix), "The paper's sentences")
     assert "HILO ≥ 1.4 ×" in claims
     assert line_of(claims, "bfloat16 explicit") == ["bfloat16 explicit", "0.50 [0.50, 0.50] fails"]
 
@@ -306,16 +306,16 @@ def test_claims_are_judged_in_every_variant_of_the_papers_shape():
 def test_an_order_that_the_paper_claims_is_judged_in_every_variant():
     shifted, local = "shifted-window", "local-window"
     times: Times = {PLAIN: {shifted: 0.3, local: 0.2}, HALF: {shifted: 0.2, local: 0.201}}
-    ledger = ledger_of(a_run(times))
-    (judged,) = judged_claims(ledger)
+    matrix = matrix_of(a_run(times))
+    (judged,) = judged_claims(matrix)
     assert [found.ruling for found in judged.findings.values()] == [Ruling.holds, Ruling.unclear]
-    assert "SHIFTED-WINDOW slower than" in printed(ledger)
+    assert "SHIFTED-WINDOW slower than" in printed(matrix)
 
 
 def test_a_claim_is_judged_among_mechanisms_that_were_timed_in_turn():
     run = a_run({PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.3}})
     apart = [replace(each, block=each.label) if each.dtype == "bfloat16" else each for each in run]
-    (judged,) = judged_claims(ledger_of(apart))
+    (judged,) = judged_claims(matrix_of(apart))
     assert judged.findings[PLAIN].ruling is Ruling.holds
     assert judged.findings[HALF].reason == "measured apart: sra"
 
@@ -323,12 +323,12 @@ def test_a_claim_is_judged_among_mechanisms_that_were_timed_in_turn():
 def test_there_is_no_claim_about_other_devices_or_shapes():
     times: Times = {PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.1}}
     for changes in ({"device": "cuda"}, {"batch": 4}):
-        assert judged_claims(ledger_of(a_run(times, **changes))) == []
+        assert judged_claims(matrix_of(a_run(times, **changes))) == []
 
 
 def test_a_line_has_throughput_share_of_the_limit_and_gain():
     run = a_run({PLAIN: {"msa": 0.4, "hilo": 0.2}, FUSED: {"msa": 0.1, "hilo": 0.8}})
-    text = printed(ledger_of([*run, *ceilings(macs=64 * 10**10, moved=10**12)]))
+    text = printed(matrix_of([*run, *ceilings(macs=64 * 10**10, moved=10**12)]))
     assert [cell.split(maxsplit=2) for cell in line_of(text, "HILO")[1:]] == [
         ["320.0", "0.25"], ["80.0", "0.06", "0.25 [0.25, 0.25]"],
     ]  # fmt: skip
@@ -338,23 +338,23 @@ def test_a_line_has_throughput_share_of_the_limit_and_gain():
 
 def test_a_share_of_what_memory_allows_is_marked_and_explained():
     run = a_run({PLAIN: {"msa": 0.4}, FUSED: {"msa": 0.1}})
-    text = printed(ledger_of([*run, *ceilings(macs=10**15, moved=10**9)]))
+    text = printed(matrix_of([*run, *ceilings(macs=10**15, moved=10**9)]))
     assert line_of(text, "MSA")[1].split() == ["160.0", "0.25", "m"]
     assert "m = set by memory, else by products" in text
 
 
 def test_a_throughput_that_has_not_converged_is_marked():
     wide = case("msa", FUSED, [0.1, 0.4] * 4)
-    ledger = ledger_of([case("msa", PLAIN, [0.4] * 8), wide])
-    assert line_of(printed(ledger), "MSA")[2].startswith("~")
-    assert "~ = not within ±2 %" in printed(ledger)
+    matrix = matrix_of([case("msa", PLAIN, [0.4] * 8), wide])
+    assert line_of(printed(matrix), "MSA")[2].startswith("~")
+    assert "~ = not within ±2 %" in printed(matrix)
 
 
 @pytest.mark.parametrize(("width", "tables"), [(110, 8), (160, 4)])
 def test_sixteen_variants_are_as_many_tables_as_fit_and_none_is_cut(width: int, tables: int):
     variants = [Variant(kernel, dtype) for dtype in DTYPES[:3] for kernel in KERNELS][:16]
-    ledger = ledger_of(a_run({variant: {"shifted-window": 0.4, "hilo": 0.2} for variant in variants}))
-    text = printed(ledger, width).partition("gain = ")[0]
+    matrix = matrix_of(a_run({variant: {"shifted-window": 0.4, "hilo": 0.2} for variant in variants}))
+    text = printed(matrix, width).partition("gain = ")[0]
     assert text.count("│ SHIFTED-WINDOW │") == tables
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -362,17 +362,17 @@ def test_sixteen_variants_are_as_many_tables_as_fit_and_none_is_cut(width: int, 
 
 
 def test_a_table_is_split_when_it_is_one_letter_too_wide():
-    ledger = ledger_of(a_run({variant: {"shifted-window": 0.4} for variant in (PLAIN, FUSED, HALF)}))
-    (whole,) = ledger_tables(ledger, 160)
+    matrix = matrix_of(a_run({variant: {"shifted-window": 0.4} for variant in (PLAIN, FUSED, HALF)}))
+    (whole,) = matrix_tables(matrix, 160)
     console = Console(width=160)
     width = console.measure(whole).maximum
-    assert [len(ledger_tables(ledger, narrow)) for narrow in (width, width - 1)] == [1, 2]
+    assert [len(matrix_tables(matrix, narrow)) for narrow in (width, width - 1)] == [1, 2]
 
 
 def test_the_file_has_a_line_a_mechanism_and_variant_with_full_numbers(tmp_path: Path):
     run = a_run({PLAIN: {"msa": 0.4, "hilo": "wrong"}, FUSED: {"msa": 0.3, "hilo": 0.2}})
-    ledger = ledger_of([*run, *ceilings(macs=64 * 10**10, moved=10**12)])
-    with write_ledgers([ledger], tmp_path).open(encoding="utf-8") as file:
+    matrix = matrix_of([*run, *ceilings(macs=64 * 10**10, moved=10**12)])
+    with write_matrices([matrix], tmp_path).open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [(line["name"], line["kernel"], line["outcome"], line["best"]) for line in lines] == [
         ("msa", "explicit", "measured", "False"), ("hilo", "explicit", "wrong", "False"),

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from attnbench import Geometry
+from attnbench.cases.case import Block, Role
 from attnbench.cases.registry import Registry, discover
-from attnbench.cases.sweep import Block, Role, ceilings, read_size, sweep
+from attnbench.cases.sweep import ceilings, read_size, sweep
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.paper.builtin import builtin
 from attnbench.records.record import RECORDS, append
 from tests.conftest import Run

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cases.sweep import Block
-from attnbench.cli.output import console, page
+from attnbench.cases.case import Block
+from attnbench.cli.output import console, output
 from attnbench.cli.progress import Progress
 from attnbench.records.record import append
 from tests.fakes import block
@@ -101,5 +101,5 @@ def test_what_has_happened_is_one_line_however_long(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setenv("COLUMNS", "20")
-    page().tell("written: a folder/of many words")
+    output().tell("written: a folder/of many words")
     assert capsys.readouterr().out == "written: a folder/of many words\n"

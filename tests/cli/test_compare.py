@@ -222,7 +222,7 @@ def several_variants(folder: Path) -> Path:
     return folder
 
 
-def test_the_ledger_sets_all_variants_beside_each_other_and_leaves_no_file(attnbench: Run, tmp_path: Path):
+def test_the_matrix_sets_all_variants_beside_each_other_and_leaves_no_file(attnbench: Run, tmp_path: Path):
     run = several_variants(tmp_path / "run")
     done = attnbench("compare", run, "--kernels")
     assert done.status == 0
@@ -232,27 +232,27 @@ def test_the_ledger_sets_all_variants_beside_each_other_and_leaves_no_file(attnb
     assert {path.name for path in run.iterdir()} == {RECORDS}
 
 
-def test_beside_a_ledger_what_has_one_variant_keeps_its_table(attnbench: Run, tmp_path: Path):
+def test_beside_a_matrix_what_has_one_variant_keeps_its_table(attnbench: Run, tmp_path: Path):
     run = several_variants(tmp_path / "run")
     append(run, block({"msa": [0.4] * 6, "hilo": [0.2] * 6}, height=7, block="other"))
     out = attnbench("compare", run, "--kernels").out
     assert out.count("verdict ┃") == 1
 
 
-def test_the_ledger_comes_with_its_figure_and_file(attnbench: Run, tmp_path: Path):
+def test_the_matrix_comes_with_its_figure_and_file(attnbench: Run, tmp_path: Path):
     run = several_variants(tmp_path / "run")
     assert "kernels.csv" in attnbench("compare", run, "--kernels", "--plot", "--width", "column").out
     assert {path.name for path in run.iterdir()} == {RECORDS, "kernels.png", "kernels.pdf", "kernels.csv"}
     assert b"/MediaBox [ 0 0 252 " in (run / "kernels.pdf").read_bytes()
 
 
-def test_without_the_ledger_each_variant_has_a_table(attnbench: Run, tmp_path: Path):
+def test_without_the_matrix_each_variant_has_a_table(attnbench: Run, tmp_path: Path):
     out = attnbench("compare", several_variants(tmp_path / "run")).out
     assert len([line for line in out.splitlines() if line.startswith("│ HILO")]) == 2
     assert "gain" not in out
 
 
-def test_a_ledger_of_one_variant_or_of_two_runs_is_the_users_mistake(attnbench: Run, tmp_path: Path):
+def test_a_matrix_of_one_variant_or_of_two_runs_is_the_users_mistake(attnbench: Run, tmp_path: Path):
     run = a_run(tmp_path / "run")
     done = attnbench("compare", run, "--kernels")
     assert done.status == 2
@@ -260,7 +260,7 @@ def test_a_ledger_of_one_variant_or_of_two_runs_is_the_users_mistake(attnbench: 
     assert attnbench("compare", run, run, "--kernels").status == 2
 
 
-def test_a_ledger_fails_on_what_is_slower_than_its_baseline(attnbench: Run, tmp_path: Path):
+def test_a_matrix_fails_on_what_is_slower_than_its_baseline(attnbench: Run, tmp_path: Path):
     run = several_variants(tmp_path / "run")
     done = attnbench("compare", run, "--kernels", "--fail-on", "slower:50%")
     assert done.status == 3
@@ -308,10 +308,10 @@ def test_data_of_two_runs_that_differ_has_the_counts_and_the_refusal_is_said(
         assert [line["speed_vs_before"] for line in lines] == ["", ""]
 
 
-def test_data_of_a_ledger_is_alone_on_standard_output(attnbench: Run, tmp_path: Path):
+def test_data_of_a_matrix_is_alone_on_standard_output(attnbench: Run, tmp_path: Path):
     run = several_variants(tmp_path / "run")
     done = attnbench("compare", run, "--kernels", "--format", "json", "--plot")
-    assert [len(ledger["cells"]) for ledger in json.loads(done.out)["ledgers"]] == [4]
+    assert [len(matrix["cells"]) for matrix in json.loads(done.out)["matrices"]] == [4]
     assert f"written: {run}/kernels.csv" in done.err.splitlines()
     lines = attnbench("compare", run, "--kernels", "--format", "csv").out
     assert lines == (run / "kernels.csv").read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from attnbench.cases import protocol
 from attnbench.machine import fingerprint
-from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records.journal import Failed
 from attnbench.run import runner
 from tests.conftest import Run
@@ -66,7 +66,7 @@ def test_what_disturbs_is_advice(attnbench: Run, workers: Workers, monkeypatch: 
 
 
 def test_only_what_the_user_set_in_the_environment_is_blamed(attnbench: Run, workers: Workers):
-    environment = {**KEEP_PAGES, "MALLOC_ARENA_MAX": "1"}
+    environment = {**KEEP_FREED_MEMORY, "MALLOC_ARENA_MAX": "1"}
     mine = replace(ENVIRONMENT, machine=replace(ENVIRONMENT.machine, environment=environment))
     workers.next = [[mine, counted(0), counted(1)]]
     out = attnbench("doctor", "--device", "cpu", "--threads", "1").out

@@ -24,7 +24,7 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "run": ["attnbench.cli.session.carry_out"],
     "profile": ["attnbench.measure.profile.profile"],
     "doctor": ["attnbench.run.runner.measure_ceilings"],
-    "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "ledgers_of", "changes")],
+    "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of", "changes")],
     "report": ["attnbench.analysis.runs.open_runs"],
     "claims": ["attnbench.analysis.claims.judge"],
     "check": ["attnbench.measure.contract.examine"],

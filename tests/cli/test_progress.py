@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from attnbench.cases.sweep import Block
+from attnbench.cases.case import Block
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.records.journal import Began, Failed
 from attnbench.run.plan import Planned

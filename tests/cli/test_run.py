@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
-from attnbench.cases.sweep import Mode, Role
 from attnbench.cases.variant import Variant
 from attnbench.records.folder import PLAN, shards
 from attnbench.records.journal import DISK_FAILED, Failed, Started
@@ -72,7 +72,7 @@ def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: W
     assert {path.stem for path in tmp_path.glob("*.pdf")} == {Path(name).stem for name in drawn}
 
 
-def test_a_run_of_several_variants_ends_with_the_ledger(attnbench: Run, workers: Workers, tmp_path: Path):
+def test_a_run_of_several_variants_ends_with_the_matrix(attnbench: Run, workers: Workers, tmp_path: Path):
     variants = ("--kernel", "explicit,fused")
     done = attnbench("run", "msa", "hilo", "--res", "2", *variants, *SIZE, "--quick", "--out", tmp_path)
     assert "gain = how many times as fast as the same mechanism in float32 explicit" in done.out

@@ -13,8 +13,9 @@ from statistics import median
 import torch
 
 from attnbench import Geometry
+from attnbench.cases.case import Mode
 from attnbench.cases.registry import discover
-from attnbench.cases.sweep import Mode, sweep
+from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.measure import accuracy
 from attnbench.measure.clock import clocks

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.allocator import KEEP_FREED_MEMORY
 
 SIZE = 64 * 2**20
 PROGRAM = f"""
 import psutil
-from attnbench.machine.allocator import keep_pages
+from attnbench.machine.allocator import keep_freed_memory
 {{first}}
 process = psutil.Process()
 process.memory_info()  # what it keeps must not lie above the block
@@ -25,7 +25,7 @@ print(full - process.memory_info().rss)
 
 def given_back(first: str, **variables: str) -> int:
     """How much of a freed block the system has again, after a process began with `first`."""
-    quiet = {name: value for name, value in os.environ.items() if name not in KEEP_PAGES}
+    quiet = {name: value for name, value in os.environ.items() if name not in KEEP_FREED_MEMORY}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(first=first)],
         env=quiet | variables,
@@ -38,6 +38,6 @@ def given_back(first: str, **variables: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has its own ways")
 def test_freed_memory_stays_where_pages_are_kept_and_goes_back_where_not():
-    assert given_back("keep_pages()") < SIZE / 10
-    assert given_back("", **KEEP_PAGES) < SIZE / 10
+    assert given_back("keep_freed_memory()") < SIZE / 10
+    assert given_back("", **KEEP_FREED_MEMORY) < SIZE / 10
     assert given_back("") > SIZE / 2

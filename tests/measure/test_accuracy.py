@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, Mechanism, attention
+from attnbench.cases.case import Case, Mode
 from attnbench.cases.registry import Registry, discover
-from attnbench.cases.sweep import Case, Mode
 from attnbench.cases.variant import Variant
 from attnbench.measure.accuracy import BOUNDS, IMAGES, ask_in_float64, relative_error, require_agreement
 from attnbench.measure.layers import WrongOutput

@@ -6,8 +6,9 @@ import pytest
 
 from attnbench import Geometry, UnsupportedGeometry
 from attnbench.cases.registry import Registry, discover
-from attnbench.measure.catalogue import choices_of, chosen, divided, points, points_of
+from attnbench.measure.catalogue import chosen, points
 from attnbench.paper import published
+from attnbench.records.cost import choices_of, divided, points_of
 
 
 @pytest.fixture(scope="module")

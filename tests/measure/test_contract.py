@@ -12,7 +12,7 @@ from attnbench import Geometry, Mechanism, Paper, UnsupportedGeometry
 from attnbench.attention import KERNELS, explicit
 from attnbench.cases.registry import Choice
 from attnbench.measure.contract import QUESTIONS, examine
-from attnbench.records.check_result import Finding
+from attnbench.records.cost import CheckResult
 from mechanisms.msa import msa
 
 GEOMETRY = Geometry(8, 2, 3, 2)
@@ -133,21 +133,21 @@ class Raises(Good):
         raise KeyError("no such thing")
 
 
-def found(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> list[Finding]:
+def found(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> list[CheckResult]:
     paper = Paper("None", "Nowhere", 2026, "https://example.org")
     mechanism = Mechanism("mine", "Mine", layer, lambda geometry: macs, paper)
     return list(examine(Choice(mechanism, {}, "source"), [GEOMETRY]))
 
 
 def broken(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> dict[str, str]:
-    return {finding.question: finding.detail for finding in found(layer, macs) if not finding.passed}
+    return {result.question: result.detail for result in found(layer, macs) if not result.passed}
 
 
 @pytest.mark.parametrize("layer", [Good, Frozen, DropsOut])
 def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
-    findings = found(layer)
-    assert [finding.question for finding in findings] == list(QUESTIONS)
-    assert all(finding.passed for finding in findings)
+    results = found(layer)
+    assert [result.question for result in results] == list(QUESTIONS)
+    assert all(result.passed for result in results)
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_a_closed_form_that_differs_from_the_count_is_named_with_both():
 
 def test_an_output_that_changes_with_the_kernel_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(KERNELS, "fused", lambda q, k, v, bias: 1 + explicit(q, k, v, bias))
-    findings = list(examine(Choice(msa, {}, "source"), [GEOMETRY]))
-    assert [f.question for f in findings if not f.passed] == ["agrees under every kernel"]
+    results = list(examine(Choice(msa, {}, "source"), [GEOMETRY]))
+    assert [f.question for f in results if not f.passed] == ["agrees under every kernel"]
 
 
 def test_a_refused_geometry_does_not_end_the_examination():
@@ -200,8 +200,8 @@ def test_a_refused_geometry_does_not_end_the_examination():
 
     paper = Paper("None", "Nowhere", 2026, "https://example.org")
     square = Mechanism("square", "Square", Square, lambda geometry: 4 * 64, paper)
-    findings = list(examine(Choice(square, {}, "source"), [GEOMETRY, Geometry(8, 2, 2, 2)]))
-    assert [finding.passed for finding in findings] == [None] + [True] * len(QUESTIONS)
+    results = list(examine(Choice(square, {}, "source"), [GEOMETRY, Geometry(8, 2, 2, 2)]))
+    assert [result.passed for result in results] == [None] + [True] * len(QUESTIONS)
 
 
 def test_a_refused_geometry_is_one_finding_with_its_reason():
@@ -209,6 +209,6 @@ def test_a_refused_geometry_is_one_finding_with_its_reason():
         def __init__(self, geometry: Geometry) -> None:
             raise UnsupportedGeometry("only odd maps")
 
-    (finding,) = found(Picky)
-    assert finding.passed is None
-    assert finding.detail == "only odd maps"
+    (result,) = found(Picky)
+    assert result.passed is None
+    assert result.detail == "only odd maps"

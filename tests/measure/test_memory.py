@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from attnbench import Geometry
 from attnbench.attention import use_kernel
+from attnbench.cases.case import Mode
 from attnbench.cases.registry import discover
-from attnbench.cases.sweep import Mode
 from attnbench.cases.variant import Variant
 from attnbench.measure.layers import build, make_data
 from attnbench.measure.memory import cpu_peak_bytes, highest, memory_of

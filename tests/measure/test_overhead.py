@@ -11,9 +11,10 @@ import torch
 from torch.utils.benchmark import Timer
 
 from attnbench import Geometry
+from attnbench.cases.case import Role
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import discover
-from attnbench.cases.sweep import Role, sweep
+from attnbench.cases.sweep import sweep
 from attnbench.measure.clock import clocks
 from attnbench.measure.layers import Call, build, make_call, make_data
 from attnbench.measure.timing import sample

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attnbench.cases.case import Case
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import Registry, discover
-from attnbench.cases.sweep import Case, sweep
+from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.measure.profile import RANGE, TRACE, lines, profile

@@ -15,19 +15,20 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, UnsupportedGeometry
 from attnbench.attention import KERNELS, Kernel, explicit
+from attnbench.cases.case import Case, Mode
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import Registry, discover
-from attnbench.cases.sweep import Case, Mode, sweep
+from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
 from attnbench.measure import counting
 from attnbench.measure.cost import Cost
-from attnbench.measure.journal_writer import DiskFailed, Pen, ProcessSpent, failure_as_fact
+from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measure.session import Checks
 from attnbench.measure.worker import set_up_torch, work
 from attnbench.records import journal
-from attnbench.records.block_state import Story
+from attnbench.records.block_state import BlockState
 from attnbench.records.journal import (
     Allocated,
     Began,
@@ -79,7 +80,7 @@ def worked(shard: Path, *before: Fact) -> list[Fact]:
     """What a worker adds to a shard of these facts."""
     journal.save(shard, before)
     with shard.open("a") as file:
-        work(shard, Pen(file))
+        work(shard, JournalWriter(file))
     return journal.read(shard)[len(before) :]
 
 
@@ -131,7 +132,7 @@ def test_what_differs_in_batch_and_mode_alone_is_counted_once(
 ):
     counted_labels = []
 
-    def spy(story: Story, registry: Registry, case: Case, *, on_meta: bool) -> Cost:
+    def spy(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -> Cost:
         counted_labels.append(case.label)
         return Cost(1, 1, 7, {}, ())
 
@@ -392,14 +393,14 @@ def test_a_failure_becomes_a_fact_and_ends_nothing(
     tmp_path: Path, error: Exception, outcome: str, reason: str
 ):
     shard = tmp_path / "shard"
-    with shard.open("a") as file, failure_as_fact(4, Pen(file)):
+    with shard.open("a") as file, failure_as_fact(4, JournalWriter(file)):
         raise error
     assert journal.read(shard) == [Failed(4, outcome, reason)]
 
 
 def test_what_torch_refuses_in_a_variant_is_unsupported_with_all_that_it_says(tmp_path: Path):
     shard = tmp_path / "shard"
-    with shard.open("a") as file, failure_as_fact(4, Pen(file), Variant("flash")):
+    with shard.open("a") as file, failure_as_fact(4, JournalWriter(file), Variant("flash")):
         warnings.warn("Flash needs a GPU. (Triggered internally at /build/torch/sdp.cpp:9.)", stacklevel=1)
         raise RuntimeError("No available kernel.\nLook elsewhere.")
     says = "RuntimeError: No available kernel. Flash needs a GPU."
@@ -408,7 +409,7 @@ def test_what_torch_refuses_in_a_variant_is_unsupported_with_all_that_it_says(tm
 
 def test_inductors_wish_for_tf32_is_no_reason(tmp_path: Path):
     shard = tmp_path / "shard"
-    with shard.open("a") as file, failure_as_fact(4, Pen(file), Variant(compile="default")):
+    with shard.open("a") as file, failure_as_fact(4, JournalWriter(file), Variant(compile="default")):
         warnings.warn("TensorFloat32 tensor cores for float32 matrix multiplication available", stacklevel=1)
         raise RuntimeError("No room.")
     assert journal.read(shard) == [Failed(4, "unsupported", "RuntimeError: No room.")]
@@ -423,7 +424,11 @@ def test_a_case_that_loses_the_device_is_written_before_its_worker_ends(
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(torch.cuda, "synchronize", lost)
-    with (tmp_path / "shard").open("a") as file, pytest.raises(ProcessSpent), failure_as_fact(4, Pen(file)):
+    with (
+        (tmp_path / "shard").open("a") as file,
+        pytest.raises(ProcessSpent),
+        failure_as_fact(4, JournalWriter(file)),
+    ):
         lost()
     (failed,) = journal.read(tmp_path / "shard")
     assert failed == Failed(
@@ -437,7 +442,7 @@ def test_a_capture_that_fails_ends_its_worker(tmp_path: Path, error: Exception):
     with (
         (tmp_path / "shard").open("a") as file,
         pytest.raises(ProcessSpent),
-        failure_as_fact(4, Pen(file), graphed),
+        failure_as_fact(4, JournalWriter(file), graphed),
     ):
         raise error
     assert [fact.case for fact in journal.read(tmp_path / "shard") if isinstance(fact, Failed)] == [4]
@@ -499,9 +504,9 @@ class FullDisk:
 
 
 def test_a_full_disk_is_no_fault_of_the_case():
-    pen = Pen(FullDisk())  # type: ignore[arg-type]
-    with pytest.raises(DiskFailed, match="No space left"), failure_as_fact(0, pen):
-        pen.write(Began(0))
+    writer = JournalWriter(FullDisk())  # type: ignore[arg-type]
+    with pytest.raises(DiskFailed, match="No space left"), failure_as_fact(0, writer):
+        writer.write(Began(0))
 
 
 def test_a_shard_goes_onto_the_disk_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -509,9 +514,9 @@ def test_a_shard_goes_onto_the_disk_once_a_second(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(time, "monotonic", clock)
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(clock.now))
     with (tmp_path / "shard").open("a") as file:
-        pen = Pen(file)
+        writer = JournalWriter(file)
         for clock.now in (0.5, 1.25, 2.0, 2.5):
-            pen.sync()
+            writer.sync()
     assert synced == [1.25, 2.5]
 
 

@@ -72,10 +72,10 @@ SIZES_BY_COST = [
 @pytest.mark.parametrize("size", SIZES_BY_COST, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", PARAMS_AND_MACS)
 def test_keeps_the_contract_or_refuses_the_size(registry: Registry, name: str, size: tuple[int, int]):
-    findings = list(examine(registry.choose(name), [Geometry(48, 6, *size)]))
-    assert [finding for finding in findings if finding.passed is False] == []
-    refused = any(finding.passed is None for finding in findings)
-    assert refused == ((name, findings[0].geometry.size) in REFUSED)
+    results = list(examine(registry.choose(name), [Geometry(48, 6, *size)]))
+    assert [result for result in results if result.passed is False] == []
+    refused = any(result.passed is None for result in results)
+    assert refused == ((name, results[0].geometry.size) in REFUSED)
 
 
 @pytest.mark.parametrize("name", PARAMS_AND_MACS)

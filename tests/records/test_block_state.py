@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attnbench.cases.sweep import Role, ceilings
+from attnbench.cases.case import Role
+from attnbench.cases.sweep import ceilings
 from attnbench.records import journal
-from attnbench.records.block_state import Story
+from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Fact, Failed, Predicted, Started, Uncounted
 from attnbench.records.record import Warmup
 from tests.fakes import witness
@@ -46,9 +47,9 @@ EVERY_KIND: list[Fact] = [
 ]
 
 
-def story(*more: Fact, **changes: Any) -> Story:
+def state(*more: Fact, **changes: Any) -> BlockState:
     """The story of a block of MSA, HiLo, the twin and two ceilings, after these facts."""
-    return Story([job(protocol=replace(PROTOCOL, **changes)), *more])
+    return BlockState([job(protocol=replace(PROTOCOL, **changes)), *more])
 
 
 def test_every_fact_survives_its_way_as_a_line():
@@ -90,19 +91,19 @@ def test_a_fact_can_be_read_as_soon_as_it_is_written():
 
 
 def test_a_case_is_alive_until_it_fails():
-    assert story(Uncounted(0, "odd", 1)).alive == [0, 1, 2, 3, 4]
-    assert story(Failed(1, "wrong", "NaN")).alive == [0, 2, 3, 4]
+    assert state(Uncounted(0, "odd", 1)).alive == [0, 1, 2, 3, 4]
+    assert state(Failed(1, "wrong", "NaN")).alive == [0, 2, 3, 4]
 
 
 def test_a_case_is_left_to_count_until_it_is_counted_given_up_or_failed():
-    assert story().uncounted == [0, 1, 2, 3, 4]
+    assert state().uncounted == [0, 1, 2, 3, 4]
     known = (counted(0), Uncounted(1, "odd", 1), Failed(3, "crashed", "bang"), Predicted(4, 8, 9))
-    assert story(*known).uncounted == [2, 4]
+    assert state(*known).uncounted == [2, 4]
 
 
 def test_what_is_known_of_a_case_is_all_that_was_found_without_measuring_it():
     known = (Predicted(0, 9, 8), counted(0), Failed(0, "out_of_memory", "too large"))
-    assert story(*known, allocated(0), warmed(0)).known == {0: known}
+    assert state(*known, allocated(0), warmed(0)).known == {0: known}
 
 
 def test_a_need_fits_up_to_what_is_available_and_where_nobody_can_tell():
@@ -110,76 +111,76 @@ def test_a_need_fits_up_to_what_is_available_and_where_nobody_can_tell():
 
 
 def test_members_are_left_without_memory_until_it_is_measured_or_they_fail():
-    assert story().without_memory == [0, 1]
-    assert story(allocated(0), Failed(1, "wrong", "NaN")).without_memory == []
+    assert state().without_memory == [0, 1]
+    assert state(allocated(0), Failed(1, "wrong", "NaN")).without_memory == []
 
 
 def test_a_block_is_unfinished_until_its_memory_is_measured_and_its_sessions_are_over():
     sessions = (*session(0, [0, 1]), *session(1, [0, 1]))
-    assert story(*sessions, allocated(0)).unfinished
-    assert story(*sessions[:-1], allocated(0), allocated(1)).unfinished
-    assert not story(*sessions, allocated(0), allocated(1)).unfinished
+    assert state(*sessions, allocated(0)).unfinished
+    assert state(*sessions[:-1], allocated(0), allocated(1)).unfinished
+    assert not state(*sessions, allocated(0), allocated(1)).unfinished
 
 
 def test_a_session_is_left_until_it_has_come_to_its_end():
-    assert story().sessions_left == 2
-    assert story(*session(0, [0, 1])[:-1]).sessions_left == 2
-    assert story(*session(0, [0, 1])).sessions_left == 1
-    assert story(*session(0, [0, 1]), *session(1, [0, 1])).sessions_left == 0
-    assert story(*session(0, [0]), *session(1, [0]), *session(2, [0])).sessions_left == 0
+    assert state().sessions_left == 2
+    assert state(*session(0, [0, 1])[:-1]).sessions_left == 2
+    assert state(*session(0, [0, 1])).sessions_left == 1
+    assert state(*session(0, [0, 1]), *session(1, [0, 1])).sessions_left == 0
+    assert state(*session(0, [0]), *session(1, [0]), *session(2, [0])).sessions_left == 0
 
 
 def test_no_session_is_left_when_every_member_failed():
     failures = [Failed(0, "crashed", ""), Failed(1, "wrong", "")]
-    assert story(failures[0]).sessions_left == 2
-    assert story(*failures).sessions_left == 0
+    assert state(failures[0]).sessions_left == 2
+    assert state(*failures).sessions_left == 0
 
 
 def test_ceilings_alone_have_sessions_too():
     alone = job(ceilings(GEOMETRY, "cpu", "float32"))
-    assert Story([alone]).sessions_left == 2
-    assert Story([alone, *session(0, [0, 1])]).sessions_left == 1
+    assert BlockState([alone]).sessions_left == 2
+    assert BlockState([alone, *session(0, [0, 1])]).sessions_left == 1
 
 
 def test_a_session_number_is_never_used_again():
-    assert story(Began(0)).next_session == 0
-    assert story(warmed(0, session=0)).next_session == 1
-    assert story(*session(0, [0]), warmed(0, session=4), warmed(1, session=3)).next_session == 5
+    assert state(Began(0)).next_session == 0
+    assert state(warmed(0, session=0)).next_session == 1
+    assert state(*session(0, [0]), warmed(0, session=4), warmed(1, session=3)).next_session == 5
 
 
 def test_precision_is_asked_of_all_sessions_together():
-    assert story(sessions=4).next_precision == pytest.approx(0.04)
-    assert story(*session(0, [0]), sessions=4).next_precision == pytest.approx(0.02 * 2**0.5)
+    assert state(sessions=4).next_precision == pytest.approx(0.04)
+    assert state(*session(0, [0]), sessions=4).next_precision == pytest.approx(0.02 * 2**0.5)
     last = [fact for number in range(3) for fact in session(number, [0])]
-    assert story(*last, sessions=4).next_precision == pytest.approx(0.02)
-    assert story(*last, sessions=3).next_precision == pytest.approx(0.02)
+    assert state(*last, sessions=4).next_precision == pytest.approx(0.02)
+    assert state(*last, sessions=3).next_precision == pytest.approx(0.02)
 
 
 def test_time_spent_is_that_of_warm_up_and_of_every_call_of_a_sample():
-    assert story(warmed(0), timed(0), timed(0, number=1)).spent_s == pytest.approx(1.0 + 2 * 2 * 0.1)
+    assert state(warmed(0), timed(0), timed(0, number=1)).spent_s == pytest.approx(1.0 + 2 * 2 * 0.1)
 
 
 def test_calls_of_a_sample_are_those_of_its_own_session():
     more = replace(warmed(0, session=1), warmup=Warmup(1, 4, 1.0, True, calls_per_sample=10))
-    assert story(warmed(0), timed(0), more, timed(0, session=1)).spent_s == pytest.approx(2 + 0.2 + 1)
+    assert state(warmed(0), timed(0), more, timed(0, session=1)).spent_s == pytest.approx(2 + 0.2 + 1)
 
 
 def test_a_session_gets_its_share_of_the_time_that_is_left():
-    assert story(sessions=4, max_seconds=100).next_session_s == 25
-    assert story(warmed(0), sessions=4, max_seconds=101).next_session_s == 25
-    assert story(warmed(0), Ended(witness(wall_s=20)), sessions=3, max_seconds=121).next_session_s == 50
+    assert state(sessions=4, max_seconds=100).next_session_s == 25
+    assert state(warmed(0), sessions=4, max_seconds=101).next_session_s == 25
+    assert state(warmed(0), Ended(witness(wall_s=20)), sessions=3, max_seconds=121).next_session_s == 50
 
 
 def test_a_session_that_ended_has_taken_all_of_its_time_and_not_only_its_samples():
     ended = Ended(witness(wall_s=7))
-    assert story(warmed(0), timed(0), ended).spent_s == pytest.approx(1 + 7)
+    assert state(warmed(0), timed(0), ended).spent_s == pytest.approx(1 + 7)
     begun: list[Fact] = [warmed(0, session=1), timed(0, session=1)]
-    assert story(warmed(0), timed(0), ended, *begun).spent_s == pytest.approx(1 + 7 + 1 + 2 * 0.1)
-    assert story(warmed(0), max_seconds=0.5).next_session_s == 0
+    assert state(warmed(0), timed(0), ended, *begun).spent_s == pytest.approx(1 + 7 + 1 + 2 * 0.1)
+    assert state(warmed(0), max_seconds=0.5).next_session_s == 0
 
 
 def test_only_rounds_that_all_have_are_whole():
-    told = story(
+    told = state(
         timed(0, 0, 0, 0.1), timed(1, 0, 0, 0.2), timed(1, 0, 1, 0.3),
         timed(1, 1, 0, 0.5), timed(0, 1, 0, 0.4),
     )  # fmt: skip
@@ -189,30 +190,30 @@ def test_only_rounds_that_all_have_are_whole():
 
 
 def test_a_case_without_samples_leaves_no_whole_round():
-    times, sessions = story(timed(0)).whole_rounds([0, 1])
+    times, sessions = state(timed(0)).whole_rounds([0, 1])
     assert times.shape == (2, 0)
     assert sessions.shape == (0,)
 
 
 def test_the_baseline_is_the_case_whose_twin_is_there():
-    assert story().baseline == 0
+    assert state().baseline == 0
     hilo_twin = replace(HILO, role=Role.twin)
-    assert Story([job((MSA, HILO, hilo_twin))]).baseline == 1
-    assert Story([job((replace(MSA, role=Role.control), HILO, CASES[2]))]).baseline == 0
+    assert BlockState([job((MSA, HILO, hilo_twin))]).baseline == 1
+    assert BlockState([job((replace(MSA, role=Role.control), HILO, CASES[2]))]).baseline == 0
 
 
 def test_a_baseline_that_failed_is_none():
-    assert story(Failed(0, "crashed", "bang")).baseline is None
-    assert Story([job(ceilings(GEOMETRY, "cpu", "float32"))]).baseline is None
+    assert state(Failed(0, "crashed", "bang")).baseline is None
+    assert BlockState([job(ceilings(GEOMETRY, "cpu", "float32"))]).baseline is None
 
 
 def test_ceilings_are_judged_only_where_nothing_else_is():
-    assert story(Failed(1, "wrong", "NaN")).judged == [0, 2]
-    assert Story([job(ceilings(GEOMETRY, "cpu", "float32"))]).judged == [0, 1]
+    assert state(Failed(1, "wrong", "NaN")).judged == [0, 2]
+    assert BlockState([job(ceilings(GEOMETRY, "cpu", "float32"))]).judged == [0, 1]
 
 
 def test_samples_and_warm_ups_belong_to_their_case():
-    told = story(*session(0, [0, 1], rounds=2), *session(1, [1], rounds=1))
+    told = state(*session(0, [0, 1], rounds=2), *session(1, [1], rounds=1))
     assert [sample.session for sample in told.samples[1]] == [0, 0, 1]
     assert len(told.samples[0]) == 2
     assert [warmup.session for warmup in told.warmups[1]] == [0, 1]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attnbench.cases.sweep import Case, Role
+from attnbench.cases.case import Case, Role
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.records.record import (

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from attnbench.paper import published
-from attnbench.report.colours import Ink, contrast, inks_in, inks_of
+from attnbench.report.colours import MarkStyle, contrast, inks_in, mark_styles_of
 
 Array = NDArray[np.float64]
 PLUGINS = [f"plugin-{number}" for number in range(6)]
@@ -52,7 +52,7 @@ def lab(hexes: list[str], vision: Array) -> Array:
 
 def nearest(pairs: list[tuple[str, str]], vision: Array) -> float:
     """The least distance between the colours of any pair of labels."""
-    found = inks_of(ALL)
+    found = mark_styles_of(ALL)
     ours, theirs = (lab([found[label].colour for label in side], vision) for side in zip(*pairs, strict=True))
     return float(np.linalg.norm(ours - theirs, axis=1).min())
 
@@ -64,7 +64,7 @@ def test_hilo_msa_and_the_eight_beside_them_are_told_apart_by_colour_alone(visio
 
 @pytest.mark.parametrize("vision", VISIONS.values(), ids=VISIONS)
 def test_two_of_one_marker_are_told_apart_by_colour(vision: Array):
-    found = inks_of(ALL)
+    found = mark_styles_of(ALL)
     twins = [pair for pair in combinations(ALL, 2) if found[pair[0]].marker == found[pair[1]].marker]
     assert len(twins) == 10
     assert nearest(twins, vision) >= SAFE
@@ -84,7 +84,7 @@ def test_a_simulated_eye_loses_what_it_should():
 
 @pytest.mark.parametrize("label", [*ALL, *(f"hilo:alpha={number}" for number in range(11))])
 def test_every_colour_stands_out_from_white(label: str):
-    drawn = inks_of([*ALL, *(f"hilo:alpha={number}" for number in range(11))])[label]
+    drawn = mark_styles_of([*ALL, *(f"hilo:alpha={number}" for number in range(11))])[label]
     assert contrast(drawn.colour) >= 3
 
 
@@ -97,42 +97,44 @@ def test_contrast_is_that_of_wcag():
 
 def test_forty_are_told_apart_without_any_colour():
     labels = [*published(), *(f"plugin-{number}" for number in range(26))]
-    lines = {(ink.marker, ink.dash) for ink in inks_of(labels).values()}
-    points = {(ink.marker, ink.fill) for ink in inks_of(labels).values()}
+    lines = {(style.marker, style.dash) for style in mark_styles_of(labels).values()}
+    points = {(style.marker, style.fill) for style in mark_styles_of(labels).values()}
     assert (len(lines), len(points)) == (40, 40)
 
 
 def test_twenty_have_colours_of_their_own():
-    assert len({ink.colour for ink in inks_of(ALL).values()}) == 20
+    assert len({style.colour for style in mark_styles_of(ALL).values()}) == 20
 
 
 def test_a_mechanism_of_the_paper_keeps_its_ink_whatever_stands_beside_it():
-    assert {label: inks_of([label])[label] for label in published()} == inks_of(published())
-    assert inks_of(["mine", "hilo"])["hilo"] == Ink("#d55e00", "s", "-", "full")
-    assert inks_of(["mine", "msa"])["msa"] == Ink("#004488", "o", "-", "full")
+    assert {label: mark_styles_of([label])[label] for label in published()} == mark_styles_of(published())
+    assert mark_styles_of(["mine", "hilo"])["hilo"] == MarkStyle("#d55e00", "s", "-", "full")
+    assert mark_styles_of(["mine", "msa"])["msa"] == MarkStyle("#004488", "o", "-", "full")
 
 
 def test_plugins_follow_in_the_order_of_the_run():
-    assert inks_of(["first", "msa", "second"])["first"] == inks_of(["first"])["first"]
-    assert inks_of(["first", "second"])["second"] == inks_of(["other", "second"])["second"]
-    assert inks_of(["first"])["first"].colour not in {ink.colour for ink in inks_of(published()).values()}
+    assert mark_styles_of(["first", "msa", "second"])["first"] == mark_styles_of(["first"])["first"]
+    assert mark_styles_of(["first", "second"])["second"] == mark_styles_of(["other", "second"])["second"]
+    assert mark_styles_of(["first"])["first"].colour not in {
+        style.colour for style in mark_styles_of(published()).values()
+    }
 
 
 def test_the_first_layers_of_ones_own_are_no_shades_of_hilo_or_msa():
-    shaded = [ink.colour for name in ("hilo", "msa") for ink in inks_in(name, [], 5)]
-    own = inks_of(["first", "second"])
-    for ink in own.values():
-        apart = np.linalg.norm(lab([ink.colour], np.eye(3)) - lab(shaded, np.eye(3)), axis=1)
+    shaded = [style.colour for name in ("hilo", "msa") for style in inks_in(name, [], 5)]
+    own = mark_styles_of(["first", "second"])
+    for style in own.values():
+        apart = np.linalg.norm(lab([style.colour], np.eye(3)) - lab(shaded, np.eye(3)), axis=1)
         assert apart.min() >= SAFE
 
 
 def test_settings_of_a_mechanism_are_shades_from_dark_to_light_with_markers_of_their_own():
     labels = ["hilo:alpha=0.1", "hilo:alpha=0.2", "hilo:alpha=0.3"]
-    found = list(inks_of(["msa", *labels]).values())[1:]
-    lightness = lab([ink.colour for ink in found], np.eye(3))[:, 0]
+    found = list(mark_styles_of(["msa", *labels]).values())[1:]
+    lightness = lab([style.colour for style in found], np.eye(3))[:, 0]
     assert np.diff(lightness).min() > 5
-    assert len({ink.marker for ink in found}) == 3
-    assert inks_of(["hilo:alpha=0.1"])["hilo:alpha=0.1"] == inks_of(["hilo"])["hilo"]
+    assert len({style.marker for style in found}) == 3
+    assert mark_styles_of(["hilo:alpha=0.1"])["hilo:alpha=0.1"] == mark_styles_of(["hilo"])["hilo"]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -140,16 +142,16 @@ def test_settings_of_a_mechanism_are_shades_from_dark_to_light_with_markers_of_t
 def test_default_settings_keep_the_mechanisms_own_ink_among_shades_in_order(name: str, place: int):
     labels = [f"{name}:window=1", f"{name}:window=2", f"{name}:window=3"]
     labels[place] = name
-    found = inks_of(labels)
-    assert found[name] == inks_of([name])[name]
-    lightness = lab([ink.colour for ink in found.values()], np.eye(3))[:, 0]
+    found = mark_styles_of(labels)
+    assert found[name] == mark_styles_of([name])[name]
+    lightness = lab([style.colour for style in found.values()], np.eye(3))[:, 0]
     assert abs(np.sign(np.diff(lightness)).sum()) == 2
-    assert len({(ink.marker, ink.dash) for ink in found.values()}) == 3
+    assert len({(style.marker, style.dash) for style in found.values()}) == 3
 
 
 def test_lines_within_a_mechanism_start_with_its_own_ink():
     first, second = inks_in("hilo:alpha=0.5", ["msa"], 2)
-    assert first == inks_of(["hilo"])["hilo"]
+    assert first == mark_styles_of(["hilo"])["hilo"]
     assert (second.colour, second.marker) != (first.colour, first.marker)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from attnbench.analysis.rows import Row, rows
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.report.columns import (
     COLUMNS,
     FLOPS,

@@ -11,14 +11,14 @@ import pytest
 from attnbench.analysis.ceilings import Seen
 from attnbench.analysis.difference import changes
 from attnbench.analysis.rows import rows
-from attnbench.analysis.variant_matrix import ledgers
+from attnbench.analysis.variant_matrix import matrices
 from attnbench.records.record import RecordFile
-from attnbench.report.export import ledgers_csv, table_csv
+from attnbench.report.export import matrices_csv, table_csv
 from attnbench.report.objects import (
     changes_json,
     folded,
-    ledgers_json,
     machine_json,
+    matrices_json,
     profile_json,
     run_json,
 )
@@ -111,15 +111,15 @@ def test_two_runs_have_each_case_before_and_after():
     assert answer["before"]["machines"] == [asdict(MACHINE)]
 
 
-def test_variants_have_their_ledger_and_all_else_its_rows():
+def test_variants_have_their_matrix_and_all_else_its_rows():
     fast = block({"msa": [0.1] * 12, "hilo": [0.3] * 12}, kernel="fused")[:2]
     slow = block({"msa": [0.4] * 12, "hilo": [0.2] * 12})
     found = run_of([*slow, *fast, *block(TIMES, height=7, block="other")])
     table = rows(found.records)
-    answer = json.loads(ledgers_json(found, table))
-    (ledger,) = answer["ledgers"]
-    cells = {(cell["name"], cell["kernel"]): cell for cell in ledger["cells"]}
-    assert columns(ledgers_csv(ledgers(table))) - {
+    answer = json.loads(matrices_json(found, table))
+    (matrix,) = answer["matrices"]
+    cells = {(cell["name"], cell["kernel"]): cell for cell in matrix["cells"]}
+    assert columns(matrices_csv(matrices(table))) - {
         f"{name}_{end}" for name in cells["msa", "fused"] for end in ("low", "high")
     } == cells["msa", "fused"].keys() - {"machine"}
     assert cells["msa", "fused"]["speed_vs_reference"]["value"] == exactly(4).value
@@ -128,9 +128,9 @@ def test_variants_have_their_ledger_and_all_else_its_rows():
         ("msa", "explicit"),
         ("hilo", "explicit"),
     ]
-    assert ledger["reference"]["kernel"] == "explicit"
-    assert [each["kendall_tau"] for each in ledger["correlations"]] == [-1.0]
-    (swap,) = ledger["swaps"]
+    assert matrix["reference"]["kernel"] == "explicit"
+    assert [each["kendall_tau"] for each in matrix["correlations"]] == [-1.0]
+    (swap,) = matrix["swaps"]
     assert (swap["first"], swap["second"], swap["behind"][0]["kernel"]) == ("hilo", "msa", "fused")
     assert [row["height"] for row in answer["rows"]] == [7, 7]
 

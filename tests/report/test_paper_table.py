@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from attnbench.analysis.runs import Run
-from attnbench.cases.sweep import Mode
+from attnbench.cases.case import Mode
 from attnbench.records.record import Record
 from attnbench.report.columns import FLOPS, MEMORY, PARAMS, SPEED, THROUGHPUT, Standing
-from attnbench.report.paper_table import Sheet, sheets
+from attnbench.report.paper_table import PaperTable, paper_tables
 from tests.fakes import MACHINE, block, record, run_of
 from tests.fakes import MEMORY as CALL
 
@@ -27,9 +27,9 @@ def gpu(**changes: Any) -> list[Record]:
     return block(fast, device="cuda", block="gpu", **changes)
 
 
-def only(*runs: Run) -> Sheet:
-    (sheet,) = sheets(runs)
-    return sheet
+def only(*runs: Run) -> PaperTable:
+    (paper_table,) = paper_tables(runs)
+    return paper_table
 
 
 def headings(*runs: Run) -> list[str]:
@@ -37,10 +37,10 @@ def headings(*runs: Run) -> list[str]:
 
 
 def test_devices_of_a_run_stand_side_by_side():
-    sheet = only(run("mine", *cpu(), *gpu()))
-    assert [group.heading for group in sheet.groups] == ["CPU", "GPU"]
-    assert [line.title for line in sheet.lines] == ["MSA", "HILO", "SRA"]
-    assert [[row and row.device for row in line.rows] for line in sheet.lines] == [["cpu", "cuda"]] * 3
+    paper_table = only(run("mine", *cpu(), *gpu()))
+    assert [group.heading for group in paper_table.groups] == ["CPU", "GPU"]
+    assert [line.title for line in paper_table.lines] == ["MSA", "HILO", "SRA"]
+    assert [[row and row.device for row in line.rows] for line in paper_table.lines] == [["cpu", "cuda"]] * 3
 
 
 def test_groups_are_called_by_the_fewest_words_that_tell_them_apart():
@@ -54,15 +54,15 @@ def test_groups_are_called_by_the_fewest_words_that_tell_them_apart():
 
 
 def test_a_mechanism_that_a_run_lacks_has_no_row_in_its_group():
-    sheet = only(run("one", *cpu()), run("two", record("van", [0.1] * 6), record("hilo", [0.1] * 6)))
-    there = {line.title: [row is not None for row in line.rows] for line in sheet.lines}
+    paper_table = only(run("one", *cpu()), run("two", record("van", [0.1] * 6), record("hilo", [0.1] * 6)))
+    there = {line.title: [row is not None for row in line.rows] for line in paper_table.lines}
     assert there == {"MSA": [True, False], "HILO": [True, True], "SRA": [True, False], "VAN": [False, True]}
 
 
 def test_a_mechanism_whose_code_costs_something_else_in_a_run_has_a_line_for_each():
-    sheet = only(run("old", record("mine", macs=10**6)), run("new", record("mine", macs=10**7)))
-    assert [line.title for line in sheet.lines] == ["MINE (old)", "MINE (new)"]
-    assert [FLOPS.text(line.counted) for line in sheet.lines] == ["1.0", "10.0"]
+    paper_table = only(run("old", record("mine", macs=10**6)), run("new", record("mine", macs=10**7)))
+    assert [line.title for line in paper_table.lines] == ["MINE (old)", "MINE (new)"]
+    assert [FLOPS.text(line.counted) for line in paper_table.lines] == ["1.0", "10.0"]
 
 
 def test_a_case_that_was_not_counted_stands_on_the_line_of_the_one_that_was():
@@ -80,37 +80,41 @@ def test_each_setting_is_a_sheet_of_its_own():
         record("msa", dtype="bfloat16"),
         record("hilo", height=7),
     ]
-    assert [len(sheet.lines) for sheet in sheets([run("mine", *records)])] == [2, 1, 1, 1]
+    assert [len(paper_table.lines) for paper_table in paper_tables([run("mine", *records)])] == [2, 1, 1, 1]
 
 
 def test_a_group_has_the_same_heading_on_all_sheets():
     small = run("small", record("msa", height=7))
-    both = sheets([small, run("both", record("msa", height=7), record("msa", height=28))])
-    assert [[group.heading for group in sheet.groups] for sheet in both] == [["small", "both"], ["both"]]
+    both = paper_tables([small, run("both", record("msa", height=7), record("msa", height=28))])
+    assert [[group.heading for group in paper_table.groups] for paper_table in both] == [
+        ["small", "both"],
+        ["both"],
+    ]
 
 
 def test_columns_are_those_that_have_values():
-    sheet = only(run("mine", *cpu(batch=8), *gpu(batch=8, memory=CALL)))
-    assert [[field.column for field in sheet.fields(place)] for place in sheet.places] == [
+    paper_table = only(run("mine", *cpu(batch=8), *gpu(batch=8, memory=CALL)))
+    assert [[field.column for field in paper_table.fields(place)] for place in paper_table.places] == [
         [PARAMS, FLOPS], [THROUGHPUT, SPEED], [MEMORY, THROUGHPUT, SPEED],
     ]  # fmt: skip
-    (failed,) = sheets([run("mine", record("msa", outcome="crashed", batch=8))])
+    (failed,) = paper_tables([run("mine", record("msa", outcome="crashed", batch=8))])
     assert [field.column for field in failed.fields(0)] == [THROUGHPUT]
 
 
 def test_the_papers_columns_stand_beside_ours_in_its_setting():
-    sheet = only(run("mine", *cpu()))
-    assert [(field.column, field.is_paper) for place in sheet.places for field in sheet.fields(place)] == [
+    paper_table = only(run("mine", *cpu()))
+    fields = [field for place in paper_table.places for field in paper_table.fields(place)]
+    assert [(field.column, field.is_paper) for field in fields] == [
         (PARAMS, False), (PARAMS, True), (FLOPS, False), (FLOPS, True),
         (THROUGHPUT, False), (THROUGHPUT, True), (SPEED, False), (SPEED, True),
     ]  # fmt: skip
 
 
 def test_places_are_those_of_a_group_and_the_papers_numbers_have_none():
-    sheet = only(run("mine", *cpu()))
-    throughput, paper, *_ = sheet.fields(0)
-    assert sheet.standings(throughput) == [None, Standing.best, Standing.second]
-    assert sheet.standings(paper) == [None, None, None]
+    paper_table = only(run("mine", *cpu()))
+    throughput, paper, *_ = paper_table.fields(0)
+    assert paper_table.standings(throughput) == [None, Standing.best, Standing.second]
+    assert paper_table.standings(paper) == [None, None, None]
 
 
 def test_a_group_names_its_baseline_by_its_title():

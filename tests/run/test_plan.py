@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.cases.sweep import Block, Mode
+from attnbench.cases.case import Block, Mode
 from attnbench.cases.variant import Variant
 from attnbench.records.journal import Failed, Predicted, Uncounted
 from attnbench.run import plan

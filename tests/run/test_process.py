@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cases.protocol import KEPT, SYSTEM
-from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records import journal
 from attnbench.records.journal import Began, Fact, Started, to_line
 from attnbench.run import process
@@ -120,10 +120,10 @@ def test_threads_are_set_before_the_worker_starts(workers: Workers):
 
 
 def test_a_worker_keeps_its_pages_unless_the_system_is_to_have_them(monkeypatch: pytest.MonkeyPatch):
-    for name in KEEP_PAGES:
+    for name in KEEP_FREED_MEMORY:
         monkeypatch.delenv(name, raising=False)
-    assert variables(1, KEPT, Path("x")).items() >= KEEP_PAGES.items()
-    assert not variables(1, SYSTEM, Path("x")).keys() & KEEP_PAGES.keys()
+    assert variables(1, KEPT, Path("x")).items() >= KEEP_FREED_MEMORY.items()
+    assert not variables(1, SYSTEM, Path("x")).keys() & KEEP_FREED_MEMORY.keys()
 
 
 def test_a_users_own_allocator_stays(monkeypatch: pytest.MonkeyPatch):

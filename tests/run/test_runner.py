@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.cases.case import Role
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import discover
-from attnbench.cases.sweep import Role, sweep
+from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
-from attnbench.machine.allocator import KEEP_PAGES
+from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.records import journal, record
-from attnbench.records.block_state import Story
+from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, held, shard_of, shards, start_over
 from attnbench.records.journal import (
     DISK_FAILED,
@@ -233,7 +234,7 @@ def test_a_line_that_a_kill_cut_off_costs_only_itself(folder: Path, workers: Wor
 
 def test_a_shard_whose_rows_were_half_written_is_completed_without_doubles(folder: Path, workers: Workers):
     shard = finished_shard(folder)
-    rows = list(records_of(Story(journal.read(shard)), complete=True))
+    rows = list(records_of(BlockState(journal.read(shard)), complete=True))
     record.append(folder, rows[:2])
     assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
@@ -242,7 +243,7 @@ def test_a_shard_whose_rows_were_half_written_is_completed_without_doubles(folde
 
 def test_a_row_that_was_cut_in_the_middle_is_written_again(folder: Path, workers: Workers):
     shard = finished_shard(folder)
-    rows = list(records_of(Story(journal.read(shard)), complete=True))
+    rows = list(records_of(BlockState(journal.read(shard)), complete=True))
     record.append(folder, rows[:2])
     path = folder / record.RECORDS
     path.write_bytes(path.read_bytes()[:-99])
@@ -253,7 +254,7 @@ def test_a_row_that_was_cut_in_the_middle_is_written_again(folder: Path, workers
 
 def test_a_shard_whose_rows_are_all_there_only_goes(folder: Path, workers: Workers):
     shard = finished_shard(folder)
-    rows = list(records_of(Story(journal.read(shard)), complete=True))
+    rows = list(records_of(BlockState(journal.read(shard)), complete=True))
     record.append(folder, rows)
     assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
@@ -593,4 +594,4 @@ def test_a_really_measured_row_knows_how_it_was_made(beside_bad_ones: dict[str, 
     assert all(sample.seconds > 0 for sample in row.samples)
     assert all(warmup.calls_per_sample > 1 for warmup in row.warmups)
     here = inspect_machine()
-    assert row.machine == replace(here, environment={**here.environment, **KEEP_PAGES})
+    assert row.machine == replace(here, environment={**here.environment, **KEEP_FREED_MEMORY})

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from attnbench.analysis.rows import Measured, published_ratio
 from attnbench.cases.sweep import BASELINE
 from attnbench.paper import DEVICES
-from attnbench.report.colours import Inks
+from attnbench.report.colours import MarkStyles
 from attnbench.report.digits import shown
 from attnbench.report.figure.axis import set_numbers, set_ratios
 from attnbench.report.figure.end_labels import name_at_the_side
@@ -19,13 +19,13 @@ LABEL_LETTERS = 40  # of an axis, on a line
 BAR = 0.75  # of the height from one bar to the next, where titles take a line
 
 
-def draw_throughput(axes: Axes, rows: Sequence[Measured], inks: Inks) -> None:
+def draw_throughput(axes: Axes, rows: Sequence[Measured], styles: MarkStyles) -> None:
     """Figure 6: a bar a mechanism, the fastest at the top, with its value and interval."""
     ordered = sorted(rows, key=lambda row: row.timing.throughput.value)
     estimates = [row.timing.throughput for row in ordered]
     titles, places = [brief(row.record.title) for row in ordered], range(len(ordered))
     values, spread = [estimate.value for estimate in estimates], errors(estimates)
-    colours = [inks[row.record.label].colour for row in ordered]
+    colours = [styles[row.record.label].colour for row in ordered]
     axes.errorbar(values, places, xerr=spread, **HALO)
     axes.barh(places, values, xerr=spread, color=colours, height=BAR / max(map(lines_of, titles)))
     ends = [estimate.high or estimate.value for estimate in estimates]
@@ -71,13 +71,13 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     axes.set_xlabel(textwrap.fill(label, LABEL_LETTERS))
 
 
-def draw_flops_against_time(axes: Axes, rows: Sequence[Measured], inks: Inks) -> None:
+def draw_flops_against_time(axes: Axes, rows: Sequence[Measured], styles: MarkStyles) -> None:
     """Time per image over FLOPs; on the line through MSA a layer's time would follow its FLOPs alone."""
     points = {row.record.label: _macs_m_and_time_ms(row) for row in rows if row.record.macs is not None}
     counted = [row for row in rows if row.record.label in points]
     for row in counted:
         spread = errors([row.timing.time_s], 1e3 / row.record.batch)
-        axes.errorbar(*points[row.record.label], yerr=spread, **point(inks[row.record.label]))
+        axes.errorbar(*points[row.record.label], yerr=spread, **point(styles[row.record.label]))
     right = HEADROOM * max((macs_m for macs_m, _ in points.values()), default=1.0)
     axes.set_xlim(0, right)
     axes.set_ylim(bottom=0)
@@ -86,7 +86,7 @@ def draw_flops_against_time(axes: Axes, rows: Sequence[Measured], inks: Inks) ->
     axes.set_xlabel("FLOPs (M multiply-adds per image)")
     axes.set_ylabel("Time (ms per image)")
     ends = [(row.record.title, points[row.record.label]) for row in counted]
-    name_at_the_side(axes, ends, {row.record.title: inks[row.record.label].colour for row in counted})
+    name_at_the_side(axes, ends, {row.record.title: styles[row.record.label].colour for row in counted})
 
 
 def _draw_rate(axes: Axes, title: str, point: tuple[float, float], right: float) -> None:

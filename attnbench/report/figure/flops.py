@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from attnbench.cases.registry import Choice
-from attnbench.measure.catalogue import Point, branch_titles, choices_of, divided, points_of
-from attnbench.report.colours import Ink, inks_of
+from attnbench.records.cost import Point, branch_titles, choices_of, divided, points_of
+from attnbench.report.colours import MarkStyle, mark_styles_of
 from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.end_labels import name_at_the_side, names_inches
 from attnbench.report.figure.page import (
@@ -22,7 +22,7 @@ from attnbench.report.figure.page import (
     plot_inches,
     save,
 )
-from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.style import BRANCH_DASHES, line, styled
 
 PANEL_INCHES = 2.2  # the least width of one
@@ -31,12 +31,12 @@ MOST_PANELS_OF_CHOICES = 5
 G = 1e9
 
 
-def save_flops(points: Sequence[Point], folder: Path, wanted: Print = PLAIN) -> list[Path]:
+def save_flops(points: Sequence[Point], folder: Path, wanted: PrintSize = PLAIN) -> list[Path]:
     """Draw `flops.png` and `flops.pdf` and return them."""
     return save(flops_page(points, wanted), folder / "flops", wanted)
 
 
-def flops_page(points: Sequence[Point], wanted: Print = PLAIN) -> Figure:
+def flops_page(points: Sequence[Point], wanted: PrintSize = PLAIN) -> Figure:
     """A panel a choice, which compares its branches, and the last one for the totals of all choices.
 
     Where that would be too many panels, it is a panel a branch instead, with a line a choice.
@@ -68,18 +68,20 @@ def _panels(points: Sequence[Point]) -> list[tuple[str, Callable[[Axes], None]]]
     if len(parts) > MOST_PANELS_OF_CHOICES:
         branches = branch_titles(points)
         return [*((f"{over}{it}", partial(draw_choices, points=points, branch=it)) for it in branches), total]
-    inks = inks_of(choice.label for choice in choices)
+    styles = mark_styles_of(choice.label for choice in choices)
     drawn = {
-        over + names[each.label]: partial(draw_branches, points=points_of(each, points), ink=inks[each.label])
+        over + names[each.label]: partial(
+            draw_branches, points=points_of(each, points), style=styles[each.label]
+        )
         for each in parts
     }
     return [*drawn.items(), total]
 
 
-def draw_branches(axes: Axes, points: Sequence[Point], ink: Ink) -> None:
+def draw_branches(axes: Axes, points: Sequence[Point], style: MarkStyle) -> None:
     """One choice in its colour: a line a branch."""
     for title, dash in zip(branch_titles(points), BRANCH_DASHES, strict=False):
-        how = {**line(ink), "linestyle": dash}
+        how = {**line(style), "linestyle": dash}
         axes.plot(_sides(points), [_cost(point, title) for point in points], label=title, **how)
     axes.legend(loc="upper left", handlelength=3.5)
 
@@ -87,16 +89,16 @@ def draw_branches(axes: Axes, points: Sequence[Point], ink: Ink) -> None:
 def draw_choices(axes: Axes, points: Sequence[Point], branch: str | None = None) -> None:
     """A line a choice, named at its end: of its total FLOPs, or of those of one branch."""
     choices = choices_of(points)
-    names, inks = short_names(choices), inks_of(choice.label for choice in choices)
+    names, styles = short_names(choices), mark_styles_of(choice.label for choice in choices)
     ends, colours = [], {}
     for choice in choices:
-        mine, ink = points_of(choice, points), inks[choice.label]
+        mine, style = points_of(choice, points), styles[choice.label]
         costs = [_cost(point, branch) for point in mine]
         drawn = [place for place in zip(_sides(mine), costs, strict=True) if not math.isnan(place[1])]
         if drawn:
-            axes.plot(_sides(mine), costs, **line(ink))
+            axes.plot(_sides(mine), costs, **line(style))
             ends.append((names[choice.label], drawn[-1]))
-            colours[names[choice.label]] = ink.colour
+            colours[names[choice.label]] = style.colour
     name_at_the_side(axes, ends, colours)
 
 

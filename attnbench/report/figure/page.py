@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.figure.print_size import Print
+from attnbench.report.figure.print_size import PrintSize
 from attnbench.report.figure.style import (
     GREY,
     LETTER_INCHES,
@@ -72,7 +72,7 @@ def add_legend(page: Figure) -> None:
         _grow(page, LINE_INCHES * (math.ceil(len(names) / columns) + wrapped + 0.5))
 
 
-def add_note(page: Figure, text: str, wanted: Print) -> None:
+def add_note(page: Figure, text: str, wanted: PrintSize) -> None:
     """What a reader must know, at the foot of a page, which grows for it; nothing on a bare one."""
     if wanted.bare:
         return
@@ -87,7 +87,7 @@ def is_first_of_row(axes: Axes) -> bool:
     return place is not None and place.is_first_col()
 
 
-def save(figure: Figure, stem: Path, wanted: Print) -> list[Path]:
+def save(figure: Figure, stem: Path, wanted: PrintSize) -> list[Path]:
     """Write a figure in all formats that are wanted, equal bytes for equal figures, and return the files."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in wanted.formats]
     with styled():

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.analysis.rows import Measured, grouped
-from attnbench.report.colours import Inks
+from attnbench.report.colours import MarkStyles
 from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.file_names import note
 from attnbench.report.figure.page import add_legend, add_note, add_panels, is_first_of_row, new_page
-from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.quantities import Quantity, macs_m, params_m, total_mib
 from attnbench.report.figure.style import GREY, LETTER_INCHES, SMALL, errors, point, styled
 
@@ -41,12 +41,12 @@ def front(rows: Sequence[Measured], cost: Quantity) -> list[Measured]:
     return best
 
 
-def draw_front(axes: Axes, rows: Sequence[Measured], inks: Inks, name: str, cost: Quantity) -> None:
+def draw_pareto(axes: Axes, rows: Sequence[Measured], styles: MarkStyles, name: str, cost: Quantity) -> None:
     """Throughput over a cost with its intervals, and a line that steps along the front."""
     places = {row.record.label: (found.value, _speed(row)) for row in rows if (found := cost(row))}
     for row in rows:
         if row.record.label in places:
-            spread, how = errors([row.timing.throughput]), point(inks[row.record.label])
+            spread, how = errors([row.timing.throughput]), point(styles[row.record.label])
             axes.errorbar(*places[row.record.label], yerr=spread, label=row.record.title, **how)
     xs, ys = zip(*(places[row.record.label] for row in front(rows, cost)), strict=True)
     axes.plot(xs, ys, color=GREY, drawstyle="steps-post", linewidth=0.8, zorder=1, label="front")
@@ -57,7 +57,7 @@ def draw_front(axes: Axes, rows: Sequence[Measured], inks: Inks, name: str, cost
     axes.grid()
 
 
-def front_page(rows: Sequence[Measured], inks: Inks, wanted: Print = PLAIN) -> Figure:
+def pareto_page(rows: Sequence[Measured], styles: MarkStyles, wanted: PrintSize = PLAIN) -> Figure:
     """A panel for each device and cost that was found there."""
     devices = grouped(rows, lambda row: row.device)
     found = [(mine, name) for mine in devices for name, cost in COSTS.items() if any(map(cost, mine))]
@@ -65,7 +65,7 @@ def front_page(rows: Sequence[Measured], inks: Inks, wanted: Print = PLAIN) -> F
         page = new_page(wanted.inches(Width.page))
         panels = add_panels(page, len(found), PANEL_INCHES, PLOT_INCHES)
         for axes, (mine, name) in zip(panels, found, strict=True):
-            draw_front(axes, mine, inks, name, COSTS[name])
+            draw_pareto(axes, mine, styles, name, COSTS[name])
             axes.set_ylabel("Throughput (images/s)" if is_first_of_row(axes) else "")
             where = f"{mine[0].device}, " if len(devices) > 1 else ""
             names = ", ".join(row.record.title for row in front(mine, COSTS[name]))

@@ -18,7 +18,7 @@ class Width(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Print:
+class PrintSize:
     """What an author asks of all figures; without a width each has its own natural one.
 
     A `bare` figure has no note on setting and machine at its foot, for a paper whose caption has these.
@@ -38,4 +38,4 @@ class Print:
         return (self.width or natural).inches
 
 
-PLAIN = Print()
+PLAIN = PrintSize()

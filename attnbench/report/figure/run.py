@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.analysis.rows import Measured, Row, grouped, measured, setting
-from attnbench.report.colours import Inks, inks_of
+from attnbench.report.colours import MarkStyles, mark_styles_of
 from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, draw_throughput
 from attnbench.report.figure.file_names import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches, save
-from attnbench.report.figure.pareto import LEAST_LAYERS, front_page
-from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.pareto import LEAST_LAYERS, pareto_page
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.scaling import scaling_pages
 from attnbench.report.figure.settings import settings_pages
 from attnbench.report.figure.style import lines_of, styled
@@ -24,7 +24,7 @@ PLOT_INCHES = 1.6  # the least height of what is inside its axes
 ROW_INCHES = 0.16  # a bar with its gap, where titles take a line
 
 
-def save_figures(rows: Sequence[Row], folder: Path, wanted: Print = PLAIN) -> list[Path]:
+def save_figures(rows: Sequence[Row], folder: Path, wanted: PrintSize = PLAIN) -> list[Path]:
     """Draw a set of figures for each setting of a run, and those over its sizes and over settings.
 
     Return the files.
@@ -36,28 +36,28 @@ def save_figures(rows: Sequence[Row], folder: Path, wanted: Print = PLAIN) -> li
     return paths
 
 
-def setting_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[str, Figure]]:
+def setting_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures of each setting with their names, one panel a device."""
-    found, timed = inks_of(row.record.label for row in rows), measured(rows)
+    found, timed = mark_styles_of(row.record.label for row in rows), measured(rows)
     records = [row.record for row in timed]
     for mine in grouped(timed, setting):
         end = suffix(mine[0].record, records, without={"device"})
         for name, draw in _drawings(mine, found).items():
             yield f"{name}{end}", _page(draw, mine, wanted)
         if len({row.record.label for row in mine}) >= LEAST_LAYERS:
-            yield f"front{end}", front_page(mine, found, wanted)
+            yield f"front{end}", pareto_page(mine, found, wanted)
 
 
-def _drawings(rows: Sequence[Measured], inks: Inks) -> dict[str, Draw]:
+def _drawings(rows: Sequence[Measured], styles: MarkStyles) -> dict[str, Draw]:
     """What draws each figure of a setting that has rows for it."""
     return {
-        "throughput": partial(draw_throughput, inks=inks),
+        "throughput": partial(draw_throughput, styles=styles),
         **({"ratios": draw_ratios} if any(row.timing.speed for row in rows) else {}),
-        "flops-time": partial(draw_flops_against_time, inks=inks),
+        "flops-time": partial(draw_flops_against_time, styles=styles),
     }
 
 
-def _page(draw: Draw, rows: Sequence[Measured], wanted: Print) -> Figure:
+def _page(draw: Draw, rows: Sequence[Measured], wanted: PrintSize) -> Figure:
     devices = grouped(rows, lambda row: row.device)
     width = wanted.inches(Width.column if len(devices) == 1 else Width.page)
     with styled():

@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from attnbench.analysis.rows import Row, family, grouped
-from attnbench.report.colours import Inks, inks_of
+from attnbench.report.colours import MarkStyles, mark_styles_of
 from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.curves import Crosses, Curve, Misfit, crosses_of, curves_of
 from attnbench.report.figure.file_names import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches
-from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.quantities import macs_m, throughput, total_mib
 from attnbench.report.figure.style import CROSS, errors, line, styled
 
-Draw = Callable[[Axes, Sequence[Row], Inks], None]
+Draw = Callable[[Axes, Sequence[Row], MarkStyles], None]
 NUDGE = 0.028  # of the axis, between crosses at one place
 MARGIN = 0.06  # of the axis, beyond what is drawn
 PANEL_INCHES = 2.3  # the least width of one
@@ -26,38 +26,38 @@ PLOT_INCHES = 1.75
 IN_ALL = "Memory holds weights and input too."
 
 
-def draw_flops(axes: Axes, rows: Sequence[Row], inks: Inks) -> None:
+def draw_flops(axes: Axes, rows: Sequence[Row], styles: MarkStyles) -> None:
     """Multiply-adds of one image's forward pass; by the closed form where they could not be counted."""
     curves = [Curve(curve.label, curve.title, curve.points, ()) for curve in curves_of(rows, macs_m)]
-    _draw(axes, curves, rows, inks, "FLOPs (M multiply-adds, forward)")
+    _draw(axes, curves, rows, styles, "FLOPs (M multiply-adds, forward)")
 
 
-def draw_inference(axes: Axes, rows: Sequence[Row], inks: Inks) -> None:
+def draw_inference(axes: Axes, rows: Sequence[Row], styles: MarkStyles) -> None:
     """Images per second with their intervals; a cross at the bottom is a size without memory for it."""
-    _draw_throughput(axes, rows, inks, "inference")
+    _draw_throughput(axes, rows, styles, "inference")
 
 
-def draw_training(axes: Axes, rows: Sequence[Row], inks: Inks) -> None:
+def draw_training(axes: Axes, rows: Sequence[Row], styles: MarkStyles) -> None:
     """Images per second of forward and backward passes, as `draw_inference` draws them."""
-    _draw_throughput(axes, rows, inks, "training")
+    _draw_throughput(axes, rows, styles, "training")
 
 
-def draw_inference_memory(axes: Axes, rows: Sequence[Row], inks: Inks) -> None:
+def draw_inference_memory(axes: Axes, rows: Sequence[Row], styles: MarkStyles) -> None:
     """What a call needs in all; a cross stands at the predicted need of what does not fit."""
-    _draw_memory(axes, rows, inks, "inference")
+    _draw_memory(axes, rows, styles, "inference")
 
 
-def draw_training_memory(axes: Axes, rows: Sequence[Row], inks: Inks) -> None:
+def draw_training_memory(axes: Axes, rows: Sequence[Row], styles: MarkStyles) -> None:
     """As `draw_inference_memory`, of a forward and a backward pass."""
-    _draw_memory(axes, rows, inks, "training")
+    _draw_memory(axes, rows, styles, "training")
 
 
 MEMORY: dict[str, Draw] = {"inference": draw_inference_memory, "training": draw_training_memory}
 
 
-def scaling_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[str, Figure]]:
+def scaling_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over sizes with their names, for each device and batch that has several."""
-    records, found = [row.record for row in rows], inks_of(row.record.label for row in rows)
+    records, found = [row.record for row in rows], mark_styles_of(row.record.label for row in rows)
     for mine in grouped(rows, family):
         if len({row.side for row in mine}) < 2:
             continue
@@ -82,43 +82,50 @@ def _timed_modes(rows: Sequence[Row]) -> set[str]:
     return {row.record.mode for row in rows if row.timing}
 
 
-def _page(panels: Sequence[Draw], rows: Sequence[Row], inks: Inks, natural: Width, wanted: Print) -> Figure:
+def _page(
+    panels: Sequence[Draw], rows: Sequence[Row], styles: MarkStyles, natural: Width, wanted: PrintSize
+) -> Figure:
     width_inches = wanted.inches(natural)
     with styled():
         page = new_page(width_inches)
         height = plot_inches(len(panels), width_inches, PANEL_INCHES, PLOT_INCHES)
         for axes, draw in zip(add_panels(page, len(panels), PANEL_INCHES, height), panels, strict=True):
-            draw(axes, rows, inks)
+            draw(axes, rows, styles)
         add_legend(page)
         says = f" {IN_ALL}" if set(panels) & set(MEMORY.values()) else ""
         add_note(page, note([row.record for row in rows], size=False, mode=False) + says, wanted)
     return page
 
 
-def _draw_throughput(axes: Axes, rows: Sequence[Row], inks: Inks, mode: str) -> None:
+def _draw_throughput(axes: Axes, rows: Sequence[Row], styles: MarkStyles, mode: str) -> None:
     mine = [row for row in rows if row.record.mode == mode]
     curves = curves_of(mine, throughput)
     without_need = [
         Curve(each.label, each.title, each.points, [Misfit(misfit.side, None) for misfit in each.misfits])
         for each in curves
     ]
-    _draw(axes, without_need, rows, inks, f"{mode.capitalize()} throughput (images/s)")
+    _draw(axes, without_need, rows, styles, f"{mode.capitalize()} throughput (images/s)")
 
 
-def _draw_memory(axes: Axes, rows: Sequence[Row], inks: Inks, mode: str) -> None:
+def _draw_memory(axes: Axes, rows: Sequence[Row], styles: MarkStyles, mode: str) -> None:
     mine = [row for row in rows if row.record.mode == mode]
     _draw(
         axes,
         curves_of(mine, total_mib),
         rows,
-        inks,
+        styles,
         f"{mode.capitalize()} memory (MiB, in all)",
         at_top=True,
     )
 
 
 def _draw(
-    axes: Axes, curves: Sequence[Curve], rows: Sequence[Row], inks: Inks, what: str, at_top: bool = False
+    axes: Axes,
+    curves: Sequence[Curve],
+    rows: Sequence[Row],
+    styles: MarkStyles,
+    what: str,
+    at_top: bool = False,
 ) -> None:
     """Lines and crosses over all sizes of the run; crosses without a number stand at the axis' edge."""
     sizes = {row.side: _size(row) for row in sorted(rows, key=lambda row: row.side)}
@@ -131,10 +138,10 @@ def _draw(
     for curve in curves:
         estimates = list(curve.points.values())
         values = [estimate.value for estimate in estimates]
-        how = line(inks[curve.label])
+        how = line(styles[curve.label])
         axes.errorbar(list(curve.points), values, yerr=errors(estimates), label=curve.title, **how)
     crosses = crosses_of(curves, _set_heights(axes, heights)[at_top], nudge=NUDGE * _span(sizes))
-    _draw_crosses(axes, crosses, inks)
+    _draw_crosses(axes, crosses, styles)
     _set_sizes(axes, sizes, _room(rows))
 
 
@@ -169,14 +176,14 @@ def _span(sizes: Mapping[float, str]) -> float:
     return math.log(max(sizes) / min(sizes))
 
 
-def _draw_crosses(axes: Axes, crosses: Sequence[Crosses], inks: Inks) -> None:
+def _draw_crosses(axes: Axes, crosses: Sequence[Crosses], styles: MarkStyles) -> None:
     """Black crosses, joined to the last number before them by a dotted line in the mechanism's colour."""
     for cross in crosses:
         label, points = cross.curve.label, cross.curve.points
         before = [side for side in points if side < cross.places[0][0]]
         start = [(max(before), points[max(before)].value)] if before else []
         xs, ys = zip(*start, *cross.places, strict=True)
-        axes.plot(xs, ys, ":", color=inks[label].colour, linewidth=0.9, clip_on=False)
+        axes.plot(xs, ys, ":", color=styles[label].colour, linewidth=0.9, clip_on=False)
         xs, ys = zip(*cross.places, strict=True)
         axes.plot(xs, ys, **CROSS)
 

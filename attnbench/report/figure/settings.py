@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from attnbench.analysis.rows import Row, grouped, setting
 from attnbench.cases.sweep import BASELINE
 from attnbench.mechanism import Setting
-from attnbench.report.colours import Ink, inks_in
+from attnbench.report.colours import MarkStyle, inks_in
 from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.file_names import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page
-from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.quantities import Quantity, macs_m, params_m, throughput, total_mib
 from attnbench.report.figure.style import CROSS, GREY, errors, line, styled
 
@@ -28,14 +28,14 @@ PLOT_INCHES = 1.45
 class Sweep:
     """One mechanism's rows by the values of one setting, a line for each choice of its others.
 
-    The rows of a line grow in that setting. `inks` are those of the lines, in their order. `baseline` is what
-    was measured beside them.
+    The rows of a line grow in that setting. `styles` are those of the lines, in their order. `baseline` is
+    what was measured beside them.
     """
 
     mechanism: str
     key: str
     lines: Mapping[str, Sequence[Row]]
-    inks: Sequence[Ink]
+    styles: Sequence[MarkStyle]
     baseline: Row | None
 
     @property
@@ -89,7 +89,7 @@ def sweeps(rows: Sequence[Row]) -> list[Sweep]:
     ]
 
 
-def settings_pages(rows: Sequence[Row], wanted: Print = PLAIN) -> Iterator[tuple[str, Figure]]:
+def settings_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over settings with their names."""
     found, records = sweeps(rows), [row.record for row in rows]
     for sweep in found:
@@ -132,7 +132,7 @@ def _baseline(rows: Sequence[Row], mechanism: str) -> Row | None:
     )
 
 
-def _page(sweep: Sweep, wanted: Print) -> Figure:
+def _page(sweep: Sweep, wanted: PrintSize) -> Figure:
     panels = [draw_params, draw_flops, draw_throughput]
     if any(row.record.memory for row in sweep.rows):
         panels.append(draw_memory)
@@ -147,11 +147,11 @@ def _page(sweep: Sweep, wanted: Print) -> Figure:
 
 def _draw(axes: Axes, sweep: Sweep, quantity: Quantity, what: str) -> None:
     """A line for each choice of the other settings, and the baseline's number as a dashed one."""
-    for (name, rows), ink in zip(sweep.lines.items(), sweep.inks, strict=True):
+    for (name, rows), style in zip(sweep.lines.items(), sweep.styles, strict=True):
         found = [(sweep.value(row), estimate) for row in rows if (estimate := quantity(row))]
         values, estimates = [value for value, _ in found], [estimate for _, estimate in found]
         heights = [estimate.value for estimate in estimates]
-        axes.errorbar(values, heights, yerr=errors(estimates), label=name, **line(ink))
+        axes.errorbar(values, heights, yerr=errors(estimates), label=name, **line(style))
     base = quantity(sweep.baseline) if sweep.baseline else None
     if sweep.baseline and base:
         name = sweep.baseline.record.title

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.records.spectrum import NYQUIST, PANELS, Array, Curve, Part, Spectrum, Survey
-from attnbench.report.colours import inks_of
+from attnbench.report.colours import mark_styles_of
 from attnbench.report.figure.end_labels import name_at_the_side, names_inches
 from attnbench.report.figure.page import add_note, add_panels, new_page, panel_columns, save
-from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.style import BRANCH_DASHES, GREY, LINE_INCHES, PALE, SMALL, styled
 from attnbench.report.spectrum import caption
 
@@ -23,7 +23,7 @@ PLOT_INCHES = 2.0
 Draw = Callable[[Axes, Survey], None]
 
 
-def save_figures(survey: Survey, folder: Path, wanted: Print = PLAIN) -> list[Path]:
+def save_figures(survey: Survey, folder: Path, wanted: PrintSize = PLAIN) -> list[Path]:
     """Draw the channels of every layer, and the curves of all together; return the files."""
     paths = []
     for layer in survey.layers:
@@ -69,7 +69,7 @@ def draw_gains(axes: Axes, survey: Survey) -> None:
 CURVES: dict[str, Draw] = {"profile": draw_profiles, "gain": draw_gains}
 
 
-def channels_page(survey: Survey, layer: Spectrum, wanted: Print = PLAIN) -> Figure:
+def channels_page(survey: Survey, layer: Spectrum, wanted: PrintSize = PLAIN) -> Figure:
     """Figure 5: a row of panels for each branch, or one for the whole output."""
     width = wanted.inches(Width.page)
     columns = panel_columns(PANELS, width - SCALE_INCHES, CHANNEL_INCHES)
@@ -87,7 +87,7 @@ def channels_page(survey: Survey, layer: Spectrum, wanted: Print = PLAIN) -> Fig
     return page
 
 
-def curves_page(survey: Survey, draw: Draw, wanted: Print = PLAIN) -> Figure:
+def curves_page(survey: Survey, draw: Draw, wanted: PrintSize = PLAIN) -> Figure:
     """All curves on one pair of axes."""
     names = ["input", *(curve.name for curve in survey.curves)]
     plot_inches = max(PLOT_INCHES, names_inches(names))
@@ -101,11 +101,11 @@ def curves_page(survey: Survey, draw: Draw, wanted: Print = PLAIN) -> Figure:
 
 def _draw_curves(axes: Axes, survey: Survey, values: Sequence[Array], reference: dict[str, Array]) -> None:
     """A line for each curve in its layer's colour, branches dashed, all named at the right."""
-    inks, frequencies = inks_of(layer.label for layer in survey.layers), survey.frequencies
-    colours = {curve.name: inks[curve.label].colour for curve in survey.curves}
+    styles, frequencies = mark_styles_of(layer.label for layer in survey.layers), survey.frequencies
+    colours = {curve.name: styles[curve.label].colour for curve in survey.curves}
     for curve, numbers in zip(survey.curves, values, strict=True):
-        ink, dash = colours[curve.name], _dash(survey, curve)
-        axes.plot(frequencies, numbers, color=ink, linestyle=dash, label=curve.name)
+        style, dash = colours[curve.name], _dash(survey, curve)
+        axes.plot(frequencies, numbers, color=style, linestyle=dash, label=curve.name)
     axes.axvline(NYQUIST, color=PALE, linewidth=0.8, zorder=0)
     axes.set_xlim(0, frequencies[-1])
     place, over = (NYQUIST, 1.01), ("data", "axes fraction")

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib import style
 
-from attnbench.report.colours import Ink
+from attnbench.report.colours import MarkStyle
 from attnbench.statistics import Estimate
 
 SMALL = 7  # points, of what is read beside a figure's labels; nothing is smaller
@@ -87,14 +87,14 @@ def lines_of(title: str) -> int:
     return brief(title).count("\n") + 1
 
 
-def line(ink: Ink) -> dict[str, Any]:
+def line(style: MarkStyle) -> dict[str, Any]:
     """How a mechanism's line is drawn, with its marks."""
-    return {"color": ink.colour, "marker": ink.marker, "linestyle": ink.dash}
+    return {"color": style.colour, "marker": style.marker, "linestyle": style.dash}
 
 
-def point(ink: Ink) -> dict[str, Any]:
+def point(style: MarkStyle) -> dict[str, Any]:
     """How a mechanism is drawn where it has no line."""
-    how = {"color": ink.colour, "marker": ink.marker, "fillstyle": ink.fill, "linestyle": "none"}
+    how = {"color": style.colour, "marker": style.marker, "fillstyle": style.fill, "linestyle": "none"}
     return {**how, "markersize": POINT_SIZE}
 
 

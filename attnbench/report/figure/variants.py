@@ -1,4 +1,4 @@
-"""The ledger's figure: how fast each variant makes mechanisms, and where their order changes."""
+"""The matrix's figure: how fast each variant makes mechanisms, and where their order changes."""
 
 import math
 import textwrap
@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.analysis.rows import measured
-from attnbench.analysis.variant_matrix import Ledger
+from attnbench.analysis.variant_matrix import VariantMatrix
 from attnbench.cases.variant import Variant
-from attnbench.report.colours import Ink, Inks, inks_of
+from attnbench.report.colours import MarkStyle, MarkStyles, mark_styles_of
 from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.end_labels import name_at_the_side, names_inches
 from attnbench.report.figure.file_names import machines, setting_words
 from attnbench.report.figure.page import add_note, add_panels, new_page, save
-from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.style import (
     LETTER_INCHES,
     LINE_INCHES,
@@ -36,81 +36,90 @@ MOST_SLOPING = 28  # letters; longer names would reach too far to the left
 BESIDE_INCHES = 0.75  # the axis of throughputs, and the gap before the names at the side
 
 
-def save_ledgers(ledgers: Sequence[Ledger], folder: Path, wanted: Print = PLAIN) -> list[Path]:
-    """Draw `kernels.png` and `kernels.pdf` if a ledger has a time, and return the files."""
-    timed = [ledger for ledger in ledgers if measured(ledger.rows)]
-    return save(ledgers_page(timed, wanted), folder / "kernels", wanted) if timed else []
+def save_matrices(matrices: Sequence[VariantMatrix], folder: Path, wanted: PrintSize = PLAIN) -> list[Path]:
+    """Draw `kernels.png` and `kernels.pdf` if a matrix has a time, and return the files."""
+    timed = [matrix for matrix in matrices if measured(matrix.rows)]
+    return save(matrices_page(timed, wanted), folder / "kernels", wanted) if timed else []
 
 
-def ledgers_page(ledgers: Sequence[Ledger], wanted: Print = PLAIN) -> Figure:
-    """A panel for each ledger; all must have a time."""
-    inks, width = inks_of(label for ledger in ledgers for label in ledger.titles), wanted.inches(Width.page)
-    names = [[_name(ledger, *found) for found in _bests(ledger).items()] for ledger in ledgers]
-    slope = max(_slope(by_gain(each), mine, width) for each, mine in zip(ledgers, names, strict=True))
-    ticks_inches = max(_ticks_inches(by_gain(ledger), slope) for ledger in ledgers)
+def matrices_page(matrices: Sequence[VariantMatrix], wanted: PrintSize = PLAIN) -> Figure:
+    """A panel for each matrix; all must have a time."""
+    styles, width = (
+        mark_styles_of(label for matrix in matrices for label in matrix.titles),
+        wanted.inches(Width.page),
+    )
+    names = [[_name(matrix, *found) for found in _bests(matrix).items()] for matrix in matrices]
+    slope = max(_slope(by_gain(each), mine, width) for each, mine in zip(matrices, names, strict=True))
+    ticks_inches = max(_ticks_inches(by_gain(matrix), slope) for matrix in matrices)
     height = max(PLOT_INCHES, *map(names_inches, names)) + ticks_inches
     with styled():
         page = new_page(width)
-        for axes, ledger in zip(add_panels(page, len(ledgers), width, height), ledgers, strict=True):
-            axes.set_title(_title(ledger, width) if len(ledgers) > 1 else "", fontsize=SMALL, loc="left")
-            draw_ledger(axes, ledger, inks, slope)
-        add_note(page, _note(ledgers), wanted)
+        for axes, matrix in zip(add_panels(page, len(matrices), width, height), matrices, strict=True):
+            axes.set_title(_title(matrix, width) if len(matrices) > 1 else "", fontsize=SMALL, loc="left")
+            draw_matrix(axes, matrix, styles, slope)
+        add_note(page, _note(matrices), wanted)
     return page
 
 
-def draw_ledger(axes: Axes, ledger: Ledger, inks: Inks, slope: float = 0.0) -> None:
+def draw_matrix(axes: Axes, matrix: VariantMatrix, styles: MarkStyles, slope: float = 0.0) -> None:
     """A line a mechanism over the variants, those after the reference in the order of their mean gain.
 
     The mark of its best variant is filled, and how much that gains stands beside its name. A gap is where it
     has no time.
     """
-    places, ends, colours = by_gain(ledger), [], {}
-    for label, best in _bests(ledger).items():
-        throughputs, ink, name = _throughputs(ledger, label, places), inks[label], _name(ledger, label, best)
-        _draw_line(axes, throughputs, ink)
+    places, ends, colours = by_gain(matrix), [], {}
+    for label, best in _bests(matrix).items():
+        throughputs, style, name = (
+            _throughputs(matrix, label, places),
+            styles[label],
+            _name(matrix, label, best),
+        )
+        _draw_line(axes, throughputs, style)
         top = places.index(best)
-        axes.plot(top, throughputs[top].value, ink.marker, color=ink.colour, markersize=POINT_SIZE, zorder=4)
+        axes.plot(
+            top, throughputs[top].value, style.marker, color=style.colour, markersize=POINT_SIZE, zorder=4
+        )
         last = max(place for place, found in enumerate(throughputs) if not math.isnan(found.value))
         ends.append((name, (float(last), throughputs[last].value)))
-        colours[name] = ink.colour
+        colours[name] = style.colour
     _set_axes(axes, places, slope)
     name_at_the_side(axes, ends, colours)
 
 
-def by_gain(ledger: Ledger) -> list[Variant]:
+def by_gain(matrix: VariantMatrix) -> list[Variant]:
     """The variants that have a time: the reference, then the others from the smallest mean gain up."""
-    others = [variant for variant in ledger.variants if ledger.timed(variant) and variant != ledger.reference]
-    return [ledger.reference, *sorted(others, key=lambda variant: _mean_gain(ledger, variant))]
+    others = [variant for variant in matrix.variants if matrix.timed(variant) and variant != matrix.reference]
+    return [matrix.reference, *sorted(others, key=lambda variant: _mean_gain(matrix, variant))]
 
 
-def _mean_gain(ledger: Ledger, variant: Variant) -> float:
+def _mean_gain(matrix: VariantMatrix, variant: Variant) -> float:
     """The mean logarithm over all mechanisms that have a gain in a variant; nought where none has."""
-    cells = [cell for (_, where), cell in ledger.cells.items() if where == variant]
+    cells = [cell for (_, where), cell in matrix.cells.items() if where == variant]
     gains = [math.log(cell.gain.value) for cell in cells if cell.gain]
     return fmean(gains) if gains else 0.0
 
 
-def _bests(ledger: Ledger) -> dict[str, Variant]:
+def _bests(matrix: VariantMatrix) -> dict[str, Variant]:
     """The best variant of each mechanism that has a time."""
-    return {label: best for label in ledger.titles if (best := ledger.best(label))}
+    return {label: best for label in matrix.titles if (best := matrix.best(label))}
 
 
-def _throughputs(ledger: Ledger, label: str, places: Sequence[Variant]) -> list[Estimate]:
-    found = {row.record.variant: row for row in measured(ledger.rows) if row.record.label == label}
+def _throughputs(matrix: VariantMatrix, label: str, places: Sequence[Variant]) -> list[Estimate]:
+    found = {row.record.variant: row for row in measured(matrix.rows) if row.record.label == label}
     return [
         found[variant].timing.throughput if variant in found else Estimate(math.nan) for variant in places
     ]
 
 
-def _draw_line(axes: Axes, throughputs: Sequence[Estimate], ink: Ink) -> None:
+def _draw_line(axes: Axes, throughputs: Sequence[Estimate], style: MarkStyle) -> None:
     values = [estimate.value for estimate in throughputs]
-    how = {**line(ink), "markerfacecolor": "white"}
+    how = {**line(style), "markerfacecolor": "white"}
     axes.errorbar(range(len(values)), values, yerr=errors(throughputs), **how)
 
 
-def _name(ledger: Ledger, label: str, best: Variant) -> str:
-    gain = ledger.cells[label, best].gain
-    return ledger.titles[label] + (f" ({gain.value:.2f}×)" if gain else "")
+def _name(matrix: VariantMatrix, label: str, best: Variant) -> str:
+    gain = matrix.cells[label, best].gain
+    return matrix.titles[label] + (f" ({gain.value:.2f}×)" if gain else "")
 
 
 def _set_axes(axes: Axes, places: Sequence[Variant], slope: float) -> None:
@@ -149,13 +158,13 @@ def _letters(places: Sequence[Variant]) -> int:
     return max(len(variant.brief) for variant in places)
 
 
-def _title(ledger: Ledger, width_inches: float) -> str:
-    words = f"{ledger.device}: {setting_words(ledger.rows[0].record, variant=False)}"
+def _title(matrix: VariantMatrix, width_inches: float) -> str:
+    words = f"{matrix.device}: {setting_words(matrix.rows[0].record, variant=False)}"
     return textwrap.fill(words, int((width_inches - BESIDE_INCHES) / LETTER_INCHES))
 
 
-def _note(ledgers: Sequence[Ledger]) -> str:
-    references = dict.fromkeys(ledger.reference.brief for ledger in ledgers)
+def _note(matrices: Sequence[VariantMatrix]) -> str:
+    references = dict.fromkeys(matrix.reference.brief for matrix in matrices)
     key = f"Filled: the best variant of a mechanism; in brackets: its speed over {' or '.join(references)}."
-    settings = [f"{setting_words(ledgers[0].rows[0].record, variant=False)}."] * (len(ledgers) == 1)
-    return " ".join([key, *settings, machines(row.record for ledger in ledgers for row in ledger.rows)])
+    settings = [f"{setting_words(matrices[0].rows[0].record, variant=False)}."] * (len(matrices) == 1)
+    return " ".join([key, *settings, machines(row.record for matrix in matrices for row in matrix.rows)])

@@ -8,7 +8,7 @@ from attnbench.analysis.runs import Run
 from attnbench.report.caption import caption
 from attnbench.report.columns import LOWER_BOUND, OPEN, SPEED, Standing
 from attnbench.report.formats.tex import escape, foreign, number, reach
-from attnbench.report.paper_table import Field, Sheet, sheets
+from attnbench.report.paper_table import Field, PaperTable, paper_tables
 from attnbench.words import NOTHING
 
 STYLES = {Standing.best: "\\mathbf{{{}}}", Standing.second: "\\underline{{{}}}", None: "{}"}
@@ -44,26 +44,31 @@ TABLE = """\
 
 def latex(runs: Sequence[Run], *, standalone: bool = False) -> str:
     """The tables, or a document that holds nothing else; best values are bold, second best underlined."""
-    found = sheets(runs)
-    tables = "\n".join(_table(sheet, _label(runs, sheet if len(found) > 1 else None)) for sheet in found)
+    found = paper_tables(runs)
+    tables = "\n".join(
+        _table(paper_table, _label(runs, paper_table if len(found) > 1 else None)) for paper_table in found
+    )
     if standalone:
-        wide = any(len(sheet.groups) > 1 for sheet in found)
+        wide = any(len(paper_table.groups) > 1 for paper_table in found)
         tables = DOCUMENT % ("landscape, " * wide, tables)
     unknown = foreign(tables)
     return NEEDS * (not standalone) + UNKNOWN % " ".join(unknown) * bool(unknown) + tables
 
 
-def _table(sheet: Sheet, label: str) -> str:
-    fields = [field for place in sheet.places for field in sheet.fields(place)]
+def _table(paper_table: PaperTable, label: str) -> str:
+    fields = [field for place in paper_table.places for field in paper_table.fields(place)]
     titles = ["Mechanism", *(_heading(field, _title(field)) for field in fields)]
-    units = ["", *(_heading(field, _unit(sheet, field)) for field in fields)]
-    cells = [[escape(line.title) for line in sheet.lines], *(_cells(sheet, field) for field in fields)]
+    units = ["", *(_heading(field, _unit(paper_table, field)) for field in fields)]
+    cells = [
+        [escape(line.title) for line in paper_table.lines],
+        *(_cells(paper_table, field) for field in fields),
+    ]
     return TABLE % (
-        "5pt" if len(sheet.groups) == 1 else "3pt",
-        escape(" ".join([*caption(sheet), LEGEND])),
+        "5pt" if len(paper_table.groups) == 1 else "3pt",
+        escape(" ".join([*caption(paper_table), LEGEND])),
         label,
         "l" + "".join("r" if _width(field) == 1 else "r@{}l" for field in fields),
-        _group_headings(sheet) + _lines([titles, units]),
+        _group_headings(paper_table) + _lines([titles, units]),
         _lines(zip(*cells, strict=True)),
     )
 
@@ -77,14 +82,14 @@ def _lines(lines: Iterable[Sequence[str]]) -> str:
     return "".join(f"    {' & '.join(cells)} \\\\\n" for cells in lines)
 
 
-def _group_headings(sheet: Sheet) -> str:
+def _group_headings(paper_table: PaperTable) -> str:
     """A heading over the columns of each group, and a rule below it; nothing where there is one group."""
-    if len(sheet.groups) == 1:
+    if len(paper_table.groups) == 1:
         return ""
-    last = 1 + sum(map(_width, sheet.fields(None)))
+    last = 1 + sum(map(_width, paper_table.fields(None)))
     cells, rules = [""] * last, []
-    for place, group in enumerate(sheet.groups):
-        first, width = last + 1, sum(map(_width, sheet.fields(place)))
+    for place, group in enumerate(paper_table.groups):
+        first, width = last + 1, sum(map(_width, paper_table.fields(place)))
         last += width
         cells.append(f"\\multicolumn{{{width}}}{{c}}{{{escape(group.heading)}}}")
         rules.append(f"\\cmidrule(lr){{{first}-{last}}}")
@@ -99,18 +104,18 @@ def _title(field: Field) -> str:
     return "\\textit{paper}" if field.is_paper else field.column.title
 
 
-def _unit(sheet: Sheet, field: Field) -> str:
+def _unit(paper_table: PaperTable, field: Field) -> str:
     if field.is_paper:
         return ""
     unit = field.column.unit
     if field.column is SPEED and field.place is not None:
-        unit += f" {sheet.groups[field.place].baselines}"
+        unit += f" {paper_table.groups[field.place].baselines}"
     return f"({escape(unit)})"
 
 
-def _cells(sheet: Sheet, field: Field) -> list[str]:
-    rows = [field.row(line) for line in sheet.lines]
-    return [_cell(field, *cell) for cell in zip(rows, sheet.standings(field), strict=True)]
+def _cells(paper_table: PaperTable, field: Field) -> list[str]:
+    rows = [field.row(line) for line in paper_table.lines]
+    return [_cell(field, *cell) for cell in zip(rows, paper_table.standings(field), strict=True)]
 
 
 def _cell(field: Field, row: Row | None, place: Standing | None) -> str:
@@ -123,11 +128,11 @@ def _cell(field: Field, row: Row | None, place: Standing | None) -> str:
     return value if _width(field) == 1 else f"{value} & {reach(found)}"
 
 
-def _label(runs: Sequence[Run], sheet: Sheet | None) -> str:
+def _label(runs: Sequence[Run], paper_table: PaperTable | None) -> str:
     """What `\\ref` calls the table: its runs, and its setting where there are several tables."""
     words = [run.name for run in runs]
-    if sheet:
-        record, variant = sheet.record, sheet.record.variant
+    if paper_table:
+        record, variant = paper_table.record, paper_table.record.variant
         words += [f"{record.height}x{record.width}", f"dim {record.dim}", f"{record.heads} heads"]
         words += [f"batch {record.batch}", record.mode, variant.name]
     return f"tab:{re.sub(r'[^a-z0-9]+', '-', ' '.join(words).lower()).strip('-')}"

@@ -7,7 +7,7 @@ from attnbench.analysis.rows import Row, measured
 from attnbench.analysis.runs import Run
 from attnbench.report.caption import caption, sentence, verdicts
 from attnbench.report.columns import SPEED, Standing, verdict
-from attnbench.report.paper_table import Field, Sheet, sheets
+from attnbench.report.paper_table import Field, PaperTable, paper_tables
 from attnbench.words import NOTHING
 
 STYLES = {Standing.best: "**{}**", Standing.second: "*{}*", None: "{}"}
@@ -16,12 +16,12 @@ LEGEND = "Bold = best, italic = second best of a column."
 
 def markdown(runs: Sequence[Run]) -> str:
     """The best value of a column is bold, the next one italic; a verdict stands behind each speed-up."""
-    return "\n".join(map(_table, sheets(runs)))
+    return "\n".join(map(_table, paper_tables(runs)))
 
 
-def _table(sheet: Sheet) -> str:
-    columns = [["Mechanism", *(_plain(line.title) for line in sheet.lines)]]
-    columns += [column for place in sheet.places for column in _columns(sheet, place)]
+def _table(paper_table: PaperTable) -> str:
+    columns = [["Mechanism", *(_plain(line.title) for line in paper_table.lines)]]
+    columns += [column for place in paper_table.places for column in _columns(paper_table, place)]
     widths = [max(map(len, column)) for column in columns]
     rule = [f":{'-' * (widths[0] - 1)}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
     heading, *lines = (
@@ -29,36 +29,38 @@ def _table(sheet: Sheet) -> str:
         for cells in zip(*columns, strict=True)
     )
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in (heading, rule, *lines))
-    timings = [row.timing for row in measured(sheet.rows)]
+    timings = [row.timing for row in measured(paper_table.rows)]
     said = [sentence(verdicts(timings))] if timings else []
-    return f"{table}\n{' '.join([*map(_plain, caption(sheet)), LEGEND, *said])}\n"
+    return f"{table}\n{' '.join([*map(_plain, caption(paper_table)), LEGEND, *said])}\n"
 
 
-def _columns(sheet: Sheet, place: int | None) -> list[list[str]]:
+def _columns(paper_table: PaperTable, place: int | None) -> list[list[str]]:
     """The columns that all groups share, or those of one with its verdicts last: a heading, a cell a line."""
-    columns = [_column(sheet, field) for field in sheet.fields(place)]
-    if place is None or not measured(sheet.groups[place].rows):
+    columns = [_column(paper_table, field) for field in paper_table.fields(place)]
+    if place is None or not measured(paper_table.groups[place].rows):
         return columns
-    rows = [line.rows[place] for line in sheet.lines]
+    rows = [line.rows[place] for line in paper_table.lines]
     return [*columns, ["verdict", *(verdict(row) if row else NOTHING for row in rows)]]
 
 
-def _column(sheet: Sheet, field: Field) -> list[str]:
-    rows = [field.row(line) for line in sheet.lines]
+def _column(paper_table: PaperTable, field: Field) -> list[str]:
+    rows = [field.row(line) for line in paper_table.lines]
     if field.is_paper:
         return ["paper", *(field.column.published_text(row) if row else "" for row in rows)]
-    places = sheet.standings(field)
-    return [_heading(sheet, field), *(_cell(field, *cell) for cell in zip(rows, places, strict=True))]
+    places = paper_table.standings(field)
+    return [_heading(paper_table, field), *(_cell(field, *cell) for cell in zip(rows, places, strict=True))]
 
 
-def _heading(sheet: Sheet, field: Field) -> str:
+def _heading(paper_table: PaperTable, field: Field) -> str:
     column = field.column
     if field.place is None:
         return column.heading
-    group = sheet.groups[field.place]
+    group = paper_table.groups[field.place]
     title = f"× {_plain(group.baselines)}" if column is SPEED else column.heading
     interval = " [95 %]" if column.decimals is None else ""
-    return f"{_plain(group.heading)}: {title}{interval}" if len(sheet.groups) > 1 else f"{title}{interval}"
+    return (
+        f"{_plain(group.heading)}: {title}{interval}" if len(paper_table.groups) > 1 else f"{title}{interval}"
+    )
 
 
 def _cell(field: Field, row: Row | None, place: Standing | None) -> str:

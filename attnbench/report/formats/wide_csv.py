@@ -9,7 +9,7 @@ from attnbench.analysis.runs import Run
 from attnbench.report.columns import Column
 from attnbench.report.csv_text import csv_text
 from attnbench.report.formats.cells import number_cells, setting_cells, verdict_cells
-from attnbench.report.paper_table import COUNTS, SPEEDS, Line, Sheet, sheets
+from attnbench.report.paper_table import COUNTS, SPEEDS, Line, PaperTable, paper_tables
 
 UNITS = {"M": "_m", "MiB": "_mib"}  # those that a column's name does not tell
 
@@ -20,9 +20,9 @@ def wide_csv(runs: Sequence[Run]) -> str:
     The columns of a group begin with its heading: `cpu_imgs_per_s`. Those of the paper end in `published`.
     Columns that no line has are left out.
     """
-    found = sheets(runs)
-    prefixes = _prefixes([group.heading for sheet in found for group in sheet.groups])
-    lines = [_line(sheet, line, prefixes) for sheet in found for line in sheet.lines]
+    found = paper_tables(runs)
+    prefixes = _prefixes([group.heading for paper_table in found for group in paper_table.groups])
+    lines = [_line(paper_table, line, prefixes) for paper_table in found for line in paper_table.lines]
     known = {name for line in lines for name, cell in line.items() if cell is not None}
     return csv_text([{name: cell for name, cell in line.items() if name in known} for line in lines])
 
@@ -38,12 +38,12 @@ def _prefixes(headings: Sequence[str]) -> dict[str, str]:
     return prefixes
 
 
-def _line(sheet: Sheet, line: Line, prefixes: Mapping[str, str]) -> dict[str, object]:
+def _line(paper_table: PaperTable, line: Line, prefixes: Mapping[str, str]) -> dict[str, object]:
     first = line.counted
     cells: dict[str, object] = {"label": first.record.label, "title": line.title, **setting_cells(first)}
     for column in COUNTS:
         cells |= _numbers("", column, first)
-    for group, row in zip(sheet.groups, line.rows, strict=True):
+    for group, row in zip(paper_table.groups, line.rows, strict=True):
         if row:
             cells |= _group(prefixes[group.heading], row)
     return cells

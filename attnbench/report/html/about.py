@@ -11,12 +11,12 @@ from attnbench.report.caption import how_measured
 from attnbench.report.html.markup import Markup, joined, tag, unbroken
 from attnbench.report.html.places import SETTING, Place, places
 from attnbench.report.notes import agreement, disturbances, notes
-from attnbench.words import many
+from attnbench.words import plural
 
 
 def title(runs: Sequence[Run]) -> str:
     """The run's name, or how many there are."""
-    return runs[0].name if len(runs) == 1 else many(len(runs), "run")
+    return runs[0].name if len(runs) == 1 else plural(len(runs), "run")
 
 
 def facts(runs: Sequence[Run]) -> Markup:
@@ -68,7 +68,7 @@ def _settings(among: Sequence[Place]) -> str:
 
 def _effort(protocol: Protocol) -> str:
     return (
-        f"{many(protocol.sessions, 'session')} of at least {protocol.least_rounds} rounds, until intervals "
+        f"{plural(protocol.sessions, 'session')} of at least {protocol.least_rounds} rounds, until intervals "
         f"are within ±{100 * protocol.precision:g} % or a block has taken {protocol.max_seconds:g} s; "
         f"seed {protocol.seed}, allocator {protocol.allocator}"
     )

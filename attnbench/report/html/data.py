@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from attnbench.analysis.rows import Measured, Row, family, measured
 from attnbench.paper import DEVICES
-from attnbench.report.colours import Ink, Inks
+from attnbench.report.colours import MarkStyle, MarkStyles
 from attnbench.report.columns import COLUMNS, verdict
 from attnbench.report.formats.cells import number_cells
 from attnbench.report.html.places import RUN, SETTING, Place, differing
@@ -14,11 +14,11 @@ Json = dict[str, object]
 MIB = 2**20
 
 
-def data(places: Sequence[Place], inks: Inks) -> Json:
+def data(places: Sequence[Place], styles: MarkStyles) -> Json:
     """Columns, and places with their rows; what a row has no value for is left out."""
     return {
         "columns": {column.name: {"title": column.title, "unit": column.unit} for column in COLUMNS},
-        "places": [_place(place, places, inks) for place in places],
+        "places": [_place(place, places, styles) for place in places],
     }
 
 
@@ -35,7 +35,7 @@ def _macs_and_time(row: Measured) -> tuple[int, float]:
     return row.record.macs or 0, row.timing.time_s.value
 
 
-def _place(place: Place, places: Sequence[Place], inks: Inks) -> Json:
+def _place(place: Place, places: Sequence[Place], styles: MarkStyles) -> Json:
     record, of_run = place.record, [other for other in places if other.run is place.run]
     with_time = measured(place.rows)
     floors = [floor for row in with_time if (floor := row.timing.noise_floor) is not None]
@@ -53,16 +53,16 @@ def _place(place: Place, places: Sequence[Place], inks: Inks) -> Json:
         "noise_floor": max(floors, default=None),
         "baseline": next((row.record.title for row in with_time if row.record.label in baselines), None),
         "front": [place.rows.index(row) for row in front(with_time)],
-        "rows": [_row(row, inks[row.record.label]) for row in place.rows],
+        "rows": [_row(row, styles[row.record.label]) for row in place.rows],
     }
 
 
-def _row(row: Row, ink: Ink) -> Json:
+def _row(row: Row, style: MarkStyle) -> Json:
     record = row.record
     row_data = {
         "label": record.label,
         "title": record.title,
-        "ink": asdict(ink),
+        "ink": asdict(style),
         "outcome": record.outcome,
         "reason": record.reason,
         "verdict": verdict(row),

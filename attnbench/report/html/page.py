@@ -10,7 +10,7 @@ from string import Template
 
 from attnbench.analysis.runs import Run
 from attnbench.records.record import RECORDS
-from attnbench.report.colours import inks_of
+from attnbench.report.colours import mark_styles_of
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.about import facts, particulars, title
 from attnbench.report.html.data import data
@@ -19,7 +19,7 @@ from attnbench.report.html.places import RUN, SETTING, differing, places
 from attnbench.report.html.table import filters, key, meanings, result_table
 
 NUMBERS = "results.csv"
-SCRIPTS = ("look.js", "figures.js", "scaling.js", "table.js", "page.js")
+SCRIPTS = ("theme.js", "figures.js", "scaling.js", "table.js", "page.js")
 
 
 def page(runs: Sequence[Run]) -> str:
@@ -28,7 +28,7 @@ def page(runs: Sequence[Run]) -> str:
     facets = differing((RUN, *SETTING), among)
     library, script = _text("vendor/plotly-basic.min.js"), "\n".join(map(_text, SCRIPTS))
     table = [row for run in runs for row in run.rows]
-    inks = inks_of(row.record.label for row in table)
+    styles = mark_styles_of(row.record.label for row in table)
     alone = len(runs) == 1
     return Template(_text("page.html")).substitute(
         policy=_policy(library, script),
@@ -36,12 +36,12 @@ def page(runs: Sequence[Run]) -> str:
         style=_text("page.css"),
         facts=facts(runs),
         filters=filters(among, facets),
-        table=result_table(among, facets, inks),
+        table=result_table(among, facets, styles),
         key=joined(key(table)),
         meanings=meanings(table),
         runs=joined(*(particulars(run, number, alone=alone) for number, run in enumerate(runs, start=1))),
         footer=joined("Made by ", tag("code", unbroken(_command(runs)))),
-        data=embedded(data(among, inks)),
+        data=embedded(data(among, styles)),
         files=embedded(_files(runs)),
         library=library,
         script=script,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from attnbench.analysis.rows import Row
 from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
-from attnbench.report.colours import Ink, Inks
+from attnbench.report.colours import MarkStyle, MarkStyles
 from attnbench.report.columns import COLUMNS, LIMIT, Better, Column, Standing, standings, verdict
 from attnbench.report.html.markup import Markup, joined, tag
 from attnbench.report.html.places import Facet, Place
-from attnbench.words import NOTHING, spoken
+from attnbench.words import NOTHING, readable
 
 DESCENDING = "descending"
 ASCENDING = "ascending"
@@ -53,7 +53,7 @@ class Quantity:
             yield tag("td", self.column.published_text(row), class_="number paper", data_sort=sort_by)
 
 
-def result_table(places: Sequence[Place], facets: Sequence[Facet], inks: Inks) -> Markup:
+def result_table(places: Sequence[Place], facets: Sequence[Facet], styles: MarkStyles) -> Markup:
     """All rows, under headings that sort them; each facet is a column."""
     table = [row for place in places for row in place.rows]
     quantities = list(_quantities(table))
@@ -62,7 +62,7 @@ def result_table(places: Sequence[Place], facets: Sequence[Facet], inks: Inks) -
         *(_head(facet.title, facet.title) for facet in facets),
         *_with_verdict(quantities, [quantity.heads() for quantity in quantities], _head("Verdict", VERDICT)),
     ]
-    lines = [line for place in places for line in _lines(place, facets, quantities, inks)]
+    lines = [line for place in places for line in _lines(place, facets, quantities, styles)]
     return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *lines), id="results")
 
 
@@ -96,7 +96,7 @@ def _quantities(rows: Sequence[Row]) -> Iterator[Quantity]:
 
 
 def _lines(
-    place: Place, facets: Sequence[Facet], quantities: Sequence[Quantity], inks: Inks
+    place: Place, facets: Sequence[Facet], quantities: Sequence[Quantity], styles: MarkStyles
 ) -> Iterator[Markup]:
     """A place's rows; the best values are those of the place."""
     stand = [standings(quantity.column, place.rows) for quantity in quantities]
@@ -110,7 +110,7 @@ def _lines(
         words = f"{row.record.label} {row.record.title} {place.run.name} {place.title}"
         yield tag(
             "tr",
-            _name(row, inks[row.record.label]),
+            _name(row, styles[row.record.label]),
             *settings,
             *_with_verdict(quantities, values, _verdict(row)),
             class_="first" if number == 0 else None,
@@ -128,14 +128,14 @@ def _with_verdict(
     return together
 
 
-def _name(row: Row, ink: Ink) -> Markup:
-    dot = tag("i", class_="dot", style=f"--own:{ink.colour}")
+def _name(row: Row, style: MarkStyle) -> Markup:
+    dot = tag("i", class_="dot", style=f"--own:{style.colour}")
     return tag("th", dot, row.record.title, scope="row", title=row.record.label, data_sort=row.record.title)
 
 
 def _verdict(row: Row) -> Markup:
     """What may be said beside the baseline; of a row without a time, what became of it and why."""
-    said = verdict(row) if row.timing else spoken(row.record.outcome)
+    said = verdict(row) if row.timing else readable(row.record.outcome)
     reason = tag("small", row.record.reason) if row.record.reason else ""
     sort_by = said if said != NOTHING else None
     kind = said if row.timing else "outcome"

@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from attnbench.measure.catalogue import BranchCost, Entry, Point, branch_titles, choices_of, points_of
+from attnbench.records.cost import BranchCost, Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.caption import CONVENTION
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.words import NOTHING
@@ -23,16 +23,19 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
     columns = [
         GridColumn(MECHANISM, [entry.choice.mechanism.title for entry in entries], wraps=True),
         GridColumn("Settings", list(map(settings_of, entries)), wraps=True),
-        GridColumn("Params", [exact(entry.params) for entry in entries], goes=4),
-        paper_column([f"{paper.params_m:.2f} M" if paper else "" for paper in published], goes=1),
+        GridColumn("Params", [exact(entry.params) for entry in entries], drop_order=4),
+        paper_column([f"{paper.params_m:.2f} M" if paper else "" for paper in published], drop_order=1),
         GridColumn("FLOPs", [exact(entry.macs) for entry in entries]),
-        paper_column([f"{paper.flops_m:.1f} M" if paper else "" for paper in published], goes=1),
+        paper_column([f"{paper.flops_m:.1f} M" if paper else "" for paper in published], drop_order=1),
     ]
     for title in branch_titles(entries):
         branches = [_branch(entry, title) for entry in entries]
         costs = [f"{branch.macs:,}" if branch else "" for branch in branches]
         heads = [f"{branch.heads}" if branch else "" for branch in branches]
-        columns += [GridColumn(f"{title} FLOPs", costs, goes=3), GridColumn("heads", heads, goes=2)]
+        columns += [
+            GridColumn(f"{title} FLOPs", costs, drop_order=3),
+            GridColumn("heads", heads, drop_order=2),
+        ]
     return Grid(
         [column for column in columns if column.heading != PAPER or any(column.cells)], caption=CONVENTION
     )
@@ -43,9 +46,9 @@ def settings_of(entry: Entry) -> str:
     return ", ".join(f"{key}={value}" for key, value in entry.choice.settings.items())
 
 
-def paper_column(cells: Sequence[str], goes: int) -> GridColumn:
+def paper_column(cells: Sequence[str], drop_order: int) -> GridColumn:
     """Published figures, which stand back."""
-    return GridColumn(PAPER, cells, goes=goes, style="dim")
+    return GridColumn(PAPER, cells, drop_order=drop_order, style="dim")
 
 
 def exact(count: int | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attnbench.analysis.crossover import Crossover
 from attnbench.report.digits import estimated
 from attnbench.report.terminal.grid import Grid, GridColumn
-from attnbench.words import many
+from attnbench.words import plural
 
 UNCHANGED = "No two mechanisms are seen to change order between these sizes."
 
@@ -17,9 +17,9 @@ def crossover_table(shown: Sequence[Crossover], others: int) -> Grid:
         GridColumn("Faster beyond", [record.title for record in records], wraps=True),
         GridColumn("Slower beyond", [crossover.slower.record.title for crossover in shown], wraps=True),
         GridColumn("Tokens a side [95 %]", [estimated(crossover.side) for crossover in shown]),
-        GridColumn("Mode", [record.mode for record in records], wraps=True, goes=3),
-        GridColumn("Batch", [str(record.batch) for record in records], goes=2),
-        GridColumn("Device", [record.device for record in records], wraps=True, goes=1),
+        GridColumn("Mode", [record.mode for record in records], wraps=True, drop_order=3),
+        GridColumn("Batch", [str(record.batch) for record in records], drop_order=2),
+        GridColumn("Device", [record.device for record in records], wraps=True, drop_order=1),
     ]
     caption = "\n".join([*map(_sentence, shown[:1]), *_others(others)])
     return Grid(columns, "Where the order changes with resolution", caption, title_justify="left")
@@ -34,5 +34,5 @@ def _others(number: int) -> list[str]:
     if not number:
         return []
     return [
-        f"and {many(number, 'crossover')} between other mechanisms, which --plot writes to crossovers.csv"
+        f"and {plural(number, 'crossover')} between other mechanisms, which --plot writes to crossovers.csv"
     ]

@@ -18,13 +18,13 @@ class GridColumn:
     """A heading and a cell a line, shown as they are: what looks like markup is none.
 
     Cells are kept whole, but for text that `wraps`. Where a terminal has no room for all, the columns whose
-    `goes` is 1 are left out first, then 2, and so on; 0 stays.
+    `drop_order` is 1 are left out first, then 2, and so on; 0 stays.
     """
 
     heading: str
     cells: Sequence[str]
     wraps: bool = False
-    goes: int = 0
+    drop_order: int = 0
     style: str = ""
     colours: Mapping[str, str] = field(default_factory=dict)
 
@@ -118,10 +118,10 @@ class Grid:
 def _with_room(columns: Sequence[GridColumn], width: int) -> list[GridColumn]:
     """The columns without as many of those that go first as have no room."""
     kept = list(columns)
-    for gone in sorted({column.goes for column in columns} - {0}):
+    for gone in sorted({column.drop_order for column in columns} - {0}):
         if TIGHT.needed(kept) <= width:
             break
-        kept = [column for column in kept if column.goes != gone]
+        kept = [column for column in kept if column.drop_order != gone]
     return kept
 
 

@@ -6,8 +6,7 @@ from rich.table import Table
 
 from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, grouped, measured
-from attnbench.measure.catalogue import Entry
-from attnbench.records.check_result import Finding
+from attnbench.records.cost import CheckResult, Entry
 from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_is_open
 from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, Column, verdict
 from attnbench.report.digits import estimated
@@ -30,9 +29,9 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Grid:
     devices = list(dict.fromkeys(row.device for row in rows))
     columns = [
         GridColumn(MECHANISM, [row.record.title for row in firsts], wraps=True),
-        _ours(PARAMS, firsts, goes=4),
+        _ours(PARAMS, firsts, drop_order=4),
         _papers(PARAMS, firsts),
-        _ours(FLOPS, firsts, goes=5),
+        _ours(FLOPS, firsts, drop_order=5),
         _papers(FLOPS, firsts),
     ]
     for device in devices:
@@ -40,7 +39,7 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Grid:
         there = [mine.get(row.record.label) for row in firsts]
         if any(row.record.memory for row in rows):
             heading = MEMORY.heading if len(devices) == 1 else f"{device.upper()} memory ({MEMORY.unit})"
-            columns.append(_ours(MEMORY, there, heading, goes=3))
+            columns.append(_ours(MEMORY, there, heading, drop_order=3))
         columns += _speed_columns(device, there)
     with_paper = not narrow and any(row.published for row in rows)
     shown = [column for column in columns if with_paper or column.heading != PAPER]
@@ -55,11 +54,11 @@ def change_table(changes: Sequence[Change]) -> Grid:
     columns = [
         GridColumn(MECHANISM, [record.title for record in records], wraps=True),
         GridColumn("", [row.where for row in afters], wraps=True),
-        GridColumn("Params", [_changed(change, _params) for change in changes], goes=2),
-        GridColumn("FLOPs", [_changed(change, _macs) for change in changes], goes=3),
-        GridColumn("Memory (MiB)", [_changed(change, MEMORY.text) for change in changes], goes=1),
-        _ours(THROUGHPUT, befores, "img/s before", goes=4),
-        _ours(THROUGHPUT, afters, "img/s after", goes=5),
+        GridColumn("Params", [_changed(change, _params) for change in changes], drop_order=2),
+        GridColumn("FLOPs", [_changed(change, _macs) for change in changes], drop_order=3),
+        GridColumn("Memory (MiB)", [_changed(change, MEMORY.text) for change in changes], drop_order=1),
+        _ours(THROUGHPUT, befores, "img/s before", drop_order=4),
+        _ours(THROUGHPUT, afters, "img/s after", drop_order=5),
         GridColumn("× before [95 %]", [estimated(change.speed) for change in changes]),
         GridColumn("verdict", list(map(_change_verdict, changes)), colours=COLOURS),
     ]
@@ -74,17 +73,17 @@ def registry_table(entries: Sequence[Entry]) -> Grid:
     columns = [
         GridColumn("Name", [mechanism.name for mechanism in mechanisms], wraps=True),
         GridColumn(MECHANISM, [mechanism.title for mechanism in mechanisms], wraps=True),
-        GridColumn("Settings", list(map(settings_of, entries)), wraps=True, goes=3),
-        GridColumn("Published in", venues, wraps=True, goes=1),
+        GridColumn("Settings", list(map(settings_of, entries)), wraps=True, drop_order=3),
+        GridColumn("Published in", venues, wraps=True, drop_order=1),
         GridColumn(PARAMS.heading, [_millions(entry.params, 2) for entry in entries]),
-        paper_column([f"{paper.params_m:.2f}" if paper else "" for paper in published], goes=2),
+        paper_column([f"{paper.params_m:.2f}" if paper else "" for paper in published], drop_order=2),
         GridColumn(FLOPS.heading, [_millions(entry.macs, 1) for entry in entries]),
-        paper_column([f"{paper.flops_m:.1f}" if paper else "" for paper in published], goes=2),
+        paper_column([f"{paper.flops_m:.1f}" if paper else "" for paper in published], drop_order=2),
     ]
     return Grid(columns, caption=CONVENTION)
 
 
-def contract_table(findings: Sequence[Finding]) -> Table:
+def contract_table(findings: Sequence[CheckResult]) -> Table:
     """A line a question, a column a size: ✓ kept, ✗ broken, – the size is refused."""
     sizes = list(dict.fromkeys(finding.geometry.size for finding in findings))
     answers = {(finding.question, finding.geometry.size): finding.passed for finding in findings}
@@ -149,24 +148,26 @@ def _millions(count: int | None, decimals: int) -> str:
     return NOTHING if count is None else f"{count / 1e6:.{decimals}f}"
 
 
-def _ours(column: Column, rows: Sequence[Row | None], heading: str = "", goes: int = 0) -> GridColumn:
-    return GridColumn(heading or column.heading, [column.text(row) if row else "" for row in rows], goes=goes)
+def _ours(column: Column, rows: Sequence[Row | None], heading: str = "", drop_order: int = 0) -> GridColumn:
+    return GridColumn(
+        heading or column.heading, [column.text(row) if row else "" for row in rows], drop_order=drop_order
+    )
 
 
 def _papers(column: Column, rows: Sequence[Row | None]) -> GridColumn:
-    return paper_column([column.published_text(row) if row else "" for row in rows], goes=1)
+    return paper_column([column.published_text(row) if row else "" for row in rows], drop_order=1)
 
 
 def _speed_columns(device: str, rows: Sequence[Row | None]) -> list[GridColumn]:
     """Throughput, ratio and verdict on one device, and how near they are to what its machine can do."""
     verdicts = [verdict(row) if row else "" for row in rows]
     return [
-        _ours(THROUGHPUT, rows, f"{device.upper()} {THROUGHPUT.unit} [95 %]", goes=6),
+        _ours(THROUGHPUT, rows, f"{device.upper()} {THROUGHPUT.unit} [95 %]", drop_order=6),
         _papers(THROUGHPUT, rows),
         _ours(SPEED, rows, f"{SPEED.unit} {_baselines(rows, device)} [95 %]"),
         _papers(SPEED, rows),
         GridColumn("verdict", verdicts, colours=COLOURS),
-        GridColumn(LIMIT.heading.lower(), [_share(row) if row else "" for row in rows], goes=2),
+        GridColumn(LIMIT.heading.lower(), [_share(row) if row else "" for row in rows], drop_order=2),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The ledger for the terminal."""
+"""The matrix for the terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from attnbench.analysis.rows import measured
 from attnbench.analysis.variant_matrix import (
     Cell,
     Judged,
-    Ledger,
     Swap,
+    VariantMatrix,
     correlation,
     judged_claims,
     swaps,
@@ -26,7 +26,7 @@ from attnbench.report.columns import THROUGHPUT
 from attnbench.report.digits import estimated, shown
 from attnbench.report.terminal.costs import LONGEST
 from attnbench.statistics import Estimate
-from attnbench.words import NOTHING, many
+from attnbench.words import NOTHING, plural
 
 FEW = 6  # variants, whose orders are all compared with each other
 MOST_SWAPS = 5
@@ -50,86 +50,86 @@ class _Group:
         return max(map(len, [*self.heading.splitlines(), *self.lines.values()])) + FRAME
 
 
-def report(ledger: Ledger, width: int) -> Iterator[RenderableType]:
-    """All that there is to say about a ledger, in tables and sentences as wide as the terminal."""
-    yield escape(_title(ledger))
-    yield from ledger_tables(ledger, width)
-    yield from _captions(ledger)
-    yield best_table(ledger)
-    if len(ledger.titles) > 1:
-        yield order_table(ledger)
-        yield _order_caption(ledger)
-        yield from map(escape, swap_sentences(ledger, swaps(ledger)))
-    if claims := judged_claims(ledger):
-        yield claims_in_variants(ledger, claims)
+def report(matrix: VariantMatrix, width: int) -> Iterator[RenderableType]:
+    """All that there is to say about a matrix, in tables and sentences as wide as the terminal."""
+    yield escape(_title(matrix))
+    yield from matrix_tables(matrix, width)
+    yield from _captions(matrix)
+    yield best_table(matrix)
+    if len(matrix.titles) > 1:
+        yield order_table(matrix)
+        yield _order_caption(matrix)
+        yield from map(escape, swap_sentences(matrix, swaps(matrix)))
+    if claims := judged_claims(matrix):
+        yield claims_in_variants(matrix, claims)
 
 
-def ledger_tables(ledger: Ledger, width: int) -> list[Table]:
+def matrix_tables(matrix: VariantMatrix, width: int) -> list[Table]:
     """A line a mechanism, a column a variant; more tables where these are wider than `width` together."""
-    names = min(LONGEST, max(map(len, [MECHANISM, *ledger.titles.values()]))) + FRAME + 1
-    groups = [_group(ledger, variant) for variant in ledger.variants]
-    return [_table(ledger, beside) for beside in _fitting(groups, width - names)]
+    names = min(LONGEST, max(map(len, [MECHANISM, *matrix.titles.values()]))) + FRAME + 1
+    groups = [_group(matrix, variant) for variant in matrix.variants]
+    return [_table(matrix, beside) for beside in _fitting(groups, width - names)]
 
 
-def best_table(ledger: Ledger) -> Table:
+def best_table(matrix: VariantMatrix) -> Table:
     """In which variant each mechanism is fastest, and by how much that beats the reference."""
     table = _plain_table("The best variant of each mechanism")
     for heading in (MECHANISM, "Variant"):
         table.add_column(heading, overflow="fold")
     for heading in (HEADINGS[0], HEADINGS[-1]):
         table.add_column(heading, justify="right", no_wrap=True)
-    for label, title in ledger.titles.items():
-        best = ledger.best(label)
+    for label, title in matrix.titles.items():
+        best = matrix.best(label)
         if best:
-            cell = ledger.cells[label, best]
-            table.add_row(escape(title), best.brief, _throughput(cell), _gain(cell, ledger.reference))
+            cell = matrix.cells[label, best]
+            table.add_row(escape(title), best.brief, _throughput(cell), _gain(cell, matrix.reference))
     return table
 
 
-def order_table(ledger: Ledger) -> Table:
+def order_table(matrix: VariantMatrix) -> Table:
     """How far the order of throughputs in one variant is that in others, and the paper's: Kendall's τ."""
-    others = ledger.variants if len(ledger.variants) <= FEW else [ledger.reference]
+    others = matrix.variants if len(matrix.variants) <= FEW else [matrix.reference]
     table = _plain_table("Kendall's τ between orders of throughput")
     table.add_column("Variant")
     table.add_column("mechanisms", justify="right")
     for other in others:
         table.add_column(other.brief.replace(" ", "\n"), justify="right")
-    if ledger.published_order:
+    if matrix.published_order:
         table.add_column("Table IV", justify="right")
-    for variant in ledger.variants:
-        mine = ledger.order(variant)
-        theirs = [ledger.order(other) for other in others]
-        theirs += [ledger.published_order] if ledger.published_order else []
+    for variant in matrix.variants:
+        mine = matrix.order(variant)
+        theirs = [matrix.order(other) for other in others]
+        theirs += [matrix.published_order] if matrix.published_order else []
         table.add_row(variant.brief, str(len(mine)), *(_tau(correlation(mine, order)) for order in theirs))
     return table
 
 
-def swap_sentences(ledger: Ledger, found: Sequence[Swap]) -> list[str]:
+def swap_sentences(matrix: VariantMatrix, found: Sequence[Swap]) -> list[str]:
     """A sentence for each of the largest changes of order, or that there are none."""
     if not found:
         return ["No two mechanisms are seen to change places between these variants."]
     left_out = len(found) - MOST_SWAPS
-    more = [f"· and {many(left_out, 'smaller swap')}"] if left_out > 0 else []
-    return [f"· {_sentence(ledger, swap)}" for swap in found[:MOST_SWAPS]] + more
+    more = [f"· and {plural(left_out, 'smaller swap')}"] if left_out > 0 else []
+    return [f"· {_sentence(matrix, swap)}" for swap in found[:MOST_SWAPS]] + more
 
 
-def claims_in_variants(ledger: Ledger, claims: Sequence[Judged]) -> Table:
+def claims_in_variants(matrix: VariantMatrix, claims: Sequence[Judged]) -> Table:
     """A line a variant, a column a sentence of the paper: the ratio and what it says of the sentence."""
     table = _plain_table("The paper's sentences in each variant")
     table.add_column("Variant", no_wrap=True)
     for judged in claims:
-        table.add_column(escape(_heading(judged.claim, ledger.titles)))
-    for variant in ledger.variants:
+        table.add_column(escape(_heading(judged.claim, matrix.titles)))
+    for variant in matrix.variants:
         table.add_row(variant.brief, *(_finding(judged.findings[variant]) for judged in claims))
     return table
 
 
-def _table(ledger: Ledger, groups: Sequence[_Group]) -> Table:
+def _table(matrix: VariantMatrix, groups: Sequence[_Group]) -> Table:
     table = Table()
     table.add_column(MECHANISM, max_width=LONGEST, overflow="fold")
     for group in groups:
         table.add_column(group.heading, no_wrap=True)
-    for label, title in ledger.titles.items():
+    for label, title in matrix.titles.items():
         table.add_row(escape(title), *(group.lines[label] for group in groups))
     return table
 
@@ -148,11 +148,11 @@ def _fitting(groups: Sequence[_Group], width: int) -> list[list[_Group]]:
     return lines
 
 
-def _group(ledger: Ledger, variant: Variant) -> _Group:
-    shown = 2 if variant == ledger.reference else 3  # a gain over itself is none
-    cells = {label: ledger.cells.get((label, variant)) for label in ledger.titles}
+def _group(matrix: VariantMatrix, variant: Variant) -> _Group:
+    shown = 2 if variant == matrix.reference else 3  # a gain over itself is none
+    cells = {label: matrix.cells.get((label, variant)) for label in matrix.titles}
     parts = {
-        label: (_throughput(cell), _share(cell), _gain(cell, ledger.reference))[:shown]
+        label: (_throughput(cell), _share(cell), _gain(cell, matrix.reference))[:shown]
         for label, cell in cells.items()
         if cell and cell.row.timing
     }
@@ -206,9 +206,9 @@ def _finding(judgement: Judgement) -> str:
     return f"{estimated(judgement.ours)} {judgement.ruling}" if judgement.ours else NOTHING
 
 
-def _sentence(ledger: Ledger, swap: Swap) -> str:
-    first, second = ledger.titles[swap.first], ledger.titles[swap.second]
-    ahead, behind = _example(swap.ahead, ledger.reference), _example(swap.behind, ledger.reference)
+def _sentence(matrix: VariantMatrix, swap: Swap) -> str:
+    first, second = matrix.titles[swap.first], matrix.titles[swap.second]
+    ahead, behind = _example(swap.ahead, matrix.reference), _example(swap.behind, matrix.reference)
     return f"{first} is faster than {second} in {ahead}, slower in {behind}."
 
 
@@ -216,29 +216,29 @@ def _example(ratios: Mapping[Variant, Estimate], reference: Variant) -> str:
     """One variant with its ratio, the reference or else the clearest, and how many others there are."""
     clearest = max(ratios, key=lambda variant: max(ratios[variant].value, 1 / ratios[variant].value))
     chosen = reference if reference in ratios else clearest
-    others = f" and {many(len(ratios) - 1, 'other')}" if len(ratios) > 1 else ""
+    others = f" and {plural(len(ratios) - 1, 'other')}" if len(ratios) > 1 else ""
     return f"{chosen.brief} ({estimated(ratios[chosen])}){others}"
 
 
-def _title(ledger: Ledger) -> str:
-    record = ledger.rows[0].record
+def _title(matrix: VariantMatrix) -> str:
+    record = matrix.rows[0].record
     size = f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads"
     machine = record.machine.describe(record.device, record.threads)
-    return f"{machine}\n{size}, batch {record.batch}, {record.mode}, in {len(ledger.variants)} variants"
+    return f"{machine}\n{size}, batch {record.batch}, {record.mode}, in {len(matrix.variants)} variants"
 
 
-def _captions(ledger: Ledger) -> list[str]:
-    base = f"{ledger.reference.brief}{NO_PLAIN * (ledger.reference != PLAIN)}"
+def _captions(matrix: VariantMatrix) -> list[str]:
+    base = f"{matrix.reference.brief}{NO_PLAIN * (matrix.reference != PLAIN)}"
     lines = [f"gain = how many times as fast as the same mechanism in {base}, by paired rounds"]
-    timings = [row.timing for row in measured(ledger.rows)]
+    timings = [row.timing for row in measured(matrix.rows)]
     limits = {timing.limit.by for timing in timings if timing.limit}
     if limits:
         lines.append(LIMIT + f";{MEMORY_BOUND} = set by memory, else by products" * ("memory" in limits))
     if timings:
         lines.append(how_measured(timings))
-    return lines + what_is_open(ledger.rows)
+    return lines + what_is_open(matrix.rows)
 
 
-def _order_caption(ledger: Ledger) -> str:
-    paper = f"; Table IV on the paper's {DEVICES[ledger.device]}" if ledger.published_order else ""
+def _order_caption(matrix: VariantMatrix) -> str:
+    paper = f"; Table IV on the paper's {DEVICES[matrix.device]}" if matrix.published_order else ""
     return f"over the mechanisms with a time in both; 1 = the same order, −1 = reversed{paper}"

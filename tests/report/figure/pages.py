@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from attnbench import Geometry
 from attnbench.analysis.rows import Row, rows
-from attnbench.analysis.variant_matrix import ledgers
+from attnbench.analysis.variant_matrix import matrices
 from attnbench.cases.registry import discover
 from attnbench.cases.variant import COMPILE_MODES
 from attnbench.measure.catalogue import points
@@ -18,12 +18,12 @@ from attnbench.paper import published
 from attnbench.records.record import Record
 from attnbench.records.spectrum import Part, Spectrum, Survey
 from attnbench.report.figure.flops import flops_page
-from attnbench.report.figure.print_size import Print
+from attnbench.report.figure.print_size import PrintSize
 from attnbench.report.figure.run import setting_pages
 from attnbench.report.figure.scaling import scaling_pages
 from attnbench.report.figure.settings import settings_pages
 from attnbench.report.figure.spectrum import channels_page, curves_page, draw_gains, draw_profiles
-from attnbench.report.figure.variants import ledgers_page
+from attnbench.report.figure.variants import matrices_page
 from tests.fakes import MEMORY, record
 
 SPREAD = (0.97, 1.0, 1.03, 1.0, 0.99, 1.02)
@@ -31,7 +31,7 @@ TITLES = {name: row.title for name, row in published().items()} | {
     "mine:groups=12,window=8": "My own layer (groups=12, window=8)",
     "other": "Another",
 }
-Pages = Callable[[Sequence[Row], Print], Iterator[tuple[str, Figure]]]
+Pages = Callable[[Sequence[Row], PrintSize], Iterator[tuple[str, Figure]]]
 
 
 def layers(side: int = 14, **changes: Any) -> list[Record]:
@@ -84,26 +84,26 @@ def survey() -> Survey:
     return Survey(Geometry(300, 3, 14, 14), 4, 7, Part("input", 0, amplitudes), tuple(found))
 
 
-def of_run(pages: Pages, name: str, records: Sequence[Record], wanted: Print) -> Figure:
+def of_run(pages: Pages, name: str, records: Sequence[Record], wanted: PrintSize) -> Figure:
     """The page of a run that has this name."""
     return next(page for found, page in pages(rows(records, "msa"), wanted) if found == name)
 
 
-def of_closed_forms(texts: Sequence[str], wanted: Print) -> Figure:
+def of_closed_forms(texts: Sequence[str], wanted: PrintSize) -> Figure:
     """Figure 2 of these choices."""
     registry = discover()
     choices = [choice for text in texts for choice in registry.choose_all(text)]
     return flops_page(points(choices, [Geometry(768, 12, side, side) for side in (14, 28, 56)]), wanted)
 
 
-def of_variants(records: Sequence[Record], wanted: Print) -> Figure:
-    """The ledger's figure."""
-    return ledgers_page(ledgers(rows(records)), wanted)
+def of_variants(records: Sequence[Record], wanted: PrintSize) -> Figure:
+    """The matrix's figure."""
+    return matrices_page(matrices(rows(records)), wanted)
 
 
 SIZES = [*layers(7), *layers(14), *layers(7, mode="training"), *layers(14, mode="training")]
 DEVICES = [*layers(), *layers(device="cuda")]
-PAGES: dict[str, Callable[[Print], Figure]] = {
+PAGES: dict[str, Callable[[PrintSize], Figure]] = {
     "throughput": partial(of_run, setting_pages, "throughput", layers()),
     "ratios": partial(of_run, setting_pages, "ratios", layers()),
     "flops-time": partial(of_run, setting_pages, "flops-time", layers()),

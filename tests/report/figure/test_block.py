@@ -14,15 +14,15 @@ from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from attnbench.analysis.rows import Measured, measured, rows
-from attnbench.cases.sweep import Role
-from attnbench.report.colours import Ink, inks_of
+from attnbench.cases.case import Role
+from attnbench.report.colours import MarkStyle, mark_styles_of
 from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, draw_throughput
 from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.style import LINE_INCHES
 from tests.fakes import block, record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
-INKS = inks_of(["msa", "hilo", "mine", "van", "sra"])
+INKS = mark_styles_of(["msa", "hilo", "mine", "van", "sra"])
 
 
 def numbers(drawn: Any) -> NDArray[np.float64]:
@@ -119,7 +119,7 @@ def test_bars_and_points_have_the_mechanisms_ink(axes: Axes, table: list[Measure
     drawn = [mpl.colors.to_hex(bar.get_facecolor()) for bar in bars]
     assert drawn == [INKS[label].colour for label in ("mine", "msa", "hilo")]
     points: Axes = Figure().subplots()
-    draw_flops_against_time(points, table, INKS | {"mine": Ink("#123456", "*", "--", "none")})
+    draw_flops_against_time(points, table, INKS | {"mine": MarkStyle("#123456", "*", "--", "none")})
     marks = [found.lines[0] for found in points.containers if isinstance(found, ErrorbarContainer)]
     assert (marks[2].get_color(), marks[2].get_marker(), marks[2].get_fillstyle()) == ("#123456", "*", "none")
     assert {mark.get_linestyle() for mark in marks} == {"None"}

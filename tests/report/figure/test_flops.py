@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from attnbench import Geometry
 from attnbench.cases.registry import Registry, discover
-from attnbench.measure.catalogue import Point, points
-from attnbench.report.colours import Ink, inks_of
+from attnbench.measure.catalogue import points
+from attnbench.records.cost import Point
+from attnbench.report.colours import MarkStyle, mark_styles_of
 from attnbench.report.figure.flops import draw_branches, draw_choices, flops_page
 from attnbench.report.figure.style import LINE_INCHES
 
@@ -46,7 +47,7 @@ def names(axes: Axes) -> list[str]:
 
 def test_a_panel_of_a_choice_has_the_flops_of_its_branches(registry: Registry, axes: Axes):
     mine = found(registry, "hilo:alpha=0.5")
-    draw_branches(axes, mine, Ink("#123456", "*", "-", "full"))
+    draw_branches(axes, mine, MarkStyle("#123456", "*", "-", "full"))
     assert lines(axes) == {
         title: [point.branch(title) / 1e9 for point in mine] for title in ("Hi-Fi", "Lo-Fi")
     }
@@ -114,8 +115,8 @@ def test_mechanisms_without_branches_need_one_panel(registry: Registry):
 
 def test_a_choice_has_its_ink_in_its_own_panel_and_in_that_of_totals(registry: Registry):
     choices = registry.choose_all("hilo:alpha=0.5,window=2,4,7")
-    inks = [ink.colour for ink in inks_of(choice.label for choice in choices).values()]
+    styles = [style.colour for style in mark_styles_of(choice.label for choice in choices).values()]
     *own, total = flops_page(found(registry, "hilo:alpha=0.5,window=2,4,7")).axes
-    assert [{line.get_color() for line in axes.lines} for axes in own] == [{ink} for ink in inks]
-    assert [line.get_color() for line in total.lines] == inks
+    assert [{line.get_color() for line in axes.lines} for axes in own] == [{style} for style in styles]
+    assert [line.get_color() for line in total.lines] == styles
     assert [line.get_linestyle() for line in own[0].lines] == ["-.", ":"]

@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox, BboxBase
 
 from attnbench.analysis.rows import rows
 from attnbench.report.figure.page import save
-from attnbench.report.figure.print_size import PLAIN, Print, Width
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.run import setting_pages
 from attnbench.report.figure.style import styled
 from tests.fakes import record
@@ -90,10 +90,10 @@ def test_a_page_of_its_natural_width_is_legible_and_nothing_on_it_overlaps(kind:
 def test_a_page_of_any_other_width_is_legible_and_nothing_on_it_overlaps(
     kind: str, width: Width, texts: list[Drawn]
 ):
-    check(PAGES[kind](Print(width)), width.inches, texts)
+    check(PAGES[kind](PrintSize(width)), width.inches, texts)
 
 
-def pdf_of(kind: str, wanted: Print, folder: Path) -> bytes:
+def pdf_of(kind: str, wanted: PrintSize, folder: Path) -> bytes:
     save(PAGES[kind](wanted), folder / "figure", wanted)
     return (folder / "figure.pdf").read_bytes()
 
@@ -103,13 +103,15 @@ def test_a_saved_page_has_exactly_its_width(
     width: str, points: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(mpl.rcParams, "savefig.bbox", "tight")  # as a user may have it
-    found = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ", pdf_of("throughput", Print(Width(width)), tmp_path))
+    found = re.search(
+        rb"/MediaBox \[ ?0 0 ([\d.]+) ", pdf_of("throughput", PrintSize(Width(width)), tmp_path)
+    )
     assert found
     assert found[1].decode() == points
 
 
 def test_a_bare_page_is_lower_by_its_note_and_says_nothing_at_its_foot():
-    bare, page = (PAGES["throughput"](wanted) for wanted in (Print(bare=True), PLAIN))
+    bare, page = (PAGES["throughput"](wanted) for wanted in (PrintSize(bare=True), PLAIN))
     assert bare.get_supxlabel() == ""
     assert bare.get_figheight() < page.get_figheight()
 
@@ -140,7 +142,7 @@ def test_fonts_embed_as_outlines_that_publishers_take(tmp_path: Path):
 def test_the_same_rows_give_the_same_bytes_whatever_the_time_and_the_users_style(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    wanted = Print(svg=True)
+    wanted = PrintSize(svg=True)
     first = save(PAGES["flops-time"](wanted), tmp_path / "first", wanted)
     monkeypatch.setitem(mpl.rcParams, "font.size", 20)
     second = save(PAGES["flops-time"](wanted), tmp_path / "second", wanted)
@@ -151,7 +153,7 @@ def test_the_same_rows_give_the_same_bytes_whatever_the_time_and_the_users_style
 
 
 def test_texts_in_a_vector_graphic_for_screens_need_no_font(tmp_path: Path):
-    wanted = Print(svg=True)
+    wanted = PrintSize(svg=True)
     svg = save(PAGES["throughput"](wanted), tmp_path / "figure", wanted)[2].read_text()
     assert "<text" not in svg
     assert 'width="252pt"' in svg

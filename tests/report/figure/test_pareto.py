@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 
 from attnbench.analysis.rows import Measured, measured, rows
 from attnbench.records.record import Record
-from attnbench.report.colours import inks_of
-from attnbench.report.figure.pareto import COSTS, draw_front, front, front_page
+from attnbench.report.colours import mark_styles_of
+from attnbench.report.figure.pareto import COSTS, draw_pareto, front, pareto_page
 from attnbench.report.figure.quantities import macs_m, params_m, total_mib
 from attnbench.report.figure.run import setting_pages
 from tests.fakes import MEMORY, record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
-INKS = inks_of("abcdef")
+INKS = mark_styles_of("abcdef")
 
 
 def layer(label: str, cost: float, time_s: float, **changes: Any) -> Record:
@@ -56,7 +56,7 @@ def test_what_has_no_cost_is_on_no_front(table: list[Measured]):
 def test_all_layers_are_points_with_intervals_and_the_line_steps_along_the_front(
     axes: Axes, table: list[Measured]
 ):
-    draw_front(axes, table, INKS, "Parameters (M)", params_m)
+    draw_pareto(axes, table, INKS, "Parameters (M)", params_m)
     points = {str(each.get_label()): each for each in axes.containers if isinstance(each, ErrorbarContainer)}
     assert np.asarray(points["B"].lines[0].get_xydata()).tolist() == [[2, pytest.approx(64 / 0.5)]]
     ends = points["B"].lines[2][0].get_segments()[0][:, 1]
@@ -70,19 +70,19 @@ def test_all_layers_are_points_with_intervals_and_the_line_steps_along_the_front
 
 
 def test_a_page_has_a_panel_for_each_cost_that_was_found(table: list[Measured]):
-    page = front_page(table, INKS)
+    page = pareto_page(table, INKS)
     assert [axes.get_xlabel() for axes in page.axes] == ["Parameters (M)", "FLOPs (M)"]
     assert [axes.get_title(loc="left") for axes in page.axes] == ["front: A, C, E"] * 2
     with_memory = [replace(row, record=replace(row.record, memory=MEMORY)) for row in table]
     some_with_memory = [*with_memory[:2], *table[2:]]
-    assert [axes.get_xlabel() for axes in front_page(some_with_memory, INKS).axes] == list(COSTS)
+    assert [axes.get_xlabel() for axes in pareto_page(some_with_memory, INKS).axes] == list(COSTS)
 
 
 def test_each_device_has_a_front_of_its_own(table: list[Measured]):
     gpu = measured(
         rows([layer(label, 1, 0.1, device="cuda", macs=None, macs_closed_form=None) for label in "abc"])
     )
-    page = front_page([*table, *gpu], INKS)
+    page = pareto_page([*table, *gpu], INKS)
     assert [axes.get_title(loc="left").partition(":")[0] for axes in page.axes] == [
         "cpu, front",
         "cpu, front",

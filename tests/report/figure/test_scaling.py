@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from attnbench.analysis.rows import Row, measured, rows
 from attnbench.records.record import Memory, Record
-from attnbench.report.colours import inks_of
+from attnbench.report.colours import mark_styles_of
 from attnbench.report.figure import run
 from attnbench.report.figure.file_names import MISFIT, machines
 from attnbench.report.figure.run import save_figures, setting_pages
@@ -30,7 +30,7 @@ from tests.fakes import record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 MIB = 2**20
-INKS = inks_of(["msa", "hilo", "sra", "xca", "dat", "van", "focal"])
+INKS = mark_styles_of(["msa", "hilo", "sra", "xca", "dat", "van", "focal"])
 
 
 def case(label: str, side: int, time_s: float = 0.0, peak_mib: int = 0, **changes: Any) -> Record:
@@ -283,7 +283,7 @@ def test_figures_of_a_setting_are_named_by_what_differs_in_the_run():
 def test_a_run_saves_its_figures_of_settings_over_sizes_and_over_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(run, "save", lambda page, stem, sheet: [stem])
+    monkeypatch.setattr(run, "save", lambda page, stem, paper_table: [stem])
     values = [
         case(f"hilo {alpha}", 7, 0.1, mechanism="hilo", settings={"alpha": alpha}) for alpha in range(3)
     ]

@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 
 from attnbench.mechanism import Geometry
 from attnbench.records.spectrum import Array, Part, Spectrum, Survey, radii
-from attnbench.report.colours import inks_of
+from attnbench.report.colours import mark_styles_of
 from attnbench.report.figure.spectrum import (
     channels_page,
     curves_page,
@@ -101,7 +101,7 @@ def test_a_layer_keeps_its_colour_and_its_branches_have_it_with_dashes(survey: S
     axes = Figure().subplots()
     draw_profiles(axes, survey)
     hilo = [line for line in axes.lines if str(line.get_label()).startswith("HiLo")]
-    assert {line.get_color() for line in hilo} == {inks_of(["hilo"])["hilo"].colour}
+    assert {line.get_color() for line in hilo} == {mark_styles_of(["hilo"])["hilo"].colour}
     assert [line.get_linestyle() for line in hilo] == ["-", "-.", ":"]
 
 

@@ -1,4 +1,4 @@
-"""What the ledger's figure draws, read back as numbers."""
+"""What the matrix's figure draws, read back as numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +11,11 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from attnbench.analysis.rows import rows
-from attnbench.analysis.variant_matrix import Ledger, ledgers
+from attnbench.analysis.variant_matrix import VariantMatrix, matrices
 from attnbench.cases.variant import PLAIN, Variant
-from attnbench.report.colours import inks_of
+from attnbench.report.colours import mark_styles_of
 from attnbench.report.figure.style import LINE_INCHES
-from attnbench.report.figure.variants import by_gain, draw_ledger, ledgers_page, save_ledgers
+from attnbench.report.figure.variants import by_gain, draw_matrix, matrices_page, save_matrices
 from tests.fakes import record
 
 FUSED = Variant(kernel="fused")
@@ -29,9 +29,9 @@ TIMES_S: dict[Variant, dict[str, float]] = {
 }
 
 
-def ledger_of(
+def matrix_of(
     times_s: dict[Variant, dict[str, float]], labels: Sequence[str] = ("msa", "hilo", "sra")
-) -> Ledger:
+) -> VariantMatrix:
     records = []
     for variant, times in times_s.items():
         how: dict[str, Any] = {"dtype": variant.dtype, "kernel": variant.kernel, "compile": variant.compile}
@@ -40,8 +40,8 @@ def ledger_of(
             records.append(
                 record(label, [times[label]] * 6 if label in times else (), outcome=outcome, **how)
             )
-    (ledger,) = ledgers(rows(records))
-    return ledger
+    (matrix,) = matrices(rows(records))
+    return matrix
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def axes() -> Axes:
     return Figure().subplots()
 
 
-def draw(axes: Axes, ledger: Ledger) -> None:
-    draw_ledger(axes, ledger, inks_of(ledger.titles))
+def draw(axes: Axes, matrix: VariantMatrix) -> None:
+    draw_matrix(axes, matrix, mark_styles_of(matrix.titles))
 
 
 def lines(axes: Axes) -> list[list[float]]:
@@ -60,23 +60,25 @@ def lines(axes: Axes) -> list[list[float]]:
 
 
 def test_after_the_reference_variants_stand_in_the_order_of_their_mean_gain():
-    assert by_gain(ledger_of(TIMES_S)) == [PLAIN, COMPILED, FUSED, HALF]
+    assert by_gain(matrix_of(TIMES_S)) == [PLAIN, COMPILED, FUSED, HALF]
 
 
 def test_a_variant_without_any_time_is_not_drawn():
-    assert by_gain(ledger_of({**TIMES_S, FUSED: {}})) == [PLAIN, COMPILED, HALF]
+    assert by_gain(matrix_of({**TIMES_S, FUSED: {}})) == [PLAIN, COMPILED, HALF]
 
 
 def test_each_mechanism_is_a_line_of_throughputs_with_gaps_in_its_own_colour(axes: Axes):
-    draw(axes, ledger_of(TIMES_S))
+    draw(axes, matrix_of(TIMES_S))
     nan = float("nan")
     assert lines(axes) == [
         pytest.approx([160, 80, 640, 1280]),
         pytest.approx([320, nan, 160, 640], nan_ok=True),
         pytest.approx([nan, nan, 640, nan], nan_ok=True),
     ]
-    inks = [each.lines[0].get_color() for each in axes.containers if isinstance(each, ErrorbarContainer)]
-    assert inks == [inks_of(["msa", "hilo", "sra"])[label].colour for label in ("msa", "hilo", "sra")]
+    styles = [each.lines[0].get_color() for each in axes.containers if isinstance(each, ErrorbarContainer)]
+    assert styles == [
+        mark_styles_of(["msa", "hilo", "sra"])[label].colour for label in ("msa", "hilo", "sra")
+    ]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == [
         "float32\nexplicit", "float32\nexplicit\ncompiled", "float32\nfused", "bfloat16\nexplicit",
     ]  # fmt: skip
@@ -85,17 +87,17 @@ def test_each_mechanism_is_a_line_of_throughputs_with_gaps_in_its_own_colour(axe
 
 def test_intervals_are_drawn(axes: Axes):
     times = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    (ledger,) = ledgers(rows([record("msa", times), record("msa", times, kernel="fused")]))
-    draw(axes, ledger)
+    (matrix,) = matrices(rows([record("msa", times), record("msa", times, kernel="fused")]))
+    draw(axes, matrix)
     (drawn,) = (each for each in axes.containers if isinstance(each, ErrorbarContainer))
     (low, high) = drawn.lines[2][0].get_segments()[0][:, 1]
-    timing = ledger.rows[0].timing
+    timing = matrix.rows[0].timing
     assert timing is not None
     assert (low, high) == pytest.approx((timing.throughput.low, timing.throughput.high))
 
 
 def test_the_best_variant_is_marked_and_its_gain_stands_beside_the_name_at_the_lines_end(axes: Axes):
-    draw(axes, ledger_of(TIMES_S))
+    draw(axes, matrix_of(TIMES_S))
     filled = [line.get_xydata() for line in axes.lines if len(np.asarray(line.get_xdata())) == 1]
     np.testing.assert_allclose(np.concatenate(filled), [[3, 1280], [3, 640], [2, 640]])
     named = {text.get_text(): text.xy for text in axes.texts}  # type: ignore[attr-defined]
@@ -109,7 +111,7 @@ def test_the_best_variant_is_marked_and_its_gain_stands_beside_the_name_at_the_l
 def test_names_of_many_mechanisms_stay_apart_and_on_the_axis(axes: Axes):
     labels = [f"layer-{number}" for number in range(14)]
     times = {label: 0.1 + number / 1e6 for number, label in enumerate(labels)} | {labels[0]: 10.0}
-    draw(axes, ledger_of({PLAIN: times, FUSED: times}, labels))
+    draw(axes, matrix_of({PLAIN: times, FUSED: times}, labels))
     heights = sorted(text.get_position()[1] for text in axes.texts)
     assert len(heights) == 14
     assert np.diff(heights).min() * axes.get_window_extent().height / axes.figure.dpi >= LINE_INCHES - 1e-9
@@ -117,8 +119,8 @@ def test_names_of_many_mechanisms_stay_apart_and_on_the_axis(axes: Axes):
     assert heights[-1] <= 1
 
 
-def test_a_page_has_a_panel_for_each_ledger_and_says_what_marks_and_brackets_are():
-    page = ledgers_page([ledger_of(TIMES_S), ledger_of(TIMES_S)])
+def test_a_page_has_a_panel_for_each_matrix_and_says_what_marks_and_brackets_are():
+    page = matrices_page([matrix_of(TIMES_S), matrix_of(TIMES_S)])
     assert [axes.get_title(loc="left") for axes in page.axes] == [
         "cpu: 14×14 tokens, dim 768, 12 heads, batch 64, inference"
     ] * 2
@@ -129,19 +131,19 @@ def test_a_page_has_a_panel_for_each_ledger_and_says_what_marks_and_brackets_are
     assert "Abacus" in said
 
 
-def test_a_ledger_alone_says_its_setting_in_the_note():
-    page = ledgers_page([ledger_of(TIMES_S)])
+def test_a_matrix_alone_says_its_setting_in_the_note():
+    page = matrices_page([matrix_of(TIMES_S)])
     assert page.axes[0].get_title(loc="left") == ""
     assert "14×14 tokens, dim 768, 12 heads, batch 64, inference." in " ".join(page.get_supxlabel().split())
 
 
-def test_ledgers_without_a_time_are_not_drawn(tmp_path: Path):
-    some, none = ledger_of(TIMES_S), ledger_of({PLAIN: {}, FUSED: {}})
-    assert save_ledgers([none], tmp_path) == []
-    assert save_ledgers([some, none], tmp_path) == [tmp_path / "kernels.png", tmp_path / "kernels.pdf"]
+def test_matrices_without_a_time_are_not_drawn(tmp_path: Path):
+    some, none = matrix_of(TIMES_S), matrix_of({PLAIN: {}, FUSED: {}})
+    assert save_matrices([none], tmp_path) == []
+    assert save_matrices([some, none], tmp_path) == [tmp_path / "kernels.png", tmp_path / "kernels.pdf"]
 
 
 def test_names_of_variants_turn_where_they_do_not_fit_beside_each_other(axes: Axes):
-    draw_ledger(axes, ledger_of(TIMES_S), inks_of(["msa", "hilo", "sra"]), slope=40.0)
+    draw_matrix(axes, matrix_of(TIMES_S), mark_styles_of(["msa", "hilo", "sra"]), slope=40.0)
     assert [tick.get_text() for tick in axes.get_xticklabels()][1] == "float32 explicit compiled"
     assert {tick.get_rotation() for tick in axes.get_xticklabels()} == {40.0}

@@ -313,9 +313,9 @@ def hover(browser: Browser, selector: str) -> None:
 
 def brightness(browser: Browser) -> list[str]:
     """Whether the ink of the page, and of a figure's words, is dark or light."""
-    inks = [
+    styles = [
         browser.ask("getComputedStyle(document.body).color"),
         browser.ask("getComputedStyle(document.querySelector('#throughput .ytick text')).fill"),
     ]
-    sums = [sum(map(int, re.findall(r"\d+", ink)[:3])) for ink in inks]
+    sums = [sum(map(int, re.findall(r"\d+", style)[:3])) for style in styles]
     return ["light" if total > 3 * 128 else "dark" for total in sums]

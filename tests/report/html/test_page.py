@@ -14,7 +14,7 @@ import pytest
 from attnbench.analysis.rerun import commands
 from attnbench.analysis.rows import measured, rows
 from attnbench.analysis.runs import Run, open_runs
-from attnbench.cases.sweep import Mode
+from attnbench.cases.case import Mode
 from attnbench.records.record import RECORDS, Record, append
 from attnbench.report import html
 from attnbench.report.columns import COLUMNS, SPEED, THROUGHPUT, TIME, verdict

@@ -9,9 +9,9 @@ NUMBER = "1,234,567.8 [1,234,567.0, 1,234,568.9]"
 LONG = " ".join(["Attention"] * 14)
 COLUMNS = (
     GridColumn("Mechanism", ["MSA", LONG], wraps=True),
-    GridColumn("Memory (MiB)", ["160.0", "1,280.0"], goes=1),
+    GridColumn("Memory (MiB)", ["160.0", "1,280.0"], drop_order=1),
     GridColumn("× MSA [95 %]", ["1.00", NUMBER]),
-    GridColumn("paper", ["9.75", "8.25"], goes=2),
+    GridColumn("paper", ["9.75", "8.25"], drop_order=2),
 )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from attnbench.cases.sweep import Role
+from attnbench.cases.case import Role
 from attnbench.machine.fingerprint import Machine
 from attnbench.report.terminal.machine import ceiling_lines, machine_table
 from tests.fakes import MACHINE, record

@@ -8,7 +8,7 @@ from rich.console import Console
 from attnbench.analysis.crossover import crossovers
 from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import rows
-from attnbench.analysis.variant_matrix import ledgers
+from attnbench.analysis.variant_matrix import matrices
 from attnbench.cases.registry import discover
 from attnbench.measure.catalogue import points
 from attnbench.measure.spectrum import survey
@@ -43,11 +43,11 @@ def test_results_and_changes_show_a_title_as_it_is(title: str):
     assert f"│ {title} " in printed(change_table(changes))
 
 
-def test_a_ledger_shows_a_title_as_it_is(title: str):
+def test_a_matrix_shows_a_title_as_it_is(title: str):
     fused = block({"msa": HALF, "hilo": TIMES}, kernel="fused", title=title)
     plain = block({"msa": TIMES, "hilo": HALF}, title=title)
-    (ledger,) = ledgers(rows([*plain, *fused]))
-    text = printed(*report(ledger, 160))
+    (matrix,) = matrices(rows([*plain, *fused]))
+    text = printed(*report(matrix, 160))
     assert text.count(f"│ {title} ") == 4
     assert f"{title} is faster than {title} in" in text
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from attnbench.analysis.difference import changes
 from attnbench.analysis.rows import measured, rows
+from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import Protocol
-from attnbench.cases.sweep import Mode, Role
 from attnbench.records.record import Memory, Record, RecordFile
 from attnbench.report.caption import TRAINING, facts, how_measured, what_is_open
 from attnbench.report.export import write_table

@@ -1,0 +1,112 @@
+"""A case: everything that decides a number; and the block of those that are timed in turn."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from attnbench.cases.variant import Variant
+from attnbench.mechanism import Geometry, Setting
+
+
+class Mode(StrEnum):
+    """What one call does: a forward pass, or a training step's forward and backward pass."""
+
+    inference = "inference"
+    training = "training"
+
+    @property
+    def passes(self) -> int:
+        """The work of a call in forward passes: a backward pass takes two for each of the forward."""
+        return 3 if self is Mode.training else 1
+
+
+class Role(StrEnum):
+    """Why a case is in its block: as a row of the table, or to judge those rows by.
+
+    A `control` is the baseline again, beside rows that are measured without it; the `twin` is the baseline a
+    second time, whose ratio shows the noise; a `ceiling` is what this machine can do at best.
+    """
+
+    member = "member"
+    control = "control"
+    twin = "twin"
+    ceiling = "ceiling"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that decides a number: a mechanism with its settings, on a geometry, run in one way.
+
+    `source` stands for the mechanism's code: it changes when a line of that does.
+    """
+
+    role: Role
+    mechanism: str
+    label: str
+    title: str
+    settings: Mapping[str, Setting]
+    source: str
+    geometry: Geometry
+    batch: int
+    mode: Mode
+    device: str
+    variant: Variant
+
+    @property
+    def heading(self) -> str:
+        """The title, and how it is run where that is not the plain way: `MSA (bfloat16, fused)`."""
+        return f"{self.title} ({self.variant.name})" if self.variant.name else self.title
+
+    @property
+    def row(self) -> tuple[str, Variant]:
+        """What tells it from others of its block; a twin or control shares it with its original."""
+        return self.label, self.variant
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Cases that share device, geometry, batch and mode.
+
+    They are timed in turn, in one process, so that every ratio between them is paired: between mechanisms,
+    their settings, and the ways to run them.
+    """
+
+    cases: tuple[Case, ...]
+
+    @property
+    def members(self) -> tuple[Case, ...]:
+        """The cases that become rows of a table."""
+        return tuple(case for case in self.cases if case.role is Role.member)
+
+    @property
+    def device(self) -> str:
+        return self.cases[0].device
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.cases[0].geometry
+
+    @property
+    def batch(self) -> int:
+        return self.cases[0].batch
+
+    @property
+    def mode(self) -> Mode:
+        return self.cases[0].mode
+
+    @property
+    def name(self) -> str:
+        """What the members share, in a few words: `cpu 14x14 batch 64 training`."""
+        training = " training" * (self.mode is Mode.training)
+        return f"{self.device} {self.geometry.size} batch {self.batch}{training}"
+
+    def of(self, members: Collection[Case]) -> "Block":
+        """This block with only some of its members; a baseline that is not among them becomes a control."""
+        (twin,) = (case for case in self.cases if case.role is Role.twin)
+        kept = []
+        for case in self.cases:
+            if case.role is not Role.member or case in members:
+                kept.append(case)
+            elif case.row == twin.row:
+                kept.append(replace(case, role=Role.control))
+        return Block(tuple(kept))
