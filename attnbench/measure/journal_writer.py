@@ -10,12 +10,13 @@ from typing import TextIO
 
 import torch
 
+from attnbench.cases.case import Case
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.measure.execution import CannotRun
 from attnbench.measure.layers import WrongOutput
 from attnbench.records import journal
-from attnbench.records.journal import Fact, Failed
+from attnbench.records.journal import Fact, Failed, Started
 
 TF32_HINT = "TensorFloat32 tensor cores"  # inductor's wish for what would no longer be float32
 SYNC_S = 1.0  # how much of a session a power cut may cost
@@ -81,6 +82,21 @@ def failure_as_fact(index: int, writer: JournalWriter, variant: Variant = PLAIN)
         writer.write(Failed(index, *_what_failed(error, variant, said)))
         if variant.cuda_graph or _device_is_lost():
             raise ProcessSpent from error
+
+
+@contextmanager
+def failure_ends_process(cases: Sequence[Case], writer: JournalWriter) -> Iterator[None]:
+    """What goes wrong with the case at work becomes a fact, and the others begin anew: `ProcessSpent`.
+
+    For what is timed in turn, where a case that drops out would leave half a round.
+    """
+    try:
+        yield
+    except Exception:
+        index = next(fact.case for fact in reversed(writer.written) if isinstance(fact, Started))
+        with failure_as_fact(index, writer, cases[index].variant):
+            raise
+        raise ProcessSpent from None
 
 
 def _what_failed(

@@ -15,7 +15,7 @@ from attnbench.measure.ceiling import ceiling
 from attnbench.measure.clock import Clock, clocks
 from attnbench.measure.energy import meter_of, spent
 from attnbench.measure.execution import dtype_of, running
-from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
+from attnbench.measure.journal_writer import JournalWriter, failure_as_fact, failure_ends_process
 from attnbench.measure.layers import build, check_results, make_call, make_data_by_dtype
 from attnbench.measure.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
 from attnbench.records.block_state import BlockState
@@ -37,7 +37,7 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
     with torch.inference_mode(state.job.cases[0].mode is Mode.inference):
         ready = _warm(state, registry, witness, session, writer)
         indices, checks = list(ready), Checks(protocol.least_rounds)
-        with collector_paused():
+        with collector_paused(), failure_ends_process(state.job.cases, writer):
             watch = Watch(session, device)
             for turn in rounds(
                 list(ready.values()),

@@ -4,7 +4,7 @@ import errno
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,10 +22,12 @@ from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
 from attnbench.measure import counting
+from attnbench.measure import session as session_module
 from attnbench.measure.cost import Cost
 from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measure.session import Checks
+from attnbench.measure.timing import Turn
 from attnbench.measure.worker import set_up_torch, work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
@@ -446,6 +448,20 @@ def test_a_capture_that_fails_ends_its_worker(tmp_path: Path, error: Exception):
     ):
         raise error
     assert [fact.case for fact in journal.read(tmp_path / "shard") if isinstance(fact, Failed)] == [4]
+
+
+def test_a_case_that_runs_out_of_memory_in_a_sample_is_that_and_ends_the_process(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def rounds(*_: object, announce: Callable[[int], None], **__: object) -> Iterator[Turn]:
+        announce(1)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 56.27 GiB.")
+
+    monkeypatch.setattr(session_module, "rounds", rounds)
+    with pytest.raises(ProcessSpent):
+        worked(tmp_path / "shard", job("measure", cases(registry, "msa", "hilo")), *READY)
+    (failed,) = (fact for fact in journal.read(tmp_path / "shard") if isinstance(fact, Failed))
+    assert (failed.case, failed.outcome) == (1, "out_of_memory")
 
 
 def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Registry, tmp_path: Path):
