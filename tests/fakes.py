@@ -1,7 +1,7 @@
 """Stand-ins that tests share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,24 @@ import pytest
 
 from attnbench.analysis.rows import rows
 from attnbench.analysis.runs import Run
-from attnbench.cases.case import Mode, Role
+from attnbench.cases.case import TABLE_IV, Case, Role
 from attnbench.cases.protocol import Protocol
+from attnbench.cases.variant import PLAIN
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
 from attnbench.measure.clock import Reading
 from attnbench.paper.claims import Claim, Metric, Relation
-from attnbench.records.record import Memory, Record, RecordFile, Sample, Warmup
+from attnbench.records.record import (
+    Check,
+    Conditions,
+    Cost,
+    Memory,
+    Prediction,
+    Record,
+    RecordFile,
+    Sample,
+    Warmup,
+)
 from attnbench.statistics import Estimate
 
 
@@ -49,53 +60,76 @@ def record(label: str = "msa", times_s: Sequence[float] = (), sessions: int = 1,
     plain = Record(
         key=f"key of {label}",
         block="block",
-        role=Role.member,
-        mechanism=label.partition(":")[0],
-        label=label,
-        title=changes.pop("title", label.upper()),
-        settings={},
-        source="source",
-        dim=768,
-        heads=12,
-        height=14,
-        width=14,
-        batch=64,
-        mode=Mode.inference,
-        device="cpu",
-        dtype="float32",
-        kernel="explicit",
-        compile="off",
-        cuda_graph=False,
+        case=Case(
+            role=Role.member,
+            mechanism=label.partition(":")[0],
+            label=label,
+            title=changes.pop("title", label.upper()),
+            settings={},
+            source="source",
+            workload=TABLE_IV,
+            device="cpu",
+            variant=PLAIN,
+        ),
         outcome="measured",
         reason=None,
         complete=True,
-        params=1_000_000,
-        macs=500_000_000,
+        cost=Cost(1_000_000, 500_000_000, {"linear": 500_000_000}, (), 100_000_000),
         macs_closed_form=500_000_000,
-        macs_by_operator={"linear": 500_000_000},
-        uncounted=(),
-        least_bytes=100_000_000,
-        predicted_bytes=None,
-        available_bytes=None,
+        prediction=None,
         memory=None,
-        relative_error=None,
-        preparation_s=None,
+        check=None,
         samples=tuple(Sample(*place, 0, time, time) for place, time in zip(places, times_s, strict=True)),
         warmups=(Warmup(0, calls=2, seconds=0.5, stable=True, calls_per_sample=1),),
         witnesses=(),
-        threads=2,
-        protocol=Protocol(sessions=3, precision=0.02, max_seconds=300),
-        flags={},
-        started_at="2026-01-01T00:00:00+00:00",
-        machine=MACHINE,
+        conditions=Conditions(
+            threads=2,
+            protocol=Protocol(sessions=3, precision=0.02, max_seconds=300),
+            flags={},
+            started_at="2026-01-01T00:00:00+00:00",
+            machine=MACHINE,
+        ),
     )
-    return replace(plain, **changes)
+    return changed(plain, **changes)
+
+
+def changed(value: Any, **changes: Any) -> Any:
+    """A value with other fields, wherever in it they are: those of its workload, variant, cost and so on."""
+    own = {name: changes.pop(name) for name in list(changes) if name in names_of(value)}
+    for name in names_of(value) - own.keys():
+        part = getattr(value, name)
+        if not is_dataclass(part) and name not in PARTS:
+            continue
+        theirs = {each: changes.pop(each) for each in list(changes) if each in names_inside(value, name)}
+        if theirs:
+            own[name] = changed(PARTS[name] if part is None else part, **theirs)
+    assert not changes, f"{type(value).__name__} has no {', '.join(changes)}"
+    return replace(value, **own)
+
+
+def names_of(value: Any) -> set[str]:
+    return {field.name for field in fields(value)}
+
+
+def names_inside(value: Any, name: str) -> set[str]:
+    """The fields of a part, and of the parts of that."""
+    part = PARTS[name] if getattr(value, name) is None else getattr(value, name)
+    inner = [each for each in names_of(part) if is_dataclass(getattr(part, each))]
+    return names_of(part).union(*(names_inside(part, each) for each in inner))
+
+
+PARTS = {
+    "prediction": Prediction(None, 0),
+    "check": Check(0.0, None),
+    "cost": Cost(0, 0, {}, (), 0),
+}
+"""What stands for a part that a record has not, where one of its fields is to be another."""
 
 
 def block(times_s: Mapping[str, Sequence[float]], sessions: int = 1, **changes: Any) -> list[Record]:
     """Records that were timed in turn: members by label, and a twin that takes as long as the first."""
     members = [record(label, seconds, sessions, **changes) for label, seconds in times_s.items()]
-    return [*members, replace(members[0], role=Role.twin)]
+    return [*members, changed(members[0], role=Role.twin)]
 
 
 def claim(**changes: Any) -> Claim:

@@ -1,12 +1,11 @@
 """Facts as a shard holds them, made by hand."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from attnbench import Geometry
-from attnbench.cases.case import Block, Case, Mode, Role
+from attnbench.cases.case import Block, Case, Mode, Role, Workload
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.sweep import ceilings
 from attnbench.cases.variant import PLAIN, Variant
@@ -26,9 +25,9 @@ from attnbench.records.journal import (
     Timed,
     Warmed,
 )
-from attnbench.records.record import Sample, Warmup
+from attnbench.records.record import Cost, Sample, Warmup
 from attnbench.run.plan import Planned
-from tests.fakes import MACHINE, MEMORY, witness
+from tests.fakes import MACHINE, MEMORY, changed, witness
 
 Row = tuple[str, Variant]
 GEOMETRY = Geometry(8, 2, 2, 2)
@@ -45,13 +44,12 @@ def case(label: str = "msa", role: Role = Role.member, **changes: Any) -> Case:
         title=label.upper(),
         settings={},
         source=f"code of {label}",
-        geometry=GEOMETRY,
-        batch=2,
-        mode=Mode.inference,
+        workload=Workload(GEOMETRY, 2, Mode.inference),
         device="cpu",
         variant=PLAIN,
     )
-    return replace(plain, **changes)
+    found: Case = changed(plain, **changes)
+    return found
 
 
 MSA, HILO, TWIN = case("msa"), case("hilo"), case("msa", Role.twin, title="MSA again")
@@ -68,7 +66,7 @@ def job(
 
 
 def counted(index: int) -> Counted:
-    return Counted(index, 10, 1000, 1000, {"linear": 1000}, (), 64)
+    return Counted(index, Cost(10, 1000, {"linear": 1000}, (), 64), 1000)
 
 
 def allocated(index: int) -> Allocated:

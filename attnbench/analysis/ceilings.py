@@ -19,9 +19,11 @@ class Seen:
 
 def chosen_variables(record: Record) -> dict[str, str]:
     """The environment of a record without what attnbench itself sets for an allocator of the kind `kept`."""
-    kept = record.protocol.allocator == KEPT
+    kept = record.conditions.protocol.allocator == KEPT
     return (
-        without_allocator_variables(record.machine.environment) if kept else dict(record.machine.environment)
+        without_allocator_variables(record.conditions.machine.environment)
+        if kept
+        else dict(record.conditions.machine.environment)
     )
 
 
@@ -34,6 +36,6 @@ def rate_per_s(record: Record) -> Estimate | None:
     """Multiply-adds, or bytes read and written, in a second at a ceiling; None where it was not measured."""
     if record.outcome != "measured":
         return None
-    work = (record.macs if record.mechanism == "matmul" else record.least_bytes) or 0
+    work = (record.macs if record.case.mechanism == "matmul" else record.least_bytes) or 0
     rates = [work / sample.seconds for sample in record.samples]
     return median_with_interval(rates, [sample.session for sample in record.samples])

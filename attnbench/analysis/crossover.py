@@ -35,8 +35,8 @@ def crossovers(table: Sequence[Row]) -> list[Crossover]:
     Sorted by size within a device, batch and mode; `statistics.crossings` says when a change is reported.
     """
     found = []
-    for together in grouped(measured(table), lambda row: (family(row), row.record.mode)):
-        pairs = combinations(grouped(together, lambda row: row.record.label), 2)
+    for together in grouped(measured(table), lambda row: (family(row), row.record.case.workload.mode)):
+        pairs = combinations(grouped(together, lambda row: row.record.case.label), 2)
         mine = [crossover for pair in pairs for crossover in _crossovers(*pair)]
         found += sorted(mine, key=lambda crossover: crossover.side.value)
     return found
@@ -44,14 +44,14 @@ def crossovers(table: Sequence[Row]) -> list[Crossover]:
 
 def foremost(found: Sequence[Crossover], table: Sequence[Row]) -> list[Crossover]:
     """The crossovers to show first: of more than a few mechanisms, those with HiLo or the baseline."""
-    if len({row.record.label for row in table}) <= FEW:
+    if len({row.record.case.label for row in table}) <= FEW:
         return list(found)
     central = {*CENTRAL, *(row.timing.baseline for row in measured(table) if row.timing.baseline)}
     return [each for each in found if _is_one_of(each.faster, central) or _is_one_of(each.slower, central)]
 
 
 def _is_one_of(row: Row, names: Collection[str]) -> bool:
-    return row.record.label in names or row.record.mechanism in names
+    return row.record.case.label in names or row.record.case.mechanism in names
 
 
 def _crossovers(ours: Sequence[Measured], theirs: Sequence[Measured]) -> list[Crossover]:

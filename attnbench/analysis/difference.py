@@ -107,37 +107,43 @@ def _differences(before: Record, after: Record) -> list[Difference]:
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     settings: list[Difference] = [(name, old.get(name), new.get(name)) for name in names]
     return (
-        differences(_without_allocator_variables(before), _without_allocator_variables(after), before.device)
+        differences(
+            _without_allocator_variables(before), _without_allocator_variables(after), before.case.device
+        )
         + settings
     )
 
 
 def _settings(record: Record) -> dict[str, str]:
     allocator = KEPT if _keeps_freed_memory(record) else SYSTEM
-    return {**record.flags, "allocator": allocator, "threads": str(record.threads)}
+    return {**record.conditions.flags, "allocator": allocator, "threads": str(record.conditions.threads)}
 
 
 def _without_allocator_variables(record: Record) -> Machine:
-    environment = record.machine.environment
+    environment = record.conditions.machine.environment
     return replace(
-        record.machine,
+        record.conditions.machine,
         environment=without_allocator_variables(environment) if _keeps_freed_memory(record) else environment,
     )
 
 
 def _keeps_freed_memory(record: Record) -> bool:
-    return record.machine.environment.items() >= KEEP_FREED_MEMORY.items()
+    return record.conditions.machine.environment.items() >= KEEP_FREED_MEMORY.items()
 
 
 def _found(before: Row, after: Row, old_block: Block, new_block: Block) -> _Found | None:
     if not (isinstance(before, Measured) and isinstance(after, Measured)):
         return None
-    variant = before.record.variant
+    variant = before.record.case.variant
     old_base, new_base = old_block.baseline_of(variant), new_block.baseline_of(variant)
     floor = math.hypot(old_block.noise_floor or 0.0, new_block.noise_floor or 0.0)
-    if not old_base or not new_base or (old_base.label, old_base.source) != (new_base.label, new_base.source):
+    if (
+        not old_base
+        or not new_base
+        or (old_base.case.label, old_base.case.source) != (new_base.case.label, new_base.case.source)
+    ):
         return _Found(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=False)
-    if before.record.label == old_base.label:
+    if before.record.case.label == old_base.case.label:
         return _Found(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=True)
     speeds = _speeds(after.record, new_base), _speeds(before.record, old_base)
     return _Found(compare_apart(*speeds), floor, control=False)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from attnbench.analysis.rows import blocks, compared, grouped, identity
-from attnbench.cases.case import Role
+from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import find, nearest
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.paper import published
 from attnbench.paper.builtin import NAMES
 from attnbench.paper.claims import Claim, Metric
+from attnbench.records.codec import to_row
 from attnbench.records.record import Record
 from attnbench.statistics import Comparison, Estimate
 
@@ -82,7 +83,7 @@ def groups(records: Sequence[Record], metric: Metric) -> list[Group]:
 
 def as_labelled(claims: Iterable[Claim], records: Sequence[Record]) -> list[Claim]:
     """The claims with the labels of a run for what they name in other words."""
-    known = {record.label: record for record in _current(records)}.values()
+    known = {record.case.label: record.case for record in _current(records)}.values()
     return [_labelled(claim, known) for claim in claims]
 
 
@@ -116,17 +117,17 @@ def evidence(claim: Claim, found: Sequence[Group]) -> Evidence:
         doubt=_doubt(known.values(), claim.metric),
         noise_floor=group.noise_floor,
         differences=_differences(claim, ours, _way(claim)),
-        variant=None if claim.metric.is_count else ours.variant,
+        variant=None if claim.metric.is_count else ours.case.variant,
     )
 
 
 def _current(records: Iterable[Record]) -> list[Record]:
     """The last record of each case, and what cases were compared with in their blocks."""
-    members = {identity(record): record for record in records if record.role is Role.member}
-    return [*(record for record in records if record.role is Role.control), *members.values()]
+    members = {identity(record): record for record in records if record.case.role is Role.member}
+    return [*(record for record in records if record.case.role is Role.control), *members.values()]
 
 
-def _labelled(claim: Claim, known: Iterable[Record]) -> Claim:
+def _labelled(claim: Claim, known: Iterable[Case]) -> Claim:
     """A claim of labels, in which no mechanism is compared with itself."""
     mechanism, *others = (name if name in published() else find(name, known) or name for name in claim.labels)
     than = tuple(label for label in dict.fromkeys(others) if label != mechanism)
@@ -148,7 +149,7 @@ def _boundary(metric: Metric) -> Callable[[Record], object]:
 
 def _by_label(records: Iterable[Record], metric: Metric) -> dict[str, Record]:
     """One record of each label, where there is one with a number that one."""
-    return {record.label: record for record in sorted(records, key=lambda each: _is_known(each, metric))}
+    return {record.case.label: record for record in sorted(records, key=lambda each: _is_known(each, metric))}
 
 
 def _known(claim: Claim, group: Group) -> dict[str, Record]:
@@ -179,7 +180,7 @@ def _comparison(ours: Record, other: Record, metric: Metric) -> Comparison | Non
 
 def _doubt(records: Iterable[Record], metric: Metric) -> str:
     """Why a number is not certain."""
-    open_ones = [record.label for record in records if metric is Metric.flops and record.uncounted]
+    open_ones = [record.case.label for record in records if metric is Metric.flops and record.uncounted]
     return f"a lower bound of FLOPs: {listed(open_ones)}" if open_ones else ""
 
 
@@ -210,10 +211,10 @@ def _differences(claim: Claim, record: Record, names: Iterable[str]) -> tuple[Di
 
 def _ours(record: Record) -> dict[str, object]:
     return {
-        **{name: getattr(record, name) for name in ("device", "dim", "heads", "mode", "batch", *VARIANT)},
-        "size": f"{record.height}x{record.width}",
-        "machine": record.machine.processor(record.device),
-        "torch": record.machine.torch.partition("+")[0],
+        **to_row(record.case),
+        "size": record.case.workload.geometry.size,
+        "machine": record.conditions.machine.processor(record.case.device),
+        "torch": record.conditions.machine.torch.partition("+")[0],
     }
 
 
@@ -224,7 +225,7 @@ def _claimed(claim: Claim) -> dict[str, object]:
 
 def _why_nothing_fits(claim: Claim, found: Sequence[Group]) -> str:
     """What keeps the nearest group from testing a claim."""
-    on_device = [group for group in found if claim.device in (None, group.example.device)]
+    on_device = [group for group in found if claim.device in (None, group.example.case.device)]
     if not on_device:
         return f"nothing was measured on a {NAMES[claim.device]}" if claim.device else "nothing was measured"
     nearest = min((_differences(claim, group.example, _place(claim)) for group in on_device), key=len)
@@ -243,7 +244,7 @@ def _why_lacking(labels: Iterable[str], claim: Claim, group: Group, fitting: Seq
 
 def _meant(labels: Iterable[str], group: Group) -> list[str]:
     """The labels of a group that look like these, but for those of Table IV, which are well written."""
-    known = group.records.values()
+    known = [record.case for record in group.records.values()]
     found = (nearest(label, known) for label in labels if label not in published())
     return list(dict.fromkeys(filter(None, found)))
 

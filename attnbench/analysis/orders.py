@@ -21,8 +21,8 @@ class Agreement:
 def agreements(rows: Sequence[Row]) -> list[Agreement]:
     """One for each device and variant with several mechanisms of the paper's table."""
     found = []
-    for together in grouped(measured(rows), lambda row: (row.device, row.record.variant)):
-        device, variant = together[0].device, together[0].record.variant
+    for together in grouped(measured(rows), lambda row: (row.device, row.record.case.variant)):
+        device, variant = together[0].device, together[0].record.case.variant
         pairs = [
             (row.timing.throughput.value, row.published.imgs_per_s(device))
             for row in together

@@ -50,11 +50,11 @@ def commands(records: Sequence[Record]) -> list[str]:
 
     Mechanisms that are not in Table IV come from a file that the records do not name.
     """
-    members = {identity(record): record for record in records if record.role is Role.member}.values()
+    members = {identity(record): record for record in records if record.case.role is Role.member}.values()
     places: dict[tuple[object, ...], list[Record]] = {}
     for member in members:
         places.setdefault(_place(member), []).append(member)
-    twins = {record.block: record.label for record in records if record.role is Role.twin}
+    twins = {record.block: record.case.label for record in records if record.case.role is Role.twin}
     asked = [_asked(mine, twins) for mine in places.values()]
     for name in ("res", "batch", "mode", "device"):
         asked = _together(asked, name)
@@ -62,30 +62,31 @@ def commands(records: Sequence[Record]) -> list[str]:
 
 
 def _place(record: Record) -> tuple[object, ...]:
-    size = (record.dim, record.heads, record.height, record.width, record.batch)
-    return (record.device, *size, record.mode, record.threads, record.protocol)
+    conditions = record.conditions
+    return (record.case.device, record.case.workload, conditions.threads, conditions.protocol)
 
 
 def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
     """The command for one place alone."""
     first = members[-1]
-    labels = tuple(dict.fromkeys(record.label for record in members))
+    workload = first.case.workload
+    labels = tuple(dict.fromkeys(record.case.label for record in members))
     usual = BASELINE if BASELINE in labels else labels[0]
     baseline = twins.get(first.block, usual)
     return _Asked(
         mechanisms=labels,
-        with_plugin=any(record.mechanism not in published() for record in members),
+        with_plugin=any(record.case.mechanism not in published() for record in members),
         baseline=baseline if baseline != usual else None,
-        variants=tuple(dict.fromkeys(record.variant for record in members)),
-        dim=first.dim,
-        heads=first.heads,
-        threads=first.threads,
-        protocol=first.protocol,
+        variants=tuple(dict.fromkeys(record.case.variant for record in members)),
+        dim=workload.geometry.dim,
+        heads=workload.geometry.heads,
+        threads=first.conditions.threads,
+        protocol=first.conditions.protocol,
         environment=tuple(chosen_variables(first).items()),
-        device=(first.device,),
-        res=(f"{first.height}" if first.height == first.width else f"{first.height}x{first.width}",),
-        batch=(str(first.batch),),
-        mode=(first.mode,),
+        device=(first.case.device,),
+        res=(workload.brief_size,),
+        batch=(str(workload.batch),),
+        mode=(workload.mode,),
     )
 
 

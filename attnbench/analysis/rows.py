@@ -1,6 +1,5 @@
 """What a record's facts mean beside those of its block: speeds, intervals, verdicts, shares of the limit."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,27 +75,27 @@ class Row:
 
     @property
     def device(self) -> str:
-        return self.record.device
+        return self.record.case.device
 
     @property
     def size(self) -> str:
-        return f"{self.record.height}x{self.record.width}"
+        return self.record.case.workload.geometry.size
 
     @property
     def side(self) -> float:
         """Tokens a side; of a map that is not square, of the square with as many tokens."""
-        return math.sqrt(self.record.height * self.record.width)
+        return self.record.case.workload.side
 
     @property
     def place(self) -> str:
         """What tells a row from others of its mechanism and variant: `cpu 14x14 batch 64 training`."""
-        training = " training" if self.record.mode == "training" else ""
-        return f"{self.device} {self.size} batch {self.record.batch}{training}"
+        training = " training" if self.record.case.workload.mode == "training" else ""
+        return f"{self.device} {self.size} batch {self.record.case.workload.batch}{training}"
 
     @property
     def where(self) -> str:
         """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training, bfloat16, fused`."""
-        variant = f", {name}" if (name := self.record.variant.name) else ""
+        variant = f", {name}" if (name := self.record.case.variant.name) else ""
         return f"{self.place}{variant}"
 
 
@@ -116,17 +115,17 @@ class Block:
 
     @cached_property
     def twin(self) -> Record | None:
-        return self._first(lambda record: record.role is Role.twin)
+        return self._first(lambda record: record.case.role is Role.twin)
 
     def baseline_of(self, variant: Variant) -> Record | None:
         """What others in a variant are compared with: the one that was asked for, or the twin's original."""
-        label = self.baseline_label or (self.twin.label if self.twin else None)
+        label = self.baseline_label or (self.twin.case.label if self.twin else None)
         return self.original(label, variant)
 
     @cached_property
     def noise_floor(self) -> float | None:
         """How far from 1 the ratio of two identical layers may lie in this block."""
-        original = self.original(self.twin.label, self.twin.variant) if self.twin else None
+        original = self.original(self.twin.case.label, self.twin.case.variant) if self.twin else None
         comparison = compared(self.twin, original) if self.twin and original else None
         return noise_floor(comparison.ratio) if comparison else None
 
@@ -144,7 +143,10 @@ class Block:
     def _bound_s(self, record: Record, ceiling: str) -> dict[Round, float]:
         """Seconds that the work of one call takes at the ceiling's rate, in each round that has it."""
         limit = self._first(
-            lambda found: (found.role, found.mechanism, found.dtype) == (Role.ceiling, ceiling, record.dtype)
+            lambda found: (
+                (found.case.role, found.case.mechanism, found.case.variant.dtype)
+                == (Role.ceiling, ceiling, record.case.variant.dtype)
+            )
         )
         if limit is None:
             return {}
@@ -155,7 +157,9 @@ class Block:
         """The record of this label and variant that is no twin, if it has a time."""
         partners = (Role.member, Role.control)
         return self._first(
-            lambda record: (record.label, record.variant) == (label, variant) and record.role in partners
+            lambda record: (
+                (record.case.label, record.case.variant) == (label, variant) and record.case.role in partners
+            )
         )
 
     def _first(self, wanted: Callable[[Record], bool]) -> Record | None:
@@ -170,7 +174,7 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
     """
     baseline = _label_of(baseline, records, run)
     in_blocks = blocks(records, baseline)
-    current = {identity(record): record for record in records if record.role is Role.member}
+    current = {identity(record): record for record in records if record.case.role is Role.member}
     pairs = [(record, in_blocks[record.block]) for record in current.values()]
     comparisons = [_comparison(record, block) for record, block in pairs]
     judged = iter(
@@ -190,27 +194,31 @@ def blocks(records: Sequence[Record], baseline: str | None = None) -> dict[str, 
     label = _label_of(baseline, records)
     found: dict[str, dict[tuple[str, Variant, Role], Record]] = {}
     for record in records:
-        found.setdefault(record.block, {})[record.label, record.variant, record.role] = record
+        found.setdefault(record.block, {})[record.case.label, record.case.variant, record.case.role] = record
     return {key: Block(list(members.values()), label) for key, members in found.items()}
 
 
 def identity(record: Record) -> tuple[object, ...]:
     """What a row of a table stands for, whoever measured it and with how much effort."""
-    size = (record.dim, record.heads, record.height, record.width, record.batch)
-    return (record.label, *size, record.mode, record.device, record.variant)
+    return (record.case.label, record.case.workload, record.case.device, record.case.variant)
 
 
 def setting(row: Row) -> tuple[object, ...]:
     """What the rows of one table share; it shows devices side by side."""
     record = row.record
-    size = (record.dim, record.heads, record.height, record.width, record.batch)
-    return (*size, record.mode, record.variant)
+    return (record.case.workload, record.case.variant)
 
 
 def family(row: Row) -> tuple[object, ...]:
     """What rows share that differ in nothing but mechanism, size and mode."""
     record = row.record
-    return (row.device, record.dim, record.heads, record.batch, record.variant)
+    return (
+        row.device,
+        record.case.workload.geometry.dim,
+        record.case.workload.geometry.heads,
+        record.case.workload.batch,
+        record.case.variant,
+    )
 
 
 def grouped(table: Iterable[AnyRow], key: Callable[[AnyRow], object]) -> list[list[AnyRow]]:
@@ -256,20 +264,19 @@ def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | No
 
 def is_paper_setting(record: Record) -> bool:
     """Whether this is Table IV's: its shape in float32."""
-    return has_paper_shape(record) and record.dtype == "float32"
+    return has_paper_shape(record) and record.case.variant.dtype == "float32"
 
 
 def has_paper_shape(record: Record) -> bool:
     """Whether this is inference on 14×14 tokens, 768 channels in 12 heads, batch 64, in any variant."""
-    size = (record.height, record.width, record.dim, record.heads, record.batch)
-    return (*size, record.mode) == (14, 14, 768, 12, 64, "inference")
+    return record.case.workload.is_paper
 
 
 def _label_of(baseline: str | None, records: Sequence[Record], run: str = "this run") -> str | None:
     """The label of the baseline that a user asks for; one that the run has not is an `AttnbenchError`."""
     if baseline is None:
         return None
-    members = {record.label: record for record in records if record.role is Role.member}
+    members = {record.case.label: record.case for record in records if record.case.role is Role.member}
     label = find(baseline, members.values())
     if label is None:
         near = did_you_mean(nearest(baseline, members.values()))
@@ -278,25 +285,25 @@ def _label_of(baseline: str | None, records: Sequence[Record], run: str = "this 
 
 
 def _comparison(record: Record, block: Block) -> Comparison | None:
-    baseline = block.baseline_of(record.variant)
-    if not _has_time(record) or baseline is None or baseline.label == record.label:
+    baseline = block.baseline_of(record.case.variant)
+    if not _has_time(record) or baseline is None or baseline.case.label == record.case.label:
         return None
     return compared(record, baseline)
 
 
 def _row(record: Record, block: Block, comparison: Comparison | None, verdict: Verdict | None) -> Row:
-    paper = published().get(record.label) if is_paper_setting(record) else None
+    paper = published().get(record.case.label) if is_paper_setting(record) else None
     if not _has_time(record):
         return Row(record, None, paper)
     seconds = [sample.seconds for sample in record.samples]
     sessions = [sample.session for sample in record.samples]
     time_s = median_with_interval(seconds, sessions)
-    baseline = block.baseline_of(record.variant)
-    precision = record.protocol.precision
+    baseline = block.baseline_of(record.case.variant)
+    precision = record.conditions.protocol.precision
     timing = Timing(
         time_s=time_s,
-        throughput=_per_second(record.batch, time_s),
-        baseline=baseline.label if baseline else None,
+        throughput=_per_second(record.case.workload.batch, time_s),
+        baseline=baseline.case.label if baseline else None,
         speed=comparison.ratio if comparison else None,
         verdict=verdict,
         noise_floor=block.noise_floor,
@@ -324,7 +331,7 @@ def _work(record: Record, ceiling: str) -> float:
     """What one call of a record comes to, in the ceiling's own unit: multiply-adds, or bytes."""
     if ceiling == "copy":
         return record.least_bytes or 0
-    return record.mode.passes * record.batch * (record.macs or 0)
+    return record.case.workload.mode.passes * record.case.workload.batch * (record.macs or 0)
 
 
 def _per_second(batch: int, time_s: Estimate) -> Estimate:

@@ -43,7 +43,7 @@ def rows_of(found: RecordFile, baseline: str | None = None, *, run: str = "this 
 
 def require_rows(found: RecordFile) -> None:
     """Raise `AttnbenchError` if nothing was measured in a run."""
-    if not any(record.role is Role.member for record in found.records):
+    if not any(record.case.role is Role.member for record in found.records):
         raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
 
 

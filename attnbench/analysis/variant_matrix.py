@@ -47,7 +47,7 @@ class VariantMatrix:
     @cached_property
     def titles(self) -> dict[str, str]:
         """The title of each mechanism by its label."""
-        return {label: cell.row.record.title for (label, _), cell in self.cells.items()}
+        return {label: cell.row.record.case.title for (label, _), cell in self.cells.items()}
 
     @cached_property
     def variants(self) -> list[Variant]:
@@ -59,11 +59,11 @@ class VariantMatrix:
 
     def timed(self, variant: Variant) -> list[Measured]:
         """The mechanisms that have a time in a variant."""
-        return [row for row in measured(self.rows) if row.record.variant == variant]
+        return [row for row in measured(self.rows) if row.record.case.variant == variant]
 
     def order(self, variant: Variant) -> Order:
         """Throughput by label, of all that have one in a variant."""
-        return {row.record.label: row.timing.throughput.value for row in self.timed(variant)}
+        return {row.record.case.label: row.timing.throughput.value for row in self.timed(variant)}
 
     @cached_property
     def published_order(self) -> Order:
@@ -79,7 +79,11 @@ class VariantMatrix:
 
         Where a gain is missing, the medians of throughput stand in for it.
         """
-        mine = {row.record.variant: row.timing for row in measured(self.rows) if row.record.label == label}
+        mine = {
+            row.record.case.variant: row.timing
+            for row in measured(self.rows)
+            if row.record.case.label == label
+        }
         base = mine[self.reference].throughput.value if self.reference in mine else 1.0
 
         def gain(variant: Variant) -> float:
@@ -183,31 +187,32 @@ def judged_claims(matrix: VariantMatrix) -> list[Judged]:
 
 def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
     """The rows of a variant that were timed in turn."""
-    mine = [row for row in matrix.rows if row.record.variant == variant]
+    mine = [row for row in matrix.rows if row.record.case.variant == variant]
     return [
-        Group({row.record.label: row.record for row in rows}, _noise_floor(matrix))
+        Group({row.record.case.label: row.record for row in rows}, _noise_floor(matrix))
         for rows in grouped(mine, lambda row: row.record.block)
     ]
 
 
 def _place(row: Row) -> tuple[object, ...]:
     record = row.record
-    size = (record.dim, record.heads, record.height, record.width, record.batch)
-    return (record.device, *size, record.mode)
+    return (record.case.device, record.case.workload)
 
 
 def _has_several_variants(rows: Sequence[Row]) -> bool:
-    return len({row.record.variant for row in rows}) > 1
+    return len({row.record.case.variant for row in rows}) > 1
 
 
 def _matrix(rows: Sequence[Row]) -> VariantMatrix:
-    with_time = dict.fromkeys(row.record.variant for row in measured(rows))
-    reference = PLAIN if PLAIN in with_time else next(iter(with_time), rows[0].record.variant)
-    bases = {row.record.label: row for row in measured(rows) if row.record.variant == reference}
+    with_time = dict.fromkeys(row.record.case.variant for row in measured(rows))
+    reference = PLAIN if PLAIN in with_time else next(iter(with_time), rows[0].record.case.variant)
+    bases = {row.record.case.label: row for row in measured(rows) if row.record.case.variant == reference}
     return VariantMatrix(
         reference,
         {
-            (row.record.label, row.record.variant): Cell(row, _gain(row, bases.get(row.record.label)))
+            (row.record.case.label, row.record.case.variant): Cell(
+                row, _gain(row, bases.get(row.record.case.label))
+            )
             for row in rows
         },
     )
@@ -226,7 +231,7 @@ def _paired(row: Row | None, other: Row | None) -> Comparison | None:
 
 
 def _comparison(matrix: VariantMatrix, first: str, second: str, variant: Variant) -> Comparison | None:
-    rows = {row.record.label: row for row in matrix.timed(variant)}
+    rows = {row.record.case.label: row for row in matrix.timed(variant)}
     return _paired(rows.get(first), rows.get(second))
 
 

@@ -1,9 +1,11 @@
 """A case: everything that decides a number; and the block of those that are timed in turn."""
 
+import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from attnbench.cases.file_marks import FLAT
 from attnbench.cases.variant import Variant
 from attnbench.mechanism import Geometry, Setting
 
@@ -34,8 +36,53 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Workload:
+    """What one call does, whichever layer does it."""
+
+    geometry: Geometry = field(metadata=FLAT)
+    batch: int
+    mode: Mode
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """That of what is fed: `[B, N, C]`."""
+        return self.batch, self.geometry.tokens, self.geometry.dim
+
+    @property
+    def words(self) -> str:
+        """`14x14 batch 64 training`."""
+        training = " training" * (self.mode is Mode.training)
+        return f"{self.geometry.size} batch {self.batch}{training}"
+
+    @property
+    def spelled(self) -> str:
+        """The map and the layer's size, as prose has them: `14×14 tokens, dim 768, 12 heads`."""
+        g = self.geometry
+        return f"{g.height}×{g.width} tokens, dim {g.dim}, {g.heads} heads"
+
+    @property
+    def side(self) -> float:
+        """Tokens a side; of a map that is not square, of the square with as many tokens."""
+        return math.sqrt(self.geometry.tokens)
+
+    @property
+    def brief_size(self) -> str:
+        """The map as the command line takes it: `14`, or `14x28`."""
+        height, width = self.geometry.height, self.geometry.width
+        return str(height) if height == width else self.geometry.size
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether it is Table IV's: inference on 14×14 tokens, 768 channels in 12 heads, batch 64."""
+        return self == TABLE_IV
+
+
+TABLE_IV = Workload(Geometry(dim=768, heads=12, height=14, width=14), 64, Mode.inference)
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
-    """Everything that decides a number: a mechanism with its settings, on a geometry, run in one way.
+    """Everything that decides a number: a mechanism with its settings, under a workload, run in one way.
 
     `source` stands for the mechanism's code: it changes when a line of that does.
     """
@@ -46,11 +93,9 @@ class Case:
     title: str
     settings: Mapping[str, Setting]
     source: str
-    geometry: Geometry
-    batch: int
-    mode: Mode
+    workload: Workload = field(metadata=FLAT)
     device: str
-    variant: Variant
+    variant: Variant = field(metadata=FLAT)
 
     @property
     def heading(self) -> str:
@@ -83,22 +128,13 @@ class Block:
         return self.cases[0].device
 
     @property
-    def geometry(self) -> Geometry:
-        return self.cases[0].geometry
-
-    @property
-    def batch(self) -> int:
-        return self.cases[0].batch
-
-    @property
-    def mode(self) -> Mode:
-        return self.cases[0].mode
+    def workload(self) -> Workload:
+        return self.cases[0].workload
 
     @property
     def name(self) -> str:
         """What the members share, in a few words: `cpu 14x14 batch 64 training`."""
-        training = " training" * (self.mode is Mode.training)
-        return f"{self.device} {self.geometry.size} batch {self.batch}{training}"
+        return f"{self.device} {self.workload.words}"
 
     def of(self, members: Collection[Case]) -> "Block":
         """This block with only some of its members; a baseline that is not among them becomes a control."""

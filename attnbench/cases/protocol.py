@@ -1,6 +1,8 @@
 """How much is measured: the effort that a run puts into each block."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+from attnbench.cases.file_marks import SPARSE
 
 KEPT, SYSTEM = ALLOCATORS = ("kept", "system")
 
@@ -28,7 +30,7 @@ class Protocol:
     timeout_s: float = 120.0
     seed: int = 0
     allocator: str = KEPT
-    energy_s: float = 0.0
+    energy_s: float = field(default=0.0, metadata=SPARSE)
 
     def within(self, warmup_s: float) -> "Protocol":
         """The same with a warm-up that takes no longer, unless it is the least that there must be."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attnbench.cases.case import Block, Case, Mode, Role
+from attnbench.cases.case import Block, Case, Mode, Role, Workload
 from attnbench.cases.registry import Choice
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError
@@ -41,7 +41,7 @@ def sweep(
     by_label = {choice.label: choice for choice in (*choices, *([baseline] if baseline else []))}
     base = baseline or by_label.get(BASELINE) or choices[0]
     return tuple(
-        _block(list(by_label.values()), base, geometry, batch, mode, device, variants)
+        _block(list(by_label.values()), base, Workload(geometry, batch, mode), device, variants)
         for device in devices
         for geometry in geometries
         for batch in batches
@@ -59,9 +59,7 @@ def ceilings(geometry: Geometry, device: str, dtype: str) -> tuple[Case, ...]:
             title=f"Large {name}",
             settings={},
             source="",
-            geometry=geometry,
-            batch=1,
-            mode=Mode.inference,
+            workload=Workload(geometry, 1, Mode.inference),
             device=device,
             variant=Variant(dtype=dtype),
         )
@@ -72,9 +70,7 @@ def ceilings(geometry: Geometry, device: str, dtype: str) -> tuple[Case, ...]:
 def _block(
     choices: Sequence[Choice],
     baseline: Choice,
-    geometry: Geometry,
-    batch: int,
-    mode: Mode,
+    workload: Workload,
     device: str,
     variants: Sequence[Variant],
 ) -> Block:
@@ -86,9 +82,7 @@ def _block(
             title=choice.title,
             settings=choice.settings,
             source=choice.source,
-            geometry=geometry,
-            batch=batch,
-            mode=mode,
+            workload=workload,
             device=device,
             variant=variant,
         )
@@ -98,5 +92,5 @@ def _block(
     again = next(case for case in members if case.label == baseline.label)
     twin = replace(again, role=Role.twin, title=f"{again.title} again")
     dtypes = dict.fromkeys(variant.dtype for variant in variants)
-    limits = (limit for dtype in dtypes for limit in ceilings(geometry, device, dtype))
+    limits = (limit for dtype in dtypes for limit in ceilings(workload.geometry, device, dtype))
     return Block((*members, twin, *limits))

@@ -59,7 +59,7 @@ def doctor(
     for name in devices:
         with here.waiting(f"Measuring the ceilings of {name}…"):
             records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, setup)
-        found = replace(records[0].machine, environment=chosen_variables(records[0]))
+        found = replace(records[0].conditions.machine, environment=chosen_variables(records[0]))
         standing = standing_advice(found, name, setup.threads)
         seen[name] = Seen(records, [*standing, *advice(records[0].witnesses, setup.threads)])
         if here.form is Format.table:

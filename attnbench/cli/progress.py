@@ -125,7 +125,9 @@ class Progress:
             if case.role is Role.ceiling:
                 continue
             times_s = self.times_s.get(index)
-            estimate = f"{block.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
+            estimate = (
+                f"{block.workload.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
+            )
             table.add_row(case.heading, estimate, str(len(times_s or ())))
         return Group(self._bar(), table)
 

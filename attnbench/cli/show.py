@@ -74,7 +74,7 @@ def print_judgements(output: Output, found: RecordFile, judgements: Sequence[Jud
 def print_claims(output: Output, found: RecordFile, judgements: Sequence[Judgement]) -> None:
     """A line a claim, and how settings differ from theirs."""
     output.out.print(claims_table(judgements, output.out.width))
-    variants = {record.variant for record in found.records if record.role is Role.member}
+    variants = {record.case.variant for record in found.records if record.case.role is Role.member}
     output.note(claims_notes(judgements, variants))
 
 
@@ -187,7 +187,7 @@ def _print_drawn(output: Output, files: Sequence[Path]) -> None:
 def _slower(judged: Iterable[tuple[Row, Timing | Change | None]], share: float | None) -> list[str]:
     """The rows that are slower, by more than a share, than what they were compared with."""
     return [
-        f"{row.record.title} ({row.where})"
+        f"{row.record.case.title} ({row.where})"
         for row, found in judged
         if found and is_slower(found.speed, found.verdict, share)
     ]

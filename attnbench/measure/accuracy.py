@@ -13,7 +13,7 @@ from attnbench.cases.case import Case
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
 from attnbench.measure.execution import dtype_of, graphed, running
-from attnbench.measure.layers import Results, WrongOutput, build, check_results, make_step, shape_of
+from attnbench.measure.layers import Results, WrongOutput, build, check_results, make_step
 
 EXACT = Variant(dtype="float64")
 IMAGES = 4  # of a batch, are compared: the images of a batch do not see each other
@@ -40,11 +40,11 @@ class Question:
 
 def ask_in_float64(registry: Registry, case: Case, seed: int) -> Question:
     """The case's layer in float64, explicit and eager, on a few of the images."""
-    few = min(case.batch, IMAGES)
+    few = min(case.workload.batch, IMAGES)
     generator = torch.Generator().manual_seed(seed + 1)
-    batch, gradient = (torch.randn(shape_of(case, case.batch), generator=generator) for _ in range(2))
+    batch, gradient = (torch.randn(case.workload.shape, generator=generator) for _ in range(2))
     gradient[few:] = 0
-    exact = replace(case, batch=few, variant=EXACT)
+    exact = replace(case, workload=replace(case.workload, batch=few), variant=EXACT)
     try:
         answer = _results(registry, exact, batch[:few], gradient[:few], seed)
     except (RuntimeError, TypeError, NotImplementedError) as error:

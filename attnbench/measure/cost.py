@@ -42,7 +42,7 @@ WITHOUT_MACS = {f"aten::{name}" for name in (VIEWS_AND_COPIES + ELEMENT_WISE + R
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class Count:
     """What one image costs: `params` that train, `macs` of the forward pass, and the operators behind them.
 
     `numbers` are all that its state holds, buffers included. `uncounted` names operators without a formula
@@ -56,7 +56,7 @@ class Cost:
     uncounted: tuple[str, ...]
 
 
-def count(layer: nn.Module, geometry: Geometry) -> Cost:
+def count(layer: nn.Module, geometry: Geometry) -> Count:
     """The cost of `layer` for one image of `geometry`'s tokens, counted on its traced forward pass."""
     parameter = next(layer.parameters(), torch.empty(0))
     x = torch.randn(1, geometry.tokens, geometry.dim, device=parameter.device, dtype=parameter.dtype)
@@ -65,7 +65,7 @@ def count(layer: nn.Module, geometry: Geometry) -> Cost:
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
         by_operator = {name: round(macs) for name, macs in analysis.by_operator().items() if macs}
         total, unsupported = analysis.total(), analysis.unsupported_ops()
-    return Cost(
+    return Count(
         params=sum(parameter.numel() for parameter in layer.parameters() if parameter.requires_grad),
         numbers=sum(tensor.numel() for tensor in layer.state_dict().values()),
         macs=round(total),
@@ -74,7 +74,7 @@ def count(layer: nn.Module, geometry: Geometry) -> Cost:
     )
 
 
-def count_on_meta(build: Callable[[], nn.Module], geometry: Geometry) -> Cost | None:
+def count_on_meta(build: Callable[[], nn.Module], geometry: Geometry) -> Count | None:
     """The cost of the layer that `build` makes, on tensors without memory: a map of any size in milliseconds.
 
     None where that cannot be traced: torch refuses convolutions, and a layer may look at values.

@@ -62,20 +62,20 @@ class Call:
 def build(registry: Registry, case: Case, seed: int) -> nn.Module:
     """The case's layer on the CPU in float32, with weights that depend on the seed alone."""
     torch.manual_seed(seed)
-    layer = registry[case.mechanism].build(case.geometry, **case.settings)
-    return layer.train(case.mode is Mode.training)
+    layer = registry[case.mechanism].build(case.workload.geometry, **case.settings)
+    return layer.train(case.workload.mode is Mode.training)
 
 
 def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
     """Random numbers in the case's dtype on its device; inputs enough to leave the caches."""
-    shape, dtype = shape_of(case, case.batch), dtype_of(case.variant)
+    shape, dtype = case.workload.shape, dtype_of(case.variant)
     number = min(most_inputs, math.ceil(INPUTS_BYTES / (math.prod(shape) * dtype.itemsize)))
     generator = torch.Generator().manual_seed(seed)
 
     def draw() -> Tensor:
         return torch.randn(shape, generator=generator).to(case.device, dtype)
 
-    return Data(tuple(draw() for _ in range(number)), draw() if case.mode is Mode.training else None)
+    return Data(tuple(draw() for _ in range(number)), draw() if case.workload.mode is Mode.training else None)
 
 
 def make_data_by_dtype(
@@ -111,7 +111,7 @@ def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable
         out.backward(gradient)
         return out, x.grad
 
-    return train if case.mode is Mode.training else lambda x: (forward(x), None)
+    return train if case.workload.mode is Mode.training else lambda x: (forward(x), None)
 
 
 class WrongOutput(Exception):  # noqa: N818
@@ -123,7 +123,7 @@ def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
 
     A wrong result has no speed.
     """
-    expected = shape_of(case, case.batch)
+    expected = case.workload.shape
     if tuple(output.shape) != expected:
         raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}")
     if not output.isfinite().all():
@@ -131,8 +131,3 @@ def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
     for name, parameter in layer.named_parameters():
         if parameter.grad is not None and not parameter.grad.isfinite().all():
             raise WrongOutput(f"the gradient of {name} holds NaN or infinite numbers")
-
-
-def shape_of(case: Case, batch: int) -> tuple[int, int, int]:
-    """The shape `[B, N, C]` of a batch of the case's tokens."""
-    return batch, case.geometry.tokens, case.geometry.dim

@@ -15,13 +15,14 @@ from attnbench.measure.layers import build, make_call, make_data_by_dtype
 from attnbench.measure.memory import memory_of
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Allocated, Attended, Began, Checked, Started
+from attnbench.records.record import Check
 
 
 def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
     """Compare each member with float64, unless it is plain, and measure its memory, one after the other."""
     writer.write(Began(0))
     job = state.job
-    with torch.inference_mode(job.cases[0].mode is Mode.inference):
+    with torch.inference_mode(job.cases[0].workload.mode is Mode.inference):
         if any(case.variant.compiled for case in job.cases):
             writer.write(Started(0, "the start of a compiler"))
             ready_compiler(job.cases[0].device)
@@ -56,4 +57,4 @@ def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: 
             started = time.perf_counter()
             error = require_agreement(registry, case, seed, question)
             seconds = time.perf_counter() - started
-            writer.write(Checked(index, error, seconds if case.variant.is_prepared else None))
+            writer.write(Checked(index, Check(error, seconds if case.variant.is_prepared else None)))

@@ -59,7 +59,7 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
         bare_s, profiled_s, ranges = _in_turn(call, calls, case.device, clock)
         _trace(call, case.device, folder / TRACE)
     low_s, _, high_s = quantiles(bare_s, n=4)
-    macs = registry[case.mechanism].macs(case.geometry, **case.settings)
+    macs = registry[case.mechanism].macs(case.workload.geometry, **case.settings)
     return Profile(
         case,
         threads,
@@ -68,7 +68,7 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
         call_s=median(bare_s),
         call_middle_s=(low_s, high_s),
         profiled_call_s=median(profiled_s),
-        closed_form_macs=case.batch * macs,
+        closed_form_macs=case.workload.batch * macs,
     )
 
 

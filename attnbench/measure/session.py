@@ -34,7 +34,7 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
     idle = meter and spent(_rest, meter, protocol.energy_s)
     writer.write(Began(session))
 
-    with torch.inference_mode(state.job.cases[0].mode is Mode.inference):
+    with torch.inference_mode(state.job.cases[0].workload.mode is Mode.inference):
         ready = _warm(state, registry, witness, session, writer)
         indices, checks = list(ready), Checks(protocol.least_rounds)
         with collector_paused(), failure_ends_process(state.job.cases, writer):

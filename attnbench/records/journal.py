@@ -7,18 +7,17 @@ was: that file alone says what is done, what is left, and who was at work when a
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Literal, TextIO
 
-from attnbench.cases.case import Case, Mode, Role
+from attnbench.cases.case import Case
 from attnbench.cases.protocol import Protocol
-from attnbench.cases.variant import Variant
 from attnbench.errors import writing
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
-from attnbench.mechanism import Geometry
-from attnbench.records.record import Energy, Memory, Sample, Warmup
+from attnbench.records.codec import Row, from_row, to_row
+from attnbench.records.record import Check, Cost, Energy, Memory, Prediction, Sample, Warmup
 
 Task = Literal["count", "measure"]
 
@@ -68,34 +67,19 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """The bytes that a call of the case of this index will need at once, and those that there are.
-
-    A need of None says that nobody can tell before.
-    """
+    """What a call of the case of this index is expected to need, and what there is."""
 
     case: int
-    peak_bytes: int | None
-    available_bytes: int
-
-    @property
-    def fits(self) -> bool:
-        return self.peak_bytes is None or self.peak_bytes <= self.available_bytes
+    prediction: Prediction
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What the case of this index costs, beside its closed form.
-
-    `least_bytes` is what a call must move at least: weights and input read, output written, each once.
-    """
+    """What the case of this index costs, beside its closed form."""
 
     case: int
-    params: int
-    macs: int
+    cost: Cost
     macs_closed_form: int
-    by_operator: Mapping[str, int]
-    uncounted: tuple[str, ...]
-    least_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +102,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How far the case of this index is from the same layer in float64, and how long it took to prepare."""
+    """How far the case of this index is from the same layer in float64."""
 
     case: int
-    relative_error: float
-    preparation_s: float | None
+    check: Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +196,7 @@ _KINDS: dict[str, type[Fact]] = {
 
 def to_line(fact: Fact) -> str:
     """The fact as one line."""
-    return json.dumps({"fact": type(fact).__name__, **asdict(fact)}) + "\n"
+    return json.dumps({"fact": type(fact).__name__, **to_row(fact)}) + "\n"
 
 
 def write(shard: TextIO, fact: Fact) -> None:
@@ -243,35 +226,5 @@ def parse_whole(content: bytes) -> tuple[Iterator[Fact], int]:
 
 def parse(line: str) -> Fact:
     """The fact of one whole line."""
-    row: dict[str, Any] = json.loads(line)
-    kind = _KINDS[row.pop("fact")]
-    return kind(**{name: _NESTED.get((kind, name), _same)(value) for name, value in row.items()})
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _case(row: Mapping[str, Any]) -> Case:
-    nested = {
-        "role": Role(row["role"]),
-        "geometry": Geometry(**row["geometry"]),
-        "mode": Mode(row["mode"]),
-        "variant": Variant(**row["variant"]),
-    }
-    return Case(**{**row, **nested})
-
-
-_NESTED: dict[tuple[type[Fact], str], Any] = {
-    (Job, "cases"): lambda rows: tuple(map(_case, rows)),
-    (Job, "plugins"): tuple,
-    (Job, "protocol"): lambda row: Protocol(**row),
-    (Environment, "machine"): lambda row: Machine(**row),
-    (Counted, "uncounted"): tuple,
-    (Attended, "backends"): tuple,
-    (Allocated, "memory"): lambda row: Memory(**row),
-    (Warmed, "warmup"): lambda row: Warmup(**row),
-    (Timed, "sample"): lambda row: Sample(**row),
-    (Powered, "energy"): lambda row: Energy(**row),
-    (Ended, "witness"): lambda row: Witness(**row),
-}
+    row: Row = json.loads(line)
+    return from_row(_KINDS[row.pop("fact")], row)

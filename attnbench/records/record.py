@@ -8,19 +8,19 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from functools import cache, reduce
+from dataclasses import dataclass, field
+from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from attnbench.cases.case import Case, Mode, Role
+from attnbench.cases.case import Case
+from attnbench.cases.file_marks import FLAT, SPARSE
 from attnbench.cases.protocol import SYSTEM, Protocol
-from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError, writing
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
-from attnbench.mechanism import Setting
+from attnbench.records.codec import Row, from_row, to_row
 
 SCHEMA = 5
 ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it stand for
@@ -28,8 +28,8 @@ ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it 
     4: {"compile": "off", "cuda_graph": False, "relative_error": None, "preparation_s": None},
     5: {},
 }
+ALLOCATOR_SINCE = 4  # protocols before it said nothing of one, and had the system's
 OLDEST = min(ADDED) - 1  # the first schema that is still read
-LEFT_OUT = {"host_paced", "backends", "energies", "energy_s"}  # written only where they say something
 RECORDS = "records.jsonl"
 TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
 
@@ -48,7 +48,7 @@ class Sample:
     position: int
     seconds: float
     wall_s: float
-    host_paced: bool = False
+    host_paced: bool = field(default=False, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,75 +100,116 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One case: what was asked, what came out, and where.
+class Cost:
+    """What a case costs, counted. `macs` are those of one image's forward pass, whatever the mode.
 
-    `outcome` is measured, unsupported, out_of_memory, timed_out, crashed or wrong. `key` stands for all that
-    decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
-    record that is not `complete` was written when its run was interrupted. `macs` are those of one image's
-    forward pass, whatever the mode. `predicted_bytes` is what a call was expected to need in all, weights and
-    input included, and `available_bytes` what there was: where it was less, nothing was tried.
-    `relative_error` is the distance from the same layer in float64, of variants other than the plain one;
-    `preparation_s` is how long the first call took that compiled or captured, and in no sample. `backends`
-    are torch's forms of fused attention that ran in it; a file has them where there are any.
+    `uncounted` names operators without a formula that may hold multiply-adds; where there are any, `macs` is
+    a lower bound. `least_bytes` is what a call must move at least: weights and input read, output written,
+    each once.
     """
 
-    key: str
-    block: str
-    role: Role
-    mechanism: str
-    label: str
-    title: str
-    settings: Mapping[str, Setting]
-    source: str
-    dim: int
-    heads: int
-    height: int
-    width: int
-    batch: int
-    mode: Mode
-    device: str
-    dtype: str
-    kernel: str
-    compile: str
-    cuda_graph: bool
-    outcome: str
-    reason: str | None
-    complete: bool
-    params: int | None
-    macs: int | None
-    macs_closed_form: int | None
+    params: int
+    macs: int
     macs_by_operator: Mapping[str, int]
     uncounted: tuple[str, ...]
-    least_bytes: int | None
+    least_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The bytes that a call was expected to need at once, weights and input included, and what there was.
+
+    A need of None says that nobody can tell before.
+    """
+
     predicted_bytes: int | None
-    available_bytes: int | None
-    memory: Memory | None
-    relative_error: float | None
+    available_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        return self.predicted_bytes is None or self.predicted_bytes <= self.available_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How far a variant other than the plain one is from the same layer in float64.
+
+    `preparation_s` is how long the first call took that compiled or captured, and in no sample.
+    """
+
+    relative_error: float
     preparation_s: float | None
-    samples: tuple[Sample, ...]
-    warmups: tuple[Warmup, ...]
-    witnesses: tuple[Witness, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """With what effort, where and when a case was measured."""
+
     threads: int
     protocol: Protocol
     flags: Mapping[str, str]
     started_at: str
     machine: Machine
-    backends: tuple[str, ...] = ()
-    energies: tuple[Energy, ...] = ()
-    schema: int = field(default=SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One case: what was asked, what came out, and where.
+
+    `outcome` is measured, unsupported, out_of_memory, timed_out, crashed or wrong. `key` stands for all that
+    decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
+    record that is not `complete` was written when its run was interrupted. `backends` are torch's forms of
+    fused attention that ran in it.
+    """
+
+    key: str
+    block: str
+    case: Case = field(metadata=FLAT)
+    outcome: str
+    reason: str | None
+    complete: bool
+    cost: Cost | None = field(metadata=FLAT)
+    macs_closed_form: int | None
+    prediction: Prediction | None = field(metadata=FLAT)
+    memory: Memory | None
+    check: Check | None = field(metadata=FLAT)
+    samples: tuple[Sample, ...]
+    warmups: tuple[Warmup, ...]
+    witnesses: tuple[Witness, ...]
+    conditions: Conditions = field(metadata=FLAT)
+    backends: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    energies: tuple[Energy, ...] = field(default=(), metadata=SPARSE)
+    schema: int = SCHEMA
 
     @property
-    def variant(self) -> Variant:
-        """How it was run."""
-        return Variant(self.kernel, self.dtype, self.compile, self.cuda_graph)
+    def params(self) -> int | None:
+        """How many numbers train; None where that could not be counted."""
+        return self.cost.params if self.cost else None
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-adds of one image's forward pass; None where they could not be counted."""
+        return self.cost.macs if self.cost else None
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """Operators that may hold multiply-adds and could not be counted."""
+        return self.cost.uncounted if self.cost else ()
+
+    @property
+    def least_bytes(self) -> int | None:
+        """What a call must move at least; None where it could not be counted."""
+        return self.cost.least_bytes if self.cost else None
+
+    @property
+    def predicted_bytes(self) -> int | None:
+        """What a call was expected to need at once; None where nobody could tell."""
+        return self.prediction.predicted_bytes if self.prediction else None
 
     @property
     def refused(self) -> bool:
         """Whether it was not tried, because it was expected to need more memory than there was."""
-        if self.predicted_bytes is None or self.available_bytes is None:
-            return False
-        return self.predicted_bytes > self.available_bytes
+        return self.prediction is not None and not self.prediction.fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +223,7 @@ class RecordFile:
 
 def key(case: Case, protocol: Protocol, threads: int, machine: Machine) -> str:
     """What decides a case's number, in twelve digits: the same key, the same measurement."""
-    decisive = [SCHEMA, asdict(case), asdict(protocol), threads, machine.decisive(case.device)]
+    decisive = [SCHEMA, to_row(case), to_row(protocol), threads, machine.decisive(case.device)]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -190,7 +231,9 @@ def append(folder: Path, records: Iterable[Record]) -> None:
     """Add records to the run in `folder` and see them onto the disk."""
     path = folder / RECORDS
     with writing(path, goes_on=True), path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(_to_row(record), ensure_ascii=False) + "\n" for record in records)
+        file.writelines(
+            json.dumps(_as_of_its_schema(record), ensure_ascii=False) + "\n" for record in records
+        )
         file.flush()
         os.fsync(file.fileno())
 
@@ -262,16 +305,15 @@ def _last_line(file: BinaryIO) -> bytes:
     return whole.rpartition(b"\n")[2]
 
 
-def _to_row(record: Record) -> dict[str, Any]:
-    row = _telling(asdict(record))
-    return row | {
-        "samples": [_telling(sample) for sample in row["samples"]],
-        "protocol": _telling(row["protocol"]),
-    }
-
-
-def _telling(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if value or name not in LEFT_OUT}
+def _as_of_its_schema(record: Record) -> Row:
+    """A record as a row, without what rows of its schema did not have yet."""
+    row = to_row(record)
+    for schema, added in ADDED.items():
+        if schema > record.schema:
+            row = {name: value for name, value in row.items() if name not in added}
+    if record.schema < ALLOCATOR_SINCE:
+        del row["protocol"]["allocator"]
+    return row
 
 
 def _damaged(path: Path, number: int, what: str) -> AttnbenchError:
@@ -290,40 +332,10 @@ def _from_row(row: Any, path: Path, number: int) -> Record:
             f"{OLDEST} to {SCHEMA}. Use the version of attnbench that wrote the file."
         )
     lacking = (added for since, added in ADDED.items() if since > schema)
-    row = reduce(or_, lacking, row | {"schema": SCHEMA})
+    row = reduce(or_, lacking, row)
     try:
-        return Record(**_of(Record, row) | _parts(row, {"allocator": SYSTEM} if schema < 4 else {}))
-    except (TypeError, ValueError) as error:
+        if schema < ALLOCATOR_SINCE:
+            row = row | {"protocol": {"allocator": SYSTEM} | row["protocol"]}
+        return from_row(Record, row)
+    except (AttnbenchError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path, number, f"is not a record: {error}") from None
-
-
-def _parts(row: dict[str, Any], protocol: dict[str, str]) -> dict[str, Any]:
-    """What is more than JSON in a row; `protocol` has what is left unsaid in rows of its age."""
-    return {
-        "role": Role(row["role"]),
-        "mode": Mode(row["mode"]),
-        "uncounted": tuple(row["uncounted"]),
-        "backends": tuple(row.get("backends", ())),
-        "energies": tuple(Energy(**_of(Energy, energy)) for energy in row.get("energies", ())),
-        "samples": tuple(Sample(**_of(Sample, sample)) for sample in row["samples"]),
-        "warmups": tuple(Warmup(**_of(Warmup, warmup)) for warmup in row["warmups"]),
-        "witnesses": tuple(Witness(**_of(Witness, witness)) for witness in row["witnesses"]),
-        "memory": Memory(**_of(Memory, row["memory"])) if row["memory"] else None,
-        "machine": Machine(**_of(Machine, row["machine"])),
-        "protocol": Protocol(**_of(Protocol, protocol | row["protocol"])),
-    }
-
-
-def _of(kind: type, found: Any) -> dict[str, Any]:
-    """What a part of a row says, if it has the fields of its kind; a `ValueError` names those that differ."""
-    if not isinstance(found, dict):
-        raise ValueError(f"{found!r} is not a {kind.__name__.lower()}")
-    if different := (found.keys() ^ _names(kind)) - LEFT_OUT:
-        names = ", ".join(sorted(different))
-        raise ValueError(f"{names} missing or unknown in a {kind.__name__.lower()}")
-    return found
-
-
-@cache
-def _names(kind: type) -> frozenset[str]:
-    return frozenset(each.name for each in fields(kind))

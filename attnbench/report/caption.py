@@ -34,8 +34,8 @@ def sentence(line: str) -> str:
 def setting_of(record: Record) -> str:
     """What the rows of one table share: size, batch, variant and mode."""
     return (
-        f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads, "
-        f"batch {record.batch}, {record.variant.title}, {record.mode}"
+        f"{record.case.workload.spelled}, "
+        f"batch {record.case.workload.batch}, {record.case.variant.title}, {record.case.workload.mode}"
     )
 
 
@@ -46,7 +46,7 @@ def facts(rows: Sequence[Row]) -> list[str]:
         lines[0] += f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
     if any(row.record.memory for row in rows):
         lines.append(MEMORY.definition)
-    if any(row.record.mode is Mode.training for row in rows):
+    if any(row.record.case.workload.mode is Mode.training for row in rows):
         lines.append(TRAINING)
     return lines
 
@@ -67,7 +67,7 @@ def verdicts(timings: Sequence[Timing]) -> str:
 
 def what_is_open(rows: Sequence[Row]) -> list[str]:
     """What the mark of a row that did not converge means, where there is one."""
-    wide = [row.record.protocol.precision for row in measured(rows) if not row.timing.converged]
+    wide = [row.record.conditions.protocol.precision for row in measured(rows) if not row.timing.converged]
     return [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
 
 

@@ -87,7 +87,7 @@ class Column:
 
 def verdict(row: Row) -> str:
     """What may be said of a row beside its baseline, or that it is that."""
-    if row.timing and row.timing.baseline == row.record.label:
+    if row.timing and row.timing.baseline == row.record.case.label:
         return "baseline"
     return (row.timing and row.timing.verdict) or NOTHING
 
@@ -135,7 +135,7 @@ def _throughput(row: Row) -> Estimate | None:
 
 def _speed(row: Row) -> Estimate | None:
     """The baseline is exactly as fast as itself."""
-    if row.timing and row.timing.baseline == row.record.label:
+    if row.timing and row.timing.baseline == row.record.case.label:
         return Estimate(1.0)
     return row.timing.speed if row.timing else None
 

@@ -13,6 +13,7 @@ from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row
 from attnbench.analysis.variant_matrix import Cell, VariantMatrix
 from attnbench.errors import writing
+from attnbench.records.codec import to_row
 from attnbench.records.cost import Entry, Point
 from attnbench.report.csv_text import csv_text
 from attnbench.report.frame import estimate_cells, frame, row_line
@@ -128,11 +129,12 @@ def point_line(point: Point) -> Line:
 def crossover_line(crossover: Crossover) -> Line:
     """Who is faster from which size on."""
     record = crossover.faster.record
+    case = to_row(record.case)
     return {
-        "faster_beyond": record.label,
-        "slower_beyond": crossover.slower.record.label,
+        "faster_beyond": record.case.label,
+        "slower_beyond": crossover.slower.record.case.label,
         **estimate_cells("tokens_a_side", crossover.side),
-        **{name: getattr(record, name) for name in SHARED},
+        **{name: case[name] for name in SHARED},
     }
 
 
@@ -140,10 +142,11 @@ def matrix_line(matrix: VariantMatrix, cell: Cell) -> Line:
     """What a variant makes of a mechanism."""
     record, timing = cell.row.record, cell.row.timing
     limit = timing.limit if timing else None
+    case = to_row(record.case)
     return {
-        "name": record.label,
-        "title": record.title,
-        **{name: getattr(record, name) for name in ("height", "width", *SHARED)},
+        "name": record.case.label,
+        "title": record.case.title,
+        **{name: case[name] for name in ("height", "width", *SHARED)},
         "outcome": record.outcome,
         **estimate_cells("imgs_per_s", timing.throughput if timing else None),
         "converged": timing.converged if timing else None,
@@ -151,15 +154,16 @@ def matrix_line(matrix: VariantMatrix, cell: Cell) -> Line:
         **estimate_cells("speed_vs_reference", cell.gain),
         **estimate_cells("fraction_of_limit", limit.fraction if limit else None),
         "limited_by": limit.by if limit else None,
-        "best": record.variant == matrix.best(record.label),
+        "best": record.case.variant == matrix.best(record.case.label),
     }
 
 
 def change_line(change: Change) -> Line:
     """A case in two runs: what it is, how each run found it, and how many times as fast the later is."""
     record = change.after.record
-    found: Line = {"name": record.label, "title": record.title}
-    found |= {name: getattr(record, name) for name in ("height", "width", *SHARED)}
+    case = to_row(record.case)
+    found: Line = {"name": record.case.label, "title": record.case.title}
+    found |= {name: case[name] for name in ("height", "width", *SHARED)}
     for when, row in (("before", change.before), ("after", change.after)):
         line, timing = row_line(row), row.timing
         found |= {f"{name}_{when}": line[name] for name in CHANGING}

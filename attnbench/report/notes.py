@@ -21,7 +21,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     found = _notes_on_rows(rows)
     with_time = measured(rows)
     found += _convergence_notes(with_time)
-    launch_bound = dict.fromkeys(row.record.title for row in with_time if row.timing.launch_bound)
+    launch_bound = dict.fromkeys(row.record.case.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
         found.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
     found += _backend_notes(with_time)
@@ -36,8 +36,8 @@ def _backend_notes(rows: Sequence[Row]) -> list[str]:
     """Which of torch's forms of fused attention ran, and for whom where it was not one for all."""
     ran: dict[str, dict[str, None]] = {}
     for row in rows:
-        for backend in row.record.backends if row.record.kernel == "fused" else ():
-            ran.setdefault(backend, {})[row.record.title] = None
+        for backend in row.record.backends if row.record.case.variant.kernel == "fused" else ():
+            ran.setdefault(backend, {})[row.record.case.title] = None
     if len(ran) == 1:
         return [f"Fused attention ran as {next(iter(ran))}."]
     return [f"Fused attention ran as {backend} in {', '.join(titles)}." for backend, titles in ran.items()]
@@ -53,7 +53,7 @@ def disturbances(rows: Sequence[Row]) -> list[str]:
     lines: dict[str, str] = {}
     for row in {row.record.block: row for row in rows}.values():
         where = f"{row.place}: "
-        for line in advice(row.record.witnesses, row.record.threads):
+        for line in advice(row.record.witnesses, row.record.conditions.threads):
             lines.setdefault(line, where)
     return [where + line for line, where in lines.items()]
 
@@ -137,15 +137,15 @@ def _remarks(record: Record) -> list[str]:
 def _named(rows: Sequence[Row]) -> str:
     """Mechanisms, those together that share places: `MSA, XCA (cpu 7x7 batch 4: tf32 math)`."""
     alike: dict[tuple[str, ...], list[str]] = {}
-    for mine in grouped(rows, lambda row: row.record.label):
+    for mine in grouped(rows, lambda row: row.record.case.label):
         places = tuple(map(_place, grouped(mine, lambda row: row.place)))
-        alike.setdefault(places, []).append(mine[0].record.title)
+        alike.setdefault(places, []).append(mine[0].record.case.title)
     return ", ".join(f"{', '.join(titles)} ({'; '.join(places)})" for places, titles in alike.items())
 
 
 def _place(rows: Sequence[Row]) -> str:
     """Where rows are that differ in their variant alone; the plain one goes without saying, by itself."""
-    variants = [row.record.variant for row in rows]
+    variants = [row.record.case.variant for row in rows]
     if variants == [PLAIN]:
         return rows[0].place
     return f"{rows[0].place}: {', '.join(variant.brief for variant in variants)}"
@@ -169,7 +169,9 @@ def _session_notes(rows: Sequence[Measured]) -> list[str]:
     unclear = [row for row in rows if row.timing.verdict is Verdict.unclear]
     if any(row.timing.sessions == FEW_SESSIONS for row in unclear):
         found.append("Two sessions are too few for most verdicts; --sessions 3 gives them.")
-    apart = [(row.timing.speed_spread or 0.0, row.record.title) for row in unclear if _sessions_disagree(row)]
+    apart = [
+        (row.timing.speed_spread or 0.0, row.record.case.title) for row in unclear if _sessions_disagree(row)
+    ]
     if apart:
         spread, _ = max(apart)
         names = ", ".join(dict.fromkeys(title for _, title in apart))
@@ -192,8 +194,8 @@ def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
     found = []
     wide = [row for row in rows if not row.timing.converged]
     if wide:
-        protocol = wide[0].record.protocol
-        names = ", ".join(dict.fromkeys(row.record.title for row in wide))
+        protocol = wide[0].record.conditions.protocol
+        names = ", ".join(dict.fromkeys(row.record.case.title for row in wide))
         found.append(
             f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
             "--max-seconds gives them more time, --precision asks for less."

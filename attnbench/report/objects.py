@@ -135,8 +135,8 @@ def _machines(found: RecordFile) -> list[Machine]:
     """The machines of a run, each once: one, unless it went on elsewhere."""
     machines: list[Machine] = []
     for record in found.records:
-        if record.machine not in machines:
-            machines.append(record.machine)
+        if record.conditions.machine not in machines:
+            machines.append(record.conditions.machine)
     return machines
 
 
@@ -144,10 +144,10 @@ def _rows(found: RecordFile, table: Sequence[Row]) -> Line:
     rows = [
         {
             **folded(row_line(row)),
-            "mechanism": row.record.mechanism,
-            "settings": row.record.settings,
+            "mechanism": row.record.case.mechanism,
+            "settings": row.record.case.settings,
             "uncounted": row.record.uncounted,
-            "machine": _machines(found).index(row.record.machine),
+            "machine": _machines(found).index(row.record.conditions.machine),
         }
         for row in table
     ]
@@ -165,8 +165,8 @@ def _matrix(found: RecordFile, matrix: VariantMatrix) -> Line:
         "cells": [
             {
                 **folded(matrix_line(matrix, cell)),
-                "reference": cell.row.record.variant == matrix.reference,
-                "machine": _machines(found).index(cell.row.record.machine),
+                "reference": cell.row.record.case.variant == matrix.reference,
+                "machine": _machines(found).index(cell.row.record.conditions.machine),
             }
             for cell in matrix.cells.values()
         ],
@@ -193,11 +193,11 @@ def _in_variants(ratios: Mapping[Variant, Estimate]) -> list[Line]:
 
 
 def _ceiling(record: Record) -> Line:
-    rate = estimate_cells(RATES[record.mechanism], rate_per_s(record))
+    rate = estimate_cells(RATES[record.case.mechanism], rate_per_s(record))
     return {
-        "name": record.mechanism,
-        "dtype": record.dtype,
-        "threads": record.threads,
+        "name": record.case.mechanism,
+        "dtype": record.case.variant.dtype,
+        "threads": record.conditions.threads,
         "outcome": record.outcome,
         "reason": record.reason,
         **folded(rate),

@@ -34,13 +34,13 @@ class Group:
     def machine(self) -> str:
         """Processor and software in one line."""
         record = self.rows[0].record
-        return record.machine.describe(record.device, record.threads)
+        return record.conditions.machine.describe(record.case.device, record.conditions.threads)
 
     @property
     def baselines(self) -> str:
         """The titles of what speeds are relative to; one, unless blocks differ."""
         labels = dict.fromkeys(row.timing.baseline for row in measured(self.rows) if row.timing.baseline)
-        titles = {row.record.label: row.record.title for row in self.rows}
+        titles = {row.record.case.label: row.record.case.title for row in self.rows}
         return " / ".join(titles.get(label, label) for label in labels)
 
 
@@ -132,7 +132,7 @@ def _paper_table(groups: Iterable[Group]) -> PaperTable:
 def _headings(firsts: Sequence[tuple[str, Row]]) -> list[str]:
     """What tells groups apart, in as few words as do: devices, processors, or names of runs."""
     devices = [DEVICES[row.device] for _, row in firsts]
-    processors = [row.record.machine.processor(row.device) for _, row in firsts]
+    processors = [row.record.conditions.machine.processor(row.device) for _, row in firsts]
     names = [name for name, _ in firsts]
     both = [f"{name}, {device}" for name, device in zip(names, devices, strict=True)]
     return next(words for words in (devices, processors, names, both) if len(set(words)) == len(words))
@@ -140,10 +140,10 @@ def _headings(firsts: Sequence[tuple[str, Row]]) -> list[str]:
 
 def _lines(groups: Sequence[Group]) -> Iterator[Line]:
     """Mechanisms in the order in which they come, with two lines for one that costs more in one run."""
-    by_label = [{row.record.label: row for row in group.rows} for group in groups]
+    by_label = [{row.record.case.label: row for row in group.rows} for group in groups]
     for label in dict.fromkeys(label for rows in by_label for label in rows):
         there = [rows.get(label) for rows in by_label]
-        title = next(row.record.title for row in there if row)
+        title = next(row.record.case.title for row in there if row)
         costs = [(row.record.params, row.record.macs) if row else None for row in there]
         known = [cost for cost in costs if cost and cost[1] is not None]
         versions = [cost if cost in known else next(iter(known), None) for cost in costs]

@@ -3,22 +3,23 @@
 from pathlib import Path
 
 from attnbench.errors import writing
+from attnbench.records.codec import to_row
 from attnbench.records.profile import SMALL, Profile
 from attnbench.report.csv_text import csv_text
 from attnbench.words import plural
 
 PROFILE = "profile.csv"
-SHARED = ("label", "device", "batch")
+SHARED = ("label", "device", "batch", "dtype", "kernel", "height", "width", "dim", "heads")
 OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
 
 
 def title(profile: Profile) -> str:
     """What was called, and how."""
-    case, geometry = profile.case, profile.case.geometry
+    case, geometry = profile.case, profile.case.workload.geometry
     where = f"cpu, {plural(profile.threads, 'thread')}" if case.device == "cpu" else case.device
     return (
         f"{case.title}: {geometry.height}×{geometry.width} tokens, {plural(geometry.dim, 'channel')}, "
-        f"{plural(geometry.heads, 'head')}, {plural(case.batch, 'image')}, {case.variant.title}, "
+        f"{plural(geometry.heads, 'head')}, {plural(case.workload.batch, 'image')}, {case.variant.title}, "
         f"{where}"
     )
 
@@ -80,10 +81,8 @@ def profile_csv(profile: Profile) -> str:
 
 def setting_line(profile: Profile) -> dict[str, object]:
     """What was called, and how."""
-    case, geometry = profile.case, profile.case.geometry
-    sizes = {"height": geometry.height, "width": geometry.width, "dim": geometry.dim, "heads": geometry.heads}
-    ways = {"dtype": case.variant.dtype, "kernel": case.variant.kernel}
-    return {name: getattr(case, name) for name in SHARED} | ways | sizes | {"threads": profile.threads}
+    case = to_row(profile.case)
+    return {name: case[name] for name in SHARED} | {"threads": profile.threads}
 
 
 def call_line(profile: Profile) -> dict[str, float]:

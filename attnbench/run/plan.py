@@ -52,7 +52,7 @@ class Planned:
         return {
             row
             for row, facts in self.found.items()
-            if all(fact.fits for fact in facts if isinstance(fact, Predicted))
+            if all(fact.prediction.fits for fact in facts if isinstance(fact, Predicted))
         }
 
     @property
@@ -71,9 +71,9 @@ class Planned:
         """The multiply-adds of a call, as counted or as the closed form says."""
         for fact in self.found[case.row]:
             if isinstance(fact, Counted):
-                return case.batch * case.mode.passes * fact.macs
+                return case.workload.batch * case.workload.mode.passes * fact.cost.macs
             if isinstance(fact, Uncounted) and fact.macs_closed_form is not None:
-                return case.batch * case.mode.passes * fact.macs_closed_form
+                return case.workload.batch * case.workload.mode.passes * fact.macs_closed_form
         return None
 
     def facts(self) -> Iterator[Known]:

@@ -8,7 +8,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -22,7 +22,7 @@ from attnbench.records import journal, record
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, shard_of, shards
 from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment, Fact, Failed, Job, Task
-from attnbench.records.record import Record
+from attnbench.records.record import Conditions, Record
 from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
 
@@ -192,47 +192,34 @@ def _left_of(planned: Planned, setup: Setup, done: Mapping[str, Record]) -> Plan
 
 def _record(state: BlockState, index: int, key: str, block: str, *, complete: bool) -> Record:
     job, case = state.job, state.job.cases[index]
-    counted, failed = state.counted.get(index), state.failed.get(index)
-    not_counted, predicted = state.not_counted.get(index), state.predicted.get(index)
+    counted, not_counted = state.counted.get(index), state.not_counted.get(index)
+    failed, predicted = state.failed.get(index), state.predicted.get(index)
     checked = state.checked.get(index)
+    priced = counted or not_counted
     return Record(
         key=key,
         block=block,
-        role=case.role,
-        mechanism=case.mechanism,
-        label=case.label,
-        title=case.title,
-        settings=case.settings,
-        source=case.source,
-        **asdict(case.geometry),
-        batch=case.batch,
-        mode=case.mode,
-        device=case.device,
-        **asdict(case.variant),
+        case=case,
         outcome=failed.outcome if failed else "measured",
         reason=failed.reason if failed else f"not counted: {not_counted.reason}" if not_counted else None,
         complete=complete,
-        params=counted.params if counted else None,
-        macs=counted.macs if counted else None,
-        macs_closed_form=cost.macs_closed_form if (cost := counted or not_counted) else None,
-        macs_by_operator=counted.by_operator if counted else {},
-        uncounted=counted.uncounted if counted else (),
-        least_bytes=counted.least_bytes if counted else None,
-        predicted_bytes=predicted.peak_bytes if predicted else None,
-        available_bytes=predicted.available_bytes if predicted else None,
+        cost=counted.cost if counted else None,
+        macs_closed_form=priced.macs_closed_form if priced else None,
+        prediction=predicted.prediction if predicted else None,
         memory=state.memories.get(index),
-        backends=state.backends.get(index, ()),
-        energies=state.energies.get(index, ()),
-        relative_error=checked.relative_error if checked else None,
-        preparation_s=checked.preparation_s if checked else None,
+        check=checked.check if checked else None,
         samples=state.samples.get(index, ()),
         warmups=state.warmups.get(index, ()),
         witnesses=state.witnesses,
-        threads=job.threads,
-        protocol=job.protocol,
-        flags=state.environment.flags,
-        started_at=job.started_at,
-        machine=state.environment.machine,
+        conditions=Conditions(
+            job.threads,
+            job.protocol,
+            state.environment.flags,
+            job.started_at,
+            state.environment.machine,
+        ),
+        backends=state.backends.get(index, ()),
+        energies=state.energies.get(index, ()),
     )
 
 

@@ -14,7 +14,7 @@ from attnbench.errors import AttnbenchError
 from attnbench.paper.claims import Claim, Conditions, Metric, Relation
 from attnbench.records.record import Record
 from attnbench.statistics import Comparison, Estimate
-from tests.fakes import MEMORY, block, claim, exactly, record
+from tests.fakes import MEMORY, block, changed, claim, exactly, record
 
 DRIFT = (1.0, 1.01, 0.99, 1.0, 1.005, 0.995) * 2
 NOISE = (1.0, 1.1, 0.9, 1.05, 0.95, 1.0) * 2
@@ -120,7 +120,7 @@ def test_two_that_are_the_same_are_said_to_be():
 def test_an_order_does_not_hold_on_noise():
     run = a_run({"hilo": 0.2, "sra": 0.21})
     assert the_judgement(claim(**ORDER), run).ruling is Ruling.holds
-    (twin,) = (each for each in run if each.role is Role.twin)
+    (twin,) = (each for each in run if each.case.role is Role.twin)
     samples = [
         replace(each, seconds=each.seconds * far) for each, far in zip(twin.samples, NOISE, strict=True)
     ]
@@ -170,14 +170,14 @@ def test_one_that_was_not_measured_leaves_a_claim_about_several_open_unless_anot
 
 def test_a_claim_may_name_mechanisms_by_title_in_any_case_and_with_settings_in_any_order():
     records = a_run({"hilo:window=4": 0.1, "local-window": 0.3})
-    records[0] = replace(records[0], settings={"alpha": 0.9, "window": 4})
-    records[1] = replace(records[1], title="Local Window")
+    records[0] = changed(records[0], settings={"alpha": 0.9, "window": 4})
+    records[1] = changed(records[1], title="Local Window")
     found = the_judgement(claim(mechanism="HiLo:window=4,alpha=0.9", than=("local window",)), records)
     assert (found.ruling, found.claim.labels) == ("holds", ("hilo:window=4", "local-window"))
 
 
 def test_a_name_of_table_iv_is_no_title_of_another_mechanism():
-    mine = replace(a_run({"mine": 0.1})[0], title="HiLo")
+    mine = changed(a_run({"mine": 0.1})[0], title="HiLo")
     records = [mine, *a_run({"sra": 0.3})]
     assert the_judgement(claim(), records).ruling == "not testable"
     assert the_judgement(claim(mechanism="HiLo"), records).ruling == "holds"

@@ -34,7 +34,7 @@ def a_run(times_s: Mapping[int, Mapping[str, float]], **changes: Any) -> list[Re
 def told(records: Sequence[Record]) -> list[tuple[str, str, float]]:
     """Who is faster than whom beyond which size."""
     return [
-        (each.faster.record.label, each.slower.record.label, round(each.side.value, 6))
+        (each.faster.record.case.label, each.slower.record.case.label, round(each.side.value, 6))
         for each in crossovers(rows(records))
     ]
 
@@ -92,7 +92,9 @@ def test_of_many_mechanisms_those_with_hilo_or_the_baseline_are_shown_and_the_re
     assert (len(all_few), len(foremost(all_few, rows(few)))) == (15, 15)
     shown = foremost(all_many, rows(many))
     assert (len(all_many), len(shown)) == (21, 11)
-    assert all({each.faster.record.label, each.slower.record.label} & set(names[:2]) for each in shown)
+    assert all(
+        {each.faster.record.case.label, each.slower.record.case.label} & set(names[:2]) for each in shown
+    )
     around_c = foremost(all_many, rows(many, "c"))
     assert len(around_c) == 15
 

@@ -14,7 +14,7 @@ from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records.record import Record, RecordFile
 from attnbench.report.export import change_line
 from attnbench.statistics import Verdict
-from tests.fakes import MACHINE, block, exactly, record
+from tests.fakes import MACHINE, block, changed, exactly, record
 
 STEADY = [1.0] * 12
 
@@ -27,12 +27,12 @@ def compared(
     before: Sequence[Record], after: Sequence[Record], baseline: str | None = None
 ) -> dict[str, Change]:
     found = changes(a_run(before), a_run(after), baseline, times=True)
-    return {change.after.record.label: change for change in found}
+    return {change.after.record.case.label: change for change in found}
 
 
 def differing(**changes: Any) -> list[str]:
     before = record("msa", STEADY)
-    return [name for name, _, _ in unlike(a_run([before]), a_run([replace(before, **changes)]))]
+    return [name for name, _, _ in unlike(a_run([before]), a_run([changed(before, **changes)]))]
 
 
 def test_a_machine_that_is_slower_meanwhile_cancels_out():
@@ -59,7 +59,7 @@ def test_the_baseline_itself_shows_the_machine_and_has_no_verdict():
 def test_a_baseline_whose_code_changed_is_no_control():
     before = block({"msa": STEADY, "hilo": [0.5] * 12})
     after = block({"msa": [1.25] * 12, "hilo": [0.25] * 12})
-    after = [replace(found, source="other source") if found.label == "msa" else found for found in after]
+    after = [changed(found, source="other source") if found.case.label == "msa" else found for found in after]
     found = compared(before, after)
     assert [found[name].speed for name in ("msa", "hilo")] == [exactly(0.8), exactly(2.0)]
     assert [found[name].verdict for name in ("msa", "hilo")] == [Verdict.slower, Verdict.faster]
@@ -92,7 +92,7 @@ def test_a_baseline_that_one_run_lacks_is_the_users_mistake():
 def test_a_control_without_a_row_is_a_baseline_too():
     before = block({"msa": STEADY, "hilo": STEADY})
     msa, *others = block({"msa": [1.2] * 12, "hilo": [1.2] * 12})
-    found = compared(before, [replace(msa, role=Role.control), *others])
+    found = compared(before, [changed(msa, role=Role.control), *others])
     assert list(found) == ["hilo"]
     assert found["hilo"].speed == exactly(1.0)
 
@@ -125,7 +125,7 @@ def test_only_cases_of_both_runs_are_set_side_by_side():
     before = block({"msa": STEADY, "hilo": STEADY})
     after = block({"msa": STEADY, "sra": STEADY})
     assert list(compared(before, after)) == ["msa"]
-    assert compared(before, [replace(found, batch=8) for found in before]) == {}
+    assert compared(before, [changed(found, batch=8) for found in before]) == {}
 
 
 def test_a_case_that_has_no_time_in_one_run_is_not_compared():
@@ -140,7 +140,7 @@ def test_a_case_that_has_no_time_in_one_run_is_not_compared():
 def test_without_times_there_are_cases_and_nothing_else():
     run = a_run(block({"msa": STEADY, "hilo": STEADY}))
     found = changes(run, run, None, times=False)
-    assert [change.after.record.label for change in found] == ["msa", "hilo"]
+    assert [change.after.record.case.label for change in found] == ["msa", "hilo"]
     assert {change.speed for change in found} == {None}
 
 
@@ -161,7 +161,7 @@ def test_what_decides_no_time_does_not_make_runs_unlike():
 
 def test_a_difference_is_told_once_with_both_values():
     before = block({"msa": STEADY, "hilo": STEADY})
-    after = [replace(found, threads=1) for found in before]
+    after = [changed(found, threads=1) for found in before]
     assert unlike(a_run(before), a_run(after)) == [("threads", "2", "1")]
 
 
@@ -184,7 +184,7 @@ def test_variables_that_differ_are_told_as_a_shell_sets_them_and_the_allocator_b
 def test_fields_that_differ_are_told_in_words():
     before = record("msa", STEADY)
     cache = replace(MACHINE, last_level_cache_bytes=2**24, turbo=None)
-    after = replace(before, machine=cache)
+    after = changed(before, machine=cache)
     assert in_words(unlike(a_run([before]), a_run([after]))) == (
         "last level cache: 32 MiB → 16 MiB; turbo: off → —"
     )

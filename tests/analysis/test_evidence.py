@@ -12,7 +12,7 @@ from attnbench.cases.variant import Variant
 from attnbench.paper.claims import Claim, Conditions, Metric, Relation
 from attnbench.records.record import Record
 from attnbench.statistics import Estimate
-from tests.fakes import MACHINE, MEMORY, claim, exactly, record
+from tests.fakes import MACHINE, MEMORY, changed, claim, exactly, record
 
 TIMES = [0.3] * 6
 COUNT: dict[str, Any] = {"metric": Metric.flops, "relation": Relation.less, "times": None, "device": None}
@@ -96,7 +96,7 @@ def test_a_name_of_table_iv_is_never_taken_for_another_one():
 def test_labels_have_settings():
     about = claim(mechanism="hilo:alpha=0.5")
     assert found(about, pair()).lacking == "not measured here: hilo:alpha=0.5"
-    half = replace(record("hilo:alpha=0.5", [0.1] * 6), settings={"alpha": 0.5})
+    half = changed(record("hilo:alpha=0.5", [0.1] * 6), settings={"alpha": 0.5})
     assert ratio(about, [*pair(), half]) == exactly(3.0)
 
 
@@ -156,7 +156,7 @@ def test_counts_are_compared_whatever_the_device_batch_variant_and_block():
 def test_memory_is_compared_across_blocks_but_not_across_batches():
     hilo, sra = record("hilo", memory=MEMORY, block="one"), record("sra", memory=MEMORY, block="two")
     assert ratio(claim(**LESS_MEMORY), [hilo, sra]) == exactly(1.0)
-    assert found(claim(**LESS_MEMORY), [hilo, replace(sra, batch=1)]).lacking == "measured apart: sra"
+    assert found(claim(**LESS_MEMORY), [hilo, changed(sra, batch=1)]).lacking == "measured apart: sra"
 
 
 def test_a_run_without_memory_says_so():

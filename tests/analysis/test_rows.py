@@ -22,7 +22,7 @@ from attnbench.cases.case import Mode, Role
 from attnbench.errors import AttnbenchError
 from attnbench.records.record import Record, Sample
 from attnbench.statistics import Estimate, Verdict
-from tests.fakes import block, exactly, record
+from tests.fakes import block, changed, exactly, record
 
 DRIFT = [1.0, 1.4, 0.8, 1.1, 2.0, 1.0]
 STEADY = [1.0] * 12
@@ -32,7 +32,7 @@ def ceiling(mechanism: str, times_s: Sequence[float]) -> Record:
     """A matmul of 1 M multiply-adds that moves 2 kB, or a copy of 1 MB."""
     macs, moved = (1_000_000, 2_000) if mechanism == "matmul" else (0, 1_000_000)
     plain = record(f"ceiling/{mechanism}", times_s, batch=1, macs=macs, least_bytes=moved)
-    return replace(plain, mechanism=mechanism, role=Role.ceiling)
+    return changed(plain, mechanism=mechanism, role=Role.ceiling)
 
 
 def samples_of(one: Record, factor: float) -> tuple[Sample, ...]:
@@ -41,7 +41,7 @@ def samples_of(one: Record, factor: float) -> tuple[Sample, ...]:
 
 
 def timings(table: Sequence[Row]) -> dict[str, Timing]:
-    return {row.record.label: row.timing for row in measured(table)}
+    return {row.record.case.label: row.timing for row in measured(table)}
 
 
 def test_throughput_is_the_batch_over_the_median_time():
@@ -60,7 +60,7 @@ def test_speed_is_the_baselines_time_over_ours_in_the_same_round():
 
 def test_each_variant_is_compared_with_its_own_baseline():
     msa, hilo, twin = block({"msa": [0.4 * d for d in DRIFT], "hilo": [0.2 * d for d in DRIFT]})
-    fused = [replace(one, kernel="fused", samples=samples_of(one, 0.5)) for one in (msa, hilo)]
+    fused = [changed(one, kernel="fused", samples=samples_of(one, 0.5)) for one in (msa, hilo)]
     slower = replace(fused[1], samples=samples_of(hilo, 4))
     speeds = [row.timing.speed for row in measured(rows([msa, hilo, fused[0], slower, twin]))]
     assert speeds == [None, exactly(2.0), None, exactly(0.25)]
@@ -68,16 +68,16 @@ def test_each_variant_is_compared_with_its_own_baseline():
 
 def test_a_variant_without_a_baseline_has_no_ratio():
     msa, hilo, twin = block({"msa": [0.4 * d for d in DRIFT], "hilo": [0.2 * d for d in DRIFT]})
-    (_, row) = measured(rows([msa, replace(hilo, kernel="fused"), twin]))
+    (_, row) = measured(rows([msa, changed(hilo, kernel="fused"), twin]))
     assert (row.timing.speed, row.timing.baseline) == (None, None)
 
 
 def test_the_limit_is_that_of_the_same_number_format():
-    half = replace(ceiling("matmul", [0.001] * 6), dtype="bfloat16")
+    half = changed(ceiling("matmul", [0.001] * 6), dtype="bfloat16")
     matmul, copy = ceiling("matmul", [0.002] * 6), ceiling("copy", [0.002] * 6)
     layer = record("msa", [1.0] * 6, batch=1, macs=250_000_000, least_bytes=0)
-    for records, share in (([layer], 0.5), ([replace(layer, dtype="bfloat16")], 0.25)):
-        copies = [copy, replace(copy, dtype="bfloat16")]
+    for records, share in (([layer], 0.5), ([changed(layer, dtype="bfloat16")], 0.25)):
+        copies = [copy, changed(copy, dtype="bfloat16")]
         (row,) = measured(rows([*records, matmul, half, *copies]))
         assert row.timing.limit is not None
         assert row.timing.limit.fraction.value == pytest.approx(share)
@@ -128,8 +128,8 @@ def test_the_twins_original_is_the_baseline_and_is_compared_with_nothing():
 
 def test_the_twin_gives_the_noise_floor_that_verdicts_must_pass():
     msa, hilo, twin = block({"msa": STEADY, "hilo": [0.8] * 12})
-    noisy = replace(record("msa", [1.04] * 12), role=Role.twin)
-    noisier = replace(record("msa", [1.3] * 12), role=Role.twin)
+    noisy = changed(record("msa", [1.04] * 12), role=Role.twin)
+    noisier = changed(record("msa", [1.3] * 12), role=Role.twin)
     quiet, loud, louder = (timings(rows([msa, hilo, again]))["hilo"] for again in (twin, noisy, noisier))
     assert [quiet.noise_floor, loud.noise_floor, louder.noise_floor] == pytest.approx([0.0, 0.04, 0.3])
     assert [quiet.verdict, loud.verdict, louder.verdict] == ["faster", "faster", "unclear"]
@@ -156,7 +156,7 @@ def test_a_baseline_that_no_row_has_is_the_users_mistake():
 
 def test_a_baseline_may_be_a_title_and_may_name_a_setting_that_has_its_default():
     records = block({"msa": STEADY, "hilo": STEADY})
-    records[1] = replace(records[1], title="High Low", settings={"alpha": 0.9, "window": 2})
+    records[1] = changed(records[1], title="High Low", settings={"alpha": 0.9, "window": 2})
     for asked in ("high low", "HiLo:window=2,alpha=0.9"):
         assert timings(rows(records, asked))["msa"].baseline == "hilo"
         assert blocks(records, asked)["block"].baseline_label == "hilo"
@@ -164,7 +164,7 @@ def test_a_baseline_may_be_a_title_and_may_name_a_setting_that_has_its_default()
 
 def test_a_control_is_the_baseline_and_no_row():
     _, hilo, twin = block({"msa": STEADY, "hilo": [0.5] * 12})
-    control = replace(record("msa", STEADY), role=Role.control)
+    control = changed(record("msa", STEADY), role=Role.control)
     found = timings(rows([control, hilo, twin]))
     assert list(found) == ["hilo"]
     assert found["hilo"].speed == exactly(2.0)
@@ -175,7 +175,7 @@ def test_a_later_record_of_the_same_case_takes_the_place_of_the_earlier():
     msa, hilo, twin = block({"msa": STEADY, "hilo": STEADY})
     again = record("msa", [3.0] * 12)
     table = rows([msa, hilo, twin, again])
-    assert [row.record.label for row in table] == ["msa", "hilo"]
+    assert [row.record.case.label for row in table] == ["msa", "hilo"]
     assert timings(table)["msa"].time_s.value == 3.0
     assert timings(table)["hilo"].speed == exactly(3.0)
 
@@ -183,8 +183,8 @@ def test_a_later_record_of_the_same_case_takes_the_place_of_the_earlier():
 def test_a_record_of_another_setting_takes_nobodys_place():
     plain = record("msa", STEADY)
     settings = {"batch": 8, "height": 7, "dtype": "float16", "device": "cuda", "kernel": "fused", "dim": 96}
-    others = [replace(plain, **{name: value}) for name, value in settings.items()]  # type: ignore[arg-type]
-    assert len(rows([plain, *others, replace(plain, threads=1)])) == 7
+    others = [changed(plain, **{name: value}) for name, value in settings.items()]
+    assert len(rows([plain, *others, changed(plain, threads=1)])) == 7
 
 
 def test_a_case_measured_again_is_judged_in_its_new_block():
@@ -282,7 +282,7 @@ def test_rows_of_one_table_share_their_setting_and_its_devices_stand_side_by_sid
     gpu, hilo = record("msa", STEADY, device="cuda"), record("hilo", STEADY)
     table = grouped(rows([record("msa", STEADY), *others, gpu, hilo]), setting)
     assert [len(together) for together in table] == [3] + [1] * len(settings)
-    assert [(row.record.label, row.device) for row in table[0]] == [
+    assert [(row.record.case.label, row.device) for row in table[0]] == [
         ("msa", "cpu"), ("msa", "cuda"), ("hilo", "cpu"),
     ]  # fmt: skip
 
@@ -319,8 +319,8 @@ def test_a_gpu_is_set_beside_the_papers_gpu():
 
 
 def test_a_host_that_is_slower_than_its_device_is_noticed():
-    slow = replace(record("msa"), samples=tuple(Sample(0, n, 0, 1.0, 1.3) for n in range(5)), device="cuda")
-    fast = replace(slow, samples=tuple(Sample(0, n, 0, 1.0, 1.1) for n in range(5)), height=7)
+    slow = changed(record("msa"), samples=tuple(Sample(0, n, 0, 1.0, 1.3) for n in range(5)), device="cuda")
+    fast = changed(slow, samples=tuple(Sample(0, n, 0, 1.0, 1.1) for n in range(5)), height=7)
     assert [row.timing.launch_bound for row in measured(rows([slow, fast]))] == [True, False]
 
 

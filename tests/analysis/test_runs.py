@@ -22,7 +22,7 @@ def a_run(folder: Path, *records: Record) -> Path:
 def test_a_run_has_the_name_of_its_folder(tmp_path: Path):
     (run,) = open_runs([a_run(tmp_path / "mine")])
     assert run.name == "mine"
-    assert [row.record.label for row in run.rows] == ["msa", "hilo"]
+    assert [row.record.case.label for row in run.rows] == ["msa", "hilo"]
 
 
 def test_runs_whose_folders_have_the_same_name_are_told_apart_by_the_path_before_it(tmp_path: Path):

@@ -25,7 +25,7 @@ from attnbench.records.record import Record
 from attnbench.report.export import write_matrices
 from attnbench.report.terminal.variants import matrix_tables, report, swap_sentences
 from attnbench.statistics import Estimate
-from tests.fakes import exactly, record
+from tests.fakes import changed, exactly, record
 
 FUSED = Variant(kernel="fused")
 HALF = Variant(dtype="bfloat16")
@@ -49,14 +49,14 @@ def a_run(times_s: Times, **changes: Any) -> list[Record]:
         for label, time in times.items()
     ]
     first = next(member for member in members if member.samples)
-    return [*members, replace(first, role=Role.twin)]
+    return [*members, changed(first, role=Role.twin)]
 
 
 def ceilings(macs: int, moved: int) -> list[Record]:
     """A matmul and a copy of about a second each."""
     names = ("matmul", "copy")
     made = [record(f"ceiling/{name}", DRIFT, mechanism=name, batch=1) for name in names]
-    return [replace(each, role=Role.ceiling, macs=macs, least_bytes=moved) for each in made]
+    return [changed(each, role=Role.ceiling, macs=macs, least_bytes=moved) for each in made]
 
 
 def matrix_of(records: Sequence[Record]) -> VariantMatrix:
@@ -138,7 +138,7 @@ def test_each_device_size_batch_and_mode_with_several_variants_has_a_matrix():
     single = record("van", [1.0] * 6, height=28, block="other")
     table = rows([*records, single])
     assert [len(matrix.rows) for matrix in matrices(table)] == [6] * 5
-    assert [row.record.label for row in without_matrix(table)] == ["van"]
+    assert [row.record.case.label for row in without_matrix(table)] == ["van"]
 
 
 def test_the_best_variant_is_the_one_with_the_largest_gain():
@@ -314,7 +314,10 @@ def test_an_order_that_the_paper_claims_is_judged_in_every_variant():
 
 def test_a_claim_is_judged_among_mechanisms_that_were_timed_in_turn():
     run = a_run({PLAIN: {"hilo": 0.2, "sra": 0.3}, HALF: {"hilo": 0.2, "sra": 0.3}})
-    apart = [replace(each, block=each.label) if each.dtype == "bfloat16" else each for each in run]
+    apart = [
+        replace(each, block=each.case.label) if each.case.variant.dtype == "bfloat16" else each
+        for each in run
+    ]
     (judged,) = judged_claims(matrix_of(apart))
     assert judged.findings[PLAIN].ruling is Ruling.holds
     assert judged.findings[HALF].reason == "measured apart: sra"

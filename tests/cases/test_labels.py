@@ -1,23 +1,23 @@
 """How users may write mechanisms, and what is offered where they write none."""
 
-from dataclasses import replace
-
 import pytest
 
+from attnbench.cases.case import Case
 from attnbench.cases.labels import closest, find, nearest
-from tests.fakes import record
+from attnbench.mechanism import Setting
+from tests.fakes import changed, record
 
-HILO = replace(record("hilo", title="HiLo"), settings={"alpha": 0.9, "window": 2})
-WIDE = replace(
-    record("hilo:window=4", title="HiLo (window=4)"),
-    settings={"alpha": 0.9, "window": 4},
-)
-BOTH = replace(
-    record("hilo:alpha=0.0,window=4", title="HiLo (alpha=0.0, window=4)"),
-    settings={"alpha": 0.0, "window": 4},
-)
-LOCAL = record("local-window", title="Local Window")
-MASKED = replace(record("masked:mask=True", title="Masked (mask=True)"), settings={"mask": True})
+
+def case(label: str, title: str, **settings: Setting) -> Case:
+    found: Case = changed(record(label, title=title), settings=settings).case
+    return found
+
+
+HILO = case("hilo", "HiLo", alpha=0.9, window=2)
+WIDE = case("hilo:window=4", "HiLo (window=4)", alpha=0.9, window=4)
+BOTH = case("hilo:alpha=0.0,window=4", "HiLo (alpha=0.0, window=4)", alpha=0.0, window=4)
+LOCAL = case("local-window", "Local Window")
+MASKED = case("masked:mask=True", "Masked (mask=True)", mask=True)
 ALL = [HILO, WIDE, BOTH, LOCAL, MASKED]
 
 
@@ -47,17 +47,17 @@ def test_a_label_or_a_title_in_any_case_with_settings_in_any_order(text: str, la
 
 
 def test_a_label_comes_before_a_title_that_reads_the_same():
-    assert find("HiLo", [record("other", title="HiLo"), HILO]) == "hilo"
+    assert find("HiLo", [case("other", "HiLo"), HILO]) == "hilo"
 
 
 def test_what_could_be_several_is_none():
-    assert find("Mine", [record("one", title="Mine"), record("two", title="Mine")]) is None
-    assert find("Mine", [record("one", title="Mine")]) == "one"
+    assert find("Mine", [case("one", "Mine"), case("two", "Mine")]) is None
+    assert find("Mine", [case("one", "Mine")]) == "one"
 
 
 def test_the_nearest_is_found_by_label_or_title():
     assert nearest("HILLO", ALL) == "hilo"
-    assert nearest("multi-head atention", [record("msa", title="Multi-head attention")]) == "msa"
+    assert nearest("multi-head atention", [case("msa", "Multi-head attention")]) == "msa"
     assert nearest("quaternion", ALL) is None
 
 

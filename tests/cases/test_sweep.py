@@ -65,11 +65,13 @@ def test_cases_of_one_device_and_size_make_a_block(registry: Registry):
         "cpu 2x2 batch 4", "cpu 2x3 batch 4", "cuda 2x2 batch 4", "cuda 2x3 batch 4",
     ]  # fmt: skip
     assert [case.label for case in blocks[0].members] == ["msa", "hilo:alpha=1.0"]
-    assert {(case.batch, case.variant) for block in blocks for case in block.members} == {
+    assert {(case.workload.batch, case.variant) for block in blocks for case in block.members} == {
         (4, Variant("fused", "bfloat16"))
     }
     for block in blocks:
-        assert {(case.device, case.geometry) for case in block.cases} == {(block.device, block.geometry)}
+        assert {(case.device, case.workload.geometry) for case in block.cases} == {
+            (block.device, block.workload.geometry)
+        }
 
 
 def test_a_block_ends_with_the_baselines_twin_and_the_ceilings(registry: Registry):

@@ -12,6 +12,7 @@ from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records.journal import Failed
 from attnbench.run import runner
 from tests.conftest import Run
+from tests.fakes import changed
 from tests.shards import ENVIRONMENT, Workers, counted, session, timed, warmed
 
 
@@ -23,8 +24,8 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
 
 
 def test_ceilings_are_rates_with_their_interval(attnbench: Run, workers: Workers):
-    matmul = replace(counted(0), macs=10**9)
-    copy = replace(counted(1), macs=0, least_bytes=5 * 10**8)
+    matmul = changed(counted(0), macs=10**9)
+    copy = changed(counted(1), macs=0, least_bytes=5 * 10**8)
     samples = [
         timed(index, number=number, seconds=seconds)
         for number, seconds in enumerate((0.1, 0.1, 0.1, 0.2, 0.2))

@@ -9,11 +9,11 @@ from attnbench.cases.case import Block
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.records.journal import Began, Failed
 from attnbench.run.plan import Planned
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, changed
 from tests.shards import CASES, ENVIRONMENT, HILO, PROTOCOL, counted, timed, warmed
 
 FIRST = Block(CASES)
-SECOND = Block(tuple(replace(case, batch=4) for case in CASES))
+SECOND = Block(tuple(changed(case, batch=4) for case in CASES))
 BLOCKS = [FIRST, SECOND]
 PLAN = [Planned(block, ENVIRONMENT, {case.row: (counted(0),) for case in block.cases}) for block in BLOCKS]
 RUN = Path("results/run")

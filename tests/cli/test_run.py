@@ -38,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def members(folder: Path) -> list[Record]:
-    return [row for row in read(folder).records if row.role is Role.member]
+    return [row for row in read(folder).records if row.case.role is Role.member]
 
 
 @pytest.mark.slow
@@ -49,7 +49,7 @@ def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp
     assert "cpu 2x3 batch 2: 2 rows, 1 session" in done.out
     assert "This takes about" in done.out
     assert "HiLo (alpha=0.5)" in done.out
-    assert [(row.label, row.complete) for row in members(tmp_path)] == [
+    assert [(row.case.label, row.complete) for row in members(tmp_path)] == [
         ("msa", True), ("hilo:alpha=0.5", True),
     ]  # fmt: skip
     with (tmp_path / "table.csv").open() as file:
@@ -61,9 +61,10 @@ def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp
 
 def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: Workers, tmp_path: Path):
     attnbench("run", "msa", "hilo", "--res", "2,2x3", "--res", "5", *SIZE, "--quick", "--out", tmp_path)
-    assert [(row.label, row.height, row.width) for row in members(tmp_path)] == [
-        (label, *size) for size in ((2, 2), (2, 3), (5, 5)) for label in ("msa", "hilo")
-    ]
+    assert [
+        (row.case.label, row.case.workload.geometry.height, row.case.workload.geometry.width)
+        for row in members(tmp_path)
+    ] == [(label, *size) for size in ((2, 2), (2, 3), (5, 5)) for label in ("msa", "hilo")]
     compared = attnbench("compare", tmp_path, "--plot")
     assert compared.status == 0, compared.err
     sizes, figures = ("2x2", "2x3", "5x5"), ("throughput", "ratios", "flops-time")
@@ -160,7 +161,7 @@ def test_a_row_says_with_how_much_effort_it_was_measured(
 ):
     assert attnbench("run", "msa", *SIZE, *arguments, "--out", tmp_path).status == 0
     (row,) = members(tmp_path)
-    assert row.protocol == protocol
+    assert row.conditions.protocol == protocol
     assert len(row.witnesses) == protocol.sessions
 
 
@@ -168,8 +169,14 @@ def test_a_row_says_in_which_setting_it_was_measured(attnbench: Run, workers: Wo
     setting = ("--threads", "1", "--dtype", "bfloat16", "--kernel", "fused")
     attnbench("run", "msa", *SIZE, *setting, "--out", tmp_path)
     (row,) = members(tmp_path)
-    assert (row.dim, row.heads, row.batch, row.height, row.threads) == (8, 2, 2, 14, 1)
-    assert (row.dtype, row.kernel) == ("bfloat16", "fused")
+    assert (
+        row.case.workload.geometry.dim,
+        row.case.workload.geometry.heads,
+        row.case.workload.batch,
+        row.case.workload.geometry.height,
+        row.conditions.threads,
+    ) == (8, 2, 2, 14, 1)
+    assert (row.case.variant.dtype, row.case.variant.kernel) == ("bfloat16", "fused")
 
 
 def test_lists_of_kernels_and_numbers_are_rows_of_one_block(attnbench: Run, workers: Workers, tmp_path: Path):
@@ -178,7 +185,7 @@ def test_lists_of_kernels_and_numbers_are_rows_of_one_block(attnbench: Run, work
         "run", "msa", *SIZE, *ways, "--compile", "off,default", "--cuda-graph", "off", "--out", tmp_path
     )
     found = members(tmp_path)
-    assert [row.variant for row in found] == [
+    assert [row.case.variant for row in found] == [
         Variant(kernel, dtype, mode)
         for kernel in ("explicit", "fused")
         for dtype in ("float32", "bfloat16")
@@ -192,7 +199,10 @@ def test_every_size_batch_and_mode_is_a_block_the_cheapest_first(
 ):
     grid = ("--res", "2,3", "--batch", "4", "--mode", "training,inference")
     assert attnbench("run", "msa", *SIZE, *grid, "--out", tmp_path).status == 0
-    cells = [(row.mode, row.batch, row.height) for row in members(tmp_path)]
+    cells = [
+        (row.case.workload.mode, row.case.workload.batch, row.case.workload.geometry.height)
+        for row in members(tmp_path)
+    ]
     modes_and_batches = [(Mode.inference, 2), (Mode.inference, 4), (Mode.training, 2), (Mode.training, 4)]
     assert cells == [(*cell, side) for cell in modes_and_batches for side in (2, 3)]
 
@@ -210,8 +220,8 @@ def test_every_worker_hears_of_the_limit_of_memory(
 
 def test_the_named_baseline_is_measured_with_a_twin(attnbench: Run, workers: Workers, tmp_path: Path):
     attnbench("run", "msa", *SIZE, "--baseline", "hilo", "--out", tmp_path)
-    assert [row.label for row in members(tmp_path)] == ["msa", "hilo"]
-    assert [row.label for row in read(tmp_path).records if row.role is Role.twin] == ["hilo"]
+    assert [row.case.label for row in members(tmp_path)] == ["msa", "hilo"]
+    assert [row.case.label for row in read(tmp_path).records if row.case.role is Role.twin] == ["hilo"]
 
 
 COMMAND = ("run", "msa", "hilo", *SIZE, "--sessions", "2")
@@ -231,14 +241,14 @@ def test_an_interrupted_command_keeps_its_rows_and_goes_on_in_its_folder(
     assert stopped.status == 130
     assert "Interrupted: everything that was measured is kept, and the same command goes on." in stopped.out
     folder = only_run(here)
-    assert [(row.label, len(row.samples), row.complete) for row in members(folder)] == [
+    assert [(row.case.label, len(row.samples), row.complete) for row in members(folder)] == [
         ("msa", 2, False), ("hilo", 2, False),
     ]  # fmt: skip
     assert (folder / "table.csv").exists()
 
     assert attnbench(*COMMAND).status == 0
     assert only_run(here) == folder
-    assert [(row.label, len(row.samples), row.complete) for row in members(folder)[2:]] == [
+    assert [(row.case.label, len(row.samples), row.complete) for row in members(folder)[2:]] == [
         ("msa", 12, True), ("hilo", 12, True),
     ]  # fmt: skip
     assert shards(folder) == []

@@ -12,6 +12,7 @@ from attnbench.cases.registry import Registry, discover
 from attnbench.cases.variant import Variant
 from attnbench.measure.accuracy import BOUNDS, IMAGES, ask_in_float64, relative_error, require_agreement
 from attnbench.measure.layers import WrongOutput
+from tests.fakes import changed
 from tests.shards import case
 
 BATCH = IMAGES + 2
@@ -29,7 +30,7 @@ def asked(name: str, variant: Variant, mode: Mode = Mode.inference) -> Case:
 
 
 def error(registry: Registry, one: Case) -> float:
-    with torch.inference_mode(one.mode is Mode.inference):
+    with torch.inference_mode(one.workload.mode is Mode.inference):
         return require_agreement(registry, one, 0, ask_in_float64(registry, one, 0))
 
 
@@ -129,5 +130,5 @@ ON_A_GPU = [
 @pytest.mark.parametrize("variant", ON_A_GPU, ids=lambda variant: variant.name)
 @pytest.mark.parametrize("name", ["msa", "hilo", "xca", "van", "quadtree"])
 def test_every_way_on_a_gpu_agrees_with_float64(registry: Registry, name: str, variant: Variant, mode: Mode):
-    one = replace(asked(name, variant, mode), device="cuda", geometry=Geometry(384, 6, 14, 14))
+    one = changed(asked(name, variant, mode), device="cuda", geometry=Geometry(384, 6, 14, 14))
     assert error(registry, one) <= BOUNDS[variant.dtype]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from attnbench import Geometry, UnsupportedGeometry
 from attnbench.attention import KERNELS, use_kernel
 from attnbench.cases.registry import discover
-from attnbench.measure.cost import Cost, count, count_on_meta
+from attnbench.measure.cost import Count, count, count_on_meta
 from mechanisms.msa import msa
 
 TABLE_IV = Geometry(768, 12, 14, 14)
@@ -26,7 +26,7 @@ class Layer(nn.Module):
         return self.operation(x.unflatten(-1, (H, D)).transpose(1, 2))
 
 
-def cost_of(operation) -> Cost:
+def cost_of(operation) -> Count:
     return count(Layer(operation), TABLE_IV)
 
 

@@ -46,7 +46,7 @@ def beside_nothing(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
 
 
 def test_a_layer_that_does_nothing_takes_less_than_five_microseconds(beside_nothing: Sequence[Record]):
-    (identity,) = (row for row in beside_nothing if row.label == "identity")
+    (identity,) = (row for row in beside_nothing if row.case.label == "identity")
     assert median(one.seconds for one in identity.samples) < 5e-6
 
 

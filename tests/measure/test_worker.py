@@ -23,7 +23,7 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
 from attnbench.measure import counting
 from attnbench.measure import session as session_module
-from attnbench.measure.cost import Cost
+from attnbench.measure.cost import Count
 from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measure.session import Checks
@@ -47,7 +47,8 @@ from attnbench.records.journal import (
     Uncounted,
     Warmed,
 )
-from tests.fakes import FakeClock
+from attnbench.records.record import Check
+from tests.fakes import FakeClock, changed
 from tests.shards import ENVIRONMENT, allocated, session
 
 PROTOCOL = Protocol(
@@ -109,9 +110,9 @@ def test_a_worker_that_counts_says_what_each_case_needs_and_costs(registry: Regi
     assert isinstance(matmul, Counted)
     assert isinstance(copy, Counted)
     params, macs = 4 * 8 * 8 + 4 * 8, 4 * 6 * 8 * 8 + 2 * 6 * 6 * 8
-    assert (msa.params, msa.macs, msa.macs_closed_form) == (params, macs, macs)
-    assert msa.least_bytes == 4 * (params + 2 * 3 * 6 * 8)
-    assert (matmul.case, copy.case, copy.macs) == (1, 2, 0)
+    assert (msa.cost.params, msa.cost.macs, msa.macs_closed_form) == (params, macs, macs)
+    assert msa.cost.least_bytes == 4 * (params + 2 * 3 * 6 * 8)
+    assert (matmul.case, copy.case, copy.cost.macs) == (1, 2, 0)
 
 
 def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry, tmp_path: Path):
@@ -123,10 +124,10 @@ def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry,
 
 def test_a_training_step_moves_a_gradient_with_each_number(registry: Registry, tmp_path: Path):
     msa, *_ = cases(registry, "msa")
-    said = worked(tmp_path / "shard", job("count", [msa, replace(msa, mode=Mode.training)]))
+    said = worked(tmp_path / "shard", job("count", [msa, changed(msa, mode=Mode.training)]))
     inference, training = (fact for fact in said if isinstance(fact, Counted))
-    assert training.least_bytes == 2 * inference.least_bytes
-    assert training.macs == inference.macs
+    assert training.cost.least_bytes == 2 * inference.cost.least_bytes
+    assert training.cost.macs == inference.cost.macs
 
 
 def test_what_differs_in_batch_and_mode_alone_is_counted_once(
@@ -134,14 +135,14 @@ def test_what_differs_in_batch_and_mode_alone_is_counted_once(
 ):
     counted_labels = []
 
-    def spy(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -> Cost:
+    def spy(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -> Count:
         counted_labels.append(case.label)
-        return Cost(1, 1, 7, {}, ())
+        return Count(1, 1, 7, {}, ())
 
     monkeypatch.setattr(counting, "_cost", spy)
     msa, hilo, *_ = cases(registry, "msa", "hilo")
-    alike = [msa, replace(msa, batch=9), replace(msa, mode=Mode.training)]
-    other = [hilo, replace(msa, geometry=Geometry(8, 2, 3, 3)), replace(msa, variant=Variant("fused"))]
+    alike = [msa, changed(msa, batch=9), changed(msa, mode=Mode.training)]
+    other = [hilo, changed(msa, geometry=Geometry(8, 2, 3, 3)), replace(msa, variant=Variant("fused"))]
     worked(tmp_path / "shard", job("count", [*alike, *other]))
     assert counted_labels == ["msa", "hilo", "msa", "msa"]
 
@@ -152,16 +153,16 @@ def test_a_case_over_the_limit_of_memory_is_refused_and_says_what_it_needs(
     asked = replace(job("count", cases(registry, "msa")[:1]), memory_limit_bytes=1000)
     said = worked(tmp_path / "shard", asked)
     (predicted,) = (fact for fact in said if isinstance(fact, Predicted))
-    assert predicted.available_bytes == 1000
-    assert predicted.peak_bytes is not None
-    assert predicted.peak_bytes > 1000
+    assert predicted.prediction.available_bytes == 1000
+    assert predicted.prediction.predicted_bytes is not None
+    assert predicted.prediction.predicted_bytes > 1000
     assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["out_of_memory"]
 
 
 def test_training_is_predicted_to_need_more_than_inference(registry: Registry, tmp_path: Path):
     msa, *_ = cases(registry, "msa")
-    said = worked(tmp_path / "shard", job("count", [msa, replace(msa, mode=Mode.training)]))
-    inference, training = (fact.peak_bytes for fact in said if isinstance(fact, Predicted))
+    said = worked(tmp_path / "shard", job("count", [msa, changed(msa, mode=Mode.training)]))
+    inference, training = (fact.prediction.predicted_bytes for fact in said if isinstance(fact, Predicted))
     assert inference is not None
     assert training is not None
     assert training > inference
@@ -469,8 +470,8 @@ def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Regi
     ways = [plain, *(replace(plain, variant=Variant(kernel)) for kernel in ("fused", "efficient"))]
     said = worked(tmp_path / "shard", job("measure", ways), ENVIRONMENT)
     (checked,) = (fact for fact in said if isinstance(fact, Checked))
-    assert (checked.case, checked.preparation_s) == (1, None)
-    assert 0 < checked.relative_error < 1e-6
+    assert (checked.case, checked.check.preparation_s) == (1, None)
+    assert 0 < checked.check.relative_error < 1e-6
     assert [fact.case for fact in said if isinstance(fact, Allocated)] == [0, 1]
     (failed,) = (fact for fact in said if isinstance(fact, Failed))
     assert (failed.case, failed.outcome) == (2, "unsupported")
@@ -479,7 +480,7 @@ def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Regi
 
 def test_what_was_compared_already_is_not_compared_again(registry: Registry, tmp_path: Path):
     fused, *_ = cases(registry, "msa", kernel="fused")
-    said = worked(tmp_path / "shard", job("measure", [fused]), ENVIRONMENT, Checked(0, 1e-7, None))
+    said = worked(tmp_path / "shard", job("measure", [fused]), ENVIRONMENT, Checked(0, Check(1e-7, None)))
     assert not any(isinstance(fact, Checked) for fact in said)
     assert any(isinstance(fact, Allocated) for fact in said)
 
@@ -502,8 +503,8 @@ def test_compilation_is_told_apart_and_in_no_sample(registry: Registry, tmp_path
     )
     said = worked(tmp_path / "second", job("measure", ways), ENVIRONMENT, allocated(0))
     seconds = [fact.sample.seconds for fact in said if isinstance(fact, Timed)]
-    assert checked.preparation_s is not None
-    assert checked.preparation_s > 100 * max(seconds)
+    assert checked.check.preparation_s is not None
+    assert checked.check.preparation_s > 100 * max(seconds)
 
 
 class FullDisk:

@@ -26,13 +26,18 @@ def main(folder: Path) -> None:
     table = measured(rows(read(folder).records))
     plain = {ours_of(row): row for row in table if is_plain(row)}
     best, most = [], []
-    rows_of_ours = [row for row in table if not row.record.label.startswith(PREFIX) and ours_of(row) in plain]
+    rows_of_ours = [
+        row for row in table if not row.record.case.label.startswith(PREFIX) and ours_of(row) in plain
+    ]
     for ours in grouped(rows_of_ours, ours_of):
         name, dtype = ours_of(ours[0])
         transcribed = plain[name, dtype]
-        speeds = {row.record.kernel: speed(row, transcribed) for row in ours}
+        speeds = {row.record.case.variant.kernel: speed(row, transcribed) for row in ours}
         best.append(max(estimate.value for estimate in speeds.values()))
-        cells = [f"{row.record.kernel:8} {shown(speeds[row.record.kernel])} {share(row)}" for row in ours]
+        cells = [
+            f"{row.record.case.variant.kernel:8} {shown(speeds[row.record.case.variant.kernel])} {share(row)}"
+            for row in ours
+        ]
         most.append(at_the_limit(transcribed))
         print(f"{name:15} {'   '.join(cells)}   plain {share(transcribed)}, at the limit {most[-1]:.2f}")
     means = f"{geometric_mean(best):.2f}, at the limit {geometric_mean(most):.2f}"
@@ -40,19 +45,22 @@ def main(folder: Path) -> None:
 
 
 def is_plain(row: Measured) -> bool:
-    return row.record.label.startswith(PREFIX) and replace(row.record.variant, dtype=PLAIN.dtype) == PLAIN
+    return (
+        row.record.case.label.startswith(PREFIX)
+        and replace(row.record.case.variant, dtype=PLAIN.dtype) == PLAIN
+    )
 
 
 def ours_of(row: Measured) -> tuple[str, str]:
     """The mechanism that a row stands for, plain or not, and its number format."""
-    return row.record.label.removeprefix(PREFIX), row.record.dtype
+    return row.record.case.label.removeprefix(PREFIX), row.record.case.variant.dtype
 
 
 def speed(row: Measured, plain: Measured) -> Estimate:
     """How many times as fast a layer is as its plain form, by the rounds that both have."""
     comparison = compared(row.record, plain.record)
     if comparison is None:
-        raise ValueError(f"{row.record.title} and {plain.record.title} share no round")
+        raise ValueError(f"{row.record.case.title} and {plain.record.case.title} share no round")
     return comparison.ratio
 
 

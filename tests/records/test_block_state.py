@@ -13,8 +13,8 @@ from attnbench.cases.sweep import ceilings
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Fact, Failed, Predicted, Started, Uncounted
-from attnbench.records.record import Warmup
-from tests.fakes import witness
+from attnbench.records.record import Prediction, Warmup
+from tests.fakes import changed, witness
 from tests.shards import (
     CASES,
     ENVIRONMENT,
@@ -36,9 +36,9 @@ EVERY_KIND: list[Fact] = [
     ENVIRONMENT,
     Began(3),
     Started(1, "its first call"),
-    Predicted(0, None, 8),
+    Predicted(0, Prediction(None, 8)),
     allocated(0),
-    replace(counted(0), uncounted=("aten::x",)),
+    changed(counted(0), uncounted=("aten::x",)),
     Uncounted(1, "ValueError: ²", None),
     Failed(1, "wrong", "NaN"),
     warmed(0),
@@ -97,17 +97,17 @@ def test_a_case_is_alive_until_it_fails():
 
 def test_a_case_is_left_to_count_until_it_is_counted_given_up_or_failed():
     assert state().uncounted == [0, 1, 2, 3, 4]
-    known = (counted(0), Uncounted(1, "odd", 1), Failed(3, "crashed", "bang"), Predicted(4, 8, 9))
+    known = (counted(0), Uncounted(1, "odd", 1), Failed(3, "crashed", "bang"), Predicted(4, Prediction(8, 9)))
     assert state(*known).uncounted == [2, 4]
 
 
 def test_what_is_known_of_a_case_is_all_that_was_found_without_measuring_it():
-    known = (Predicted(0, 9, 8), counted(0), Failed(0, "out_of_memory", "too large"))
+    known = (Predicted(0, Prediction(9, 8)), counted(0), Failed(0, "out_of_memory", "too large"))
     assert state(*known, allocated(0), warmed(0)).known == {0: known}
 
 
 def test_a_need_fits_up_to_what_is_available_and_where_nobody_can_tell():
-    assert [Predicted(0, need, 8).fits for need in (7, 8, 9, None)] == [True, True, False, True]
+    assert [Prediction(need, 8).fits for need in (7, 8, 9, None)] == [True, True, False, True]
 
 
 def test_members_are_left_without_memory_until_it_is_measured_or_they_fail():

@@ -83,7 +83,7 @@ def test_a_row_that_was_cut_off_is_gone_once_the_folder_is_held(tmp_path: Path):
     with held(tmp_path):
         append(tmp_path, [record("sra")])
     found = read(tmp_path)
-    assert [row.label for row in found.records] == ["msa", "sra"]
+    assert [row.case.label for row in found.records] == ["msa", "sra"]
     assert found.warnings == ()
 
 

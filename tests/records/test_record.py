@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from attnbench.cases.case import Case, Role
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
+from attnbench.records.codec import to_row
 from attnbench.records.record import (
     RECORDS,
     TAIL_BYTES,
@@ -46,7 +47,7 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_said_so(tmp_path: Path):
     path = tmp_path / RECORDS
     path.write_text(path.read_text()[:-100])
     found = read(tmp_path)
-    assert [row.label for row in found.records] == ["msa"]
+    assert [row.case.label for row in found.records] == ["msa"]
     assert "last line was cut off" in found.warnings[0]
 
 
@@ -87,7 +88,7 @@ def test_a_line_that_is_damaged_is_an_error_that_says_what_to_remove(tmp_path: P
     ],
 )
 def test_a_line_that_is_no_record_is_damaged_too(tmp_path: Path, changes: dict[str, Any], says: str):
-    row = asdict(record("sra")) | changes
+    row = to_row(record("sra")) | changes
     assert damaged(tmp_path, json.dumps(row).encode()).startswith(f"line 2 is not a record: {says}")
 
 
@@ -134,8 +135,8 @@ def test_a_row_from_before_variants_was_eager_on_the_systems_allocator(tmp_path:
     del row["protocol"]["allocator"]
     path.write_text(json.dumps({**row, "schema": 3}) + "\n")
     (found,) = read(tmp_path).records
-    assert found.variant == Variant(dtype="float16")
-    assert (found.protocol.allocator, found.relative_error) == ("system", None)
+    assert found.case.variant == Variant(dtype="float16")
+    assert (found.conditions.protocol.allocator, found.check) == ("system", None)
 
 
 def test_a_row_with_other_fields_is_an_error_that_names_them(tmp_path: Path):
@@ -282,7 +283,7 @@ def test_rows_from_before_memory_was_measured_are_read_and_lack_it(tmp_path: Pat
     for name in ("memory", "predicted_bytes", "available_bytes"):
         del row[name]
     (tmp_path / RECORDS).write_text(json.dumps({**row, "schema": 2}) + "\n", encoding="utf-8")
-    assert read(tmp_path).records == (record("msa", [0.1]),)
+    assert read(tmp_path).records == (record("msa", [0.1], schema=2),)
 
 
 def test_memory_comes_back_as_it_was(tmp_path: Path):

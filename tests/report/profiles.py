@@ -1,8 +1,7 @@
 """A profile whose numbers are known."""
 
-from dataclasses import replace
-
 from attnbench.records.profile import Line, Part, Profile
+from tests.fakes import changed
 from tests.shards import case
 
 PRODUCTS = Line("addmm", Part.projections, calls=2, self_s=0.06, bytes=12_000_000, macs=6_000_000_000)
@@ -10,7 +9,7 @@ SOFTMAX = Line("_softmax", Part.core, calls=1, self_s=0.03, bytes=30_000_000, ma
 COPY = Line("copy_", Part.movement, calls=3, self_s=0.0005, bytes=1_000_000, macs=0)
 REST = Line("outside operators", Part.between, calls=0, self_s=0.0095, bytes=0, macs=0)
 PROFILE = Profile(
-    replace(case("msa"), batch=16, device="cpu"),
+    changed(case("msa"), batch=16, device="cpu"),
     threads=2,
     lines=(COPY, SOFTMAX, PRODUCTS, REST),
     profiled_calls=12,

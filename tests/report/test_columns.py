@@ -1,6 +1,5 @@
 """The columns that every format shares."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from attnbench.report.columns import (
     verdict,
 )
 from tests.fakes import MEMORY as MEMORY_OF_A_CALL
-from tests.fakes import block, record
+from tests.fakes import block, changed, record
 
 SLOW = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4] * 3
 FAST = [0.2, 0.21, 0.19, 0.2, 0.2, 0.2] * 3
@@ -150,5 +149,5 @@ def test_nothing_stands_out_where_all_are_the_same_or_no_direction_is_better():
 
 def test_a_lower_bound_has_no_place():
     least, *others = (record(str(power), macs=10**power) for power in (6, 7, 8, 9))
-    places = standings(FLOPS, rows([replace(least, uncounted=("aten::cdist",)), *others]))
+    places = standings(FLOPS, rows([changed(least, uncounted=("aten::cdist",)), *others]))
     assert places == [None, Standing.best, Standing.second, None]

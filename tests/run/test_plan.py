@@ -7,8 +7,10 @@ import pytest
 from attnbench.cases.case import Block, Mode
 from attnbench.cases.variant import Variant
 from attnbench.records.journal import Failed, Predicted, Uncounted
+from attnbench.records.record import Prediction
 from attnbench.run import plan
 from attnbench.run.plan import Planned, estimates_s
+from tests.fakes import changed
 from tests.shards import CASES, ENVIRONMENT, HILO, MSA, PROTOCOL, counted, planned
 
 TOO_LARGE = Failed(1, "out_of_memory", "too large")
@@ -22,8 +24,8 @@ def test_the_estimate_follows_batch_and_work_up_to_the_limit():
             PROTOCOL, sessions=2, precision=0.9, max_seconds=max_seconds, least_rounds=5, most_warmup_s=0,
             least_warmup_s=0,
         )  # fmt: skip
-        block = Block((replace(MSA, batch=batch, mode=mode),))
-        found = Planned(block, ENVIRONMENT, {MSA.row: (replace(counted(0), macs=macs),)})
+        block = Block((changed(MSA, batch=batch, mode=mode),))
+        found = Planned(block, ENVIRONMENT, {MSA.row: (changed(counted(0), macs=macs),)})
         (estimate,) = estimates_s([found], protocol)
         return estimate - 3 * plan.WORKER_START_S
 
@@ -53,7 +55,7 @@ def test_a_block_in_which_nothing_is_timed_takes_no_time():
 
 def test_the_work_of_a_block_is_that_of_its_members_whether_they_fit_or_not():
     assert planned(CASES, TOO_LARGE).work == 2 * 2 * 1000
-    assert planned((replace(MSA, batch=3, mode=Mode.training),)).work == 3 * 3 * 1000
+    assert planned((changed(MSA, batch=3, mode=Mode.training),)).work == 3 * 3 * 1000
 
 
 def test_where_nothing_was_counted_the_closed_form_says_how_much_work_it_is():
@@ -62,6 +64,6 @@ def test_where_nothing_was_counted_the_closed_form_says_how_much_work_it_is():
 
 
 def test_a_case_fits_unless_it_is_predicted_not_to():
-    found = {**planned().found, HILO.row: (Predicted(0, 9, 8), TOO_LARGE)}
+    found = {**planned().found, HILO.row: (Predicted(0, Prediction(9, 8)), TOO_LARGE)}
     assert planned().fitting == {one.row for one in CASES}
     assert HILO.row not in replace(planned(), found=found).fitting

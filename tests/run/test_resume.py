@@ -74,7 +74,7 @@ def complete(folder: Path) -> list[Record]:
 
 
 def summary(rows: list[Record]) -> set[tuple[str, int, str, str]]:
-    return {(row.label, row.height, row.role, row.outcome) for row in rows}
+    return {(row.case.label, row.case.workload.geometry.height, row.case.role, row.outcome) for row in rows}
 
 
 def assert_nothing_was_measured_twice(rows: list[Record]) -> None:

@@ -32,12 +32,12 @@ from attnbench.records.journal import (
     Timed,
     Uncounted,
 )
-from attnbench.records.record import Record, read
+from attnbench.records.record import Prediction, Record, read
 from attnbench.run import runner
 from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded
 from attnbench.run.runner import measure, pending, records_of, survey
-from tests.fakes import MEMORY
+from tests.fakes import MEMORY, changed
 from tests.shards import (
     CASES,
     ENVIRONMENT,
@@ -84,7 +84,7 @@ def run(folder: Path, plan: Sequence[Planned] = PLAN, watch: Callable[[Fact], No
 
 
 def named(rows: Iterable[Record]) -> list[str]:
-    return [f"{row.label} {row.role}" for row in rows]
+    return [f"{row.case.label} {row.case.role}" for row in rows]
 
 
 WHOLE = ["msa member", "hilo member", "msa twin", "ceiling/matmul ceiling", "ceiling/copy ceiling"]
@@ -107,8 +107,14 @@ def test_a_row_holds_what_was_counted_and_what_decided_it(folder: Path, workers:
     run(folder)
     row, *_ = read(folder).records
     assert (row.params, row.macs, row.least_bytes) == (10, 1000, 64)
-    assert (row.source, row.threads, row.protocol) == ("code of msa", 1, PROTOCOL)
-    assert (row.dim, row.heads, row.height, row.width, row.flags) == (8, 2, 2, 2, {"threads": "1"})
+    assert (row.case.source, row.conditions.threads, row.conditions.protocol) == ("code of msa", 1, PROTOCOL)
+    assert (
+        row.case.workload.geometry.dim,
+        row.case.workload.geometry.heads,
+        row.case.workload.geometry.height,
+        row.case.workload.geometry.width,
+        row.conditions.flags,
+    ) == (8, 2, 2, 2, {"threads": "1"})
     assert [warmup.session for warmup in row.warmups] == [0, 1]
     assert [seen.session for seen in row.witnesses] == [0, 1]
 
@@ -124,7 +130,7 @@ def test_a_plan_that_is_measured_leaves_nothing_to_do(folder: Path, workers: Wor
 
 def test_everything_that_arrives_is_shown_with_its_block(folder: Path, workers: Workers):
     seen: list[tuple[int, Fact]] = []
-    plan = [planned(), planned([replace(case, batch=4) for case in CASES])]
+    plan = [planned(), planned([changed(case, batch=4) for case in CASES])]
     measure(plan, SETUP, folder, lambda block, fact: seen.append((block, fact)))
     timings = Counter(block for block, fact in seen if isinstance(fact, Timed))
     assert timings == {0: 2 * 5 * 5, 1: 2 * 5 * 5}
@@ -158,14 +164,14 @@ REFUSED = Failed(1, "out_of_memory", "too large")
 def needing(need: int) -> Planned:
     """A block whose HiLo needs so many bytes, of which there are eight."""
     failed = (REFUSED,) if need > 8 else ()
-    found = {**planned().found, HILO.row: (Predicted(1, need, 8), counted(1), *failed)}
+    found = {**planned().found, HILO.row: (Predicted(1, Prediction(need, 8)), counted(1), *failed)}
     return replace(planned(), found=found)
 
 
 def test_a_row_says_what_it_was_predicted_to_need_and_what_it_took(folder: Path, workers: Workers):
     run(folder, [needing(7)])
     msa, hilo, twin, *_ = read(folder).records
-    assert (hilo.predicted_bytes, hilo.available_bytes, hilo.memory) == (7, 8, MEMORY)
+    assert (hilo.prediction, hilo.memory) == (Prediction(7, 8), MEMORY)
     assert (msa.predicted_bytes, msa.memory, twin.memory) == (None, MEMORY, None)
 
 
@@ -174,7 +180,7 @@ def test_what_was_refused_for_memory_is_measured_once_there_is_enough(folder: Pa
     assert read(folder).records[1].refused
     assert pending([needing(9)], SETUP, folder) == []
     run(folder, pending([needing(7)], SETUP, folder))
-    hilo = [row for row in read(folder).records if row.label == "hilo"]
+    hilo = [row for row in read(folder).records if row.case.label == "hilo"]
     assert [row.outcome for row in hilo] == ["out_of_memory", "measured"]
     assert pending([needing(7)], SETUP, folder) == []
 
@@ -303,7 +309,7 @@ def test_code_that_was_edited_is_measured_again_in_a_block_of_its_own(folder: Pa
     new = read(folder).records[len(before) :]
     assert read(folder).records[: len(before)] == before
     assert named(new) == ["msa control", "hilo member", *WHOLE[2:]]
-    assert new[1].source == "edited"
+    assert new[1].case.source == "edited"
     assert {row.block for row in new} != {row.block for row in before}
     assert pending(EDITED, SETUP, folder) == []
 
@@ -329,7 +335,7 @@ def ended(at_work: Started | None, returncode: int, outcome: str = "crashed") ->
 
 
 def outcomes(folder: Path) -> dict[str, str]:
-    return {row.label: row.outcome for row in read(folder).records if row.role is Role.member}
+    return {row.case.label: row.outcome for row in read(folder).records if row.case.role is Role.member}
 
 
 def test_a_case_that_ends_its_worker_is_a_row_and_the_others_go_on(folder: Path, workers: Workers):
@@ -418,12 +424,12 @@ def test_a_survey_counts_each_case_once_and_twins_share_it(workers: Workers):
 
 
 def test_a_survey_puts_the_cheapest_block_first(workers: Workers):
-    large = planned(tuple(replace(one, batch=9) for one in CASES)).block
+    large = planned(tuple(changed(one, batch=9) for one in CASES)).block
     assert [found.block for found in survey([large, planned().block], SETUP)] == [planned().block, large]
 
 
 def test_a_survey_goes_on_where_a_worker_stopped(workers: Workers):
-    workers.next = [[ENVIRONMENT, counted(0), Predicted(1, 9, 9)]]
+    workers.next = [[ENVIRONMENT, counted(0), Predicted(1, Prediction(9, 9))]]
     (found,) = survey([planned().block], SETUP)
     assert all(found.found.values())
     assert workers.started == 2
@@ -531,7 +537,10 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
     )
     setup = Setup((str(plugin),), 1, protocol)
     assert measure(survey(blocks, setup), setup, folder, lambda *_: None)
-    return {row.label if row.role is Role.member else row.title: row for row in read(folder).records}
+    return {
+        row.case.label if row.case.role is Role.member else row.case.title: row
+        for row in read(folder).records
+    }
 
 
 @pytest.mark.slow
@@ -590,8 +599,12 @@ def test_a_layer_that_fails_at_batch_1_alone_is_timed_and_says_that_it_was_not_c
 @pytest.mark.slow
 def test_a_really_measured_row_knows_how_it_was_made(beside_bad_ones: dict[str, Record]):
     row = beside_bad_ones["msa"]
-    assert (row.threads, row.flags["threads"], row.protocol.timeout_s) == (1, "1", 10)
+    assert (row.conditions.threads, row.conditions.flags["threads"], row.conditions.protocol.timeout_s) == (
+        1,
+        "1",
+        10,
+    )
     assert all(sample.seconds > 0 for sample in row.samples)
     assert all(warmup.calls_per_sample > 1 for warmup in row.warmups)
     here = inspect_machine()
-    assert row.machine == replace(here, environment={**here.environment, **KEEP_FREED_MEMORY})
+    assert row.conditions.machine == replace(here, environment={**here.environment, **KEEP_FREED_MEMORY})

@@ -23,9 +23,9 @@ def draw_throughput(axes: Axes, rows: Sequence[Measured], styles: MarkStyles) ->
     """Figure 6: a bar a mechanism, the fastest at the top, with its value and interval."""
     ordered = sorted(rows, key=lambda row: row.timing.throughput.value)
     estimates = [row.timing.throughput for row in ordered]
-    titles, places = [brief(row.record.title) for row in ordered], range(len(ordered))
+    titles, places = [brief(row.record.case.title) for row in ordered], range(len(ordered))
     values, spread = [estimate.value for estimate in estimates], errors(estimates)
-    colours = [styles[row.record.label].colour for row in ordered]
+    colours = [styles[row.record.case.label].colour for row in ordered]
     axes.errorbar(values, places, xerr=spread, **HALO)
     axes.barh(places, values, xerr=spread, color=colours, height=BAR / max(map(lines_of, titles)))
     ends = [estimate.high or estimate.value for estimate in estimates]
@@ -62,7 +62,7 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
         axes.axvspan(1 / (1 + floor), 1 + floor, color="0.88", linewidth=0, label="noise floor", zorder=0)
     axes.axvline(1, color=PALE, linewidth=0.6, zorder=0.5)
     set_ratios(axes)
-    axes.set_yticks(places, [brief(row.record.title) for row, _ in compared])
+    axes.set_yticks(places, [brief(row.record.case.title) for row, _ in compared])
     axes.set_ylim(-0.6, len(places) - 0.4)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y")
@@ -73,11 +73,11 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
 
 def draw_flops_against_time(axes: Axes, rows: Sequence[Measured], styles: MarkStyles) -> None:
     """Time per image over FLOPs; on the line through MSA a layer's time would follow its FLOPs alone."""
-    points = {row.record.label: _macs_m_and_time_ms(row) for row in rows if row.record.macs is not None}
-    counted = [row for row in rows if row.record.label in points]
+    points = {row.record.case.label: _macs_m_and_time_ms(row) for row in rows if row.record.macs is not None}
+    counted = [row for row in rows if row.record.case.label in points]
     for row in counted:
-        spread = errors([row.timing.time_s], 1e3 / row.record.batch)
-        axes.errorbar(*points[row.record.label], yerr=spread, **point(styles[row.record.label]))
+        spread = errors([row.timing.time_s], 1e3 / row.record.case.workload.batch)
+        axes.errorbar(*points[row.record.case.label], yerr=spread, **point(styles[row.record.case.label]))
     right = HEADROOM * max((macs_m for macs_m, _ in points.values()), default=1.0)
     axes.set_xlim(0, right)
     axes.set_ylim(bottom=0)
@@ -85,8 +85,10 @@ def draw_flops_against_time(axes: Axes, rows: Sequence[Measured], styles: MarkSt
         _draw_rate(axes, _title(BASELINE, rows), points[BASELINE], right)
     axes.set_xlabel("FLOPs (M multiply-adds per image)")
     axes.set_ylabel("Time (ms per image)")
-    ends = [(row.record.title, points[row.record.label]) for row in counted]
-    name_at_the_side(axes, ends, {row.record.title: styles[row.record.label].colour for row in counted})
+    ends = [(row.record.case.title, points[row.record.case.label]) for row in counted]
+    name_at_the_side(
+        axes, ends, {row.record.case.title: styles[row.record.case.label].colour for row in counted}
+    )
 
 
 def _draw_rate(axes: Axes, title: str, point: tuple[float, float], right: float) -> None:
@@ -100,8 +102,8 @@ def _draw_rate(axes: Axes, title: str, point: tuple[float, float], right: float)
 
 
 def _macs_m_and_time_ms(row: Measured) -> tuple[float, float]:
-    return (row.record.macs or 0) / 1e6, 1e3 * row.timing.time_s.value / row.record.batch
+    return (row.record.macs or 0) / 1e6, 1e3 * row.timing.time_s.value / row.record.case.workload.batch
 
 
 def _title(label: str, rows: Sequence[Measured]) -> str:
-    return next((row.record.title for row in rows if row.record.label == label), label)
+    return next((row.record.case.title for row in rows if row.record.case.label == label), label)

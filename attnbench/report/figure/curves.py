@@ -46,14 +46,14 @@ class Crosses:
 def curves_of(rows: Sequence[Row], quantity: Quantity) -> list[Curve]:
     """A curve for each mechanism that has a number or ran out of memory, its sizes in growing order."""
     curves = []
-    for mine in grouped(rows, lambda row: row.record.label):
+    for mine in grouped(rows, lambda row: row.record.case.label):
         by_side = {row.side: (row, quantity(row)) for row in sorted(mine, key=lambda row: row.side)}
         points = {side: estimate for side, (_, estimate) in by_side.items() if estimate}
         misfits = [
             _misfit(row) for side, (row, _) in by_side.items() if _fits_not(row) and side not in points
         ]
         if points or misfits:
-            curves.append(Curve(mine[0].record.label, mine[0].record.title, points, misfits))
+            curves.append(Curve(mine[0].record.case.label, mine[0].record.case.title, points, misfits))
     return curves
 
 

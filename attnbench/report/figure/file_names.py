@@ -27,32 +27,34 @@ def note(records: Sequence[Record], *, size: bool = True, variant: bool = True, 
 def setting_words(record: Record, *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
     """How a record was measured: `14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel`."""
     words = [
-        f"{record.height}×{record.width} tokens" * size,
-        f"dim {record.dim}",
-        f"{record.heads} heads",
-        f"batch {record.batch}",
-        record.variant.title * variant,
-        record.mode * mode,
+        f"{record.case.workload.geometry.height}×{record.case.workload.geometry.width} tokens" * size,
+        f"dim {record.case.workload.geometry.dim}",
+        f"{record.case.workload.geometry.heads} heads",
+        f"batch {record.case.workload.batch}",
+        record.case.variant.title * variant,
+        record.case.workload.mode * mode,
     ]
     return ", ".join(filter(None, words))
 
 
 def machines(records: Iterable[Record]) -> str:
     """A sentence for each machine."""
-    found = dict.fromkeys(each.machine.describe(each.device, each.threads) for each in records)
+    found = dict.fromkeys(
+        each.conditions.machine.describe(each.case.device, each.conditions.threads) for each in records
+    )
     return " ".join(f"{machine}." for machine in found)
 
 
 def _words(record: Record) -> dict[str, str]:
     return {
-        "device": record.device,
-        "size": f"{record.height}x{record.width}",
-        "batch": f"batch{record.batch}",
-        "dim": f"dim{record.dim}",
-        "heads": f"heads{record.heads}",
-        "dtype": record.dtype,
-        "kernel": record.kernel,
-        "compile": f"compiled-{record.compile}" if record.variant.compiled else "eager",
-        "cuda_graph": "graph" * record.cuda_graph,
-        "mode": "training" if record.mode == "training" else "",
+        "device": record.case.device,
+        "size": record.case.workload.geometry.size,
+        "batch": f"batch{record.case.workload.batch}",
+        "dim": f"dim{record.case.workload.geometry.dim}",
+        "heads": f"heads{record.case.workload.geometry.heads}",
+        "dtype": record.case.variant.dtype,
+        "kernel": record.case.variant.kernel,
+        "compile": f"compiled-{record.case.variant.compile}" if record.case.variant.compiled else "eager",
+        "cuda_graph": "graph" * record.case.variant.cuda_graph,
+        "mode": "training" if record.case.workload.mode == "training" else "",
     }

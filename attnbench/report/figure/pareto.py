@@ -43,12 +43,12 @@ def front(rows: Sequence[Measured], cost: Quantity) -> list[Measured]:
 
 def draw_pareto(axes: Axes, rows: Sequence[Measured], styles: MarkStyles, name: str, cost: Quantity) -> None:
     """Throughput over a cost with its intervals, and a line that steps along the front."""
-    places = {row.record.label: (found.value, _speed(row)) for row in rows if (found := cost(row))}
+    places = {row.record.case.label: (found.value, _speed(row)) for row in rows if (found := cost(row))}
     for row in rows:
-        if row.record.label in places:
-            spread, how = errors([row.timing.throughput]), point(styles[row.record.label])
-            axes.errorbar(*places[row.record.label], yerr=spread, label=row.record.title, **how)
-    xs, ys = zip(*(places[row.record.label] for row in front(rows, cost)), strict=True)
+        if row.record.case.label in places:
+            spread, how = errors([row.timing.throughput]), point(styles[row.record.case.label])
+            axes.errorbar(*places[row.record.case.label], yerr=spread, label=row.record.case.title, **how)
+    xs, ys = zip(*(places[row.record.case.label] for row in front(rows, cost)), strict=True)
     axes.plot(xs, ys, color=GREY, drawstyle="steps-post", linewidth=0.8, zorder=1, label="front")
     axes.set_ylim(0, ROOM * axes.dataLim.ymax)
     for axis in (axes.xaxis, axes.yaxis):
@@ -68,7 +68,7 @@ def pareto_page(rows: Sequence[Measured], styles: MarkStyles, wanted: PrintSize 
             draw_pareto(axes, mine, styles, name, COSTS[name])
             axes.set_ylabel("Throughput (images/s)" if is_first_of_row(axes) else "")
             where = f"{mine[0].device}, " if len(devices) > 1 else ""
-            names = ", ".join(row.record.title for row in front(mine, COSTS[name]))
+            names = ", ".join(row.record.case.title for row in front(mine, COSTS[name]))
             axes.set_title(textwrap.fill(f"{where}front: {names}", TITLE_LETTERS), fontsize=SMALL, loc="left")
         add_legend(page)
         add_note(page, f"{EXPLAINED} {note([row.record for row in rows])}", wanted)

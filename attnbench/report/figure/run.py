@@ -38,13 +38,13 @@ def save_figures(rows: Sequence[Row], folder: Path, wanted: PrintSize = PLAIN) -
 
 def setting_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures of each setting with their names, one panel a device."""
-    found, timed = mark_styles_of(row.record.label for row in rows), measured(rows)
+    found, timed = mark_styles_of(row.record.case.label for row in rows), measured(rows)
     records = [row.record for row in timed]
     for mine in grouped(timed, setting):
         end = suffix(mine[0].record, records, without={"device"})
         for name, draw in _drawings(mine, found).items():
             yield f"{name}{end}", _page(draw, mine, wanted)
-        if len({row.record.label for row in mine}) >= LEAST_LAYERS:
+        if len({row.record.case.label for row in mine}) >= LEAST_LAYERS:
             yield f"front{end}", pareto_page(mine, found, wanted)
 
 
@@ -73,5 +73,5 @@ def _page(draw: Draw, rows: Sequence[Measured], wanted: PrintSize) -> Figure:
 
 def _bars_inches(rows: Sequence[Measured]) -> float:
     """The height of a bar, or of a name, for each layer of a setting."""
-    titles = {row.record.title for row in rows}
+    titles = {row.record.case.title for row in rows}
     return max(PLOT_INCHES, ROW_INCHES * len(titles) * max(map(lines_of, titles)))

@@ -57,14 +57,14 @@ MEMORY: dict[str, Draw] = {"inference": draw_inference_memory, "training": draw_
 
 def scaling_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over sizes with their names, for each device and batch that has several."""
-    records, found = [row.record for row in rows], mark_styles_of(row.record.label for row in rows)
+    records, found = [row.record for row in rows], mark_styles_of(row.record.case.label for row in rows)
     for mine in grouped(rows, family):
         if len({row.side for row in mine}) < 2:
             continue
         end = suffix(mine[0].record, records, without={"size", "mode"})
         yield f"scaling{end}", _page(_panels(mine), mine, found, Width.page, wanted)
         if "training" in _timed_modes(mine):
-            trained = [row for row in mine if row.record.mode == "training"]
+            trained = [row for row in mine if row.record.case.workload.mode == "training"]
             yield (
                 f"scaling-training{end}",
                 _page([draw_training], trained, found, Width.column, wanted),
@@ -74,12 +74,12 @@ def scaling_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tu
 def _panels(rows: Sequence[Row]) -> list[Draw]:
     """FLOPs, the throughput of one mode, and the memory of each mode that was asked for."""
     speed = draw_training if _timed_modes(rows) == {"training"} else draw_inference
-    modes = {row.record.mode for row in rows}
+    modes = {row.record.case.workload.mode for row in rows}
     return [draw_flops, speed, *(draw for mode, draw in MEMORY.items() if mode in modes)]
 
 
 def _timed_modes(rows: Sequence[Row]) -> set[str]:
-    return {row.record.mode for row in rows if row.timing}
+    return {row.record.case.workload.mode for row in rows if row.timing}
 
 
 def _page(
@@ -98,7 +98,7 @@ def _page(
 
 
 def _draw_throughput(axes: Axes, rows: Sequence[Row], styles: MarkStyles, mode: str) -> None:
-    mine = [row for row in rows if row.record.mode == mode]
+    mine = [row for row in rows if row.record.case.workload.mode == mode]
     curves = curves_of(mine, throughput)
     without_need = [
         Curve(each.label, each.title, each.points, [Misfit(misfit.side, None) for misfit in each.misfits])
@@ -108,7 +108,7 @@ def _draw_throughput(axes: Axes, rows: Sequence[Row], styles: MarkStyles, mode: 
 
 
 def _draw_memory(axes: Axes, rows: Sequence[Row], styles: MarkStyles, mode: str) -> None:
-    mine = [row for row in rows if row.record.mode == mode]
+    mine = [row for row in rows if row.record.case.workload.mode == mode]
     _draw(
         axes,
         curves_of(mine, total_mib),
@@ -156,7 +156,9 @@ def _set_heights(axes: Axes, heights: Sequence[float]) -> tuple[float, float]:
 
 def _room(rows: Sequence[Row]) -> float:
     """The share of an axis on both sides of the sizes: in all panels the same, with room for crosses."""
-    crosses = Counter((row.record.mode, row.side) for row in rows if row.record.outcome == "out_of_memory")
+    crosses = Counter(
+        (row.record.case.workload.mode, row.side) for row in rows if row.record.outcome == "out_of_memory"
+    )
     return MARGIN + NUDGE * max(crosses.values(), default=0) / 2
 
 
@@ -190,4 +192,4 @@ def _draw_crosses(axes: Axes, crosses: Sequence[Crosses], styles: MarkStyles) ->
 
 def _size(row: Row) -> str:
     record = row.record
-    return str(record.height) if record.height == record.width else f"{record.height}×{record.width}"
+    return record.case.workload.brief_size.replace("x", "×")

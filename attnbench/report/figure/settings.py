@@ -47,11 +47,15 @@ class Sweep:
     def title(self) -> str:
         """The mechanism's own, without its settings."""
         record = self.rows[0].record
-        return record.title if record.label == self.mechanism else record.title.rpartition(" (")[0]
+        return (
+            record.case.title
+            if record.case.label == self.mechanism
+            else record.case.title.rpartition(" (")[0]
+        )
 
     def value(self, row: Row) -> float:
         """A row's place on the axis."""
-        return float(row.record.settings[self.key])
+        return float(row.record.case.settings[self.key])
 
 
 def draw_params(axes: Axes, sweep: Sweep) -> None:
@@ -78,13 +82,13 @@ def draw_memory(axes: Axes, sweep: Sweep) -> None:
 
 def sweeps(rows: Sequence[Row]) -> list[Sweep]:
     """Every setting of a mechanism that has enough values in rows which are equal in all else."""
-    labels = [row.record.label for row in rows]
+    labels = [row.record.case.label for row in rows]
     return [
         Sweep(name, key, lines, inks_in(name, labels, len(lines)), _baseline(together, name))
         for together in grouped(rows, lambda row: (row.device, setting(row)))
-        for mine in grouped(together, lambda row: row.record.mechanism)
-        for name in [mine[0].record.mechanism]
-        for key in mine[0].record.settings
+        for mine in grouped(together, lambda row: row.record.case.mechanism)
+        for name in [mine[0].record.case.mechanism]
+        for key in mine[0].record.case.settings
         if (lines := _lines(mine, key))
     ]
 
@@ -100,9 +104,9 @@ def settings_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[t
 
 def _lines(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:
     """The rows by their other settings, where these have enough values of this one."""
-    numeric = [row for row in rows if isinstance(row.record.settings.get(key), int | float)]
+    numeric = [row for row in rows if isinstance(row.record.case.settings.get(key), int | float)]
     lines = [
-        sorted(line, key=lambda row: float(row.record.settings[key]))
+        sorted(line, key=lambda row: float(row.record.case.settings[key]))
         for line in grouped(numeric, lambda row: tuple(_others(row, key).items()))
         if len(line) >= LEAST_VALUES
     ]
@@ -121,14 +125,19 @@ def _name(line: Sequence[Row], lines: Sequence[Sequence[Row]], key: str) -> str:
 
 
 def _others(row: Row, key: str) -> dict[str, Setting]:
-    return {name: value for name, value in row.record.settings.items() if name != key}
+    return {name: value for name, value in row.record.case.settings.items() if name != key}
 
 
 def _baseline(rows: Sequence[Row], mechanism: str) -> Row | None:
     """The row that the others' speeds are relative to, unless it is of the mechanism itself."""
     labels = [row.timing.baseline for row in rows if row.timing and row.timing.baseline] or [BASELINE]
     return next(
-        (row for row in rows if row.record.label == labels[0] and row.record.mechanism != mechanism), None
+        (
+            row
+            for row in rows
+            if row.record.case.label == labels[0] and row.record.case.mechanism != mechanism
+        ),
+        None,
     )
 
 
@@ -154,7 +163,7 @@ def _draw(axes: Axes, sweep: Sweep, quantity: Quantity, what: str) -> None:
         axes.errorbar(values, heights, yerr=errors(estimates), label=name, **line(style))
     base = quantity(sweep.baseline) if sweep.baseline else None
     if sweep.baseline and base:
-        name = sweep.baseline.record.title
+        name = sweep.baseline.record.case.title
         axes.axhline(base.value, color=GREY, linestyle="--", linewidth=0.8, label=name)
     values = sorted({sweep.value(row) for row in sweep.rows})
     if len(values) <= FEW_TICKS:

@@ -105,7 +105,7 @@ def _bests(matrix: VariantMatrix) -> dict[str, Variant]:
 
 
 def _throughputs(matrix: VariantMatrix, label: str, places: Sequence[Variant]) -> list[Estimate]:
-    found = {row.record.variant: row for row in measured(matrix.rows) if row.record.label == label}
+    found = {row.record.case.variant: row for row in measured(matrix.rows) if row.record.case.label == label}
     return [
         found[variant].timing.throughput if variant in found else Estimate(math.nan) for variant in places
     ]

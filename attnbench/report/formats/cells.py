@@ -1,6 +1,7 @@
 """What programs read of a row: which case it is, its numbers at full precision, and what became of it."""
 
 from attnbench.analysis.rows import Row
+from attnbench.records.codec import to_row
 from attnbench.report.columns import COLUMNS, Column
 
 SETTING = ("height", "width", "dim", "heads", "batch", "mode", "dtype", "kernel", "compile", "cuda_graph")
@@ -8,21 +9,22 @@ SETTING = ("height", "width", "dim", "heads", "batch", "mode", "dtype", "kernel"
 
 def case_cells(row: Row) -> dict[str, object]:
     """What tells a row from all others of its run, and where it was measured."""
-    record, machine = row.record, row.record.machine
+    record, machine = row.record, row.record.conditions.machine
     return {
-        "label": record.label,
-        "title": record.title,
-        "device": record.device,
+        "label": record.case.label,
+        "title": record.case.title,
+        "device": record.case.device,
         **setting_cells(row),
-        "threads": record.threads,
-        "processor": machine.processor(record.device),
+        "threads": record.conditions.threads,
+        "processor": machine.processor(record.case.device),
         "torch": machine.torch,
     }
 
 
 def setting_cells(row: Row) -> dict[str, object]:
     """What the rows of one table share."""
-    return {name: getattr(row.record, name) for name in SETTING}
+    case = to_row(row.record.case)
+    return {name: case[name] for name in SETTING}
 
 
 def number_cells(column: Column, row: Row) -> dict[str, float | None]:

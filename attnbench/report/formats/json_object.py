@@ -24,7 +24,10 @@ def json_object(runs: Sequence[Run]) -> str:
 
 def _run(run: Run) -> dict[str, object]:
     firsts = {row.device: row.record for row in run.rows}
-    machines = {device: record.machine.describe(device, record.threads) for device, record in firsts.items()}
+    machines = {
+        device: record.conditions.machine.describe(device, record.conditions.threads)
+        for device, record in firsts.items()
+    }
     return {"name": run.name, "machines": machines}
 
 

@@ -132,7 +132,11 @@ def _label(runs: Sequence[Run], paper_table: PaperTable | None) -> str:
     """What `\\ref` calls the table: its runs, and its setting where there are several tables."""
     words = [run.name for run in runs]
     if paper_table:
-        record, variant = paper_table.record, paper_table.record.variant
-        words += [f"{record.height}x{record.width}", f"dim {record.dim}", f"{record.heads} heads"]
-        words += [f"batch {record.batch}", record.mode, variant.name]
+        record, variant = paper_table.record, paper_table.record.case.variant
+        words += [
+            record.case.workload.geometry.size,
+            f"dim {record.case.workload.geometry.dim}",
+            f"{record.case.workload.geometry.heads} heads",
+        ]
+        words += [f"batch {record.case.workload.batch}", record.case.workload.mode, variant.name]
     return f"tab:{re.sub(r'[^a-z0-9]+', '-', ' '.join(words).lower()).strip('-')}"

@@ -40,7 +40,7 @@ def _prefixes(headings: Sequence[str]) -> dict[str, str]:
 
 def _line(paper_table: PaperTable, line: Line, prefixes: Mapping[str, str]) -> dict[str, object]:
     first = line.counted
-    cells: dict[str, object] = {"label": first.record.label, "title": line.title, **setting_cells(first)}
+    cells: dict[str, object] = {"label": first.record.case.label, "title": line.title, **setting_cells(first)}
     for column in COUNTS:
         cells |= _numbers("", column, first)
     for group, row in zip(paper_table.groups, line.rows, strict=True):

@@ -43,14 +43,21 @@ def _facts(among: Sequence[Place]) -> Mapping[str, Iterable[str]]:
     rows = [row for place in among for row in place.rows]
     records = [row.record for row in rows]
     timings = [row.timing for row in measured(rows)]
-    dates = sorted({record.started_at[:10] for record in records})
+    dates = sorted({record.conditions.started_at[:10] for record in records})
     return {
-        "Machine": (record.machine.describe(record.device, record.threads) for record in records),
+        "Machine": (
+            record.conditions.machine.describe(record.case.device, record.conditions.threads)
+            for record in records
+        ),
         "Setting": [_settings(among)],
-        "Effort": (_effort(record.protocol) for record in records),
+        "Effort": (_effort(record.conditions.protocol) for record in records),
         "Numbers": [how_measured(timings)] if timings else [],
-        "Software": (_software(record.machine) for record in records),
-        "Environment": (_variables(record.machine) for record in records if record.machine.environment),
+        "Software": (_software(record.conditions.machine) for record in records),
+        "Environment": (
+            _variables(record.conditions.machine)
+            for record in records
+            if record.conditions.machine.environment
+        ),
         "Date": [" to ".join(dict.fromkeys((dates[0], dates[-1])))] if dates else [],
     }
 

@@ -44,30 +44,32 @@ def _place(place: Place, places: Sequence[Place], styles: MarkStyles) -> Json:
         "run": place.run.name,
         "name": place.name(differing(SETTING, of_run)) or RUN.text(place),
         "title": place.title,
-        "machine": record.machine.describe(record.device, record.threads),
-        "family": f"{place.run.name} {family(place.rows[0])} {record.mode}",
+        "machine": record.conditions.machine.describe(record.case.device, record.conditions.threads),
+        "family": f"{place.run.name} {family(place.rows[0])} {record.case.workload.mode}",
         "size": place.size,
         "side": place.rows[0].side,
-        "batch": record.batch,
-        "paper": DEVICES[record.device],
+        "batch": record.case.workload.batch,
+        "paper": DEVICES[record.case.device],
         "noise_floor": max(floors, default=None),
-        "baseline": next((row.record.title for row in with_time if row.record.label in baselines), None),
+        "baseline": next(
+            (row.record.case.title for row in with_time if row.record.case.label in baselines), None
+        ),
         "front": [place.rows.index(row) for row in front(with_time)],
-        "rows": [_row(row, styles[row.record.label]) for row in place.rows],
+        "rows": [_row(row, styles[row.record.case.label]) for row in place.rows],
     }
 
 
 def _row(row: Row, style: MarkStyle) -> Json:
     record = row.record
     row_data = {
-        "label": record.label,
-        "title": record.title,
+        "label": record.case.label,
+        "title": record.case.title,
         "ink": asdict(style),
         "outcome": record.outcome,
         "reason": record.reason,
         "verdict": verdict(row),
         "total_mib": record.memory.total_bytes / MIB if record.memory else None,
-        "need_mib": record.predicted_bytes / MIB if record.predicted_bytes is not None else None,
+        "need_mib": None if record.predicted_bytes is None else record.predicted_bytes / MIB,
         "values": {
             column.name: number_cells(column, row) | {"text": column.text(row)}
             for column in COLUMNS

@@ -28,7 +28,7 @@ def page(runs: Sequence[Run]) -> str:
     facets = differing((RUN, *SETTING), among)
     library, script = _text("vendor/plotly-basic.min.js"), "\n".join(map(_text, SCRIPTS))
     table = [row for run in runs for row in run.rows]
-    styles = mark_styles_of(row.record.label for row in table)
+    styles = mark_styles_of(row.record.case.label for row in table)
     alone = len(runs) == 1
     return Template(_text("page.html")).substitute(
         policy=_policy(library, script),

@@ -22,7 +22,7 @@ class Place:
 
     @property
     def size(self) -> str:
-        return f"{self.record.height}×{self.record.width}"
+        return self.record.case.workload.geometry.size.replace("x", "×")
 
     @property
     def title(self) -> str:
@@ -46,12 +46,19 @@ class Facet:
 
 RUN = Facet("run", "Run", lambda place: place.run.name)
 SETTING = (
-    Facet("device", "Device", lambda place: place.record.device),
+    Facet("device", "Device", lambda place: place.record.case.device),
     Facet("size", "Size", lambda place: place.size, "{} tokens"),
-    Facet("dim", "Dim", lambda place: f"{place.record.dim}, {place.record.heads} heads", "dim {}"),
-    Facet("batch", "Batch", lambda place: str(place.record.batch), "batch {}"),
-    Facet("mode", "Mode", lambda place: place.record.mode),
-    Facet("variant", "Variant", lambda place: place.record.variant.title),
+    Facet(
+        "dim",
+        "Dim",
+        lambda place: (
+            f"{place.record.case.workload.geometry.dim}, {place.record.case.workload.geometry.heads} heads"
+        ),
+        "dim {}",
+    ),
+    Facet("batch", "Batch", lambda place: str(place.record.case.workload.batch), "batch {}"),
+    Facet("mode", "Mode", lambda place: place.record.case.workload.mode),
+    Facet("variant", "Variant", lambda place: place.record.case.variant.title),
 )
 
 

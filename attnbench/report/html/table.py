@@ -107,10 +107,10 @@ def _lines(
             quantity.cells(row, standing[number])
             for quantity, standing in zip(quantities, stand, strict=True)
         ]
-        words = f"{row.record.label} {row.record.title} {place.run.name} {place.title}"
+        words = f"{row.record.case.label} {row.record.case.title} {place.run.name} {place.title}"
         yield tag(
             "tr",
-            _name(row, styles[row.record.label]),
+            _name(row, styles[row.record.case.label]),
             *settings,
             *_with_verdict(quantities, values, _verdict(row)),
             class_="first" if number == 0 else None,
@@ -130,7 +130,14 @@ def _with_verdict(
 
 def _name(row: Row, style: MarkStyle) -> Markup:
     dot = tag("i", class_="dot", style=f"--own:{style.colour}")
-    return tag("th", dot, row.record.title, scope="row", title=row.record.label, data_sort=row.record.title)
+    return tag(
+        "th",
+        dot,
+        row.record.case.title,
+        scope="row",
+        title=row.record.case.label,
+        data_sort=row.record.case.title,
+    )
 
 
 def _verdict(row: Row) -> Markup:

@@ -28,7 +28,8 @@ def machine_table(machine: Machine) -> Table:
 def ceiling_lines(records: Sequence[Record]) -> list[str]:
     """The rate of each ceiling with its interval, or why it has none."""
     return [
-        f"{record.title} on {record.device} in {record.dtype}, {record.threads} threads: {_rate(record)}"
+        f"{record.case.title} on {record.case.device} in {record.case.variant.dtype}, "
+        f"{record.conditions.threads} threads: {_rate(record)}"
         for record in records
     ]
 
@@ -37,7 +38,7 @@ def _rate(record: Record) -> str:
     rate = rate_per_s(record)
     if rate is None:
         return f"{record.outcome}, {record.reason}"
-    return f"{estimated(rate.scaled(1e-9))} {UNITS[record.mechanism]}"
+    return f"{estimated(rate.scaled(1e-9))} {UNITS[record.case.mechanism]}"
 
 
 def _readable(name: str, value: object) -> tuple[str, str]:

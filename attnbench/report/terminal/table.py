@@ -25,18 +25,18 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Grid:
 
     The paper's columns are left out where no row is in the paper's setting, and in a `narrow` table.
     """
-    firsts = [mine[0] for mine in grouped(rows, lambda row: row.record.label)]
+    firsts = [mine[0] for mine in grouped(rows, lambda row: row.record.case.label)]
     devices = list(dict.fromkeys(row.device for row in rows))
     columns = [
-        GridColumn(MECHANISM, [row.record.title for row in firsts], wraps=True),
+        GridColumn(MECHANISM, [row.record.case.title for row in firsts], wraps=True),
         _ours(PARAMS, firsts, drop_order=4),
         _papers(PARAMS, firsts),
         _ours(FLOPS, firsts, drop_order=5),
         _papers(FLOPS, firsts),
     ]
     for device in devices:
-        mine = {row.record.label: row for row in rows if row.device == device}
-        there = [mine.get(row.record.label) for row in firsts]
+        mine = {row.record.case.label: row for row in rows if row.device == device}
+        there = [mine.get(row.record.case.label) for row in firsts]
         if any(row.record.memory for row in rows):
             heading = MEMORY.heading if len(devices) == 1 else f"{device.upper()} memory ({MEMORY.unit})"
             columns.append(_ours(MEMORY, there, heading, drop_order=3))
@@ -50,9 +50,12 @@ def change_table(changes: Sequence[Change]) -> Grid:
     """Two runs, case by case: counts that changed, throughputs, and how many times as fast the later is."""
     befores, afters = [change.before for change in changes], [change.after for change in changes]
     records = [row.record for row in afters]
-    machines = dict.fromkeys(record.machine.describe(record.device, record.threads) for record in records)
+    machines = dict.fromkeys(
+        record.conditions.machine.describe(record.case.device, record.conditions.threads)
+        for record in records
+    )
     columns = [
-        GridColumn(MECHANISM, [record.title for record in records], wraps=True),
+        GridColumn(MECHANISM, [record.case.title for record in records], wraps=True),
         GridColumn("", [row.where for row in afters], wraps=True),
         GridColumn("Params", [_changed(change, _params) for change in changes], drop_order=2),
         GridColumn("FLOPs", [_changed(change, _macs) for change in changes], drop_order=3),
@@ -97,7 +100,9 @@ def contract_table(findings: Sequence[CheckResult]) -> Table:
 
 def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
     record = rows[0].record
-    machines = "; ".join(record.machine.describe(device, record.threads) for device in devices)
+    machines = "; ".join(
+        record.conditions.machine.describe(device, record.conditions.threads) for device in devices
+    )
     return f"{machines}\n{setting_of(record)}"
 
 
@@ -136,7 +141,7 @@ def _change_caption(changes: Sequence[Change]) -> str:
     if not compared:
         return "counts only"
     both = [row for change in compared for row in (change.before, change.after)]
-    controls = sorted({change.after.record.title for change in changes if change.control})
+    controls = sorted({change.after.record.case.title for change in changes if change.control})
     relative = f" relative to {', '.join(controls)}, whose code is the same in both" if controls else ""
     floors = [change.noise_floor for change in compared]
     timings = [row.timing for row in measured(both)]

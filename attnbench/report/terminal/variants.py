@@ -184,7 +184,7 @@ def _share(cell: Cell) -> str:
 
 
 def _gain(cell: Cell, reference: Variant) -> str:
-    if cell.row.record.variant == reference:
+    if cell.row.record.case.variant == reference:
         return "1"
     return estimated(cell.gain)
 
@@ -222,9 +222,10 @@ def _example(ratios: Mapping[Variant, Estimate], reference: Variant) -> str:
 
 def _title(matrix: VariantMatrix) -> str:
     record = matrix.rows[0].record
-    size = f"{record.height}×{record.width} tokens, dim {record.dim}, {record.heads} heads"
-    machine = record.machine.describe(record.device, record.threads)
-    return f"{machine}\n{size}, batch {record.batch}, {record.mode}, in {len(matrix.variants)} variants"
+    workload = record.case.workload
+    machine = record.conditions.machine.describe(record.case.device, record.conditions.threads)
+    setting = f"{workload.spelled}, batch {workload.batch}, {workload.mode}"
+    return f"{machine}\n{setting}, in {len(matrix.variants)} variants"
 
 
 def _captions(matrix: VariantMatrix) -> list[str]:

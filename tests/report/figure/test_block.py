@@ -19,7 +19,7 @@ from attnbench.report.colours import MarkStyle, mark_styles_of
 from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, draw_throughput
 from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.style import LINE_INCHES
-from tests.fakes import block, record
+from tests.fakes import block, changed, record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 INKS = mark_styles_of(["msa", "hilo", "mine", "van", "sra"])
@@ -83,7 +83,7 @@ def test_a_long_baseline_is_named_by_its_title_on_several_lines(axes: Axes):
 
 def test_a_band_shows_where_an_identical_layer_may_lie(axes: Axes):
     msa, hilo, _ = block({"msa": [1.0] * 6, "hilo": [0.5] * 6})
-    noisy = replace(record("msa", [1.25] * 6), role=Role.twin)
+    noisy = changed(record("msa", [1.25] * 6), role=Role.twin)
     draw_ratios(axes, measured(rows([msa, hilo, noisy])))
     (band,) = (patch for patch in axes.patches if patch.get_label() == "noise floor")
     extents = band.get_extents().transformed(axes.transData.inverted())
@@ -108,7 +108,7 @@ def test_the_line_of_msas_rate_goes_through_msa(axes: Axes, table: list[Measured
 
 
 def test_what_was_not_counted_is_no_point_over_flops(axes: Axes, table: list[Measured]):
-    uncounted = replace(table[0], record=replace(table[0].record, macs=None))
+    uncounted = replace(table[0], record=changed(table[0].record, macs=None))
     draw_flops_against_time(axes, [uncounted, *table[1:]], INKS)
     assert len(axes.containers) == 2
 

@@ -15,7 +15,7 @@ from attnbench.report.colours import mark_styles_of
 from attnbench.report.figure.pareto import COSTS, draw_pareto, front, pareto_page
 from attnbench.report.figure.quantities import macs_m, params_m, total_mib
 from attnbench.report.figure.run import setting_pages
-from tests.fakes import MEMORY, record
+from tests.fakes import MEMORY, changed, record
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 INKS = mark_styles_of("abcdef")
@@ -40,7 +40,7 @@ def axes() -> Axes:
 
 
 def labels(found: list[Measured]) -> str:
-    return "".join(row.record.label for row in found)
+    return "".join(row.record.case.label for row in found)
 
 
 def test_the_front_is_what_nothing_beats_from_the_cheapest_to_the_fastest(table: list[Measured]):
@@ -48,7 +48,7 @@ def test_the_front_is_what_nothing_beats_from_the_cheapest_to_the_fastest(table:
 
 
 def test_what_has_no_cost_is_on_no_front(table: list[Measured]):
-    free = replace(table[1], record=replace(table[1].record, params=None))
+    free = replace(table[1], record=changed(table[1].record, params=None))
     assert labels(front([table[0], free, *table[2:]], params_m)) == "bce"
     assert front(table, total_mib) == []
 
@@ -98,6 +98,6 @@ def test_a_front_of_fewer_than_three_layers_is_not_drawn():
 
 def test_costs_are_in_the_units_of_their_axes(table: list[Measured]):
     row = replace(
-        table[0], record=replace(table[0].record, macs=None, macs_closed_form=7_000_000, memory=MEMORY)
+        table[0], record=changed(table[0].record, macs=None, macs_closed_form=7_000_000, memory=MEMORY)
     )
     assert [found.value for cost in (params_m, macs_m, total_mib) if (found := cost(row))] == [3, 7, 1001]

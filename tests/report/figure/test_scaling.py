@@ -103,7 +103,7 @@ def test_throughput_has_its_intervals(axes: Axes, table: list[Row]):
     hilo = next(found for found in axes.containers if found.get_label() == "HILO")
     assert isinstance(hilo, ErrorbarContainer)
     drawn = [segment[:, 1].tolist() for segment in hilo.lines[2][0].get_segments()]
-    ours = [row.timing.throughput for row in measured(table) if row.record.label == "hilo"]
+    ours = [row.timing.throughput for row in measured(table) if row.record.case.label == "hilo"]
     np.testing.assert_allclose(drawn, np.array([(each.low, each.high) for each in ours], dtype=float))
 
 

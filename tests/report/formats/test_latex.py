@@ -11,7 +11,7 @@ import pytest
 from attnbench.analysis.runs import Run
 from attnbench.records.record import Record, read
 from attnbench.report.formats.latex import latex
-from tests.fakes import MACHINE, MEMORY, block, record, run_of
+from tests.fakes import MACHINE, MEMORY, block, changed, record, run_of
 
 RESULTS = Path(__file__).parents[3] / "results"
 SPREAD = [0.99, 1.0, 1.01] * 6
@@ -42,7 +42,7 @@ def test_values_have_their_intervals_in_a_column_of_their_own():
 def test_the_best_value_of_a_column_is_bold_and_the_second_best_underlined():
     counts = {"msa": (3, 5), "hilo": (2, 4), "sra": (1, 6)}
     records = [
-        replace(found, params=counts[found.label][0] * 10**6, macs=counts[found.label][1] * 10**8)
+        changed(found, params=counts[found.case.label][0] * 10**6, macs=counts[found.case.label][1] * 10**8)
         for found in block(TIMES, batch=8)
     ]
     text = latex(runs(mine=records))

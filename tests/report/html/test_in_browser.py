@@ -177,7 +177,13 @@ def test_the_setting_that_is_chosen_is_drawn(browser: Browser):
 def test_a_heading_sorts_by_exact_values_with_missing_ones_last(browser: Browser):
     runs = kept("memory-limit-cpu")
     browser.show(runs)
-    in_order = [(row.record.title, f"{row.record.height}×{row.record.width}") for row in runs[0].rows]
+    in_order = [
+        (
+            row.record.case.title,
+            f"{row.record.case.workload.geometry.height}×{row.record.case.workload.geometry.width}",
+        )
+        for row in runs[0].rows
+    ]
     timed = [number for number, row in enumerate(runs[0].rows) if row.timing]
     values = {number: THROUGHPUT.estimate(runs[0].rows[number]) for number in timed}
     fastest = sorted(timed, key=lambda number: -(values[number] or Estimate(0)).value)

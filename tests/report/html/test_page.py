@@ -52,7 +52,7 @@ def test_figures_are_drawn_from_the_rows(kept: Kept):
     (run,) = runs = kept(mine=block(TIMES, memory=MEMORY, predicted_bytes=3 * 2**20))
     (place,) = Page(page(runs)).embedded("data")["places"]
     for row, drawn in zip(run.rows, place["rows"], strict=True):
-        assert (drawn["label"], drawn["verdict"]) == (row.record.label, verdict(row))
+        assert (drawn["label"], drawn["verdict"]) == (row.record.case.label, verdict(row))
         assert (drawn["total_mib"], drawn["need_mib"]) == (1001, 3)
         estimates = {column.name: found for column in COLUMNS if (found := column.estimate(row))}
         values = drawn["values"]
@@ -91,7 +91,7 @@ def test_the_front_has_what_no_other_beats_in_both():
     counts = {"msa": 500, "hilo": 300, "sra": 400, "same": 300}
     times = {**TIMES, "msa": [0.1] * 5, "sra": [0.1] * 5, "same": [0.25] * 5}
     records = [record(label, times[label], macs=macs) for label, macs in counts.items()]
-    assert [row.record.label for row in front(measured(rows(records)))] == ["hilo", "sra"]
+    assert [row.record.case.label for row in front(measured(rows(records)))] == ["hilo", "sra"]
 
 
 def test_names_of_others_are_text(kept: Kept):

@@ -20,7 +20,7 @@ from attnbench.report.export import write_table
 from attnbench.report.frame import frame, row_line
 from attnbench.report.notes import notes
 from attnbench.report.terminal.table import change_table, result_table
-from tests.fakes import MEMORY, block, record
+from tests.fakes import MEMORY, block, changed, record
 
 TIMES = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4] * 3
 HALF = [time / 2 for time in TIMES]
@@ -50,7 +50,7 @@ def headings(text: str) -> list[str]:
     return [cell.strip() for cell in line.strip("┃").split("┃")]
 
 
-def changed(before: Sequence[Record], after: Sequence[Record], *, times: bool = True) -> str:
+def change_text(before: Sequence[Record], after: Sequence[Record], *, times: bool = True) -> str:
     first, second = (RecordFile(Path("run"), tuple(records), ()) for records in (before, after))
     return text_of(change_table(changes(first, second, None, times=times)))
 
@@ -168,8 +168,8 @@ def test_sessions_are_said_to_agree_only_where_there_are_several():
     assert "corrected for all rows together" in shown(one)
     assert "agree in all sessions" not in shown(one)
     assert "corrected for all rows together and agree in all sessions" in shown(three)
-    assert "agree in all sessions" not in changed(one, one)
-    assert "agree in all sessions" in changed(three, three)
+    assert "agree in all sessions" not in change_text(one, one)
+    assert "agree in all sessions" in change_text(three, three)
 
 
 def test_a_table_without_a_time_promises_no_medians():
@@ -241,7 +241,7 @@ def test_a_launch_bound_row_is_named():
 
 def test_two_runs_are_shown_with_both_throughputs_and_how_they_changed():
     drift = {"msa": [1.25 * time for time in TIMES], "hilo": [0.625 * time for time in HALF]}
-    text = changed(block(TABLE), block(drift))
+    text = change_text(block(TABLE), block(drift))
     assert cells(text, "HILO")[1:] == ["cpu 14x14 batch 64", "1,000,000", "500,000,000", "—",
                                        "320 [320, 320]", "512 [512, 512]", "2.00 [2.00, 2.00]",
                                        "faster"]  # fmt: skip
@@ -251,25 +251,28 @@ def test_two_runs_are_shown_with_both_throughputs_and_how_they_changed():
 
 def test_memory_is_compared_without_times():
     before, after = (record(memory=replace(MEMORY, peak_bytes=n * 2**20)) for n in (4, 3))
-    assert cells(changed([before], [after], times=False), "MSA")[4] == "4.0 → 3.0"
+    assert cells(change_text([before], [after], times=False), "MSA")[4] == "4.0 → 3.0"
 
 
 def test_counts_that_changed_show_both():
-    after = [replace(found, params=2_000_000, macs=None) for found in block(TABLE)]
-    assert cells(changed(block(TABLE), after), "HILO")[2:4] == ["1,000,000 → 2,000,000", "500,000,000 → —"]
+    after = [changed(found, params=2_000_000, macs=None) for found in block(TABLE)]
+    assert cells(change_text(block(TABLE), after), "HILO")[2:4] == [
+        "1,000,000 → 2,000,000",
+        "500,000,000 → —",
+    ]
 
 
 def test_without_times_a_change_shows_counts_only():
-    text = changed(block(TABLE), block(TABLE), times=False)
+    text = change_text(block(TABLE), block(TABLE), times=False)
     assert cells(text, "HILO")[-2:] == ["—", "—"]
     assert "counts only" in text
-    assert "counts only" not in changed(block({"msa": TIMES}), block({"msa": HALF}))
+    assert "counts only" not in change_text(block({"msa": TIMES}), block({"msa": HALF}))
     assert "same = within" not in text
 
 
 def test_a_case_without_a_time_shows_its_outcome():
     failed = [replace(found, outcome="crashed") for found in block(TABLE)]
-    assert cells(changed(block(TABLE), failed), "HILO")[-4:] == ["320 [320, 320]", "crashed", "—", "—"]
+    assert cells(change_text(block(TABLE), failed), "HILO")[-4:] == ["320 [320, 320]", "crashed", "—", "—"]
 
 
 def test_the_csv_keeps_base_units_and_exact_counts(tmp_path: Path):
@@ -286,7 +289,7 @@ def test_the_csv_keeps_base_units_and_exact_counts(tmp_path: Path):
 def test_each_fact_of_a_record_has_its_column_in_the_csv():
     memory = Memory(1, 2, "cuda", repeatable=True, reserved_bytes=3, process_bytes=4)
     given: dict[str, Any] = {
-        "height": 5, "width": 6, "dim": 7, "heads": 8, "batch": 9, "threads": 10, "params": 11, "macs": 12,
+        "height": 5, "width": 6, "dim": 56, "heads": 8, "batch": 9, "threads": 10, "params": 11, "macs": 12,
         "macs_closed_form": 13, "least_bytes": 14, "predicted_bytes": 15, "available_bytes": 16,
         "relative_error": 17.0, "preparation_s": 18.0, "outcome": "wrong", "reason": "it is late",
     }  # fmt: skip
@@ -354,7 +357,7 @@ def test_changes_say_on_which_machine_in_how_many_rounds_and_above_which_noise()
     before, after = block({"msa": TIMES, "hilo": HALF}), block({"msa": TIMES, "hilo": WIDE})
     for run, factor in ((before, 1.03), (after, 1.04)):
         run[-1] = replace(run[-1], samples=record("msa", [factor * time for time in TIMES]).samples)
-    text = changed(before, after)
+    text = change_text(before, after)
     assert "Abacus (2 cores), 2 threads" in text
     assert "medians of 18 paired rounds in 1 session, 95 % bootstrap intervals; noise floor ±5.0 %" in text
     assert cells(text, "HILO")[6].startswith("~")

@@ -1,0 +1,4 @@
+"""How values lie in files: marks on the fields of their classes, which `records.codec` reads."""
+
+FLAT = {"flat": True}  # the fields of this value stand beside those of its owner
+SPARSE = {"sparse": True}  # written only where it is not its default
