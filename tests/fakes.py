@@ -12,9 +12,9 @@ from attnbench.analysis.runs import Run
 from attnbench.cases.case import TABLE_IV, Case, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import PLAIN
+from attnbench.machine.clock import Reading
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
-from attnbench.measure.clock import Reading
 from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.records.record import (
     Check,

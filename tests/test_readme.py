@@ -15,7 +15,7 @@ from attnbench.cases.case import Block
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import discover
 from attnbench.cli import session
-from attnbench.machine import fingerprint, system
+from attnbench.machine import devices, system
 from attnbench.measure import profile, spectrum
 from attnbench.paper import published
 from attnbench.records.record import RECORDS
@@ -143,7 +143,7 @@ def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         return True
 
     monkeypatch.setattr(session, "carry_out", already_measured)
-    monkeypatch.setattr(fingerprint, "require_device", lambda device: None)
+    monkeypatch.setattr(devices, "require", lambda device: None)
     monkeypatch.setattr(runner, "facts_of_worker", Workers())
     monkeypatch.setattr(system, "physical_cores", lambda: 1)
     monkeypatch.setattr(profile, "PROFILED_S", 0)

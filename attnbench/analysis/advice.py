@@ -6,8 +6,10 @@ attnbench itself changes no setting of a machine.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from attnbench.machine.device import IDLE
+from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import Machine
-from attnbench.machine.witness import IDLE, Witness
+from attnbench.machine.witness import Witness
 from attnbench.words import plural
 
 
@@ -46,7 +48,7 @@ def advice(witnesses: Sequence[Witness], threads: int) -> list[str]:
 
 def standing_advice(machine: Machine, device: str, threads: int) -> list[str]:
     """A line for each property of the machine that will disturb a measurement on `device`; often none."""
-    own = _cpu_advice(machine, threads) if device == "cpu" else []
+    own = _cpu_advice(machine, threads) if device_of(device).on_host else []
     return own + _common_advice(machine, threads)
 
 
@@ -165,7 +167,7 @@ def _own_line(session: _Session) -> str:
 def _unused(session: _Session) -> float:
     """The share of the asked-for cores that neither this process, nor others, nor a hypervisor used."""
     seen = session.seen
-    if seen.device != "cpu" or session.threads == 1:
+    if not device_of(seen.device).on_host or session.threads == 1:
         return 0.0
     taken = sum(session.cores(cpu_s) for cpu_s in (seen.others_cpu_s, seen.steal_s, seen.throttled_s))
     return 1 - _own(session) - taken / session.threads

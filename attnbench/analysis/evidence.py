@@ -8,8 +8,8 @@ from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import find, nearest
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
+from attnbench.machine.devices import device_of
 from attnbench.paper import published
-from attnbench.paper.builtin import NAMES
 from attnbench.paper.claims import Claim, Metric
 from attnbench.records.codec import to_row
 from attnbench.records.record import Record
@@ -227,7 +227,11 @@ def _why_nothing_fits(claim: Claim, found: Sequence[Group]) -> str:
     """What keeps the nearest group from testing a claim."""
     on_device = [group for group in found if claim.device in (None, group.example.case.device)]
     if not on_device:
-        return f"nothing was measured on a {NAMES[claim.device]}" if claim.device else "nothing was measured"
+        return (
+            f"nothing was measured on a {device_of(claim.device).title}"
+            if claim.device
+            else "nothing was measured"
+        )
     nearest = min((_differences(claim, group.example, _place(claim)) for group in on_device), key=len)
     return f"measured with {', '.join(map(str, nearest))}"
 

@@ -11,7 +11,7 @@ from attnbench.cases.labels import did_you_mean, find, nearest
 from attnbench.cases.sweep import BASELINE
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
-from attnbench.paper import Published, published
+from attnbench.paper import DEVICES, Published, published
 from attnbench.records.record import Record
 from attnbench.statistics import (
     Comparison,
@@ -263,8 +263,9 @@ def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | No
 
 
 def is_paper_setting(record: Record) -> bool:
-    """Whether this is Table IV's: its shape in float32."""
-    return has_paper_shape(record) and record.case.variant.dtype == "float32"
+    """Whether this is Table IV's: its shape in float32, on a kind of device that it has."""
+    on_paper = record.case.device in DEVICES and record.case.variant.dtype == "float32"
+    return on_paper and has_paper_shape(record)
 
 
 def has_paper_shape(record: Record) -> bool:

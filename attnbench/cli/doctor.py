@@ -38,7 +38,7 @@ def doctor(
     from attnbench.analysis.ceilings import Seen, chosen_variables
     from attnbench.cases.protocol import CEILINGS_ALONE
     from attnbench.cli.output import output
-    from attnbench.machine import fingerprint
+    from attnbench.machine import devices, fingerprint
     from attnbench.machine.system import physical_cores
     from attnbench.mechanism import Geometry
     from attnbench.report.objects import machine_json
@@ -48,15 +48,15 @@ def doctor(
 
     here = output(read_form(form))
     numbers = read_name("--dtype", dtype, DTYPES)
-    devices = split(device) or fingerprint.devices()
+    names = split(device) or devices.present()
     setup = Setup((), threads or physical_cores(), CEILINGS_ALONE)
-    for name in devices:
-        fingerprint.require_device(name)
+    for name in names:
+        devices.require(name)
     this = fingerprint.inspect_machine()
     if here.form is Format.table:
         here.out.print(machine_table(this))
     seen: dict[str, Seen] = {}
-    for name in devices:
+    for name in names:
         with here.waiting(f"Measuring the ceilings of {name}…"):
             records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, setup)
         found = replace(records[0].conditions.machine, environment=chosen_variables(records[0]))

@@ -14,9 +14,8 @@ from attnbench.cases.variant import DTYPES
 from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
 from attnbench.errors import AttnbenchError
+from attnbench.machine.devices import DEVICES
 from attnbench.report.figure.print_size import Width
-
-DEVICES = ("cpu", "cuda")
 
 
 class Format(StrEnum):

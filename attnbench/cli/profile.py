@@ -8,7 +8,6 @@ from attnbench.cases.variant import DTYPES, KERNELS, PLAIN, Variant
 from attnbench.cli.completion import among
 from attnbench.cli.help import HOW, WHAT, WHERE, option
 from attnbench.cli.options import (
-    DEVICES,
     Dim,
     Form,
     Format,
@@ -21,6 +20,7 @@ from attnbench.cli.options import (
     Threads,
     read_name,
 )
+from attnbench.machine.devices import DEVICES
 
 RESULTS = Path("results/profile")
 WIDE = 120  # letters of the widest table that a terminal may be asked for
@@ -82,7 +82,7 @@ def profile(
     from attnbench.cases.sweep import read_size, sweep
     from attnbench.cli.output import output
     from attnbench.errors import writing
-    from attnbench.machine import fingerprint
+    from attnbench.machine import devices
     from attnbench.machine.system import physical_cores
     from attnbench.measure.profile import TRACE
     from attnbench.measure.profile import profile as measure
@@ -91,7 +91,7 @@ def profile(
     from attnbench.report.profile import profile_csv, profile_notes, write_profile
     from attnbench.report.terminal.profile import operators_table, parts_table
 
-    fingerprint.require_device(device)
+    devices.require(device)
     variant = Variant(read_name("--kernel", kernel, KERNELS), read_name("--dtype", dtype, DTYPES))
     registry = discover(plugins or ())
     choice = registry.choose(mechanism)

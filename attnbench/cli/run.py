@@ -158,7 +158,7 @@ def run(
     from attnbench.cases.sweep import read_size, sweep
     from attnbench.cli.output import output
     from attnbench.cli.session import carry_out
-    from attnbench.machine import fingerprint
+    from attnbench.machine import devices
     from attnbench.machine.system import physical_cores
     from attnbench.measure.catalogue import chosen
     from attnbench.mechanism import Geometry
@@ -175,15 +175,15 @@ def run(
     )
     protocol = replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS))
     geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]
-    devices = split(device) or fingerprint.devices()
-    for name in devices:
-        fingerprint.require_device(name)
+    names = split(device) or devices.present()
+    for name in names:
+        devices.require(name)
     registry = discover(plugins or ())
     choices = chosen(registry, mechanisms)
     blocks = sweep(
         choices,
         geometries,
-        devices,
+        names,
         batches=read_batches(batch),
         modes=read_modes(mode),
         variants=read_variants(kernel, dtype, compile_, cuda_graph),

@@ -6,19 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from attnbench.errors import AttnbenchError
 from attnbench.machine import system
-from attnbench.words import plural
-
-DECIDE_ANY_TIME = (
-    *("cpu", "cores", "logical_cores", "threads_per_core", "sockets", "numa_nodes", "last_level_cache_bytes"),
-    *("capability", "governor", "turbo", "transparent_hugepages", "virtual", "cpu_quota"),
-    *("python", "torch", "torch_commit", "parallel", "environment"),
-)
-DECIDE_CUDA_TIME = (
-    *("gpu", "gpu_processors", "gpu_power_limit_w", "gpu_ecc", "gpu_clock_max_mhz"),
-    *("driver", "cuda", "cudnn", "triton"),
-)
+from attnbench.machine.devices import device_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +54,7 @@ class Machine:
 
     def processor(self, device: str) -> str:
         """The name of what computes on `device`."""
-        return self.cpu if device == "cpu" else self.gpu or "unknown GPU"
+        return device_of(device).processor(self)
 
     def describe(self, device: str, threads: int) -> str:
         """One line for over a table or figure: the processor of `device` and the software."""
@@ -76,27 +65,11 @@ class Machine:
             f"{system} {release.partition('.')[0]}",
             f"attnbench {self.attnbench}",
         ]
-        return ", ".join([*(self._cpu(threads) if device == "cpu" else self._gpu()), *software])
+        return ", ".join([*device_of(device).describe(self, threads), *software])
 
     def decisive(self, device: str) -> dict[str, object]:
         """The fields that decide a time on `device`: where they are equal, times may be compared."""
-        names = DECIDE_ANY_TIME if device == "cpu" else DECIDE_ANY_TIME + DECIDE_CUDA_TIME
-        return {name: getattr(self, name) for name in names}
-
-    def _cpu(self, threads: int) -> list[str]:
-        virtual = ", virtual" if self.virtual else ""
-        return [
-            f"{self.cpu} ({plural(self.cores, 'core')}{virtual})",
-            plural(threads, "thread"),
-            self.capability,
-        ]
-
-    def _gpu(self) -> list[str]:
-        return [
-            self.processor("cuda"),
-            f"driver {self.driver or 'unknown'}",
-            f"CUDA {self.cuda or 'unknown'}",
-        ]
+        return {name: getattr(self, name) for name in device_of(device).decides}
 
 
 def inspect_machine() -> Machine:
@@ -148,24 +121,3 @@ def differences(ours: Machine, theirs: Machine, device: str) -> list[tuple[str, 
     """The fields that decide a time on `device` and differ: name, our value, their value."""
     other = theirs.decisive(device)
     return [(name, own, other[name]) for name, own in ours.decisive(device).items() if own != other[name]]
-
-
-def devices() -> tuple[str, ...]:
-    """The devices that torch can use here, as `--device` names them; imports torch."""
-    import torch
-
-    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-
-
-def require_device(device: str) -> None:
-    """Raise `AttnbenchError` unless `device` can be used here, saying what torch sees."""
-    import torch
-
-    if device not in ("cpu", "cuda"):
-        raise AttnbenchError(f"The device {device!r} is not known; use cpu or cuda.")
-    if device not in devices():
-        built_for = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
-        raise AttnbenchError(
-            f"There is no CUDA device to measure on: torch {torch.__version__}, {built_for}, sees "
-            f"{torch.cuda.device_count()} devices. Check its build and the driver, or use --device cpu."
-        )

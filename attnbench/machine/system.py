@@ -89,12 +89,15 @@ def control_groups(controller: str) -> list[str]:
     return folders
 
 
-def query_gpu(*fields: str) -> list[str | None]:
-    """What nvidia-smi says of the first visible GPU, a value for each field, without units; one call."""
+def query_gpu(*fields: str, uuid: str | None = None) -> list[str | None]:
+    """What nvidia-smi says of one GPU, a value for each field, without units; one call.
+
+    The GPU is that of the `uuid`, or else the first that is visible.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
     line = _first_line(
         "nvidia-smi",
-        f"--id={visible.split(',')[0]}",
+        f"--id={uuid or visible.split(',')[0]}",
         f"--query-gpu={','.join(fields)}",
         "--format=csv,noheader,nounits",
     )
@@ -105,8 +108,11 @@ def query_gpu(*fields: str) -> list[str | None]:
 
 
 def decimal(text: str | None) -> float | None:
-    """A number as nvidia-smi writes it, or None for None."""
-    return None if text is None else float(text)
+    """A number as nvidia-smi writes it; None for None, and for whatever else it may answer."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def cpu_name() -> str:

@@ -13,26 +13,12 @@ from typing import TypeVar
 
 import psutil
 
-from attnbench.machine.system import (
-    control_groups,
-    decimal,
-    logical_cores,
-    query_gpu,
-    system_text,
-)
+from attnbench.machine.cuda import REASONS
+from attnbench.machine.device import IDLE, State
+from attnbench.machine.devices import device_of
+from attnbench.machine.system import control_groups, logical_cores, system_text
 
 Number = TypeVar("Number", int, float)
-
-IDLE = "idle"
-THROTTLE_REASONS = {
-    0x01: IDLE,
-    0x04: "power cap",
-    0x08: "hardware slowdown",
-    0x20: "heat (driver)",
-    0x40: "heat (hardware)",
-    0x80: "power brake",
-}
-"""nvmlClocksEventReasons of NVML's reference; those left out are clocks that somebody chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +27,8 @@ class Witness:
 
     `cpu_s` is this process's time on all cores, `others_cpu_s` that of everything else; both, `steal_s` and
     `throttled_s` add up over cores and can exceed `wall_s`. `pressure_s` is how long some process of the
-    system waited for a core, `load` the average of the minute before. `gpu_throttle_reasons` are those of the
-    start and the end, `idle` among them.
+    system waited for a core, `load` the average of the minute before. `gpu_throttle_reasons` held its clock
+    back meanwhile; `idle` is among them where it was so at the start or the end.
     """
 
     session: int
@@ -76,13 +62,13 @@ class Watch:
         self.device = device
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.load = psutil.getloadavg()[0]
-        self.gpu = _gpu(device)
+        self.gpu = device_of(device).state()
         self.start = _counters()
 
     def witness(self) -> Witness:
         """What happened since the watch was made."""
         end = _counters()
-        gpu = _gpu(self.device)
+        gpu = device_of(self.device).state()
         cpu_s = end.cpu_s - self.start.cpu_s
         return Witness(
             session=self.session,
@@ -102,7 +88,7 @@ class Watch:
             gpu_clock_mhz_end=gpu.clock_mhz,
             gpu_temperature_c=gpu.temperature_c,
             gpu_power_w=gpu.power_w,
-            gpu_throttle_reasons=_reasons(self.gpu.reasons, gpu.reasons),
+            gpu_throttle_reasons=_reasons(self.gpu, gpu),
         )
 
 
@@ -118,14 +104,6 @@ class _Counters:
     involuntary_switches: int | None
     throttled_s: float | None
     swapped_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Gpu:
-    clock_mhz: float | None
-    temperature_c: float | None
-    power_w: float | None
-    reasons: int | None
 
 
 def _counters() -> _Counters:
@@ -186,21 +164,15 @@ def _swapped_bytes() -> int | None:
     return swap.sin + swap.sout
 
 
-def _gpu(device: str) -> _Gpu:
-    if device != "cuda":
-        return _Gpu(None, None, None, None)
-    clock, temperature, power, reasons = query_gpu(
-        "clocks.sm", "temperature.gpu", "power.draw", "clocks_throttle_reasons.active"
-    )
-    bits = None if reasons is None else int(reasons, base=16)
-    return _Gpu(decimal(clock), decimal(temperature), decimal(power), bits)
-
-
-def _reasons(start: int | None, end: int | None) -> str | None:
-    """The names of the reasons that held at either time; empty for none."""
-    if start is None or end is None:
+def _reasons(start: State, end: State) -> str | None:
+    """What held the device's clock back from one state to the other, and whether it was idle at either."""
+    if start.reasons is None or end.reasons is None:
         return None
-    return ", ".join(name for bit, name in THROTTLE_REASONS.items() if (start | end) & bit)
+    either = start.reasons | end.reasons
+    if start.held_back_us is not None and end.held_back_us is not None:
+        risen = {name for name, us in end.held_back_us.items() if us > start.held_back_us.get(name, us)}
+        either = (either & {IDLE}) | risen
+    return ", ".join(name for name in REASONS.values() if name in either)
 
 
 def _increase(start: Number | None, end: Number | None) -> Number | None:

@@ -4,16 +4,12 @@ Both run in the same rounds as the members of a block, in the same dtype and wit
 layer's share of the limit is a paired ratio too.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from attnbench.machine.system import last_level_cache_bytes
-
-MATMUL_SIDE = {"cpu": 1024, "cuda": 8192}  # 97 % of the rate of larger ones on two cores, in 7 ms
-COPY_BYTES = {"cpu": 64 * 2**20, "cuda": 2**30}
+from attnbench.machine.devices import device_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +27,8 @@ def ceiling(name: str, device: str, dtype: torch.dtype, threads: int) -> Ceiling
 
 
 def _matmul(device: str, dtype: torch.dtype, threads: int) -> Ceiling:
-    """A square product; its side grows with the threads, so that each has as much to do."""
-    side = MATMUL_SIDE[device]
-    if device == "cpu":
-        side *= 2 ** int(math.log2(threads) / 3)
+    """A square product."""
+    side = device_of(device).matmul_side(threads)
     left, right, out = (torch.randn(side, side, device=device).to(dtype) for _ in range(3))
     # Rows by rows, as a linear layer multiplies: CPUs without 16-bit products are 20 times slower otherwise.
     return Ceiling(lambda: torch.mm(left, right.mT, out=out), side**3, 3 * side**2 * dtype.itemsize)
@@ -42,9 +36,7 @@ def _matmul(device: str, dtype: torch.dtype, threads: int) -> Ceiling:
 
 def _copy(device: str, dtype: torch.dtype, _threads: int) -> Ceiling:
     """A copy from memory to memory: larger than the last cache, into pages that are there already."""
-    size = COPY_BYTES[device]
-    if device == "cpu":
-        size = max(size, last_level_cache_bytes() or 0)
+    size = device_of(device).copy_bytes()
     source = torch.randn(size // dtype.itemsize, device=device).to(dtype)
     target = source.clone()
     return Ceiling(lambda: target.copy_(source), 0, 2 * size)

@@ -4,13 +4,11 @@ import math
 from dataclasses import replace
 from functools import partial
 
-import torch
-
 from attnbench.attention import form_of, use_kernel
 from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.registry import Registry
 from attnbench.errors import AttnbenchError
-from attnbench.machine.system import available_memory_bytes
+from attnbench.machine.devices import device_of
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.cost import Count, count, count_on_meta
 from attnbench.measure.execution import dtype_of, require_runnable
@@ -130,6 +128,6 @@ def _gib(number: float) -> str:
 
 def _available_bytes(state: BlockState, device: str) -> int:
     """What a case may allocate on `device`: what is free, or the limit of the job if less."""
-    free = torch.cuda.mem_get_info()[0] if device == "cuda" else available_memory_bytes()
+    free = device_of(device).free_bytes()
     limit = state.job.memory_limit_bytes
     return free if limit is None else min(free, limit)

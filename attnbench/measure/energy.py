@@ -7,17 +7,12 @@ long as some steps take, and both ends of what counts are moments at which the c
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
-
-import torch
 
 PATIENCE = 4  # times what was asked for, until a counter that does not move is given up
 
 
-class Meter(Protocol):
-    """Joules that a device has used since some moment."""
-
-    def __call__(self) -> float: ...
+Meter = Callable[[], float]
+"""Joules that a device has used since some moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +22,6 @@ class Spent:
     joules: float
     seconds: float
     calls: int
-
-
-def meter_of(device: str) -> Meter | None:
-    """The energy counter of a device; None where it has none, or nobody may read it."""
-    if device != "cuda":
-        return None
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        uuid = torch.cuda.get_device_properties(torch.cuda.current_device()).uuid
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    except Exception:  # a driver that is odd in any way has no counter for us
-        return None
-    return lambda: float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
 
 
 def spent(

@@ -11,6 +11,7 @@ from torch.autograd.profiler import profile  # torch.profiler's would load the c
 
 from attnbench.attention import use_kernel
 from attnbench.cases.variant import Variant
+from attnbench.machine.devices import device_of
 
 BACKENDS = {
     "aten::_scaled_dot_product_flash_attention": "flash",
@@ -31,13 +32,9 @@ class CannotRun(Exception):  # noqa: N818
 
 
 def require_runnable(variant: Variant, device: str) -> None:
-    """Raise `CannotRun` for what only CUDA devices have."""
-    if device == "cuda":
-        return
-    if variant.dtype == "tf32":
-        raise CannotRun("TF32 is how a CUDA device may round float32; take float32 or bfloat16 here")
-    if variant.cuda_graph:
-        raise CannotRun("a CUDA graph is captured on a CUDA device; --compile is what saves calls here")
+    """Raise `CannotRun` for what has no meaning on a device."""
+    if reason := device_of(device).refuses(dtype=variant.dtype, cuda_graph=variant.cuda_graph):
+        raise CannotRun(reason)
 
 
 def dtype_of(variant: Variant) -> torch.dtype:

@@ -13,6 +13,7 @@ import torch
 from attnbench.cases.case import Case
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.machine.devices import DEVICES
 from attnbench.measure.execution import CannotRun
 from attnbench.measure.layers import WrongOutput
 from attnbench.records import journal
@@ -80,7 +81,7 @@ def failure_as_fact(index: int, writer: JournalWriter, variant: Variant = PLAIN)
         writer.write(Failed(index, "wrong", str(wrong)))
     except Exception as error:
         writer.write(Failed(index, *_what_failed(error, variant, said)))
-        if variant.cuda_graph or _device_is_lost():
+        if variant.cuda_graph or any(device.is_lost() for device in DEVICES.values()):
             raise ProcessSpent from error
 
 
@@ -110,17 +111,6 @@ def _what_failed(
     if variant == PLAIN:
         return "crashed", f"{type(error).__name__}: {error}"
     return "unsupported", _torchs_reason(error, said)
-
-
-def _device_is_lost() -> bool:
-    """Whether an error of CUDA stays, as most do, or a capture has not come to its end."""
-    if not torch.cuda.is_initialized():
-        return False
-    try:
-        torch.cuda.synchronize()
-        return torch.cuda.is_current_stream_capturing() or torch.ones(1, device="cuda").item() != 1
-    except Exception:
-        return True
 
 
 def _torchs_reason(error: Exception, said: Sequence[warnings.WarningMessage]) -> str:

@@ -16,14 +16,15 @@ from statistics import fmean, median, quantiles
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, record_function
+from torch.profiler import record_function
 
 from attnbench.cases.case import Case
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import Registry
 from attnbench.errors import AttnbenchError, writing
 from attnbench.machine.allocator import keep_freed_memory
-from attnbench.measure.clock import Clock, clocks
+from attnbench.machine.clock import Clock
+from attnbench.machine.devices import device_of
 from attnbench.measure.execution import require_runnable
 from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data
 from attnbench.measure.operators import operations
@@ -51,7 +52,7 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
             call = make_call(layer, case, make_data(case, seed))
             check_results(call(), layer, case)
         expected = operations(call, layer)
-    _, clock = clocks(case.device)
+    _, clock = device_of(case.device).clocks()
     with torch.inference_mode():
         calls = min(
             MOST_CALLS, max(LEAST_CALLS, math.ceil(PROFILED_S / warm_up(call, clock, WARMUP).per_call_s))
@@ -105,8 +106,7 @@ def _trace(call: Callable[[], object], device: str, path: Path) -> None:
 
 def _profiler(device: str, *, record_shapes: bool = False) -> torch.profiler.profile:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch 2.13's tells standard error that it starts
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
-    return torch.profiler.profile(activities=activities, record_shapes=record_shapes)
+    return torch.profiler.profile(activities=device_of(device).activities(), record_shapes=record_shapes)
 
 
 def _named(call: Callable[[], object]) -> Callable[[], None]:
@@ -168,8 +168,7 @@ def _is_on_host(event: Any) -> bool:
 
 def _seconds(event: Any, device: str) -> float:
     """How long an event took with all that is inside of it: on a GPU the time of its kernels."""
-    microseconds = event.device_time_total if device == "cuda" else event.cpu_time_total
-    return float(microseconds) / 1e6
+    return device_of(device).profiled_us(event) / 1e6
 
 
 @contextmanager

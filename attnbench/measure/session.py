@@ -10,10 +10,11 @@ import torch
 
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.registry import Registry
+from attnbench.machine.clock import Clock
+from attnbench.machine.devices import device_of
 from attnbench.machine.witness import Watch
 from attnbench.measure.ceiling import ceiling
-from attnbench.measure.clock import Clock, clocks
-from attnbench.measure.energy import meter_of, spent
+from attnbench.measure.energy import spent
 from attnbench.measure.execution import dtype_of, running
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact, failure_ends_process
 from attnbench.measure.layers import build, check_results, make_call, make_data_by_dtype
@@ -29,8 +30,8 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
     job, session = state.job, state.next_session
     protocol, device = job.protocol, job.cases[0].device
     deadline = time.perf_counter() + state.next_session_s
-    clock, witness = clocks(device)
-    meter = meter_of(device) if protocol.energy_s else None
+    clock, witness = device_of(device).clocks()
+    meter = device_of(device).energy_meter() if protocol.energy_s else None
     idle = meter and spent(_rest, meter, protocol.energy_s)
     writer.write(Began(session))
 
@@ -59,7 +60,9 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
         if meter:
             for index, member in ready.items():
                 writer.write(Started(index, "its energy"))
-                if used := spent(partial(_some_calls, member), meter, protocol.energy_s):
+                if used := spent(
+                    partial(_some_calls, member, device_of(device).wait), meter, protocol.energy_s
+                ):
                     idle_w = idle.joules / idle.seconds if idle else None
                     writer.write(
                         Powered(index, Energy(session, used.joules, used.seconds, used.calls, idle_w))
@@ -73,11 +76,11 @@ def _rest() -> int:
     return 1
 
 
-def _some_calls(member: Member) -> int:
+def _some_calls(member: Member, wait: Callable[[], None]) -> int:
     with member.around():
         for _ in range(member.calls):
             member.call()
-        torch.cuda.synchronize()
+        wait()
     return member.calls
 
 

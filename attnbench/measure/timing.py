@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from attnbench.cases.protocol import Protocol
-from attnbench.measure.clock import Clock
+from attnbench.machine.clock import Clock
 
 STABLE_CALLS = 4  # two halves of two calls each
 STABLE_WITHIN = 0.02

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from attnbench.cases.registry import discover
+from attnbench.machine.clock import WallClock
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measure import timing
-from attnbench.measure.clock import WallClock
 from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent
 from attnbench.measure.session import time_session
 from attnbench.records import journal

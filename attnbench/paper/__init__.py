@@ -13,6 +13,11 @@ from importlib.resources import files
 DEVICES = {"cpu": "Intel i9-10900X", "cuda": "NVIDIA RTX 3090"}
 
 
+def processor(device: str) -> str:
+    """What the paper measured on, of this kind of device; an empty string where it has none."""
+    return DEVICES.get(device, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """One row of Table IV; `note` says why our count differs where it does."""

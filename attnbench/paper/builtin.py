@@ -4,13 +4,13 @@ from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
+from attnbench.machine.devices import device_of
 from attnbench.paper import Published, published
 from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.paper.claims_file import ClaimsFile, parse
 
 FILE = "claims.toml"
 SUBJECT = "hilo"
-NAMES = {"cpu": "CPU", "cuda": "GPU"}
 
 
 @cache
@@ -37,7 +37,7 @@ def _orders(device: str) -> list[Claim]:
 def _order(row: Published, other: Published, device: str) -> Claim:
     return Claim(
         id=f"table-iv-{device.replace('cuda', 'gpu')}-{other.name}",
-        sentence=f"{row.title} is faster than {other.title} on a {NAMES[device]}.",
+        sentence=f"{row.title} is faster than {other.title} on a {device_of(device).title}.",
         source="Table IV",
         mechanism=row.name,
         metric=Metric.speed,

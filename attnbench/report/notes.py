@@ -7,7 +7,7 @@ from attnbench.analysis.advice import advice
 from attnbench.analysis.orders import agreements
 from attnbench.analysis.rows import Measured, Row, grouped, measured
 from attnbench.cases.variant import PLAIN
-from attnbench.paper import DEVICES
+from attnbench.paper import processor
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
@@ -64,7 +64,7 @@ def agreement(rows: Sequence[Row]) -> list[str]:
     for each in agreements(rows):
         how = f" ({each.variant.name})" if each.variant.name else ""
         lines.append(
-            f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({DEVICES[each.device]}) is "
+            f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({processor(each.device)}) is "
             f"{each.kendall_tau:.2f} over {each.mechanisms} mechanisms."
         )
     return lines

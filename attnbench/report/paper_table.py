@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from attnbench.analysis.rows import Row, grouped, measured, setting
 from attnbench.analysis.runs import Run
+from attnbench.machine.devices import device_of
 from attnbench.records.record import Record
 from attnbench.report.columns import (
     FLOPS,
@@ -19,7 +20,6 @@ from attnbench.report.columns import (
 
 COUNTS = (PARAMS, FLOPS)
 SPEEDS = (MEMORY, THROUGHPUT, SPEED)
-DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _paper_table(groups: Iterable[Group]) -> PaperTable:
 
 def _headings(firsts: Sequence[tuple[str, Row]]) -> list[str]:
     """What tells groups apart, in as few words as do: devices, processors, or names of runs."""
-    devices = [DEVICES[row.device] for _, row in firsts]
+    devices = [device_of(row.device).title for _, row in firsts]
     processors = [row.record.conditions.machine.processor(row.device) for _, row in firsts]
     names = [name for name, _ in firsts]
     both = [f"{name}, {device}" for name, device in zip(names, devices, strict=True)]

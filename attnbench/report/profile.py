@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from attnbench.errors import writing
+from attnbench.machine.devices import device_of
 from attnbench.records.codec import to_row
 from attnbench.records.profile import SMALL, Profile
 from attnbench.report.csv_text import csv_text
@@ -16,7 +17,8 @@ OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
 def title(profile: Profile) -> str:
     """What was called, and how."""
     case, geometry = profile.case, profile.case.workload.geometry
-    where = f"cpu, {plural(profile.threads, 'thread')}" if case.device == "cpu" else case.device
+    on_host = device_of(case.device).on_host
+    where = f"{case.device}, {plural(profile.threads, 'thread')}" if on_host else case.device
     return (
         f"{case.title}: {geometry.height}×{geometry.width} tokens, {plural(geometry.dim, 'channel')}, "
         f"{plural(geometry.heads, 'head')}, {plural(case.workload.batch, 'image')}, {case.variant.title}, "
@@ -27,7 +29,7 @@ def title(profile: Profile) -> str:
 def profile_notes(profile: Profile) -> list[str]:
     """What a reader must know beside the tables."""
     low, high = map(_ms, profile.call_middle_s)
-    clock = "on the GPU" if profile.case.device == "cuda" else "on the CPU"
+    clock = f"on the {device_of(profile.case.device).title}"
     notes = [
         f"Without the profiler a call takes {_ms(profile.call_s)} ms (half of the calls between {low} and "
         f"{high}); profiled calls take {profile.slowdown:.2f} × as long (medians of "

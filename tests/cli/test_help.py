@@ -10,7 +10,7 @@ from typer.main import get_command, get_group
 
 from attnbench.cli import app
 from attnbench.cli.help import flowing
-from attnbench.machine import fingerprint
+from attnbench.machine import devices
 from attnbench.records.record import append
 from tests.cli.test_claims import MINE
 from tests.conftest import Run
@@ -60,7 +60,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     for door in (door for doors in DOORS.values() for door in doors):
         monkeypatch.setattr(door, understood)
-    monkeypatch.setattr(fingerprint, "devices", lambda: ("cpu", "cuda"))
+    monkeypatch.setattr(devices, "present", lambda: ("cpu", "cuda"))
+    monkeypatch.setattr(devices, "require", lambda name: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_attention.py").write_text(PLUGIN)
     (tmp_path / "my_claims.toml").write_text(MINE)

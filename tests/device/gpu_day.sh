@@ -45,8 +45,8 @@ info() {
   nvidia-smi --query-gpu=clocks_event_reasons.active,clocks_event_reasons_counters.sw_power_cap --format=csv
   $PY -c "
 import torch, sys; print(sys.version, torch.__version__, torch.version.cuda, torch.backends.cudnn.version())
-from attnbench.machine.witness import _gpu; from attnbench.machine.fingerprint import inspect_machine
-import time; t = time.time(); print(_gpu('$DEVICE'), 'took', time.time() - t); print(inspect_machine())"
+from attnbench.machine.devices import device_of; from attnbench.machine.fingerprint import inspect_machine
+import time; t = time.time(); print(device_of('$DEVICE').state(), 'took', time.time() - t); print(inspect_machine())"
   which gcc cc nvcc
 }
 export -f info; export PY A

@@ -122,7 +122,7 @@ def witness(say) -> None:
     """What nvidia-smi says of a GPU at work and of one that waits, and how long it takes to say it."""
     if DEVICE == "cpu":
         return
-    from attnbench.machine.fingerprint.fingerprint.witness import _gpu
+    from attnbench.machine.devices import device_of
 
     a = torch.randn(8192, 8192, device=DEVICE, dtype=torch.bfloat16)
     for label, products, wait_s in (
@@ -135,7 +135,7 @@ def witness(say) -> None:
             a @ a
         time.sleep(wait_s)
         started = time.perf_counter()
-        seen = str(_gpu(DEVICE))
+        seen = str(device_of(DEVICE).state())
         say(
             {
                 "what": "nvidia-smi",

@@ -17,8 +17,8 @@ from attnbench.cases.case import Mode
 from attnbench.cases.registry import discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
+from attnbench.machine.devices import device_of
 from attnbench.measure import accuracy
-from attnbench.measure.clock import clocks
 from attnbench.measure.execution import graphed, running
 from attnbench.measure.layers import build, make_call, make_data, make_step
 from attnbench.measure.memory import memory_of
@@ -92,7 +92,7 @@ def one(registry, name: str, mode: Mode, variant: Variant, what: str) -> dict:
         with running(variant):
             replay = graphed(step, data.inputs)
             replay()
-            clock, _ = clocks(DEVICE)
+            clock, _ = device_of(DEVICE).clocks()
             row["graph_us"] = 1e6 * median(sample(replay, 20, clock) for _ in range(5))
         return row
     key = (name, mode)
@@ -109,7 +109,7 @@ def one(registry, name: str, mode: Mode, variant: Variant, what: str) -> dict:
     if DEVICE == "cuda":
         row["requested_mib"] = requested_mib(make_call(layer, case, data))
     call = make_call(layer, case, data)
-    clock, witness = clocks(DEVICE)
+    clock, witness = device_of(DEVICE).clocks()
     with call.around():
         for _ in range(3):
             call.run()

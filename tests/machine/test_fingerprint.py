@@ -15,7 +15,8 @@ import torch
 
 from attnbench.errors import AttnbenchError
 from attnbench.machine import system
-from attnbench.machine.fingerprint import differences, inspect_machine, require_device
+from attnbench.machine.devices import require
+from attnbench.machine.fingerprint import differences, inspect_machine
 from attnbench.machine.system import (
     available_memory_bytes,
     logical_cores,
@@ -276,12 +277,12 @@ def test_a_missing_gpu_is_said_with_what_torch_sees():
     with pytest.raises(
         AttnbenchError, match=rf"no CUDA device.*torch {torch.__version__.split('+')[0]}.*sees 0 devices"
     ):
-        require_device("cuda")
+        require("cuda")
 
 
 def test_a_device_that_is_not_one_is_refused():
     with pytest.raises(AttnbenchError, match="'tpu' is not known; use cpu or cuda"):
-        require_device("tpu")
+        require("tpu")
 
 
 def test_the_peak_of_the_process_is_read_from_the_kernel(root: Path):

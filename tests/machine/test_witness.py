@@ -5,13 +5,14 @@ import threading
 import time
 import warnings
 from collections import namedtuple
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from attnbench.machine import witness as witness_module
+from attnbench.machine import cuda
 from attnbench.machine.witness import Watch, Witness
 from tests.conftest import write
 
@@ -113,28 +114,65 @@ def test_the_time_of_a_second_thread_is_this_process_own():
     assert watch.witness().cpu_s > 0.002
 
 
+class Smi:
+    """Stands in for nvidia-smi: first readings, then last ones; None for a question that it does not know."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        states: Sequence[Sequence[str]],
+        counters: Sequence[list[str | None]],
+    ) -> None:
+        self.states, self.counters = iter(states), iter(counters)
+        monkeypatch.setattr(cuda, "query_gpu", self)
+
+    def __call__(self, *fields: str, uuid: str | None) -> list[str | None]:
+        if fields[0] == "clocks.sm":
+            return list(next(self.states, [None] * len(fields)))
+        return next(self.counters, [None] * len(fields))
+
+
+AT_WORK = ["1980", "40", "120.5", "0x0000000000000004"]
+HOT = ["1500", "84", "699.9", "0x0000000000000042"]
+
+
 def test_a_gpu_is_seen_at_the_start_and_at_the_end(monkeypatch: pytest.MonkeyPatch):
-    start = ["1980", "40", "120.5", "0x0000000000000004"]
-    end = ["1500", "84", "699.9", "0x0000000000000042"]
-    one_after_another(monkeypatch, witness_module, "query_gpu", start, end)
+    Smi(monkeypatch, [AT_WORK, HOT], [])
     seen = witness("cuda")
     assert (seen.gpu_clock_mhz_start, seen.gpu_clock_mhz_end) == (1980.0, 1500.0)
     assert (seen.gpu_temperature_c, seen.gpu_power_w) == (84.0, 699.9)
     assert seen.gpu_throttle_reasons == "power cap, heat (hardware)"
 
 
+def test_what_held_a_gpu_back_between_two_looks_is_seen_by_its_counters(monkeypatch: pytest.MonkeyPatch):
+    calm = ["1980", "40", "120.5", "0x0"]
+    Smi(monkeypatch, [calm, calm], [["100", "7", "0", "0"], ["90100", "7", "0", "0"]])
+    assert witness("cuda").gpu_throttle_reasons == "power cap"
+
+
+def test_a_reason_that_no_counter_bears_out_held_nothing_back(monkeypatch: pytest.MonkeyPatch):
+    Smi(monkeypatch, [AT_WORK, HOT], [["5", "5", "5", "5"]] * 2)
+    assert witness("cuda").gpu_throttle_reasons == ""
+
+
 def test_a_gpu_that_was_idle_at_the_start_is_said_to_be(monkeypatch: pytest.MonkeyPatch):
-    readings = ["210", "30", "60", "0x1"], ["1980", "60", "500", "0x0"]
-    one_after_another(monkeypatch, witness_module, "query_gpu", *readings)
+    Smi(monkeypatch, [["210", "30", "60", "0x1"], ["1980", "60", "500", "0x0"]], [["0"] * 4] * 2)
     assert witness("cuda").gpu_throttle_reasons == "idle"
 
 
+@pytest.mark.parametrize("odd", ["[Unknown Error]", "Not Active", "err"])
+def test_odd_answers_are_unknown_and_no_end_of_a_run(monkeypatch: pytest.MonkeyPatch, odd: str):
+    Smi(monkeypatch, [[odd] * 4] * 2, [[odd] * 4] * 2)
+    seen = witness("cuda")
+    assert (seen.gpu_clock_mhz_end, seen.gpu_power_w, seen.gpu_throttle_reasons) == (None, None, None)
+
+
 def test_a_gpu_without_nvidia_smi_is_unknown(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(witness_module, "query_gpu", lambda *fields: [None] * len(fields))
+    Smi(monkeypatch, [], [])
     seen = witness("cuda")
     assert (seen.gpu_clock_mhz_end, seen.gpu_throttle_reasons) == (None, None)
 
 
 def test_a_cpu_session_asks_no_gpu(monkeypatch: pytest.MonkeyPatch):
-    one_after_another(monkeypatch, witness_module, "query_gpu")
+    monkeypatch.setattr(cuda, "query_gpu", None)
     assert witness("cpu").gpu_throttle_reasons is None

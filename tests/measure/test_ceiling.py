@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from attnbench.measure import ceiling as ceiling_module
-from attnbench.measure.ceiling import COPY_BYTES, MATMUL_SIDE, ceiling
+from attnbench.machine import cpu, system
+from attnbench.measure.ceiling import ceiling
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MATMUL_SIDE, "cpu", 8)
-    monkeypatch.setitem(COPY_BYTES, "cpu", 4096)
-    monkeypatch.setattr(ceiling_module, "last_level_cache_bytes", lambda: 1000)
+    monkeypatch.setattr(cpu, "MATMUL_SIDE", 8)
+    monkeypatch.setattr(cpu, "COPY_BYTES", 4096)
+    monkeypatch.setattr(system, "last_level_cache_bytes", lambda: 1000)
 
 
 @pytest.mark.parametrize(("threads", "side"), [(1, 8), (7, 8), (8, 16), (64, 32)])
@@ -35,14 +35,14 @@ def test_a_copy_counts_what_is_read_and_what_is_written():
 
 
 def test_a_copy_does_not_fit_into_the_last_cache(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ceiling_module, "last_level_cache_bytes", lambda: 10_000)
+    monkeypatch.setattr(system, "last_level_cache_bytes", lambda: 10_000)
     limit = ceiling("copy", "cpu", torch.float32, 1)
     assert limit.call().nbytes == 10_000
     assert limit.least_bytes == 20_000
 
 
 def test_a_cache_of_unknown_size_leaves_the_copy_as_large_as_usual(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ceiling_module, "last_level_cache_bytes", lambda: None)
+    monkeypatch.setattr(system, "last_level_cache_bytes", lambda: None)
     assert ceiling("copy", "cpu", torch.float32, 1).least_bytes == 2 * 4096
 
 

@@ -9,8 +9,9 @@ from attnbench.attention import use_kernel
 from attnbench.cases.case import Mode
 from attnbench.cases.registry import discover
 from attnbench.cases.variant import Variant
+from attnbench.machine.cpu import Cpu, highest
 from attnbench.measure.layers import build, make_data
-from attnbench.measure.memory import cpu_peak_bytes, highest, memory_of
+from attnbench.measure.memory import memory_of
 from attnbench.measure.prediction import predicted_peak_bytes
 from attnbench.records.record import Memory
 from tests.shards import case
@@ -48,13 +49,13 @@ def test_a_call_takes_what_lives_at_once_and_no_more():
         second = torch.empty(300, dtype=torch.uint8)
         return torch.cat([second, torch.empty(500, dtype=torch.uint8)])
 
-    assert cpu_peak_bytes(call) == 300 + 500 + 800
+    assert Cpu().peak_bytes(call) == 300 + 500 + 800
 
 
 def test_what_was_there_before_is_not_counted():
     x = torch.zeros(2**20)
-    assert cpu_peak_bytes(lambda: x.zero_()) == 0
-    assert cpu_peak_bytes(x.exp) == 4 * 2**20
+    assert Cpu().peak_bytes(lambda: x.zero_()) == 0
+    assert Cpu().peak_bytes(x.exp) == 4 * 2**20
 
 
 def test_explicit_attention_takes_what_its_shapes_say():

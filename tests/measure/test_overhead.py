@@ -15,7 +15,7 @@ from attnbench.cases.case import Role
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import discover
 from attnbench.cases.sweep import sweep
-from attnbench.measure.clock import clocks
+from attnbench.machine.devices import device_of
 from attnbench.measure.layers import Call, build, make_call, make_data
 from attnbench.measure.timing import sample
 from attnbench.records import record
@@ -89,7 +89,7 @@ def agree(ours_s: Sequence[float], theirs_s: Sequence[float]) -> bool:
 def test_times_are_those_of_torchs_own_timer(name: str):
     with threads(THREADS), torch.inference_mode():
         call = call_of(name, "cpu", 4)
-        clock, _ = clocks("cpu")
+        clock, _ = device_of("cpu").clocks()
         timer = Timer("run()", globals={"run": call.run}, num_threads=THREADS)
         pairs = [(sample(call.run, 2, clock), timer.timeit(2).mean) for _ in range(ROUNDS)]
     ours, theirs = zip(*pairs, strict=True)
@@ -102,7 +102,7 @@ def test_times_on_a_gpu_are_those_of_tritons_benchmark(name: str):
     testing = pytest.importorskip("triton.testing")
     with torch.inference_mode():
         call = call_of(name, "cuda", 64)
-        clock, _ = clocks("cuda")
+        clock, _ = device_of("cuda").clocks()
         pairs = [
             (sample(call.run, 4, clock), testing.do_bench(call.run, return_mode="median") / 1e3)
             for _ in range(ROUNDS)

@@ -21,6 +21,7 @@ from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
+from attnbench.machine import system
 from attnbench.measure import counting
 from attnbench.measure import session as session_module
 from attnbench.measure.cost import Count
@@ -188,7 +189,7 @@ def test_a_case_that_will_not_fit_is_counted_all_the_same(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
-    monkeypatch.setattr(counting, "available_memory_bytes", lambda: 5 * 2**29)
+    monkeypatch.setattr(system, "available_memory_bytes", lambda: 5 * 2**29)
     said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
     assert isinstance(said[-1], Counted)
     assert said[-3] == Failed(0, "out_of_memory", "it needs 3.0 GiB by prediction, and 2.5 GiB are available")
@@ -198,7 +199,7 @@ def test_a_convolution_that_will_not_fit_even_alone_is_not_counted(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
-    monkeypatch.setattr(counting, "available_memory_bytes", lambda: 2**29)
+    monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**29)
     said = worked(tmp_path / "shard", job("count", cases(registry, "van")[:1]))
     closed_form = registry["van"].macs(Geometry(8, 2, 2, 3))
     assert said[-1] == Uncounted(0, "one image needs 1.0 GiB", closed_form)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from attnbench.analysis.rows import Measured, published_ratio
 from attnbench.cases.sweep import BASELINE
-from attnbench.paper import DEVICES
+from attnbench.paper import processor
 from attnbench.report.colours import MarkStyles
 from attnbench.report.digits import shown
 from attnbench.report.figure.axis import set_numbers, set_ratios
@@ -55,7 +55,7 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     axes.errorbar(values, places, xerr=errors(speeds), fmt="ok", label="this machine")
     theirs = [(ratio, place) for place, (row, _) in enumerate(compared) if (ratio := published_ratio(row))]
     if theirs:
-        label = f"paper ({DEVICES[compared[0][0].device]})"
+        label = f"paper ({processor(compared[0][0].device)})"
         axes.plot(*zip(*theirs, strict=True), "D", color=GREY, fillstyle="none", label=label)
     floor = compared[0][0].timing.noise_floor
     if floor is not None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from attnbench.analysis.rows import Measured, Row, family, measured
-from attnbench.paper import DEVICES
+from attnbench.paper import processor
 from attnbench.report.colours import MarkStyle, MarkStyles
 from attnbench.report.columns import COLUMNS, verdict
 from attnbench.report.formats.cells import number_cells
@@ -49,7 +49,7 @@ def _place(place: Place, places: Sequence[Place], styles: MarkStyles) -> Json:
         "size": place.size,
         "side": place.rows[0].side,
         "batch": record.case.workload.batch,
-        "paper": DEVICES[record.case.device],
+        "paper": processor(record.case.device),
         "noise_floor": max(floors, default=None),
         "baseline": next(
             (row.record.case.title for row in with_time if row.record.case.label in baselines), None

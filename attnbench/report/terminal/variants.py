@@ -19,7 +19,7 @@ from attnbench.analysis.variant_matrix import (
     swaps,
 )
 from attnbench.cases.variant import PLAIN, Variant
-from attnbench.paper import DEVICES
+from attnbench.paper import processor
 from attnbench.paper.claims import Claim
 from attnbench.report.caption import how_measured, what_is_open
 from attnbench.report.columns import THROUGHPUT
@@ -241,5 +241,5 @@ def _captions(matrix: VariantMatrix) -> list[str]:
 
 
 def _order_caption(matrix: VariantMatrix) -> str:
-    paper = f"; Table IV on the paper's {DEVICES[matrix.device]}" if matrix.published_order else ""
+    paper = f"; Table IV on the paper's {processor(matrix.device)}" if matrix.published_order else ""
     return f"over the mechanisms with a time in both; 1 = the same order, −1 = reversed{paper}"

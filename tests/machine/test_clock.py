@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from attnbench.measure import clock as clock_module
-from attnbench.measure.clock import CudaClock, WallClock, clocks
+from attnbench.machine.clock import WallClock
+from attnbench.machine.cuda import CudaClock
+from attnbench.machine.devices import device_of
 from tests.simulated_cuda import SimulatedCuda
 
 FAST_S, SLOW_S = 200e-6, 4e-3
@@ -96,19 +97,19 @@ def test_the_sleep_follows_the_devices_clock():
 
 
 def test_a_cpu_has_one_clock_for_both_times():
-    clock, witness = clocks("cpu")
+    clock, witness = device_of("cpu").clocks()
     assert clock is witness
 
 
 def test_a_cuda_device_is_timed_by_events_with_the_wall_clock_beside_them():
-    clock, witness = clocks("cuda")
+    clock, witness = device_of("cuda").clocks()
     assert isinstance(clock, CudaClock)
     assert isinstance(witness, WallClock)
-    assert witness.wait is torch.cuda.synchronize
+    assert witness.wait == device_of("cuda").wait
 
 
 @pytest.mark.cuda
 def test_on_a_gpu_device_time_is_close_to_the_wall_time_of_long_work():
     a = torch.randn(4096, 4096, device="cuda")
-    times = [clock.time(lambda: a @ a, 20).seconds for clock in clock_module.clocks("cuda")]
+    times = [clock.time(lambda: a @ a, 20).seconds for clock in device_of("cuda").clocks()]
     assert times[0] == pytest.approx(times[1], rel=0.2)

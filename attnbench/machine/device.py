@@ -1,0 +1,120 @@
+"""What differs between kinds of device, and nothing else; torch is imported inside methods."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from attnbench.machine.clock import Clock
+
+if TYPE_CHECKING:
+    from attnbench.machine.fingerprint import Machine
+
+DECIDE_ANY_TIME = (
+    *("cpu", "cores", "logical_cores", "threads_per_core", "sockets", "numa_nodes", "last_level_cache_bytes"),
+    *("capability", "governor", "turbo", "transparent_hugepages", "virtual", "cpu_quota"),
+    *("python", "torch", "torch_commit", "parallel", "environment"),
+)
+
+
+IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a device is at a moment; None = it does not tell.
+
+    `reasons` name what sets its clock, `idle` among them; `held_back_us` has, by reason, how long the clock
+    has been held back since some moment.
+    """
+
+    clock_mhz: float | None = None
+    temperature_c: float | None = None
+    power_w: float | None = None
+    reasons: frozenset[str] | None = None
+    held_back_us: Mapping[str, float] | None = None
+
+
+class Device(ABC):
+    """One kind of device that torch computes on.
+
+    `name` is how `--device` and torch name it, `title` how tables do; `on_host` says that its work is done by
+    the threads that the host is asked for. `decides` are the fields of `Machine` that decide a time on it.
+    """
+
+    name: str
+    title: str
+    on_host: bool
+    decides: tuple[str, ...]
+
+    @abstractmethod
+    def absent(self) -> str | None:
+        """Why it cannot be used here; None where it can."""
+
+    @abstractmethod
+    def describe(self, machine: Machine, threads: int) -> list[str]:
+        """The processor and what drives it, for over a table."""
+
+    @abstractmethod
+    def processor(self, machine: Machine) -> str:
+        """The name of what computes."""
+
+    @abstractmethod
+    def clocks(self) -> tuple[Clock, Clock]:
+        """The clock whose seconds count, and the wall clock that is its witness."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Until all that is queued is done."""
+
+    @abstractmethod
+    def peak_bytes(self, call: Callable[[], object]) -> int:
+        """The most that torch's allocator gives out at once during the call, beyond what it had before."""
+
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """What may still be allocated."""
+
+    @abstractmethod
+    def matmul_side(self, threads: int) -> int:
+        """Of a square product that shows what the device can do at best."""
+
+    @abstractmethod
+    def copy_bytes(self) -> int:
+        """Of a copy that shows it: more than any cache holds."""
+
+    def reserved_bytes(self) -> int | None:
+        """The most that torch's allocator has held; None where it holds nothing back."""
+        return None
+
+    def refuses(self, *, dtype: str, cuda_graph: bool) -> str | None:
+        """Why a way to run a layer has no meaning here; None where it has."""
+        if dtype == "tf32":
+            return "TF32 is how a CUDA device may round float32; take float32 or bfloat16 here"
+        if cuda_graph:
+            return "a CUDA graph is captured on a CUDA device; --compile is what saves calls here"
+        return None
+
+    def state(self) -> State:
+        """How it is now, as far as it tells."""
+        return State()
+
+    def energy_meter(self) -> Callable[[], float] | None:
+        """Joules used since some moment; None where nobody may read that."""
+        return None
+
+    def is_lost(self) -> bool:
+        """Whether it answers no more in this process."""
+        return False
+
+    def activities(self) -> list[Any]:
+        """What torch's profiler must watch."""
+        from torch.profiler import ProfilerActivity
+
+        return [ProfilerActivity.CPU]
+
+    def profiled_us(self, event: Any) -> float:
+        """How long a profiled event took with all that is inside of it."""
+        return float(event.cpu_time_total)
