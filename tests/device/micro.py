@@ -1,4 +1,4 @@
-"""What the layers' choices cost on a GPU: layouts of depthwise convolutions, bilinear samplers, expanded biases.
+"""What the layers' choices cost on a GPU: layouts of depthwise convolutions, samplers, biases; energy.
 
 python micro.py FILE                  DEVICE=cpu TINY=1 makes a dry run of it.
 """
@@ -7,7 +7,12 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +22,11 @@ torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 B = 2 if TINY else 64
 
 
-def timed(call) -> float:
+Row = dict[str, Any]
+Say = Callable[[Row], None]
+
+
+def timed(call: Callable[[], object]) -> float:
     """Microseconds of one call: many of them queued behind a sleep."""
     for _ in range(3):
         call()
@@ -39,7 +48,7 @@ def timed(call) -> float:
     return median(out)
 
 
-def convolutions(say) -> None:
+def convolutions(say: Say) -> None:
     shapes = {  # of the layers at 14x14: channels, side, kernel, padding, dilation, stride, batch
         "van 5x5": (768, 14, 5, 2, 1, 1, B),
         "van 7x7 dilated 3": (768, 14, 7, 9, 3, 1, B),
@@ -63,7 +72,7 @@ def convolutions(say) -> None:
             def planes(last=last, weight=weight, bias=bias, how=how):
                 return F.conv2d(last.contiguous(), weight, bias, **how).permute(0, 2, 3, 1).flatten(1, 2)
 
-            row = {"what": "depthwise", "name": name, "dtype": str(dtype)}
+            row: Row = {"what": "depthwise", "name": name, "dtype": str(dtype)}
             for label, call, benchmark, tf32 in (
                 ("channels_last", as_layers, False, False),
                 ("planes", planes, False, False),
@@ -78,19 +87,19 @@ def convolutions(say) -> None:
             say(row)
 
 
-def samplers(say) -> None:
+def samplers(say: Say) -> None:
     for dtype in (torch.float32, torch.bfloat16):
         table = torch.randn(3 * B, 4, 27, 27, device=DEVICE, dtype=dtype)
         grid = torch.rand(3 * B, 196, 196, 2, device=DEVICE, dtype=dtype) * 2 - 1
-        row = {"what": "grid_sample", "name": "dat bias", "dtype": str(dtype)}
-        call = lambda: F.grid_sample(table, grid, align_corners=True)  # noqa: E731
+        row: Row = {"what": "grid_sample", "name": "dat bias", "dtype": str(dtype)}
+        call = partial(F.grid_sample, table, grid, align_corners=True)
         for label, cudnn in (("default", True), ("without_cudnn", False)):
             with torch.backends.cudnn.flags(enabled=cudnn):
                 row[label] = timed(call)
         say(row)
 
 
-def biases(say) -> None:
+def biases(say: Say) -> None:
     """Fused attention whose bias is the same for all images: expanded first, as attnbench does it, or not."""
     cases = {"shifted-window": (B * 12, 4, 49, 49), "focal": (B, 48, 49, 190)}
     for name, (b, h, n, m) in cases.items():
@@ -98,7 +107,7 @@ def biases(say) -> None:
             q = torch.randn(b, h, n, 64, device=DEVICE, dtype=dtype)
             k, v = (torch.randn(b, h, m, 64, device=DEVICE, dtype=dtype) for _ in range(2))
             bias = torch.randn(h, n, m, device=DEVICE, dtype=dtype)
-            row = {"what": "bias", "name": name, "dtype": str(dtype)}
+            row: Row = {"what": "bias", "name": name, "dtype": str(dtype)}
             expanded = bias.expand(b, h, n, m)
             padded = F.pad(bias, (0, -m % 8))[..., :m][None]
             for label, given in (
@@ -107,7 +116,7 @@ def biases(say) -> None:
                 ("broadcast", bias[None]),
                 ("aligned", padded),
             ):
-                call = lambda given=given: F.scaled_dot_product_attention(q, k, v, given)  # noqa: E731
+                call = partial(F.scaled_dot_product_attention, q, k, v, given)
                 row[label] = timed(call)
                 if DEVICE == "cuda":
                     torch.cuda.reset_peak_memory_stats()
@@ -118,7 +127,7 @@ def biases(say) -> None:
             say(row)
 
 
-def witness(say) -> None:
+def witness(say: Say) -> None:
     """What nvidia-smi says of a GPU at work and of one that waits, and how long it takes to say it."""
     if DEVICE == "cpu":
         return
@@ -147,7 +156,7 @@ def witness(say) -> None:
         torch.cuda.synchronize()
 
 
-def energy(say) -> None:
+def energy(say: Say) -> None:
     """How often the driver's energy counter moves, at rest and at work, and what it comes to."""
     if DEVICE == "cpu":
         return
@@ -171,7 +180,7 @@ def energy(say) -> None:
             if joules != last:
                 moves.append((now - started, joules - last))
                 last = joules
-        gaps = [later[0] - sooner[0] for sooner, later in zip(moves, moves[1:], strict=False)]
+        gaps = [later[0] - sooner[0] for sooner, later in pairwise(moves)]
         say(
             {
                 "what": "energy",
@@ -191,9 +200,9 @@ def energy(say) -> None:
 
 
 def main(path: str) -> None:
-    with open(path, "a", encoding="utf-8") as file:
+    with Path(path).open("a", encoding="utf-8") as file:
 
-        def say(row: dict) -> None:
+        def say(row: Row) -> None:
             file.write(json.dumps(row) + "\n")
             file.flush()
 

@@ -1,4 +1,4 @@
-"""All layers on the device, one line of JSON each: agreement with float64, memory, host, event, wall and graph times.
+"""All layers on the device, one line of JSON each: agreement with float64, memory, and times by each clock.
 
 python smoke.py eager|graph FILE      DEVICE=cpu TINY=1 makes a dry run of it.
 """
@@ -8,13 +8,16 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
 from attnbench import Geometry
 from attnbench.cases.case import Mode
-from attnbench.cases.registry import discover
+from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.machine.devices import device_of
@@ -42,6 +45,7 @@ WAYS = [
     (Mode.inference, "cudnn", "bfloat16"),
     (Mode.inference, "efficient", "float32"),
 ]
+Row = dict[str, Any]
 LOOKED_INTO = {
     (Mode.inference, Variant("explicit", "float32")),
     (Mode.inference, Variant("fused", "float32")),
@@ -49,22 +53,22 @@ LOOKED_INTO = {
     (Mode.training, Variant("fused", "bfloat16")),
 }
 if DEVICE == "cuda":
-    from triton.testing import do_bench
-sync = torch.cuda.synchronize if DEVICE == "cuda" else (lambda: None)
+    from triton.testing import do_bench  # type: ignore[import-not-found]
+sync = device_of(DEVICE).wait
 
 
 def main(what: str, path: str) -> None:
     set_up_torch(torch.get_num_threads())
     registry = discover()
     began = time.time()
-    with open(path, "a", encoding="utf-8") as file:
+    with Path(path).open("a", encoding="utf-8") as file:
         for mode, kernel, dtype in WAYS:
             if DEVICE == "cpu" and (dtype == "tf32" or kernel in ("cudnn", "efficient")):
                 continue
             if what == "graph" and (mode is Mode.training or kernel not in ("explicit", "fused")):
                 continue
             for name in registry:
-                row = {"what": what, "mode": str(mode), "kernel": kernel, "dtype": dtype, "name": name}
+                row: Row = {"what": what, "mode": str(mode), "kernel": kernel, "dtype": dtype, "name": name}
                 try:
                     with torch.inference_mode(mode is Mode.inference):
                         row |= one(registry, name, mode, Variant(kernel, dtype), what)
@@ -78,14 +82,15 @@ def main(what: str, path: str) -> None:
                     return
 
 
-questions: dict = {}
+questions: dict[tuple[str, Mode], accuracy.Question] = {}
 
 
-def one(registry, name: str, mode: Mode, variant: Variant, what: str) -> dict:
+def one(registry: Registry, name: str, mode: Mode, variant: Variant, what: str) -> Row:
     (block,) = sweep(
         [registry.choose(name)], [GEOMETRY], [DEVICE], batches=[BATCH], modes=[mode], variants=[variant]
     )
-    case, row = block.members[0], {}
+    case = block.members[0]
+    row: Row = {}
     layer, data = build(registry, case, 0), make_data(case, 0)
     if what == "graph":
         step = make_step(layer, case, data.gradient)
@@ -136,7 +141,7 @@ def one(registry, name: str, mode: Mode, variant: Variant, what: str) -> dict:
     return row
 
 
-def requested_mib(call) -> float:
+def requested_mib(call: Callable[[], object]) -> float:
     """The most that one call asks the allocator for, without what that adds to round blocks up."""
     call()
     torch.cuda.synchronize()
@@ -147,12 +152,14 @@ def requested_mib(call) -> float:
     return (torch.cuda.memory_stats()["requested_bytes.all.peak"] - before) / 2**20
 
 
-def launches(call) -> dict:
-    """How many kernels one call launches, their device time together, and which of attention are among them."""
+def launches(call: Callable[[], object]) -> Row:
+    """How many kernels one call launches, their time together, and which of attention are among them."""
     with torch.profiler.profile(activities=list(torch.profiler.supported_activities())) as profiler:
         call()
         sync()
-    kernels = [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    kernels = [
+        event for event in profiler.events() if event.device_type == torch._C._autograd.DeviceType.CUDA
+    ]
     attention = ("flash", "fmha", "cutlass", "cudnn", "sdpa", "mem_eff", "attention")
     names = {event.name[:90] for event in kernels if any(word in event.name.lower() for word in attention)}
     ops = {event.name for event in profiler.events() if event.name.startswith("aten::_scaled_dot_product")}

@@ -3,11 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 folder = Path(sys.argv[1])
 
 
-def lines(name: str) -> list[dict]:
+def lines(name: str) -> list[dict[str, Any]]:
     path = folder / name
     return (
         [json.loads(line) for line in path.read_text().splitlines() if line.strip()] if path.exists() else []
@@ -20,7 +21,7 @@ graphs = {
     if r["mode"] == "inference"
 }
 print(
-    "smoke: way, name: worst error/bound | host event wall graph us | peak MiB; only what stands out, and four layers"
+    "smoke: way, name: worst error/bound | host event wall graph us | peak MiB; what stands out, four layers"
 )
 shown = {"msa", "hilo", "van", "quadtree"}
 failures = 0

@@ -1,0 +1,44 @@
+"""The GPU day's script stays in step with the project: its shortest stages run on a CPU."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+STAGES = ("info", "table")
+
+pytestmark = pytest.mark.slow
+
+
+def test_its_stages_run_and_leave_what_they_promise(tmp_path: Path):
+    environment = os.environ | {
+        "DEVICE": "cpu", "TINY": "1", "PY": sys.executable, "ONLY": " ".join(STAGES),
+        "OUT": str(tmp_path / "out"), "WORK": str(tmp_path / "work"), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", HERE / "gpu_day.sh"], cwd=HERE.parents[1], env=environment, capture_output=True
+    )
+    stages = (tmp_path / "out/stages.txt").read_text()
+    assert [line.split(" after")[0] for line in stages.splitlines()] == [f"{name}: exit 0" for name in STAGES]
+    assert "table-iv-cuda\n   {'measured': 14}" in done.stdout.decode(errors="replace")
+    assert (tmp_path / "out/gpu_day.tar.gz").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("script", ["smoke", "micro"])
+def test_its_python_files_import_what_there_is(script: str):
+    code = f"import runpy; runpy.run_path({str(HERE / script) + '.py'!r}, run_name='dry')"
+    environment = os.environ | {"DEVICE": "cpu", "TINY": "1"}
+    subprocess.run([sys.executable, "-c", code], cwd=HERE.parents[1], env=environment, check=True)
+
+
+def test_its_summary_reads_what_runs_leave(tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    row = {"role": "member", "outcome": "crashed", "reason": "bang"}
+    (tmp_path / "run/records.jsonl").write_text(json.dumps(row))
+    command = [sys.executable, str(HERE / "summary.py"), str(tmp_path)]
+    said = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+    assert said.splitlines()[-2:] == ["   {'crashed': 1}", "   crashed: bang"]
