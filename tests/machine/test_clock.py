@@ -82,6 +82,9 @@ def test_a_host_that_stumbles_once_costs_a_try_and_no_time():
         reading = clock.time(call, 20)
         assert reading.seconds / 20 == pytest.approx(FAST_S)
         assert not reading.host_paced
+    started = cuda.now
+    clock.time(call, 20)
+    assert cuda.now - started < 0.02
 
 
 def test_the_sleep_follows_the_devices_clock():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from attnbench.measure.energy import spent
+from attnbench.measure.energy import Spent, spent
 from tests.fakes import FakeClock
 
 
@@ -31,11 +31,8 @@ def test_power_is_right_although_the_counter_moves_in_steps_longer_than_a_call()
 
 def test_both_ends_are_moments_at_which_the_counter_has_just_moved():
     clock = FakeClock()
-    found = spent(calls(clock, 0.01, 1), counter(clock, watts=100), 0.3, clock)
-    assert found is not None
-    assert found.joules == pytest.approx(30)
-    assert found.seconds == pytest.approx(0.3, abs=0.011)
-    assert found.calls == round(found.seconds / 0.01)
+    found = spent(calls(clock, 0.0625, 1), counter(clock, watts=100, step_s=0.125), 0.25, clock)
+    assert found == Spent(25.0, 0.25, 4)
 
 
 def test_calls_before_the_first_movement_do_not_count():
