@@ -9,7 +9,7 @@ import pytest
 from attnbench.records.record import append
 from tests.fakes import block
 
-HEAVY = ("torch", "pandas", "matplotlib", "scipy", "fvcore")
+HEAVY = ("torch", "torch._dynamo", "pandas", "matplotlib", "scipy", "scipy.stats", "fvcore")
 
 
 def modules_after(*arguments: str) -> set[str]:
@@ -35,6 +35,15 @@ def test_compare_runs_without_torch(tmp_path: Path):
     append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
     assert "torch" not in modules_after("compare", str(tmp_path), "--plot", "--format", "json")
     assert (tmp_path / "throughput.png").exists()
+
+
+def test_a_table_of_a_run_needs_nothing_heavy_but_what_scipy_has_of_functions(tmp_path: Path):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert modules_after("compare", str(tmp_path)) <= {"scipy"}
+
+
+def test_layers_are_counted_without_torchs_compiler_and_data_frames():
+    assert modules_after("list", "msa", "sra") == {"torch", "fvcore"}
 
 
 def test_claims_are_judged_without_torch(tmp_path: Path):
