@@ -58,5 +58,9 @@ def test_a_report_needs_nothing_heavy_but_scipy(tmp_path: Path, form: str):
 
 
 def test_closed_forms_are_drawn_without_counting(tmp_path: Path):
-    assert "fvcore" not in modules_after("flops", "msa", "--res", "7", "--out", str(tmp_path))
+    assert "fvcore" not in modules_after("flops", "msa", "--res", "7", "--plot", "--out", str(tmp_path))
     assert (tmp_path / "flops.png").exists()
+
+
+def test_closed_forms_that_are_not_drawn_need_no_matplotlib(tmp_path: Path):
+    assert modules_after("flops", "msa", "--res", "7", "--out", str(tmp_path)) <= {"torch"}
