@@ -131,6 +131,17 @@ def test_rank_correlation_is_one_for_the_same_order_and_minus_one_for_the_opposi
     assert rank_correlation([1, 2, 3], [9, 5, 1]) == pytest.approx(-1.0)
 
 
+def test_rank_correlation_is_scipys_with_ties_too():
+    for drawn in np.random.default_rng(0).integers(0, 6, (50, 2, 9)):
+        expected = stats.kendalltau(*drawn).statistic
+        assert rank_correlation(*drawn) == pytest.approx(expected, rel=1e-12, abs=1e-12), drawn
+
+
+def test_where_everything_is_level_there_is_no_rank_correlation():
+    assert math.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))
+    assert math.isnan(rank_correlation([1, 2, 3], [1, 1, 1]))
+
+
 # Stopping
 
 
@@ -237,10 +248,17 @@ def test_a_verdict_that_would_stand_alone_may_not_stand_among_many():
 @pytest.mark.parametrize(
     "p_values", [(0.2, 0.001, 0.04, 0.04, 0.03, 0.9, 0.002), (0.9, 0.001, 0.026, 0.03, 0.027, 0.002)]
 )
-def test_p_values_are_corrected_as_scipy_does(p_values: tuple[float, ...]):
+def test_verdicts_are_corrected_as_scipy_does(p_values: tuple[float, ...]):
     said = verdicts([replace(CLEAR, p_value=p_value) for p_value in p_values], [0.0] * len(p_values))
     significant = stats.false_discovery_control(p_values) < 0.05
     assert [each is Verdict.faster for each in said] == [*significant]
+
+
+def test_p_values_are_corrected_as_scipy_does():
+    for p_values in np.random.default_rng(0).random((50, 9)).round(1):  # rounded, some are equal
+        np.testing.assert_allclose(
+            statistics._corrected(p_values), stats.false_discovery_control(p_values), rtol=1e-12
+        )
 
 
 def test_four_rounds_are_no_ground_for_a_verdict():
@@ -259,11 +277,12 @@ def test_fewer_rounds_move_a_verdict_only_towards_unclear():
         assert found == sorted(found, key=lambda each: each is Verdict.unclear)
 
 
-@pytest.mark.parametrize("rounds", [1, 2, 5, 8, 30])
+@pytest.mark.parametrize("rounds", [1, 2, 5, 8, 30, 1000])
 def test_over_rounds_of_one_session_the_p_value_is_the_binomial_tests(rounds: int):
     ratios = np.random.default_rng(rounds).lognormal(0.2, 0.5, rounds)
     expected = stats.binomtest(int((ratios > 1).sum()), rounds).pvalue
-    assert compare_pairs(ratios, np.ones(rounds), [0] * rounds).p_value == pytest.approx(expected)
+    found = compare_pairs(ratios, np.ones(rounds), [0] * rounds).p_value
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("sessions", [2, 3, 5])
@@ -271,7 +290,8 @@ def test_over_sessions_that_scatter_the_p_value_is_the_t_tests(sessions: int):
     logarithms = np.random.default_rng(sessions).normal(0.5, 0.1, sessions)
     ratios, numbers = (np.repeat(each, LEAST_ROUNDS) for each in (np.exp(logarithms), range(sessions)))
     expected = stats.ttest_1samp(logarithms, 0).pvalue
-    assert compare_pairs(ratios, np.ones(len(ratios)), numbers).p_value == pytest.approx(expected)
+    found = compare_pairs(ratios, np.ones(len(ratios)), numbers).p_value
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_session_that_stands_alone_gives_no_verdict():
@@ -349,6 +369,15 @@ def test_runs_of_too_few_rounds_give_no_interval():
     few, many = ([1.0] * 4, [0] * 4), ([2.0] * 30, SESSIONS)
     assert compare_apart(many, few).ratio.low is compare_apart(few, many).ratio.low is None
     assert compare_apart(many, few).ratio.value == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("sessions", [(2, 2), (3, 5), (6, 2)])
+def test_over_sessions_of_two_runs_the_p_value_is_welchs(sessions: tuple[int, int]):
+    random = np.random.default_rng(sum(sessions))
+    logarithms = [random.normal(mean, 0.1, number) for mean, number in zip((1.0, 0.0), sessions, strict=True)]
+    runs = [(np.exp(np.repeat(each, 5)), np.repeat(range(len(each)), 5)) for each in logarithms]
+    expected = stats.ttest_ind(*logarithms, equal_var=False).pvalue
+    assert compare_apart(*runs).p_value == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_same_rounds_twice_are_not_resampled_alike():

@@ -4,8 +4,8 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +32,23 @@ def _collect(name: str, files: dict[str, Path]) -> None:
         return
     files[name] = file
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    for imported in _imports(file, package):
+    for imported in _imports(file.read_bytes(), package):
         if imported == ATTENTION or imported.partition(".")[0] == name.partition(".")[0]:
             _collect(imported, files)
 
 
-def _imports(file: Path, package: str) -> Iterator[str]:
-    """All names that a file imports anywhere: modules, and what may be a module in a package."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
+@cache  # mechanisms share files
+def _imports(code: bytes, package: str) -> frozenset[str]:
+    """All names that code of a package imports anywhere: modules, and what may be a module in a package."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             relative = "." * node.level + (node.module or "")
             base = importlib.util.resolve_name(relative, package) if node.level else relative
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            found.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return frozenset(found)
 
 
 def _file_of(name: str) -> Path | None:

@@ -7,7 +7,18 @@ import typer
 
 from attnbench.cli.completion import runs
 from attnbench.cli.help import SHOWN, WHAT, argument, flag, option
-from attnbench.cli.options import Bare, Baseline, Form, Format, PaperWidth, Results, Run, Svg, read_share
+from attnbench.cli.options import (
+    Bare,
+    Baseline,
+    Form,
+    Format,
+    PaperWidth,
+    Results,
+    Run,
+    Svg,
+    read_figures,
+    read_share,
+)
 from attnbench.errors import AttnbenchError
 
 SLOWER = 3  # the exit status that --fail-on promises
@@ -83,14 +94,10 @@ def compare(
     from attnbench.cli import show
     from attnbench.cli.output import output
     from attnbench.records.record import newest, read
-    from attnbench.report.figure.print_size import PrintSize
 
-    drawn = plot or svg or bare or width is not None
     if after is not None:
-        _refuse_beside_another(kernels=kernels, drawn=drawn)
-    if drawn and not plot:
-        raise AttnbenchError("--width, --svg and --bare say how figures are drawn; add --plot to draw them.")
-    figures = PrintSize(width, svg=svg, bare=bare) if plot else None
+        _refuse_beside_another(kernels=kernels, drawn=plot or svg or bare or width is not None)
+    figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     share = _read_threshold(fail_on) if fail_on else None
     first = read(run or newest(results))
     here = output(form)

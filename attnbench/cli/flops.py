@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from attnbench.cli.help import WHERE, option
+from attnbench.cli.help import SHOWN, WHERE, flag, option
 from attnbench.cli.options import (
     Bare,
     Dim,
@@ -15,12 +15,13 @@ from attnbench.cli.options import (
     Plugins,
     Svg,
     list_of_sizes,
+    read_figures,
     split,
 )
 
 SIZES = "14..112/14"
 EXAMPLES = {
-    "the paper's Figure 2: Hi-Fi against Lo-Fi": "attnbench flops hilo:alpha=0.5,window=2,4,7",
+    "the paper's Figure 2: Hi-Fi against Lo-Fi": "attnbench flops hilo:alpha=0.5,window=2,4,7 --plot",
     "who is cheapest on large maps": "attnbench flops msa hilo xca --res 14,56,112,224",
     "the numbers alone": "attnbench flops hilo --format csv",
 }
@@ -33,17 +34,18 @@ def flops(
     heads: Heads = 12,
     plugins: Plugins = None,
     form: Form = Format.table,
+    plot: Annotated[bool, flag("--plot", about="Draw Figure 2: a panel a choice.", panel=SHOWN)] = False,
     width: PaperWidth = None,
     svg: Svg = False,
     bare: Bare = False,
     out: Annotated[
-        Path, option("--out", metavar="FOLDER", about="For flops.csv and its figure.", panel=WHERE)
+        Path, option("--out", metavar="FOLDER", about="For flops.csv and the figure.", panel=WHERE)
     ] = Path("results/flops"),
 ) -> None:
-    """Show and draw FLOPs against resolution, branch by branch, from closed forms: nothing is measured.
+    """Show FLOPs against resolution, branch by branch, from closed forms: nothing is measured.
 
     A map that a mechanism has no meaning for is a dash, with the reason below the table. In every --format
-    the numbers are also written to flops.csv, and drawn as flops.png and flops.pdf.
+    the numbers are also written to flops.csv, and with --plot drawn as flops.png and flops.pdf.
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size
@@ -51,16 +53,19 @@ def flops(
     from attnbench.measure.catalogue import chosen, points
     from attnbench.mechanism import Geometry
     from attnbench.report.export import flops_csv, write_flops
-    from attnbench.report.figure.flops import save_flops
-    from attnbench.report.figure.print_size import PrintSize
     from attnbench.report.notes import flops_notes
     from attnbench.report.objects import flops_json
     from attnbench.report.terminal.costs import flops_tables
 
+    figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     registry = discover(plugins or ())
     maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))
     found = points(chosen(registry, mechanisms), [Geometry(dim, heads, *size) for size in maps])
-    files = [write_flops(found, out), *save_flops(found, out, PrintSize(width, svg=svg, bare=bare))]
+    files = [write_flops(found, out)]
+    if figures:
+        from attnbench.report.figure.flops import save_flops
+
+        files += save_flops(found, out, figures)
     here = output(form)
     match form:
         case Format.table:

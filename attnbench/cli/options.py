@@ -15,7 +15,7 @@ from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import DEVICES
-from attnbench.report.figure.print_size import Width
+from attnbench.report.figure.print_size import PrintSize, Width
 
 
 class Format(StrEnum):
@@ -158,6 +158,15 @@ Bare = Annotated[
 def split(values: list[str] | None) -> list[str]:
     """The items of an option that may be repeated and may hold commas and ranges, each once."""
     return ranges.values(",".join(values or ()))
+
+
+def read_figures(width: Width | None, *, plot: bool, svg: bool, bare: bool) -> PrintSize | None:
+    """How figures are drawn; None where they are not."""
+    if plot:
+        return PrintSize(width, svg=svg, bare=bare)
+    if svg or bare or width:
+        raise AttnbenchError("--width, --svg and --bare say how figures are drawn; add --plot to draw them.")
+    return None
 
 
 def read_form(text: str) -> Format:

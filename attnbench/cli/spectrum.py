@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 from attnbench.cli.completion import mechanisms as offered
-from attnbench.cli.help import EFFORT, WHERE, argument, option
-from attnbench.cli.options import Bare, Dim, Heads, PaperWidth, Plugins, Seed, Size, Svg
+from attnbench.cli.help import EFFORT, SHOWN, WHERE, argument, flag, option
+from attnbench.cli.options import Bare, Dim, Heads, PaperWidth, Plugins, Seed, Size, Svg, read_figures
 
 EXAMPLES = {
-    "the paper's Figure 5: what HiLo's two branches pass": "attnbench spectrum",
-    "five layers in one figure": "attnbench spectrum hilo msa local-window van xca",
+    "the paper's Figure 5: what HiLo's two branches pass": "attnbench spectrum --plot",
+    "five layers in one figure": "attnbench spectrum hilo msa local-window van xca --plot",
     "smoother curves on a larger map": "attnbench spectrum hilo --res 56 --images 500",
 }
 
@@ -33,6 +33,10 @@ def spectrum(
         option("--images", metavar="N", min=1, about="Generated maps to average over.", panel=EFFORT),
     ] = 100,
     seed: Seed = 0,
+    plot: Annotated[
+        bool,
+        flag("--plot", about="Draw Figure 5 of each layer, and the profiles and gains of all.", panel=SHOWN),
+    ] = False,
     width: PaperWidth = None,
     svg: Svg = False,
     bare: Bare = False,
@@ -40,10 +44,11 @@ def spectrum(
         Path, option("--out", metavar="FOLDER", about="For figures and profile.csv.", panel=WHERE)
     ] = Path("results/spectrum"),
 ) -> None:
-    """Draw the spectra of layers with random weights on maps with a 1/f spectrum: Figure 5, and profiles.
+    """Show what layers with random weights pass of each frequency of maps with a 1/f spectrum.
 
-    A figure a mechanism has the magnitude of the Fourier transform of its output, branch by branch; two more
-    have the radial profiles of all, and how much of each frequency passes. Nothing is timed.
+    The radial profiles of all are also written to profile.csv. With --plot a figure a mechanism has the
+    magnitude of the Fourier transform of its output, branch by branch; two more have the profiles of all, and
+    how much of each frequency passes. Nothing is timed.
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size
@@ -51,11 +56,10 @@ def spectrum(
     from attnbench.errors import writing
     from attnbench.measure.spectrum import survey
     from attnbench.mechanism import Geometry
-    from attnbench.report.figure.print_size import PrintSize
-    from attnbench.report.figure.spectrum import save_figures
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
 
+    figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     registry = discover(plugins or ())
     choices = {choice.label: choice for choice in map(registry.choose, mechanisms or ["hilo"])}
     geometry = Geometry(dim, heads, *read_size(size))
@@ -64,10 +68,11 @@ def spectrum(
     here = output()
     with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
         found = survey(list(choices.values()), geometry, images=images, seed=seed)
-        paths = [
-            *save_figures(found, folder, PrintSize(width, svg=svg, bare=bare)),
-            write_profile(found, folder),
-        ]
+        paths = [write_profile(found, folder)]
+        if figures:
+            from attnbench.report.figure.spectrum import save_figures
+
+            paths += save_figures(found, folder, figures)
     here.out.print(spectrum_table(found))
     here.note(spectrum_notes(found))
     here.wrote(paths)

@@ -1,7 +1,10 @@
 """Choices with prices: what each costs at a geometry, counted on its layer or by its closed form."""
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from attnbench.cases.registry import Choice, Registry, unique
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
@@ -9,7 +12,14 @@ from attnbench.mechanism import Geometry
 from attnbench.paper import in_table_order, published
 from attnbench.records.cost import BranchCost, Entry, Point
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from attnbench.measure.cost import Cost
+
 TABLE_IV = Geometry(dim=768, heads=12, height=14, width=14)
+# What a layer runs on in less time than torch takes to import what it needs for tensors without memory.
+FEW_TOKENS, FEW_CHANNELS = 28**2, 1024
 
 
 def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
@@ -30,15 +40,24 @@ def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Po
 
 
 def _entry(choice: Choice, geometry: Geometry) -> Entry:
-    from attnbench.measure.cost import count, count_on_meta
-
     paper = published().get(choice.label) if geometry == TABLE_IV else None
     try:
         build = partial(choice.mechanism.build, geometry, **choice.settings)
-        cost = count_on_meta(build, geometry) or count(build(), geometry)
+        cost = _cost(build, geometry)
     except UnsupportedGeometry as refusal:
         return Entry(choice, None, None, (), paper, str(refusal))
     return Entry(choice, cost.params, cost.macs, _branches(choice, geometry), paper)
+
+
+def _cost(build: Callable[[], nn.Module], geometry: Geometry) -> Cost:
+    from attnbench.measure.cost import count, count_on_meta
+    from attnbench.measure.layers import weights_undrawn
+
+    if geometry.tokens <= FEW_TOKENS and geometry.dim <= FEW_CHANNELS:
+        with weights_undrawn:
+            layer = build()
+        return count(layer, geometry)
+    return count_on_meta(build, geometry) or count(build(), geometry)
 
 
 def _point(choice: Choice, geometry: Geometry) -> Point:

@@ -23,6 +23,13 @@ truncated_normals_undrawn = mock.patch.object(
     nn.init, "_no_grad_trunc_normal_", lambda tensor, *_args, **_kwargs: tensor
 )
 
+# Builds layers whose weights are all one number, which is soon written: what they cost does not depend on it.
+weights_undrawn = mock.patch.multiple(
+    Tensor,
+    normal_=lambda tensor, *_args, **_kwargs: tensor.fill_(0.1),
+    uniform_=lambda tensor, *_args, **_kwargs: tensor.fill_(0.1),
+)
+
 
 @contextmanager
 def without_memory() -> Iterator[None]:

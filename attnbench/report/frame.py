@@ -1,15 +1,21 @@
 """The one place that builds a data frame: rows as columns with units in their names."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from attnbench.analysis.rows import Row, published_ratio
 from attnbench.statistics import Estimate
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """One line a row, base units, counts exact; empty cells were not measured."""
+    import pandas as pd
+
     return pd.DataFrame([row_line(row) for row in rows]).convert_dtypes()
 
 

@@ -35,7 +35,8 @@ def lines(text: str) -> list[dict[str, str]]:
 
 
 def test_csv_holds_exact_closed_forms_branch_by_branch(attnbench: Run, tmp_path: Path):
-    done = attnbench("flops", "hilo", "msa", "--res", "7..14/7,7x14", "--out", tmp_path, "--format", "csv")
+    options = ("--out", tmp_path / "new", "--format", "csv")
+    done = attnbench("flops", "hilo", "msa", "--res", "7..14/7,7x14", *options)
     found = lines(done.out)
     assert [(line["label"], line["height"], line["width"]) for line in found] == [
         ("hilo", "7", "7"), ("hilo", "14", "14"), ("hilo", "7", "14"),
@@ -47,32 +48,48 @@ def test_csv_holds_exact_closed_forms_branch_by_branch(attnbench: Run, tmp_path:
         "macs_lo_fi": "237081600", "heads_lo_fi": "10",
     }  # fmt: skip
     assert (found[4]["macs"], found[4]["macs_hi_fi"]) == ("521428992", "")
-    assert (tmp_path / "flops.csv").read_text() == done.out
+    assert (tmp_path / "new" / "flops.csv").read_text() == done.out
 
 
 def test_the_table_has_a_column_a_size_and_the_crossovers_below(attnbench: Run, tmp_path: Path):
-    done = attnbench(
-        "flops", "hilo:alpha=0.5,0.9,window=2,7", "--res", "14..56/14", "--out", tmp_path / "a/new"
-    )
+    done = attnbench("flops", "hilo:alpha=0.5,0.9,window=2,7", "--res", "14..56/14", "--out", tmp_path)
     words = [line.split() for line in done.out.splitlines()]
     assert ["Mechanism", "14x14", "28x28", "42x42", "56x56"] in words
     assert ["Lo-Fi", "123.0", "580.4", "1,637.9", "3,737.9"] in words
     assert "· HiLo (alpha=0.5): Lo-Fi costs more than Hi-Fi from 56x56 on." in done.out
     assert "· HiLo (alpha=0.5, window=7): Lo-Fi costs no more than Hi-Fi at any of these sizes." in done.out
     assert "· HiLo: Lo-Fi costs more than Hi-Fi at all of these sizes." in done.out
-    assert {path.name for path in (tmp_path / "a/new").iterdir()} == {
-        "flops.csv",
-        "flops.png",
-        "flops.pdf",
-    }
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_nothing_is_drawn_unasked(attnbench: Run, tmp_path: Path, form: str):
+    done = attnbench("flops", "msa", "--res", "14,28", "--out", tmp_path, "--format", form)
+    assert [path.name for path in tmp_path.iterdir()] == ["flops.csv"]
+    assert (done.out + done.err).count("written: ") == 1
+
+
+def test_the_figure_is_drawn_into_a_folder_that_is_made(attnbench: Run, tmp_path: Path):
+    folder = tmp_path / "a/new"
+    done = attnbench("flops", "msa", "--res", "14,28", "--plot", "--out", folder)
+    expected = {"flops.csv", "flops.png", "flops.pdf"}
+    assert {path.name for path in folder.iterdir()} == expected
+    written = {line.removeprefix("written: ") for line in done.out.splitlines() if "written: " in line}
+    assert written == {str(folder / name) for name in expected}
 
 
 def test_the_figure_has_the_width_and_the_formats_that_are_asked_for(attnbench: Run, tmp_path: Path):
-    attnbench("flops", "msa", "--res", "14,28", "--width", "text", "--svg", "--out", tmp_path)
+    attnbench("flops", "msa", "--res", "14,28", "--plot", "--width", "text", "--svg", "--out", tmp_path)
     assert {path.name for path in tmp_path.glob("flops.*")} == {
         "flops.csv", "flops.png", "flops.pdf", "flops.svg",
     }  # fmt: skip
     assert b"/MediaBox [ 0 0 396 " in (tmp_path / "flops.pdf").read_bytes()
+
+
+@pytest.mark.parametrize("option", [["--width", "column"], ["--svg"], ["--bare"]])
+def test_how_to_draw_without_drawing_is_the_users_mistake(attnbench: Run, tmp_path: Path, option: list[str]):
+    done = attnbench("flops", "msa", *option, "--out", tmp_path)
+    assert (done.status, "add --plot to draw them" in done.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_crossover_that_padding_takes_back_names_its_sizes(attnbench: Run, tmp_path: Path):

@@ -12,7 +12,7 @@ SMALL = ("--res", "7", "--dim", "24", "--heads", "3", "--images", "4")
 
 def test_figures_and_numbers_are_written_and_named(attnbench: Run, tmp_path: Path):
     folder = tmp_path / "new" / "spectrum"
-    done = attnbench("spectrum", "hilo:alpha=0.5", "msa", "msa", *SMALL, "--out", folder)
+    done = attnbench("spectrum", "hilo:alpha=0.5", "msa", "msa", *SMALL, "--plot", "--out", folder)
     assert done.status == 0
     stems = ("spectrum-hilo-alpha-0.5", "spectrum-msa", "profile", "gain")
     expected = {f"{stem}.{kind}" for stem in stems for kind in ("png", "pdf")} | {"profile.csv"}
@@ -30,8 +30,21 @@ def test_figures_and_numbers_are_written_and_named(attnbench: Run, tmp_path: Pat
     ]
 
 
+def test_nothing_is_drawn_unasked(attnbench: Run, tmp_path: Path):
+    out = attnbench("spectrum", *SMALL, "--out", tmp_path).out
+    assert [path.name for path in tmp_path.iterdir()] == ["profile.csv"]
+    assert [line for line in out.splitlines() if "written: " in line] == [f"written: {tmp_path}/profile.csv"]
+
+
+@pytest.mark.parametrize("option", [["--width", "column"], ["--svg"], ["--bare"]])
+def test_how_to_draw_without_drawing_is_the_users_mistake(attnbench: Run, tmp_path: Path, option: list[str]):
+    done = attnbench("spectrum", *SMALL, *option, "--out", tmp_path)
+    assert (done.status, "add --plot to draw them" in done.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_name_it_is_hilo_and_options_reach_the_figures(attnbench: Run, tmp_path: Path):
-    figures = ("--width", "column", "--svg")
+    figures = ("--plot", "--width", "column", "--svg")
     out = attnbench("spectrum", *SMALL, "--seed", "5", *figures, "--out", tmp_path).out
     assert "HiLo, Lo-Fi" in out
     assert "7×7 tokens, 24 channels, 3 heads, 4 images, seed 5." in out

@@ -9,7 +9,7 @@ import pytest
 from attnbench.records.record import append
 from tests.fakes import block
 
-HEAVY = ("torch", "pandas", "matplotlib", "scipy", "fvcore")
+HEAVY = ("torch", "torch._dynamo", "pandas", "matplotlib", "scipy", "scipy.stats", "fvcore")
 
 
 def modules_after(*arguments: str) -> set[str]:
@@ -37,6 +37,15 @@ def test_compare_runs_without_torch(tmp_path: Path):
     assert (tmp_path / "throughput.png").exists()
 
 
+def test_a_table_of_a_run_needs_nothing_heavy_but_what_scipy_has_of_functions(tmp_path: Path):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert modules_after("compare", str(tmp_path)) <= {"scipy"}
+
+
+def test_layers_are_counted_without_torchs_compiler_and_data_frames():
+    assert modules_after("list", "msa", "sra") == {"torch", "fvcore"}
+
+
 def test_claims_are_judged_without_torch(tmp_path: Path):
     append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
     assert "torch" not in modules_after("claims", str(tmp_path))
@@ -49,5 +58,9 @@ def test_a_report_needs_nothing_heavy_but_scipy(tmp_path: Path, form: str):
 
 
 def test_closed_forms_are_drawn_without_counting(tmp_path: Path):
-    assert "fvcore" not in modules_after("flops", "msa", "--res", "7", "--out", str(tmp_path))
+    assert "fvcore" not in modules_after("flops", "msa", "--res", "7", "--plot", "--out", str(tmp_path))
     assert (tmp_path / "flops.png").exists()
+
+
+def test_closed_forms_that_are_not_drawn_need_no_matplotlib(tmp_path: Path):
+    assert modules_after("flops", "msa", "--res", "7", "--out", str(tmp_path)) <= {"torch"}

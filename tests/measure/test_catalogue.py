@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from attnbench import Geometry, UnsupportedGeometry
 from attnbench.cases.registry import Registry, discover
-from attnbench.measure.catalogue import chosen, points
+from attnbench.measure.catalogue import chosen, entries, points
+from attnbench.measure.cost import count
 from attnbench.paper import published
 from attnbench.records.cost import choices_of, divided, points_of
 
@@ -30,6 +32,27 @@ def test_texts_and_sweeps_that_mean_the_same_choice_count_once(registry: Registr
 @pytest.mark.parametrize("asked", [None, []])
 def test_everything_is_chosen_where_nothing_is_asked_for(registry: Registry, asked: list[str] | None):
     assert [choice.label for choice in chosen(registry, asked)] == list(published())
+
+
+def test_weights_that_are_not_drawn_change_no_cost(registry: Registry):
+    geometry = Geometry(48, 6, 7, 9)
+    for entry in entries(chosen(registry, None), geometry):
+        choice = entry.choice
+        cost = count(choice.mechanism.build(geometry, **choice.settings), geometry)
+        assert (entry.params, entry.macs) == (cost.params, cost.macs), choice.label
+
+
+def test_weights_are_drawn_again_after_a_count(registry: Registry):
+    entries([registry.choose("msa")], square(7))
+    assert torch.empty(9).normal_().std() > 0
+    assert torch.empty(9).uniform_().std() > 0
+
+
+@pytest.mark.parametrize("geometry", [square(1000), Geometry(2**20, 16, 2, 2)])
+def test_a_layer_that_no_machine_could_hold_has_a_price(registry: Registry, geometry: Geometry):
+    msa = registry.choose("msa")
+    (entry,) = entries([msa], geometry)
+    assert entry.macs == msa.mechanism.macs(geometry)
 
 
 @pytest.mark.parametrize("s", [2, 4, 7])
