@@ -15,7 +15,7 @@ from attnbench.records.cost import BranchCost, Entry, Point
 if TYPE_CHECKING:
     from torch import nn
 
-    from attnbench.measure.cost import Cost
+    from attnbench.measure.cost import Count
 
 TABLE_IV = Geometry(dim=768, heads=12, height=14, width=14)
 # What a layer runs on in less time than torch takes to import what it needs for tensors without memory.
@@ -49,7 +49,7 @@ def _entry(choice: Choice, geometry: Geometry) -> Entry:
     return Entry(choice, cost.params, cost.macs, _branches(choice, geometry), paper)
 
 
-def _cost(build: Callable[[], nn.Module], geometry: Geometry) -> Cost:
+def _cost(build: Callable[[], nn.Module], geometry: Geometry) -> Count:
     from attnbench.measure.cost import count, count_on_meta
     from attnbench.measure.layers import weights_undrawn
 
