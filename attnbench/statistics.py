@@ -151,12 +151,12 @@ def crossings(sizes: Floats, ratios: Sequence[tuple[Floats, Integers]]) -> list[
         [np.median(values[_resamples(by, seed)], axis=1) for seed, (values, by) in enumerate(logarithms)]
     )
     sides = [_side(values, by, again) for (values, by), again in zip(logarithms, resampled, strict=True)]
-    places, found = np.log(np.asarray(sizes, dtype=float)), []
+    positions, found = np.log(np.asarray(sizes, dtype=float)), []
     for first, last in pairwise(np.flatnonzero(sides)):
         if sides[first] != sides[last]:
             between, rises = slice(first, last + 1), sides[last]
-            (value,) = _last_change(places[between], rises * medians[between, None])
-            interval = _interval(_last_change(places[between], rises * resampled[between]))
+            (value,) = _last_change(positions[between], rises * medians[between, None])
+            interval = _interval(_last_change(positions[between], rises * resampled[between]))
             found.append(Crossing(_exp(Estimate(float(value), *interval)), rises > 0))
     return found
 
@@ -242,18 +242,18 @@ def _side(logarithms: NDArray[np.float64], sessions: NDArray[np.int_], medians: 
     return int(min(ends) > 0) - int(max(ends) < 0)
 
 
-def _last_change(places: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where each column of `values` `[places, columns]` passes from below 0 to above it for the last time.
+def _last_change(positions: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where each column of `values` `[positions, columns]` passes from below 0 to above it for the last time.
 
     The ends are taken to be below and above it, so that a column that passes nowhere does so at an end.
     """
     values = values.copy()
     values[0] = np.minimum(values[0], 0)
     values[-1] = np.maximum(values[-1], np.finfo(float).tiny)
-    below = len(places) - 1 - np.argmax(values[::-1] <= 0, axis=0)
+    below = len(positions) - 1 - np.argmax(values[::-1] <= 0, axis=0)
     columns = np.arange(values.shape[1])
     start, end = values[below, columns], values[below + 1, columns]
-    crossed: NDArray[np.float64] = places[below] + np.diff(places)[below] * start / (start - end)
+    crossed: NDArray[np.float64] = positions[below] + np.diff(positions)[below] * start / (start - end)
     return crossed
 
 

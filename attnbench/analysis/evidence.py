@@ -93,7 +93,7 @@ def evidence(claim: Claim, found: Sequence[Group]) -> Evidence:
     Of those that have its shape, device and mode, that one is asked whose variant is nearest to the claim's,
     then that which has most of its mechanisms.
     """
-    fitting = [group for group in found if not _differences(claim, group.example, _place(claim))]
+    fitting = [group for group in found if not _differences(claim, group.example, _setting(claim))]
     if not fitting:
         return Evidence(claim, lacking=_why_nothing_fits(claim, found))
     group = max(fitting, key=lambda each: _nearness(claim, each))
@@ -184,7 +184,7 @@ def _doubt(records: Iterable[Record], metric: Metric) -> str:
     return f"a lower bound of FLOPs: {listed(open_ones)}" if open_ones else ""
 
 
-def _place(claim: Claim) -> tuple[str, ...]:
+def _setting(claim: Claim) -> tuple[str, ...]:
     return SHAPE if claim.metric.is_count else PLACE
 
 
@@ -232,7 +232,7 @@ def _why_nothing_fits(claim: Claim, found: Sequence[Group]) -> str:
             if claim.device
             else "nothing was measured"
         )
-    nearest = min((_differences(claim, group.example, _place(claim)) for group in on_device), key=len)
+    nearest = min((_differences(claim, group.example, _setting(claim)) for group in on_device), key=len)
     return f"measured with {', '.join(map(str, nearest))}"
 
 

@@ -51,23 +51,23 @@ def commands(records: Sequence[Record]) -> list[str]:
     Mechanisms that are not in Table IV come from a file that the records do not name.
     """
     members = {identity(record): record for record in records if record.case.role is Role.member}.values()
-    places: dict[tuple[object, ...], list[Record]] = {}
+    by_setting: dict[tuple[object, ...], list[Record]] = {}
     for member in members:
-        places.setdefault(_place(member), []).append(member)
+        by_setting.setdefault(_setting(member), []).append(member)
     twins = {record.block: record.case.label for record in records if record.case.role is Role.twin}
-    asked = [_asked(mine, twins) for mine in places.values()]
+    asked = [_asked(mine, twins) for mine in by_setting.values()]
     for name in ("res", "batch", "mode", "device"):
         asked = _together(asked, name)
     return [_command(each) for each in asked]
 
 
-def _place(record: Record) -> tuple[object, ...]:
+def _setting(record: Record) -> tuple[object, ...]:
     conditions = record.conditions
     return (record.case.device, record.case.workload, conditions.threads, conditions.protocol)
 
 
 def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
-    """The command for one place alone."""
+    """The command for one setting alone."""
     first = members[-1]
     workload = first.case.workload
     labels = tuple(dict.fromkeys(record.case.label for record in members))

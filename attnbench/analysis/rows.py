@@ -87,7 +87,7 @@ class Row:
         return self.record.case.workload.side
 
     @property
-    def place(self) -> str:
+    def setting(self) -> str:
         """What tells a row from others of its mechanism and variant: `cpu 14x14 batch 64 training`."""
         training = " training" if self.record.case.workload.mode == "training" else ""
         return f"{self.device} {self.size} batch {self.record.case.workload.batch}{training}"
@@ -96,7 +96,7 @@ class Row:
     def where(self) -> str:
         """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training, bfloat16, fused`."""
         variant = f", {name}" if (name := self.record.case.variant.name) else ""
-        return f"{self.place}{variant}"
+        return f"{self.setting}{variant}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,12 +123,12 @@ class Judged:
 
 def matrices(table: Sequence[Row]) -> list[VariantMatrix]:
     """A matrix for each device, size, batch and mode in which there are several variants."""
-    return [_matrix(rows) for rows in grouped(table, _place) if _has_several_variants(rows)]
+    return [_matrix(rows) for rows in grouped(table, _setting) if _has_several_variants(rows)]
 
 
 def without_matrix(table: Sequence[Row]) -> list[Row]:
     """The rows of all devices, sizes, batches and modes in which there is one variant only."""
-    return [row for rows in grouped(table, _place) if not _has_several_variants(rows) for row in rows]
+    return [row for rows in grouped(table, _setting) if not _has_several_variants(rows) for row in rows]
 
 
 def correlation(ours: Order, theirs: Order) -> float | None:
@@ -194,7 +194,7 @@ def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
     ]
 
 
-def _place(row: Row) -> tuple[object, ...]:
+def _setting(row: Row) -> tuple[object, ...]:
     record = row.record
     return (record.case.device, record.case.workload)
 

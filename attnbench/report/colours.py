@@ -47,26 +47,26 @@ def mark_styles_of(labels: Iterable[str]) -> dict[str, MarkStyle]:
     families: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
         families.setdefault(_mechanism(label), []).append(label)
-    places = _places(families)
+    indices = _indices(families)
     return {
         label: style
         for name, members in families.items()
-        for label, style in _family(name, members, places[name]).items()
+        for label, style in _family(name, members, indices[name]).items()
     }
 
 
 def inks_in(colour_of: str, labels: Iterable[str], count: int) -> list[MarkStyle]:
     """So many styles in shades of a mechanism's colour, of which the first is its own."""
     name = _mechanism(colour_of)
-    place = _places(map(_mechanism, [*labels, name]))[name]
-    return list(_family(name, [name, *(f"{name}:{number}" for number in range(1, count))], place).values())
+    index = _indices(map(_mechanism, [*labels, name]))[name]
+    return list(_family(name, [name, *(f"{name}:{number}" for number in range(1, count))], index).values())
 
 
 def shades(colour: str, count: int) -> list[str]:
     """So many shades of a colour, from the darkest to the lightest; one alone is the colour itself."""
     if count == 1:
         return [colour]
-    return [_shade(colour, 2 * place / (count - 1) - 1) for place in range(count)]
+    return [_shade(colour, 2 * index / (count - 1) - 1) for index in range(count)]
 
 
 def contrast(colour: str) -> float:
@@ -80,27 +80,27 @@ def _mechanism(label: str) -> str:
     return label.partition(":")[0]
 
 
-def _places(names: Iterable[str]) -> dict[str, int]:
+def _indices(names: Iterable[str]) -> dict[str, int]:
     """Where each mechanism stands in the order of colours: those of Table IV first, whether or not named."""
     known = sorted(published(), key=lambda name: name not in (BASELINE, "hilo"))
-    return {name: place for place, name in enumerate(dict.fromkeys([*known, *names]))}
+    return {name: index for index, name in enumerate(dict.fromkeys([*known, *names]))}
 
 
-def _family(name: str, labels: Sequence[str], place: int) -> dict[str, MarkStyle]:
+def _family(name: str, labels: Sequence[str], index: int) -> dict[str, MarkStyle]:
     """The styles of one mechanism's settings; its default ones have what the mechanism has."""
-    own = PALETTE[place % len(PALETTE)]
+    own = PALETTE[index % len(PALETTE)]
     tones = _around(own, len(labels), labels.index(name)) if name in labels else shades(own, len(labels))
     order = sorted(labels, key=lambda label: label != name)
     return {
-        label: MarkStyle(tone, *_marks(place, order.index(label)))
+        label: MarkStyle(tone, *_marks(index, order.index(label)))
         for label, tone in zip(labels, tones, strict=True)
     }
 
 
-def _marks(place: int, step: int) -> tuple[str, str, str]:
+def _marks(index: int, step: int) -> tuple[str, str, str]:
     """The marker, dash and fill of a mechanism's setting: markers change first."""
-    row = place // len(MARKERS) + step // len(MARKERS)
-    return MARKERS[(place + step) % len(MARKERS)], DASHES[row % len(DASHES)], FILLS[row % len(FILLS)]
+    row = index // len(MARKERS) + step // len(MARKERS)
+    return MARKERS[(index + step) % len(MARKERS)], DASHES[row % len(DASHES)], FILLS[row % len(FILLS)]
 
 
 def _around(colour: str, count: int, own: int) -> list[str]:
@@ -109,7 +109,7 @@ def _around(colour: str, count: int, own: int) -> list[str]:
     The order is the one that gives more lightness to the side with more shades.
     """
     before, after = own, count - 1 - own
-    steps = [(place - own) / max(before if place < own else after, 1) for place in range(count)]
+    steps = [(index - own) / max(before if index < own else after, 1) for index in range(count)]
     room_above, room_below = contrast(colour) / LEAST_CONTRAST, MOST_CONTRAST / contrast(colour)
     turn = 1 if (after > before) == (room_above > room_below) else -1
     return [_shade(colour, turn * step) for step in steps]

@@ -52,7 +52,7 @@ def disturbances(rows: Sequence[Row]) -> list[str]:
     """What disturbed the measurement of blocks: each advice once, with the first place that it is for."""
     lines: dict[str, str] = {}
     for row in {row.record.block: row for row in rows}.values():
-        where = f"{row.place}: "
+        where = f"{row.setting}: "
         for line in advice(row.record.witnesses, row.record.conditions.threads):
             lines.setdefault(line, where)
     return [where + line for line, where in lines.items()]
@@ -138,17 +138,17 @@ def _named(rows: Sequence[Row]) -> str:
     """Mechanisms, those together that share places: `MSA, XCA (cpu 7x7 batch 4: tf32 math)`."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for mine in grouped(rows, lambda row: row.record.case.label):
-        places = tuple(map(_place, grouped(mine, lambda row: row.place)))
-        alike.setdefault(places, []).append(mine[0].record.case.title)
-    return ", ".join(f"{', '.join(titles)} ({'; '.join(places)})" for places, titles in alike.items())
+        settings = tuple(map(_setting_of, grouped(mine, lambda row: row.setting)))
+        alike.setdefault(settings, []).append(mine[0].record.case.title)
+    return ", ".join(f"{', '.join(titles)} ({'; '.join(settings)})" for settings, titles in alike.items())
 
 
-def _place(rows: Sequence[Row]) -> str:
+def _setting_of(rows: Sequence[Row]) -> str:
     """Where rows are that differ in their variant alone; the plain one goes without saying, by itself."""
     variants = [row.record.case.variant for row in rows]
     if variants == [PLAIN]:
-        return rows[0].place
-    return f"{rows[0].place}: {', '.join(variant.brief for variant in variants)}"
+        return rows[0].setting
+    return f"{rows[0].setting}: {', '.join(variant.brief for variant in variants)}"
 
 
 def _where(dearer: Sequence[Point], points: Sequence[Point], other: str) -> str:

@@ -63,12 +63,12 @@ class Field:
     """One column of a table: ours or the paper's, in the group at a place, or shared by all."""
 
     column: Column
-    place: int | None
+    index: int | None
     is_paper: bool = False
 
     def row(self, line: Line) -> Row | None:
         """What the field shows in a line, if there is anything."""
-        return line.counted if self.place is None else line.rows[self.place]
+        return line.counted if self.index is None else line.rows[self.index]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +88,18 @@ class PaperTable:
         return self.groups[0].rows[0].record
 
     @property
-    def places(self) -> list[int | None]:
+    def indices(self) -> list[int | None]:
         """Where fields may be: shared by all groups, or in one of them."""
         return [None, *range(len(self.groups))]
 
-    def fields(self, place: int | None) -> list[Field]:
+    def fields(self, index: int | None) -> list[Field]:
         """Counts, or a group's memory, throughput and speed-up, where there are any; the paper's beside."""
-        rows = self.rows if place is None else self.groups[place].rows
+        rows = self.rows if index is None else self.groups[index].rows
         found = []
-        for column in COUNTS if place is None else SPEEDS:
+        for column in COUNTS if index is None else SPEEDS:
             if column.tells_outcome or any(column.estimate(row) for row in rows):
                 theirs = any(column.published(row) is not None for row in rows)
-                found += [Field(column, place), *[Field(column, place, is_paper=True)] * theirs]
+                found += [Field(column, index), *[Field(column, index, is_paper=True)] * theirs]
         return found
 
     def standings(self, field: Field) -> list[Standing | None]:

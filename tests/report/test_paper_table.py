@@ -94,7 +94,7 @@ def test_a_group_has_the_same_heading_on_all_sheets():
 
 def test_columns_are_those_that_have_values():
     paper_table = only(run("mine", *cpu(batch=8), *gpu(batch=8, memory=CALL)))
-    assert [[field.column for field in paper_table.fields(place)] for place in paper_table.places] == [
+    assert [[field.column for field in paper_table.fields(place)] for place in paper_table.indices] == [
         [PARAMS, FLOPS], [THROUGHPUT, SPEED], [MEMORY, THROUGHPUT, SPEED],
     ]  # fmt: skip
     (failed,) = paper_tables([run("mine", record("msa", outcome="crashed", batch=8))])
@@ -103,7 +103,7 @@ def test_columns_are_those_that_have_values():
 
 def test_the_papers_columns_stand_beside_ours_in_its_setting():
     paper_table = only(run("mine", *cpu()))
-    fields = [field for place in paper_table.places for field in paper_table.fields(place)]
+    fields = [field for place in paper_table.indices for field in paper_table.fields(place)]
     assert [(field.column, field.is_paper) for field in fields] == [
         (PARAMS, False), (PARAMS, True), (FLOPS, False), (FLOPS, True),
         (THROUGHPUT, False), (THROUGHPUT, True), (SPEED, False), (SPEED, True),

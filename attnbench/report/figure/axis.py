@@ -50,4 +50,4 @@ def even_ratios(low: float, high: float) -> list[float]:
         first, last = math.ceil(low / step), math.floor(high / step)
         if last - first < MOST_EVEN:
             break
-    return [round(step * place, 2) for place in range(first, last + 1)]
+    return [round(step * number, 2) for number in range(first, last + 1)]

@@ -53,7 +53,7 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     speeds = [speed for _, speed in compared]
     values, places = [speed.value for speed in speeds], list(range(len(speeds)))
     axes.errorbar(values, places, xerr=errors(speeds), fmt="ok", label="this machine")
-    theirs = [(ratio, place) for place, (row, _) in enumerate(compared) if (ratio := published_ratio(row))]
+    theirs = [(ratio, y) for y, (row, _) in enumerate(compared) if (ratio := published_ratio(row))]
     if theirs:
         label = f"paper ({processor(compared[0][0].device)})"
         axes.plot(*zip(*theirs, strict=True), "D", color=GREY, fillstyle="none", label=label)
@@ -97,8 +97,8 @@ def _draw_rate(axes: Axes, title: str, point: tuple[float, float], right: float)
     at_right = right * time_ms / macs_m
     axes.plot([0, right], [0, at_right], color=PALE, linewidth=0.8, linestyle="--", zorder=0)
     label = f"at {title}'s rate"
-    place = (0.37 * right, 0.37 * at_right)
-    axes.annotate(label, place, ha="right", va="bottom", fontsize=SMALL, color=GREY)
+    corner = (0.37 * right, 0.37 * at_right)
+    axes.annotate(label, corner, ha="right", va="bottom", fontsize=SMALL, color=GREY)
 
 
 def _macs_m_and_time_ms(row: Measured) -> tuple[float, float]:

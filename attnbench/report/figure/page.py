@@ -83,8 +83,8 @@ def add_note(page: Figure, text: str, wanted: PrintSize) -> None:
 
 def is_first_of_row(axes: Axes) -> bool:
     """Whether nothing stands left of a panel."""
-    place = axes.get_subplotspec()
-    return place is not None and place.is_first_col()
+    spec = axes.get_subplotspec()
+    return spec is not None and spec.is_first_col()
 
 
 def save(figure: Figure, stem: Path, wanted: PrintSize) -> list[Path]:

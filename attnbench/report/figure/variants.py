@@ -79,7 +79,7 @@ def draw_matrix(axes: Axes, matrix: VariantMatrix, styles: MarkStyles, slope: fl
         axes.plot(
             top, throughputs[top].value, style.marker, color=style.colour, markersize=POINT_SIZE, zorder=4
         )
-        last = max(place for place, found in enumerate(throughputs) if not math.isnan(found.value))
+        last = max(index for index, found in enumerate(throughputs) if not math.isnan(found.value))
         ends.append((name, (float(last), throughputs[last].value)))
         colours[name] = style.colour
     _set_axes(axes, places, slope)

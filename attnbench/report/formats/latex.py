@@ -56,7 +56,7 @@ def latex(runs: Sequence[Run], *, standalone: bool = False) -> str:
 
 
 def _table(paper_table: PaperTable, label: str) -> str:
-    fields = [field for place in paper_table.places for field in paper_table.fields(place)]
+    fields = [field for index in paper_table.indices for field in paper_table.fields(index)]
     titles = ["Mechanism", *(_heading(field, _title(field)) for field in fields)]
     units = ["", *(_heading(field, _unit(paper_table, field)) for field in fields)]
     cells = [
@@ -88,8 +88,8 @@ def _group_headings(paper_table: PaperTable) -> str:
         return ""
     last = 1 + sum(map(_width, paper_table.fields(None)))
     cells, rules = [""] * last, []
-    for place, group in enumerate(paper_table.groups):
-        first, width = last + 1, sum(map(_width, paper_table.fields(place)))
+    for index, group in enumerate(paper_table.groups):
+        first, width = last + 1, sum(map(_width, paper_table.fields(index)))
         last += width
         cells.append(f"\\multicolumn{{{width}}}{{c}}{{{escape(group.heading)}}}")
         rules.append(f"\\cmidrule(lr){{{first}-{last}}}")
@@ -108,8 +108,8 @@ def _unit(paper_table: PaperTable, field: Field) -> str:
     if field.is_paper:
         return ""
     unit = field.column.unit
-    if field.column is SPEED and field.place is not None:
-        unit += f" {paper_table.groups[field.place].baselines}"
+    if field.column is SPEED and field.index is not None:
+        unit += f" {paper_table.groups[field.index].baselines}"
     return f"({escape(unit)})"
 
 
@@ -118,13 +118,13 @@ def _cells(paper_table: PaperTable, field: Field) -> list[str]:
     return [_cell(field, *cell) for cell in zip(rows, paper_table.standings(field), strict=True)]
 
 
-def _cell(field: Field, row: Row | None, place: Standing | None) -> str:
+def _cell(field: Field, row: Row | None, index: Standing | None) -> str:
     if field.is_paper:
         return escape(field.column.published_text(row)) if row else ""
     found = field.column.shown(row) if row else None
     if row is None or found is None:
         return _heading(field, f"\\textit{{{escape(field.column.missing(row) if row else NOTHING)}}}")
-    value = f"${MARKS[field.column.mark(row)]}{STYLES[place].format(number(found.value))}$"
+    value = f"${MARKS[field.column.mark(row)]}{STYLES[index].format(number(found.value))}$"
     return value if _width(field) == 1 else f"{value} & {reach(found)}"
 
 

@@ -21,7 +21,7 @@ def markdown(runs: Sequence[Run]) -> str:
 
 def _table(paper_table: PaperTable) -> str:
     columns = [["Mechanism", *(_plain(line.title) for line in paper_table.lines)]]
-    columns += [column for place in paper_table.places for column in _columns(paper_table, place)]
+    columns += [column for index in paper_table.indices for column in _columns(paper_table, index)]
     widths = [max(map(len, column)) for column in columns]
     rule = [f":{'-' * (widths[0] - 1)}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
     heading, *lines = (
@@ -34,12 +34,12 @@ def _table(paper_table: PaperTable) -> str:
     return f"{table}\n{' '.join([*map(_plain, caption(paper_table)), LEGEND, *said])}\n"
 
 
-def _columns(paper_table: PaperTable, place: int | None) -> list[list[str]]:
+def _columns(paper_table: PaperTable, index: int | None) -> list[list[str]]:
     """The columns that all groups share, or those of one with its verdicts last: a heading, a cell a line."""
-    columns = [_column(paper_table, field) for field in paper_table.fields(place)]
-    if place is None or not measured(paper_table.groups[place].rows):
+    columns = [_column(paper_table, field) for field in paper_table.fields(index)]
+    if index is None or not measured(paper_table.groups[index].rows):
         return columns
-    rows = [line.rows[place] for line in paper_table.lines]
+    rows = [line.rows[index] for line in paper_table.lines]
     return [*columns, ["verdict", *(verdict(row) if row else NOTHING for row in rows)]]
 
 
@@ -47,15 +47,15 @@ def _column(paper_table: PaperTable, field: Field) -> list[str]:
     rows = [field.row(line) for line in paper_table.lines]
     if field.is_paper:
         return ["paper", *(field.column.published_text(row) if row else "" for row in rows)]
-    places = paper_table.standings(field)
-    return [_heading(paper_table, field), *(_cell(field, *cell) for cell in zip(rows, places, strict=True))]
+    indices = paper_table.standings(field)
+    return [_heading(paper_table, field), *(_cell(field, *cell) for cell in zip(rows, indices, strict=True))]
 
 
 def _heading(paper_table: PaperTable, field: Field) -> str:
     column = field.column
-    if field.place is None:
+    if field.index is None:
         return column.heading
-    group = paper_table.groups[field.place]
+    group = paper_table.groups[field.index]
     title = f"× {_plain(group.baselines)}" if column is SPEED else column.heading
     interval = " [95 %]" if column.decimals is None else ""
     return (
@@ -63,11 +63,11 @@ def _heading(paper_table: PaperTable, field: Field) -> str:
     )
 
 
-def _cell(field: Field, row: Row | None, place: Standing | None) -> str:
+def _cell(field: Field, row: Row | None, index: Standing | None) -> str:
     found = field.column.shown(row) if row else None
     if row is None or found is None:
         return field.column.missing(row) if row else NOTHING
-    value = STYLES[place].format(found.value)
+    value = STYLES[index].format(found.value)
     return f"{field.column.mark(row)}{value}{found.interval_text}"
 
 

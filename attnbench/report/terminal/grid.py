@@ -58,10 +58,10 @@ class _Layout:
         """The narrowest for each, and what is left over in turn to those that have more to say."""
         found = list(map(self.least, columns))
         spare = max(0, width - self.needed(columns))
-        for place, column in enumerate(columns):
+        for index, column in enumerate(columns):
             wanted = _longest([*column.heading.splitlines(), *column.lines()])
-            more = min(spare, max(0, wanted - found[place]))
-            found[place] += more
+            more = min(spare, max(0, wanted - found[index]))
+            found[index] += more
             spare -= more
         return found
 
