@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+ALIGNED = 8  # numbers of a mask's row, by which a GPU's fused kernels want rows to begin
+
 
 class Kernel(Protocol):
     """One way to compute `attend`."""
@@ -55,14 +57,22 @@ def _mask(bias: Tensor, lead: torch.Size) -> Tensor:
 
     Only leading dimensions that do not all broadcast are written out. Where no gradient is asked for, the
     mask must not say that it wants one, as a parameter does in inference mode too: torch would leave its
-    fused kernel for that.
+    fused kernel for that. There a GPU's mask begins each row where its kernels want it, which halves the time
+    of Swin's 49 keys in bfloat16.
     """
     if not torch.is_grad_enabled():
         bias = bias.detach()
+        bias = aligned(bias) if bias.is_cuda else bias
     bias = bias[(None,) * max(0, 4 - bias.ndim)]
     if bias.shape[:-3].numel() > 1:
         bias = bias.expand(*lead, *bias.shape[-3:])
     return bias.flatten(0, -4)
+
+
+def aligned(bias: Tensor) -> Tensor:
+    """The same numbers in memory in which each row begins at a multiple of `ALIGNED`."""
+    keys = bias.shape[-1]
+    return F.pad(bias, (0, -keys % ALIGNED))[..., :keys] if keys % ALIGNED else bias
 
 
 KERNELS: dict[str, Kernel] = {"explicit": explicit, "fused": fused}
