@@ -15,7 +15,7 @@ from tests.fakes import block
 
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6}
 BEGINNINGS = {
-    "csv": "run,label,title,device,",
+    "csv": "run,label,mechanism,title,settings,device,",
     "markdown": "| Mechanism | Params (M) | paper |",
     "latex": "% Needs \\usepackage{booktabs}.\n\\begin{table*}",
     "json": '{\n  "runs": [',
