@@ -122,6 +122,15 @@ def test_each_name_that_programs_read_is_explained():
     assert [name for name in names if name not in explained] == []
 
 
+def test_the_harnesss_python_example_prints_the_kept_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (code,) = (content for language, content in FENCED.findall(TEXTS[HARNESS]) if language == "python")
+    monkeypatch.chdir(ROOT)
+    exec(code, {})
+    assert re.search(r"\bhilo +0\.33\d+ +298296320 +1\.668", capsys.readouterr().out)
+
+
 @pytest.fixture(scope="module")
 def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as a reader of README has it, with the example's code, of now and of before."""
