@@ -1,5 +1,6 @@
 """READMEs hold: commands run, tables are what is printed, links lead somewhere, the example is a plugin."""
 
+import csv
 import json
 import re
 import shlex
@@ -100,7 +101,7 @@ def test_the_example_keeps_the_contract(attnbench: Run, example: Path):
 
 def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, tmp_path: Path):
     listed = attnbench("list", "--plugin", example, "--format", "csv").out.splitlines()
-    assert listed[-1].startswith("linear,linear,Linear,,2362368,481689600,")
+    assert listed[-1].startswith("linear,linear,Linear,,2362368,,481689600,,")
 
     folder = tmp_path / "run"
     size = ("--res", "2", "--batch", "2", "--dim", "48", "--heads", "6", "--device", "cpu")
@@ -112,6 +113,22 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
     compared = attnbench("compare", folder, "--plot")
     assert re.search(r"│ Linear +│.*\d \[", compared.out)
     assert (folder / "throughput.png").exists()
+
+
+def test_each_name_that_programs_read_is_explained():
+    explained = set(re.findall(r"`(\w+)`", TEXTS[HARNESS].partition("## Read the file")[2]))
+    with (KEPT / "table.csv").open(encoding="utf-8") as file:
+        names = [name for name in next(csv.reader(file)) if not name.endswith(("_low", "_high"))]
+    assert [name for name in names if name not in explained] == []
+
+
+def test_the_harnesss_python_example_prints_the_kept_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (code,) = (content for language, content in FENCED.findall(TEXTS[HARNESS]) if language == "python")
+    monkeypatch.chdir(ROOT)
+    exec(code, {})
+    assert re.search(r"\bhilo +0\.33\d+ +298296320 +1\.668", capsys.readouterr().out)
 
 
 @pytest.fixture(scope="module")

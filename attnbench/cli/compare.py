@@ -33,7 +33,7 @@ EXAMPLES = {
     ),
     "which kernel, number format or compilation makes which layer fast": "attnbench compare --kernels",
     "the speeds of the newest run, for a program": (
-        "attnbench compare --format json | jq '.rows[] | [.name, .speed_vs_baseline]'"
+        "attnbench compare --format json | jq '.rows[] | [.label, .speed_vs_baseline]'"
     ),
 }
 

@@ -1,8 +1,6 @@
 """`attnbench report`: runs as tables for papers, as data for programs, and as a page for readers."""
 
-from collections.abc import Callable, Sequence
-from enum import StrEnum
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,27 +9,9 @@ from attnbench.cli.completion import runs as folders
 from attnbench.cli.help import SHOWN, WHAT, WHERE, argument, flag, option
 from attnbench.cli.options import Baseline, Results, read_name
 from attnbench.errors import AttnbenchError, writing
+from attnbench.report.formats import FORMATS, Format
 
-
-class Form(StrEnum):
-    """What a report is written in."""
-
-    csv = "csv"
-    markdown = "markdown"
-    latex = "latex"
-    json = "json"
-    html = "html"
-
-
-SUFFIXES = {
-    ".csv": Form.csv,
-    ".md": Form.markdown,
-    ".tex": Form.latex,
-    ".json": Form.json,
-    ".html": Form.html,
-}
-
-
+NAMES = [form.name for form in FORMATS]
 EXAMPLES = {
     "a table to \\input into a paper": "attnbench report --format latex --out table.tex",
     "the same as a document of its own": "attnbench report --out table.tex --standalone",
@@ -63,10 +43,10 @@ def report(
         option(
             "--format",
             metavar="FORMAT",
-            about=f"{', '.join(Form)}.",
+            about=f"{', '.join(NAMES)}.",
             panel=SHOWN,
             default="what --out ends in, or csv",
-            autocompletion=among(*Form),
+            autocompletion=among(*NAMES),
         ),
     ] = None,
     wide: Annotated[
@@ -88,25 +68,13 @@ def report(
     Several runs stand side by side, as CPU and GPU do in Table IV. LaTeX needs booktabs; the best of a column
     is bold, the second underlined. HTML is one file that needs no network, with the raw records in it.
     """
-    from attnbench.analysis.runs import Run, open_runs
+    from attnbench.analysis.runs import open_runs
     from attnbench.records.record import newest
-    from attnbench.report.formats.json_object import json_object
-    from attnbench.report.formats.latex import latex
-    from attnbench.report.formats.long_csv import long_csv
-    from attnbench.report.formats.markdown import markdown
-    from attnbench.report.formats.wide_csv import wide_csv
-    from attnbench.report.html.page import page
 
-    form = Form(read_name("--format", asked, tuple(Form))) if asked else _form_of(out)
-    _refuse_strangers(form, wide=wide, standalone=standalone)
-    writers: dict[Form, Callable[[Sequence[Run]], str]] = {
-        Form.csv: wide_csv if wide else long_csv,
-        Form.markdown: markdown,
-        Form.latex: partial(latex, standalone=standalone),
-        Form.json: json_object,
-        Form.html: page,
-    }
-    text = writers[form](open_runs(runs or [newest(results)], baseline, with_paper=paper))
+    form = _form_of(asked, out)
+    chosen = [name for name, is_set in {"wide": wide, "standalone": standalone}.items() if is_set]
+    _refuse_strangers(form, chosen)
+    text = form.write(open_runs(runs or [newest(results)], baseline, with_paper=paper), *chosen)
     if out is None:
         print(text, end="")
         return
@@ -116,21 +84,26 @@ def report(
     print(f"written: {out}")
 
 
-def _form_of(out: Path | None) -> Form:
-    """What the end of a file's name asks for; CSV where there is no file."""
+def _form_of(asked: str | None, out: Path | None) -> Format:
+    """The format of this name, or what the end of a file's name asks for; CSV where there is neither."""
+    if asked:
+        return FORMATS[NAMES.index(read_name("--format", asked, NAMES))]
     if out is None:
-        return Form.csv
-    if out.suffix not in SUFFIXES:
+        return FORMATS[0]
+    by_suffix = {form.suffix: form for form in FORMATS}
+    if out.suffix not in by_suffix:
         raise AttnbenchError(
-            f"What to write does not follow from the name {out}, which could end in {', '.join(SUFFIXES)}; "
+            f"What to write does not follow from the name {out}, which could end in {', '.join(by_suffix)}; "
             "say it with --format."
         )
-    return SUFFIXES[out.suffix]
+    return by_suffix[out.suffix]
 
 
-def _refuse_strangers(form: Form, *, wide: bool, standalone: bool) -> None:
-    """Refuse options of one format with another."""
-    if wide and form is not Form.csv:
-        raise AttnbenchError(f"--wide is for CSV, not for {form}; leave it out, or take --format csv.")
-    if standalone and form is not Form.latex:
-        raise AttnbenchError(f"--standalone is for LaTeX, not for {form}; leave it out.")
+def _refuse_strangers(form: Format, flags: Sequence[str]) -> None:
+    """Refuse what is an option of another format."""
+    for name in flags:
+        if name not in form.flags:
+            owner = next(other.name for other in FORMATS if name in other.flags)
+            raise AttnbenchError(
+                f"--{name} is for {owner}, not for {form.name}; leave it out, or take --format {owner}."
+            )

@@ -13,21 +13,18 @@ from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row
 from attnbench.analysis.variant_matrix import Cell, VariantMatrix
 from attnbench.errors import writing
-from attnbench.records.codec import to_row
 from attnbench.records.cost import Entry, Point
+from attnbench.report.columns import LIMIT, THROUGHPUT, TIME, published_macs, published_params
 from attnbench.report.csv_text import csv_text
-from attnbench.report.frame import estimate_cells, frame, row_line
+from attnbench.report.data import SETTING, Line, case_line, estimate_cells, row_line
 
 TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"
-SHARED = ("device", "mode", "batch", "dim", "heads", "dtype", "kernel", "compile", "cuda_graph")
-CHANGING = ("outcome", "params", "macs", "memory_bytes", "rounds", "sessions", "converged")
 FLOPS = "flops.csv"
 KERNELS = "kernels.csv"
-
-CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", None), *SHARED)
-
-Line = dict[str, object]
+CHANGING = ("outcome", "params", "macs", "memory_bytes", "rounds", "sessions", "converged")
+OVER_SIZES = ("device", *(name for name in SETTING if name not in ("height", "width")))
+CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", None), *OVER_SIZES)
 
 
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
@@ -65,7 +62,7 @@ def write_flops(points: Sequence[Point], folder: Path) -> Path:
 
 def table_csv(rows: Sequence[Row]) -> str:
     """The rows of a run as CSV."""
-    return str(frame(rows).to_csv(index=False))
+    return csv_text(map(row_line, rows))
 
 
 def changes_csv(changes: Sequence[Change]) -> str:
@@ -79,16 +76,8 @@ def matrices_csv(matrices: Sequence[VariantMatrix]) -> str:
 
 
 def registry_csv(entries: Sequence[Entry]) -> str:
-    """Choices as CSV: exact counts, each branch's share and heads, and the published counts in millions."""
-    lines = []
-    for entry in entries:
-        line, settings = entry_line(entry), entry.choice.settings
-        if published := entry.published:
-            line["published_params_m"] = f"{published.params_m:.2f}"
-            line["published_flops_m"] = f"{published.flops_m:.1f}"
-        line["settings"] = ",".join(f"{key}={value}" for key, value in settings.items())
-        lines.append({**line, **_branch_cells(entry)})
-    return csv_text(lines)
+    """Choices as CSV: exact counts, the published ones, and each branch's share and heads."""
+    return csv_text({**entry_line(entry), **_branch_cells(entry)} for entry in entries)
 
 
 def flops_csv(points: Sequence[Point]) -> str:
@@ -98,16 +87,16 @@ def flops_csv(points: Sequence[Point]) -> str:
 
 def entry_line(entry: Entry) -> Line:
     """What a choice is and costs, without its branches."""
-    mechanism, published = entry.choice.mechanism, entry.published
+    mechanism = entry.choice.mechanism
     return {
         "label": entry.choice.label,
-        "name": mechanism.name,
+        "mechanism": mechanism.name,
         "title": mechanism.title,
         "settings": entry.choice.settings,
         "params": entry.params,
+        "params_published": published_params(entry.published),
         "macs": entry.macs,
-        "published_params_m": published.params_m if published else None,
-        "published_flops_m": published.flops_m if published else None,
+        "macs_published": published_macs(entry.published),
     }
 
 
@@ -128,47 +117,39 @@ def point_line(point: Point) -> Line:
 
 def crossover_line(crossover: Crossover) -> Line:
     """Who is faster from which size on."""
-    record = crossover.faster.record
-    case = to_row(record.case)
+    case = case_line(crossover.faster.record)
     return {
-        "faster_beyond": record.case.label,
+        "faster_beyond": case["label"],
         "slower_beyond": crossover.slower.record.case.label,
         **estimate_cells("tokens_a_side", crossover.side),
-        **{name: case[name] for name in SHARED},
+        **{name: case[name] for name in OVER_SIZES},
     }
 
 
 def matrix_line(matrix: VariantMatrix, cell: Cell) -> Line:
     """What a variant makes of a mechanism."""
-    record, timing = cell.row.record, cell.row.timing
-    limit = timing.limit if timing else None
-    case = to_row(record.case)
+    line = row_line(cell.row)
+    variant, label = cell.row.record.case.variant, cell.row.record.case.label
     return {
-        "name": record.case.label,
-        "title": record.case.title,
-        **{name: case[name] for name in ("height", "width", *SHARED)},
-        "outcome": record.outcome,
-        **estimate_cells("imgs_per_s", timing.throughput if timing else None),
-        "converged": timing.converged if timing else None,
+        **case_line(cell.row.record),
+        "outcome": line["outcome"],
+        **estimate_cells("imgs_per_s", THROUGHPUT.estimate(cell.row)),
+        "converged": line["converged"],
         "reference": matrix.reference.brief,
         **estimate_cells("speed_vs_reference", cell.gain),
-        **estimate_cells("fraction_of_limit", limit.fraction if limit else None),
-        "limited_by": limit.by if limit else None,
-        "best": record.case.variant == matrix.best(record.case.label),
+        **{name: line[name] for name in (*LIMIT.names, "limited_by")},
+        "best": variant == matrix.best(label),
     }
 
 
 def change_line(change: Change) -> Line:
     """A case in two runs: what it is, how each run found it, and how many times as fast the later is."""
-    record = change.after.record
-    case = to_row(record.case)
-    found: Line = {"name": record.case.label, "title": record.case.title}
-    found |= {name: case[name] for name in ("height", "width", *SHARED)}
+    found = case_line(change.after.record)
     for when, row in (("before", change.before), ("after", change.after)):
-        line, timing = row_line(row), row.timing
+        line = row_line(row)
         found |= {f"{name}_{when}": line[name] for name in CHANGING}
-        found |= estimate_cells(f"time_s_{when}", timing.time_s if timing else None)
-        found |= estimate_cells(f"imgs_per_s_{when}", timing.throughput if timing else None)
+        for column in (TIME, THROUGHPUT):
+            found |= estimate_cells(f"{column.name}_{when}", column.estimate(row))
     return {
         **found,
         **estimate_cells("speed_vs_before", change.speed),

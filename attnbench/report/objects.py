@@ -1,10 +1,5 @@
-"""What commands print as JSON: the lines of `export`, each interval in one object, and what they share.
+"""What commands print as JSON: the lines of `data` and `export`, and what they share."""
 
-Base units, the unit in the name. What was not measured is null, and so is what is no number.
-"""
-
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -26,21 +21,18 @@ from attnbench.analysis.variant_matrix import (
 from attnbench.cases.variant import Variant
 from attnbench.machine.fingerprint import Machine
 from attnbench.mechanism import Geometry
+from attnbench.paper.claims import Claim, Metric
 from attnbench.records.cost import Entry, Point
 from attnbench.records.profile import Profile
 from attnbench.records.record import Record, RecordFile
-from attnbench.report.export import (
-    Line,
-    change_line,
-    crossover_line,
-    entry_line,
-    matrix_line,
-    point_line,
-)
-from attnbench.report.frame import estimate_cells, row_line
+from attnbench.report.columns import FLOPS, PARAMS
+from attnbench.report.data import Line, estimate_cells, row_line
+from attnbench.report.export import change_line, crossover_line, entry_line, matrix_line, point_line
+from attnbench.report.json_text import json_text
 from attnbench.report.profile import call_line, operator_lines, setting_line
 from attnbench.statistics import Estimate
 
+COUNTS = {Metric.params: PARAMS, Metric.flops: FLOPS}
 RATES = {"matmul": "macs_per_s", "copy": "bytes_per_s"}
 
 
@@ -55,12 +47,12 @@ def registry_json(entries: Sequence[Entry], geometry: Geometry) -> str:
         }
         for entry in entries
     ]
-    return _text({"geometry": asdict(geometry), "mechanisms": mechanisms})
+    return json_text({"geometry": asdict(geometry), "mechanisms": mechanisms})
 
 
 def flops_json(points: Sequence[Point]) -> str:
     """Closed forms of choices on maps, and those of their branches."""
-    return _text(
+    return json_text(
         {
             "points": [
                 {**point_line(point), "branches": list(map(asdict, point.branches)), "refusal": point.refusal}
@@ -72,24 +64,24 @@ def flops_json(points: Sequence[Point]) -> str:
 
 def run_json(found: RecordFile, table: Sequence[Row]) -> str:
     """The rows of a run, where their order changes with size, and how far it is the paper's."""
-    return _text({**_run(found), **_rows(found, table)})
+    return json_text({**_run(found), **_rows(found, table)})
 
 
 def matrices_json(found: RecordFile, table: Sequence[Row]) -> str:
     """The matrices of a run, and the rows of all places that have one variant only."""
     several = [_matrix(found, matrix) for matrix in matrices(table)]
-    return _text({**_run(found), "matrices": several, **_rows(found, without_matrix(table))})
+    return json_text({**_run(found), "matrices": several, **_rows(found, without_matrix(table))})
 
 
 def changes_json(
     before: RecordFile, after: RecordFile, changes: Sequence[Change], different: Sequence[Difference]
 ) -> str:
     """The cases of two runs, and what the runs differ in where their times say nothing about each other."""
-    return _text(
+    return json_text(
         {
             "before": _run(before),
             "after": _run(after),
-            "cases": [folded(change_line(change)) for change in changes],
+            "cases": [change_line(change) for change in changes],
             "differences": [{"field": name, "before": old, "after": new} for name, old, new in different],
         }
     )
@@ -101,30 +93,18 @@ def machine_json(machine: Machine, seen: Mapping[str, Seen]) -> str:
         device: {"ceilings": list(map(_ceiling, found.ceilings)), "advice": found.advice}
         for device, found in seen.items()
     }
-    return _text({"machine": asdict(machine), "devices": devices})
+    return json_text({"machine": asdict(machine), "devices": devices})
 
 
 def claims_json(judgements: Sequence[Judgement]) -> str:
-    """Judgements as a list, an object a claim; numbers are ratios, or millions as `unit` says."""
-    return _text(list(map(_claim, judgements)))
+    """Judgements as a list, an object a claim; numbers are ratios, or counts as `unit` says."""
+    return json_text(list(map(_claim, judgements)))
 
 
 def profile_json(profile: Profile) -> str:
     """One call of a layer, operator by operator, the one that takes longest first."""
     operators = operator_lines(profile)
-    return _text({**setting_line(profile), **call_line(profile), "operators": operators})
-
-
-def folded(line: Mapping[str, object]) -> Line:
-    """The line with `x`, `x_low` and `x_high` as one object; null where there is no value."""
-    ends = {f"{name}_{end}" for name in line for end in ("low", "high") if f"{name}_low" in line}
-    return {name: _interval(line, name) for name in line if name not in ends}
-
-
-def _interval(line: Mapping[str, object], name: str) -> object:
-    if f"{name}_low" not in line or line[name] is None:
-        return line[name]
-    return {"value": line[name], "low": line[f"{name}_low"], "high": line[f"{name}_high"]}
+    return json_text({**setting_line(profile), **call_line(profile), "operators": operators})
 
 
 def _run(found: RecordFile) -> Line:
@@ -142,18 +122,11 @@ def _machines(found: RecordFile) -> list[Machine]:
 
 def _rows(found: RecordFile, table: Sequence[Row]) -> Line:
     rows = [
-        {
-            **folded(row_line(row)),
-            "mechanism": row.record.case.mechanism,
-            "settings": row.record.case.settings,
-            "uncounted": row.record.uncounted,
-            "machine": _machines(found).index(row.record.conditions.machine),
-        }
-        for row in table
+        {**row_line(row), "machine": _machines(found).index(row.record.conditions.machine)} for row in table
     ]
     return {
         "rows": rows,
-        "crossovers": [folded(crossover_line(each)) for each in crossovers(table)],
+        "crossovers": [crossover_line(each) for each in crossovers(table)],
         "agreements": list(map(asdict, agreements(table))),
     }
 
@@ -164,8 +137,7 @@ def _matrix(found: RecordFile, matrix: VariantMatrix) -> Line:
         "reference": asdict(matrix.reference),
         "cells": [
             {
-                **folded(matrix_line(matrix, cell)),
-                "reference": cell.row.record.case.variant == matrix.reference,
+                **matrix_line(matrix, cell),
                 "machine": _machines(found).index(cell.row.record.conditions.machine),
             }
             for cell in matrix.cells.values()
@@ -189,18 +161,17 @@ def _swap(swap: Swap) -> Line:
 
 
 def _in_variants(ratios: Mapping[Variant, Estimate]) -> list[Line]:
-    return [{**asdict(variant), "speed": asdict(ratio)} for variant, ratio in ratios.items()]
+    return [{**asdict(variant), **estimate_cells("speed", ratio)} for variant, ratio in ratios.items()]
 
 
 def _ceiling(record: Record) -> Line:
-    rate = estimate_cells(RATES[record.case.mechanism], rate_per_s(record))
     return {
         "name": record.case.mechanism,
         "dtype": record.case.variant.dtype,
         "threads": record.conditions.threads,
         "outcome": record.outcome,
         "reason": record.reason,
-        **folded(rate),
+        **estimate_cells(RATES[record.case.mechanism], rate_per_s(record)),
     }
 
 
@@ -216,27 +187,17 @@ def _claim(judgement: Judgement) -> Line:
         "than": claim.than,
         "device": claim.device,
         "verdict": judgement.ruling,
-        "value": ours.value if ours else None,
-        "low": ours.low if ours else None,
-        "high": ours.high if ours else None,
-        "claimed": claim.number,
-        "unit": "ratio" if claim.millions is None else "millions",
+        "value": _number(claim, ours.value if ours else None),
+        "low": _number(claim, ours.low if ours else None),
+        "high": _number(claim, ours.high if ours else None),
+        "claimed": _number(claim, claim.number),
+        "unit": "ratio" if claim.millions is None else COUNTS[claim.metric].base_unit,
         "reason": judgement.reason,
         "variant": judgement.variant.brief if judgement.variant else None,
         "differences": [asdict(difference) for difference in judgement.differences],
     }
 
 
-def _text(found: Line | list[Line]) -> str:
-    return json.dumps(_plain(found), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-
-
-def _plain(value: object) -> object:
-    """The value as JSON has it: NaN and infinity, which JSON has not, are null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def _number(claim: Claim, value: float | None) -> float | None:
+    """A ratio, or a count in base units."""
+    return value if value is None or claim.millions is None else round(value * 1e6)

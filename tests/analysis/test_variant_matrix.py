@@ -377,7 +377,7 @@ def test_the_file_has_a_line_a_mechanism_and_variant_with_full_numbers(tmp_path:
     matrix = matrix_of([*run, *ceilings(macs=64 * 10**10, moved=10**12)])
     with write_matrices([matrix], tmp_path).open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    assert [(line["name"], line["kernel"], line["outcome"], line["best"]) for line in lines] == [
+    assert [(line["label"], line["kernel"], line["outcome"], line["best"]) for line in lines] == [
         ("msa", "explicit", "measured", "False"), ("hilo", "explicit", "wrong", "False"),
         ("msa", "fused", "measured", "True"), ("hilo", "fused", "measured", "True"),
     ]  # fmt: skip

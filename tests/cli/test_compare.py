@@ -273,7 +273,7 @@ def test_json_of_a_run_is_all_of_standard_output(attnbench: Run, tmp_path: Path)
     assert done.status == 0
     answer = json.loads(done.out)
     assert answer["run"] == str(run)
-    assert [row["name"] for row in answer["rows"]] == list(TIMES)
+    assert [row["label"] for row in answer["rows"]] == list(TIMES)
     assert "One session only" in done.err
     assert f"drawn: {run}/throughput.png" in done.err.splitlines()
 

@@ -52,11 +52,12 @@ def exact(line: dict[str, str], *columns: str) -> tuple[int, ...]:
 
 def test_csv_holds_exact_counts_in_the_papers_order(attnbench: Run):
     lines = listed(attnbench)
-    assert [line["name"] for line in lines] == list(published())
-    assert lines[-1]["published_params_m"] == "2.20"
+    assert [line["mechanism"] for line in lines] == list(published())
+    assert lines[-1]["params_published"] == "2200000"
     assert lines[0] == {
-        "label": "msa", "name": "msa", "title": "MSA", "settings": "",
-        "params": "2362368", "macs": "521428992", "published_params_m": "2.36", "published_flops_m": "521.4",
+        "label": "msa", "mechanism": "msa", "title": "MSA", "settings": "",
+        "params": "2362368", "params_published": "2360000",
+        "macs": "521428992", "macs_published": "521400000",
         "macs_hi_fi": "", "heads_hi_fi": "", "macs_lo_fi": "", "heads_lo_fi": "",
     }  # fmt: skip
 
@@ -78,7 +79,7 @@ def test_a_sweep_over_windows_gives_the_specifications_table(attnbench: Run):
 def test_the_csv_of_a_sweep_resolves_its_settings(attnbench: Run):
     (first, second) = listed(attnbench, "hilo:window=1,2")
     assert (first["settings"], second["settings"]) == ("alpha=0.9,window=1", "alpha=0.9,window=2")
-    assert (first["published_flops_m"], second["published_flops_m"]) == ("", "298.3")
+    assert (first["macs_published"], second["macs_published"]) == ("", "298300000")
 
 
 def test_named_choices_are_shown_with_every_digit_and_their_branches(attnbench: Run):
@@ -92,8 +93,8 @@ def test_named_choices_are_shown_with_every_digit_and_their_branches(attnbench: 
 
 
 def test_published_counts_stand_only_beside_those_of_their_geometry(attnbench: Run):
-    assert listed(attnbench, "msa", "--res", "7")[0]["published_flops_m"] == ""
-    assert listed(attnbench, "msa", "--heads", "6")[0]["published_flops_m"] == ""
+    assert listed(attnbench, "msa", "--res", "7")[0]["macs_published"] == ""
+    assert listed(attnbench, "msa", "--heads", "6")[0]["macs_published"] == ""
     assert "paper" not in attnbench("list", "msa", "--res", "7").out
 
 
@@ -120,12 +121,14 @@ def test_json_has_numbers_settings_branches_and_papers(attnbench: Run):
         ("Lo-Fi", 10),
     ]
     assert hilo["macs"] == sum(branch["macs"] for branch in hilo["branches"])
-    assert (msa["published_flops_m"], msa["paper"]["year"]) == (None, 2021)
+    assert (msa["macs_published"], msa["paper"]["year"]) == (None, 2021)
 
 
 def test_published_counts_are_numbers_in_json(attnbench: Run):
     (hilo,) = json.loads(attnbench("list", "hilo", "--format", "json").out)["mechanisms"]
-    assert (hilo["params"], hilo["published_params_m"], hilo["published_flops_m"]) == (2_198_528, 2.2, 298.3)
+    assert (hilo["params"], hilo["params_published"], hilo["macs_published"]) == (
+        2_198_528, 2_200_000, 298_300_000,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])

@@ -10,12 +10,13 @@ import pytest
 
 from attnbench.cli.pipe import quiet_output
 from attnbench.records.record import append
+from attnbench.report.formats import FORMATS
 from tests.conftest import Run
 from tests.fakes import block
 
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6}
 BEGINNINGS = {
-    "csv": "run,label,title,device,",
+    "csv": "run,label,mechanism,title,settings,device,",
     "markdown": "| Mechanism | Params (M) | paper |",
     "latex": "% Needs \\usepackage{booktabs}.\n\\begin{table*}",
     "json": '{\n  "runs": [',
@@ -70,6 +71,11 @@ def test_without_a_run_the_newest_is_reported(attnbench: Run, folder: Path):
     assert [run["name"] for run in json.loads(done.out)["runs"]] == ["newer"]
 
 
+def test_each_format_has_a_name_and_an_ending_of_its_own():
+    assert [form.name for form in FORMATS] == list(BEGINNINGS)
+    assert len({form.suffix for form in FORMATS}) == len(FORMATS)
+
+
 def test_several_runs_are_reported_together(attnbench: Run, folder: Path):
     other = folder.parent / "other"
     other.mkdir()
@@ -101,8 +107,12 @@ def test_speeds_are_relative_to_the_baseline_that_was_asked_for(attnbench: Run, 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--wide", "--format", "latex"], "--wide is for CSV, not for latex"),
-        (["--standalone"], "--standalone is for LaTeX, not for csv"),
+        (
+            ["--wide", "--format", "latex"],
+            "--wide is for csv, not for latex; leave it out, or take --format csv.",
+        ),
+        (["--wide", "--standalone"], "--standalone is for latex, not for csv"),
+        (["--standalone"], "--standalone is for latex, not for csv; leave it out, or take --format latex."),
     ],
 )
 def test_options_of_another_format_are_refused(attnbench: Run, folder: Path, options: list[str], why: str):

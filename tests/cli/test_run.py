@@ -54,7 +54,7 @@ def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp
     ]  # fmt: skip
     with (tmp_path / "table.csv").open() as file:
         table = list(csv.DictReader(file))
-    assert [row["name"] for row in table] == ["msa", "hilo:alpha=0.5"]
+    assert [row["label"] for row in table] == ["msa", "hilo:alpha=0.5"]
     assert all(float(row["imgs_per_s_low"]) <= float(row["imgs_per_s"]) for row in table)
     assert attnbench("compare", tmp_path).status == 0
 

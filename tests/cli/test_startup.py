@@ -31,6 +31,12 @@ def test_help_and_versions_import_nothing_heavy(arguments: list[str]):
     assert modules_after(*arguments) == set()
 
 
+def test_importing_attnbench_imports_nothing_heavy():
+    code = f"import attnbench, sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_compare_runs_without_torch(tmp_path: Path):
     append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
     assert "torch" not in modules_after("compare", str(tmp_path), "--plot", "--format", "json")

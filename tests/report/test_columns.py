@@ -33,12 +33,14 @@ def only(**changes: Any) -> Row:
 
 def test_values_are_in_the_unit_of_their_column():
     row = only(memory=MEMORY_OF_A_CALL)
-    values = [found and found.value for column in COLUMNS for found in [column.estimate(row)]]
-    assert values == pytest.approx([1.0, 500.0, 1000.0, 400.0, 160.0, 1.0, None])
+    shown = [found and found.value for column in COLUMNS for found in [column.in_unit(row)]]
+    assert shown == pytest.approx([1.0, 500.0, 1000.0, 400.0, 160.0, 1.0, None])
+    base = [found and found.value for column in COLUMNS for found in [column.estimate(row)]]
+    assert base == pytest.approx([1_000_000, 500_000_000, 1000 * 2**20, 0.4, 160.0, 1.0, None])
 
 
 def test_the_ends_of_a_time_are_in_milliseconds_too():
-    found = TIME.estimate(rows(block({"msa": [0.4, 0.5] * 9}))[0])
+    found = TIME.in_unit(rows(block({"msa": [0.4, 0.5] * 9}))[0])
     assert found
     assert (found.low, found.value, found.high) == pytest.approx((400.0, 450.0, 500.0))
 

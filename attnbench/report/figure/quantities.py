@@ -7,8 +7,8 @@ from attnbench.report.columns import PARAMS, THROUGHPUT
 from attnbench.statistics import Estimate
 
 Quantity = Callable[[Row], Estimate | None]
-params_m: Quantity = PARAMS.estimate  # millions
-throughput: Quantity = THROUGHPUT.estimate  # images per second
+params_m: Quantity = PARAMS.in_unit  # millions
+throughput: Quantity = THROUGHPUT.in_unit  # images per second
 
 
 def macs_m(row: Row) -> Estimate | None:

@@ -1,1 +1,37 @@
-"""Runs as texts for papers and programs, a file a format."""
+"""Runs as texts for papers and programs: a file a format, and a line in FORMATS."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attnbench.analysis.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A form that runs are written in, in files whose names end in `suffix`.
+
+    `writer` is what makes it of runs, as `module:function`, and `flags` name what does instead where an
+    option of this format alone asks for it. They are imported when they are called: help waits for none.
+    """
+
+    name: str
+    suffix: str
+    writer: str
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, runs: "Sequence[Run]", flag: str | None = None) -> str:
+        """The text, as one of `flags` asks for it."""
+        text: str = resolve_name(self.flags[flag] if flag else self.writer)(runs)
+        return text
+
+
+FORMATS = (
+    Format("csv", ".csv", f"{__name__}.long_csv:long_csv", {"wide": f"{__name__}.wide_csv:wide_csv"}),
+    Format("markdown", ".md", f"{__name__}.markdown:markdown"),
+    Format("latex", ".tex", f"{__name__}.latex:latex", {"standalone": f"{__name__}.latex:document"}),
+    Format("json", ".json", f"{__name__}.json_object:json_object"),
+    Format("html", ".html", "attnbench.report.html.page:page"),
+)

@@ -42,17 +42,29 @@ TABLE = """\
 """
 
 
-def latex(runs: Sequence[Run], *, standalone: bool = False) -> str:
-    """The tables, or a document that holds nothing else; best values are bold, second best underlined."""
+def latex(runs: Sequence[Run]) -> str:
+    """Tables to `\\input`; best values are bold, second best underlined."""
+    tables = _tables(paper_tables(runs), runs)
+    return f"{NEEDS}{_warning(tables)}{tables}"
+
+
+def document(runs: Sequence[Run]) -> str:
+    """A document that holds the tables and nothing else."""
     found = paper_tables(runs)
-    tables = "\n".join(
-        _table(paper_table, _label(runs, paper_table if len(found) > 1 else None)) for paper_table in found
-    )
-    if standalone:
-        wide = any(len(paper_table.groups) > 1 for paper_table in found)
-        tables = DOCUMENT % ("landscape, " * wide, tables)
+    wide = any(len(paper_table.groups) > 1 for paper_table in found)
+    tables = _tables(found, runs)
+    return _warning(tables) + DOCUMENT % ("landscape, " * wide, tables)
+
+
+def _tables(found: Sequence[PaperTable], runs: Sequence[Run]) -> str:
+    several = len(found) > 1
+    return "\n".join(_table(each, _label(runs, each if several else None)) for each in found)
+
+
+def _warning(tables: str) -> str:
+    """What a reader must know of characters that pdflatex has not."""
     unknown = foreign(tables)
-    return NEEDS * (not standalone) + UNKNOWN % " ".join(unknown) * bool(unknown) + tables
+    return UNKNOWN % " ".join(unknown) if unknown else ""
 
 
 def _table(paper_table: PaperTable, label: str) -> str:

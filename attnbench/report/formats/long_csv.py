@@ -1,29 +1,35 @@
 """CSV for programs: a line a case and metric."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attnbench.analysis.rows import Row
 from attnbench.analysis.runs import Run
-from attnbench.report.columns import Column
+from attnbench.report.columns import QUANTITIES, Column
 from attnbench.report.csv_text import csv_text
-from attnbench.report.formats.cells import case_cells, number_cells, protocol_cells, told, verdict_cells
+from attnbench.report.data import Line, case_line, row_line
+
+NUMBERS = frozenset(name for column in QUANTITIES for name in column.names)
+ENDS = ("low", "high", "published")
 
 
 def long_csv(runs: Sequence[Run]) -> str:
-    """Every number with its interval and unit, the paper's number, and all that identifies the case.
+    """Every number with its interval, unit and paper's number, and all else that is known of its case.
 
     A case without a time has a line for each number that it lacks, with its outcome and an empty value.
     """
-    return csv_text([_line(run, row, column) for run in runs for row in run.rows for column in told(row)])
+    return csv_text(line for run in runs for row in run.rows for line in _lines(run, row))
 
 
-def _line(run: Run, row: Row, column: Column) -> dict[str, object]:
-    return {
-        "run": run.name,
-        **case_cells(row),
-        "metric": column.name,
-        "unit": column.unit,
-        **number_cells(column, row),
-        **verdict_cells(row),
-        **protocol_cells(row),
-    }
+def _lines(run: Run, row: Row) -> Iterator[Line]:
+    """The row's line, melted."""
+    line, case = row_line(row), case_line(row.record)
+    others = {name: value for name, value in line.items() if name not in NUMBERS and name not in case}
+    for column in _told(row):
+        number = {end: line.get(f"{column.name}_{end}") for end in ENDS}
+        metric = {"metric": column.name, "unit": column.base_unit, "value": line[column.name], **number}
+        yield {"run": run.name, **case, **metric, **others}
+
+
+def _told(row: Row) -> list[Column]:
+    """The quantities that have something to say of a row: a number, or what became of it."""
+    return [each for each in QUANTITIES if each.estimate(row) or (each.tells_outcome and not row.timing)]

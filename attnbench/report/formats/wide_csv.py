@@ -4,21 +4,24 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from attnbench.analysis.rows import Row
 from attnbench.analysis.runs import Run
-from attnbench.report.columns import Column
+from attnbench.report.columns import ENERGY, POWER
 from attnbench.report.csv_text import csv_text
-from attnbench.report.formats.cells import number_cells, setting_cells, verdict_cells
+from attnbench.report.data import CASE, row_line
+from attnbench.report.data import Line as Cells
 from attnbench.report.paper_table import COUNTS, SPEEDS, Line, PaperTable, paper_tables
 
-UNITS = {"M": "_m", "MiB": "_mib"}  # those that a column's name does not tell
+SHARED = [*(name for name in CASE if name != "device"), *(name for column in COUNTS for name in column.names)]
+OF_A_GROUP = [
+    *(name for column in (*SPEEDS, ENERGY, POWER) for name in column.names),
+    *("baseline", "verdict", "outcome", "reason"),
+]
 
 
 def wide_csv(runs: Sequence[Run]) -> str:
-    """Counts, then memory, throughput and speed-up of each group with intervals, verdict and outcome.
+    """Counts, then memory, throughput, speed-up and energy of each group, with its verdict and outcome.
 
-    The columns of a group begin with its heading: `cpu_imgs_per_s`. Those of the paper end in `published`.
-    Columns that no line has are left out.
+    The columns of a group begin with its heading: `cpu_imgs_per_s`. Columns that no line has are left out.
     """
     found = paper_tables(runs)
     prefixes = _prefixes([group.heading for paper_table in found for group in paper_table.groups])
@@ -38,25 +41,12 @@ def _prefixes(headings: Sequence[str]) -> dict[str, str]:
     return prefixes
 
 
-def _line(paper_table: PaperTable, line: Line, prefixes: Mapping[str, str]) -> dict[str, object]:
-    first = line.counted
-    cells: dict[str, object] = {"label": first.record.case.label, "title": line.title, **setting_cells(first)}
-    for column in COUNTS:
-        cells |= _numbers("", column, first)
+def _line(paper_table: PaperTable, line: Line, prefixes: Mapping[str, str]) -> Cells:
+    """The rows of a mechanism, pivoted: its groups beside each other."""
+    first = row_line(line.counted)
+    cells = {name: first[name] for name in SHARED} | {"title": line.title}
     for group, row in zip(paper_table.groups, line.rows, strict=True):
         if row:
-            cells |= _group(prefixes[group.heading], row)
+            mine = row_line(row)
+            cells |= {f"{prefixes[group.heading]}_{name}": mine[name] for name in OF_A_GROUP}
     return cells
-
-
-def _group(prefix: str, row: Row) -> dict[str, object]:
-    cells: dict[str, object] = {}
-    for column in SPEEDS:
-        cells |= _numbers(f"{prefix}_", column, row)
-    return cells | {f"{prefix}_{name}": cell for name, cell in verdict_cells(row).items()}
-
-
-def _numbers(prefix: str, column: Column, row: Row) -> dict[str, object]:
-    name = f"{prefix}{column.name}{UNITS.get(column.unit, '')}"
-    cells = number_cells(column, row)
-    return {name if end == "value" else f"{name}_{end}": cell for end, cell in cells.items()}

@@ -1,4 +1,4 @@
-"""What the page's figures are drawn from: numbers with their intervals, as JSON has them."""
+"""What the page's figures are drawn from: numbers with their intervals, in the units that readers see."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,7 +7,6 @@ from attnbench.analysis.rows import Measured, Row, family, measured
 from attnbench.paper import processor
 from attnbench.report.colours import MarkStyle, MarkStyles
 from attnbench.report.columns import COLUMNS, verdict
-from attnbench.report.formats.cells import number_cells
 from attnbench.report.html.places import RUN, SETTING, Place, differing
 
 Json = dict[str, object]
@@ -15,9 +14,9 @@ MIB = 2**20
 
 
 def data(places: Sequence[Place], styles: MarkStyles) -> Json:
-    """Columns, and places with their rows; what a row has no value for is left out."""
+    """Units by the titles of columns, and places with their rows; what a row has no value for is left out."""
     return {
-        "columns": {column.name: {"title": column.title, "unit": column.unit} for column in COLUMNS},
+        "units": {column.title: column.unit for column in COLUMNS},
         "places": [_place(place, places, styles) for place in places],
     }
 
@@ -71,9 +70,13 @@ def _row(row: Row, style: MarkStyle) -> Json:
         "total_mib": record.memory.total_bytes / MIB if record.memory else None,
         "need_mib": None if record.predicted_bytes is None else record.predicted_bytes / MIB,
         "values": {
-            column.name: number_cells(column, row) | {"text": column.text(row)}
+            column.title: {
+                **asdict(found),
+                "published": column.published_in_unit(row),
+                "text": column.text(row),
+            }
             for column in COLUMNS
-            if column.estimate(row)
+            if (found := column.in_unit(row))
         },
     }
     return {name: value for name, value in row_data.items() if value is not None}

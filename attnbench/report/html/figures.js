@@ -1,7 +1,7 @@
 // Figures of one place: each fills a box and returns its caption, or null where there is nothing to draw.
 
 const LABEL_PX = 15;
-const SPEED = "speed_vs_baseline";
+const SPEED = "Speed-up";
 
 function sorted(rows, name) {
   const known = rows.filter((row) => row.values[name]);
@@ -9,9 +9,9 @@ function sorted(rows, name) {
 }
 
 function drawThroughput(box, place, data, look) {
-  const rows = sorted(place.rows, "imgs_per_s");
+  const rows = sorted(place.rows, "Throughput");
   if (!rows.length) return null;
-  const values = rows.map((row) => row.values.imgs_per_s);
+  const values = rows.map((row) => row.values.Throughput);
   const bars = {
     type: "bar",
     orientation: "h",
@@ -90,7 +90,7 @@ function drawRatios(box, place, data, look) {
 }
 
 function drawFlopsAgainstTime(box, place, data, look) {
-  const rows = place.rows.filter((row) => row.values.macs && row.values.time);
+  const rows = place.rows.filter((row) => row.values.FLOPs && row.values.Time);
   if (rows.length < 2) return null;
   const points = rows.map((row) => pointOf(row, place));
   const height = Math.max(420, rows.length * LABEL_PX + 80);
@@ -119,9 +119,9 @@ function drawFlopsAgainstTime(box, place, data, look) {
 }
 
 function pointOf(row, place) {
-  const {value, low, high} = row.values.time;
+  const {value, low, high} = row.values.Time;
   const perImage = (time) => (time === null ? null : time / place.batch);
-  return {x: row.values.macs.value, value: perImage(value), low: perImage(low), high: perImage(high)};
+  return {x: row.values.FLOPs.value, value: perImage(value), low: perImage(low), high: perImage(high)};
 }
 
 function frontLine(place, look, right, top) {

@@ -4,7 +4,7 @@ const PANELS = [
   {
     suffix: "",
     title: "images per second",
-    value: (row) => row.values.imgs_per_s,
+    value: (row) => row.values.Throughput,
     need: () => undefined, // a speed that was not reached has no place
   },
   {

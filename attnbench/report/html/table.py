@@ -37,7 +37,7 @@ class Quantity:
             yield _head("paper", PAPER, "number paper", first=first)
 
     def cells(self, row: Row, standing: Standing | None) -> Iterator[Markup]:
-        estimate, shown = self.column.estimate(row), self.column.shown(row)
+        estimate, shown = self.column.in_unit(row), self.column.shown(row)
         if estimate and shown:
             value = tag("span", shown.value, class_=standing)
             content = joined(self.column.mark(row), value, _padding(shown.value, self.decimals))
@@ -48,7 +48,7 @@ class Quantity:
             interval = f"[{', '.join(shown.interval)}]" if shown and shown.interval else ""
             yield tag("td", interval, class_="interval")
         if self.is_published:
-            theirs = self.column.published(row)
+            theirs = self.column.published_in_unit(row)
             sort_by = repr(theirs) if theirs is not None else None
             yield tag("td", self.column.published_text(row), class_="number paper", data_sort=sort_by)
 

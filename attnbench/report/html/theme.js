@@ -182,10 +182,9 @@ function errorsOf(values, colour) {
 // What hovering over a row's mark shows: its case, and all its values with their intervals.
 function described(row, place, data) {
   const lines = [`<b>${wrapped(row.title, 48)}</b>`, wrapped(place.title, 48)];
-  for (const [name, {text, published}] of Object.entries(row.values)) {
-    const {title, unit} = data.columns[name];
+  for (const [title, {text, published}] of Object.entries(row.values)) {
     const theirs = published === null ? "" : ` (paper: ${published.toLocaleString("en", {maximumFractionDigits: 2})})`;
-    lines.push(`${title}: ${text} ${unit}${theirs}`);
+    lines.push(`${title}: ${text} ${data.units[title]}${theirs}`);
   }
   if (row.outcome !== "measured") lines.push(wrapped(`${row.outcome.replaceAll("_", " ")}: ${row.reason}`, 48));
   else if (row.verdict !== "—") lines.push(row.verdict);

@@ -1,10 +1,11 @@
 """JSON for scripts."""
 
 import json
+import math
 
 import pytest
 
-from attnbench.report.columns import COLUMNS
+from attnbench.report.columns import QUANTITIES
 from attnbench.report.formats.json_object import json_object
 from tests.fakes import block, record, run_of
 
@@ -21,26 +22,29 @@ def test_runs_have_names_and_machines():
 
 
 def test_columns_say_what_they_mean():
-    assert [column["name"] for column in CONTENT["columns"]] == [column.name for column in COLUMNS]
+    assert [column["name"] for column in CONTENT["columns"]] == [column.name for column in QUANTITIES]
     assert {name: CONTENT["columns"][2][name] for name in ("title", "unit", "better")} == {
-        "title": "Memory", "unit": "MiB", "better": "lower",
+        "title": "Memory", "unit": "bytes", "better": "lower",
     }  # fmt: skip
     assert CONTENT["columns"][2]["meaning"].startswith("The most that one call allocates")
 
 
-def test_rows_have_their_values_by_column():
+def test_rows_have_all_that_is_known_of_them():
     hilo = CONTENT["rows"][1]
-    assert hilo["values"]["time"] == pytest.approx(
-        {"value": 225.0, "low": 200.0, "high": 250.0, "published": None}
-    )
-    assert hilo["values"]["imgs_per_s"]["published"] == 1029
+    assert [hilo[f"time_s{end}"] for end in ("", "_low", "_high")] == pytest.approx([0.225, 0.2, 0.25])
+    assert hilo["imgs_per_s_published"] == 1029
     assert {name: hilo[name] for name in ("run", "label", "baseline", "verdict", "rounds", "sessions")} == {
         "run": "mine", "label": "hilo", "baseline": "msa", "verdict": "faster", "rounds": 18, "sessions": 3,
     }  # fmt: skip
     assert (hilo["noise_floor"], hilo["converged"]) == (0.0, False)
 
 
-def test_a_row_without_a_time_has_its_outcome_and_no_value_for_it():
+def test_a_row_without_a_time_has_its_outcome_and_null_for_it():
     failed = CONTENT["rows"][2]
     assert (failed["outcome"], failed["reason"], failed["rounds"]) == ("crashed", "signal 11", 0)
-    assert list(failed["values"]) == ["params", "macs"]
+    assert (failed["params"], failed["time_s"], failed["speed_vs_baseline"]) == (1_000_000, None, None)
+
+
+def test_what_is_no_number_is_null():
+    run = run_of("mine", [record("hilo", relative_error=math.nan, outcome="wrong")])
+    assert "NaN" not in json_object([run])

@@ -10,7 +10,7 @@ import pytest
 
 from attnbench.analysis.runs import Run
 from attnbench.records.record import Record, read
-from attnbench.report.formats.latex import latex
+from attnbench.report.formats.latex import document, latex
 from tests.fakes import MACHINE, MEMORY, block, changed, record, run_of
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -137,16 +137,16 @@ def test_each_setting_has_a_table_with_a_label_of_its_own():
 def test_tables_name_the_package_that_they_need_and_a_document_loads_it():
     found = runs(mine=block(TIMES))
     assert latex(found).startswith("% Needs \\usepackage{booktabs}.\n\\begin{table*}")
-    document = latex(found, standalone=True)
-    assert document.startswith("\\documentclass")
-    assert "\\usepackage{booktabs}" in document
-    assert document.endswith("\\end{table*}\n\\end{document}\n")
+    whole = document(found)
+    assert whole.startswith("\\documentclass")
+    assert "\\usepackage{booktabs}" in whole
+    assert whole.endswith("\\end{table*}\n\\end{document}\n")
 
 
 def test_a_document_with_several_groups_lies_on_its_side():
     both = runs(mine=[*block(TIMES), *block(FASTER, device="cuda", block="gpu")])
-    assert "landscape" in latex(both, standalone=True)
-    assert "landscape" not in latex(runs(mine=block(TIMES)), standalone=True)
+    assert "landscape" in document(both)
+    assert "landscape" not in document(runs(mine=block(TIMES)))
 
 
 def test_a_table_is_ascii_whatever_plugins_are_called():
@@ -171,7 +171,7 @@ def test_pdflatex_sets_a_document_without_a_word(kind: str, tmp_path: Path):
         "two": [kept, *runs(gpu=block(FASTER, device="cuda"))],
         "awkward": runs(mine=awkward),
     }[kind]
-    (tmp_path / "table.tex").write_text(latex(found, standalone=True), encoding="utf-8")
+    (tmp_path / "table.tex").write_text(document(found), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout

@@ -54,13 +54,14 @@ def test_figures_are_drawn_from_the_rows(kept: Kept):
     for row, drawn in zip(run.rows, place["rows"], strict=True):
         assert (drawn["label"], drawn["verdict"]) == (row.record.case.label, verdict(row))
         assert (drawn["total_mib"], drawn["need_mib"]) == (1001, 3)
-        estimates = {column.name: found for column in COLUMNS if (found := column.estimate(row))}
+        estimates = {column.title: found for column in COLUMNS if (found := column.in_unit(row))}
         values = drawn["values"]
         assert {name: (it["value"], it["low"], it["high"]) for name, it in values.items()} == {
             name: (it.value, it.low, it.high) for name, it in estimates.items()
         }
-        assert values["imgs_per_s"]["published"] == (row.published and row.published.cpu_imgs_per_s)
-        assert values["time"]["text"] == next(c for c in COLUMNS if c.name == "time").text(row)
+        assert values["Throughput"]["published"] == (row.published and row.published.cpu_imgs_per_s)
+        assert values["Params"]["published"] == (row.published and row.published.params_m)
+        assert values["Time"]["text"] == TIME.text(row)
 
 
 def test_a_mechanism_keeps_its_colour_in_all_places(kept: Kept):

@@ -1,23 +1,18 @@
 """Tables and the notes under them."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pytest
 from rich.console import Console
 
 from attnbench.analysis.difference import changes
 from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import Protocol
-from attnbench.records.record import Memory, Record, RecordFile
+from attnbench.records.record import Record, RecordFile
 from attnbench.report.caption import TRAINING, facts, how_measured, what_is_open
-from attnbench.report.export import write_table
-from attnbench.report.frame import frame, row_line
 from attnbench.report.notes import notes
 from attnbench.report.terminal.table import change_table, result_table
 from tests.fakes import MEMORY, block, changed, record
@@ -273,60 +268,6 @@ def test_without_times_a_change_shows_counts_only():
 def test_a_case_without_a_time_shows_its_outcome():
     failed = [replace(found, outcome="crashed") for found in block(TABLE)]
     assert cells(change_text(block(TABLE), failed), "HILO")[-4:] == ["320 [320, 320]", "crashed", "—", "—"]
-
-
-def test_the_csv_keeps_base_units_and_exact_counts(tmp_path: Path):
-    failed = record("mine", outcome="wrong", reason="it is late", macs=None)
-    path = write_table(rows([*block(TABLE), failed]), tmp_path)
-    table = pd.read_csv(path).to_dict("records")
-    assert [line["name"] for line in table] == ["msa", "hilo", "mine"]
-    assert (table[0]["macs"], table[0]["time_s"], table[0]["published_imgs_per_s"]) == (500_000_000, 0.4, 505)
-    assert table[2]["reason"] == "it is late"
-    assert math.isnan(table[2]["imgs_per_s"])
-    assert "500000000," in path.read_text()
-
-
-def test_each_fact_of_a_record_has_its_column_in_the_csv():
-    memory = Memory(1, 2, "cuda", repeatable=True, reserved_bytes=3, process_bytes=4)
-    given: dict[str, Any] = {
-        "height": 5, "width": 6, "dim": 56, "heads": 8, "batch": 9, "threads": 10, "params": 11, "macs": 12,
-        "macs_closed_form": 13, "least_bytes": 14, "predicted_bytes": 15, "available_bytes": 16,
-        "relative_error": 17.0, "preparation_s": 18.0, "outcome": "wrong", "reason": "it is late",
-    }  # fmt: skip
-    line = row_line(rows([record(memory=memory, uncounted=("aten::sort", "aten::topk"), **given)])[0])
-    assert {name: line[name] for name in given} == given
-    parts = ("", "entry_", "reserved_", "process_")
-    assert [line[f"memory_{part}bytes"] for part in parts] == [1, 2, 3, 4]
-    assert (line["memory_scope"], line["uncounted"]) == ("cuda", "aten::sort aten::topk")
-
-
-def test_the_csv_has_what_the_paper_published():
-    line = row_line(rows(block(TABLE))[1])
-    names = ("params_m", "flops_m", "imgs_per_s", "speed_vs_baseline")
-    assert [line[f"published_{name}"] for name in names] == [2.2, 298.3, 1029, 1029 / 505]
-
-
-def test_the_csv_says_how_sure_a_number_is():
-    drift = [1.0, 1.1] * 9
-    limits = [record(f"ceiling/{name}", [10 * d for d in drift], 3, mechanism=name, role=Role.ceiling,
-                     batch=1, macs=10**12, least_bytes=10**9) for name in ("matmul", "copy")]  # fmt: skip
-    records = block({"msa": drift, "hilo": [d / 2 for d in drift]}, sessions=3)
-    records[-1] = replace(records[-1], samples=record("msa", [1.04 * d for d in drift], 3).samples)
-    line = frame(rows([*records, *limits])).to_dict("records")[1]
-    assert (line["time_s_low"], line["time_s"], line["time_s_high"]) == pytest.approx((0.5, 0.525, 0.55))
-    assert [line[f"speed_vs_baseline{end}"] for end in ("_low", "", "_high")] == pytest.approx([2.0] * 3)
-    assert (line["baseline"], line["verdict"], line["noise_floor"]) == ("msa", "faster", pytest.approx(0.04))
-    assert (line["rounds"], line["sessions"], line["session_spread"]) == (18, 3, 0.0)
-    assert (line["precision"], line["converged"]) == (0.02, False)
-    assert line["limited_by"] == "memory"
-    assert [line[f"fraction_of_limit{end}"] for end in ("_low", "", "_high")] == pytest.approx([2.0] * 3)
-
-
-def test_the_csv_leaves_empty_what_was_not_measured():
-    line = frame(rows([*block(TABLE), record("sra", outcome="crashed")])).to_dict("records")[2]
-    assert (line["rounds"], line["sessions"]) == (0, 0)
-    empty = ("time_s_low", "baseline", "verdict", "noise_floor", "converged", "limited_by", "session_spread")
-    assert [name for name in empty if not pd.isna(line[name])] == []
 
 
 def test_a_narrow_table_keeps_our_numbers_whole_and_leaves_out_the_papers():

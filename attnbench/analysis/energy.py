@@ -1,0 +1,28 @@
+"""What a device's energy counter says of a layer: medians over sessions."""
+
+from collections.abc import Iterable
+from statistics import median
+
+from attnbench.analysis.rows import Row
+from attnbench.statistics import Estimate
+
+
+def joules_per_image(row: Row) -> Estimate | None:
+    """Joules that one image takes; None where no energy was measured."""
+    batch = row.record.case.workload.batch
+    return _median(energy.joules / (energy.calls * batch) for energy in row.record.energies)
+
+
+def watts(row: Row) -> Estimate | None:
+    """The power that the device draws while it makes call after call."""
+    return _median(energy.joules / energy.seconds for energy in row.record.energies)
+
+
+def idle_w(row: Row) -> Estimate | None:
+    """The power that the device draws before it has anything to do; None where that is not known."""
+    return _median(energy.idle_w for energy in row.record.energies if energy.idle_w is not None)
+
+
+def _median(values: Iterable[float]) -> Estimate | None:
+    found = list(values)
+    return Estimate(median(found)) if found else None

@@ -1,0 +1,165 @@
+"""The one schema of all that programs read."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from attnbench.analysis.rows import rows
+from attnbench.cases.case import Role
+from attnbench.records.record import Energy, Memory, Record
+from attnbench.report.columns import QUANTITIES
+from attnbench.report.data import row_line
+from attnbench.report.export import table_csv, write_table
+from attnbench.report.formats.json_object import json_object
+from attnbench.report.formats.long_csv import long_csv
+from attnbench.report.formats.wide_csv import wide_csv
+from attnbench.report.frame import frame
+from attnbench.report.objects import run_json
+from tests.fakes import block, record, run_of
+
+TABLE = {"msa": [0.4] * 6, "hilo": [0.2] * 6}
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def test_the_csv_keeps_base_units_and_exact_counts(tmp_path: Path):
+    failed = record("mine", outcome="wrong", reason="it is late", macs=None)
+    path = write_table(rows([*block(TABLE), failed]), tmp_path)
+    table = pd.read_csv(path).to_dict("records")
+    assert [line["label"] for line in table] == ["msa", "hilo", "mine"]
+    assert (table[0]["macs"], table[0]["time_s"], table[0]["imgs_per_s_published"]) == (500_000_000, 0.4, 505)
+    assert table[2]["reason"] == "it is late"
+    assert math.isnan(table[2]["imgs_per_s"])
+    assert "500000000," in path.read_text()
+
+
+def test_each_fact_of_a_record_has_its_column_in_a_line():
+    memory = Memory(1, 2, "cuda", repeatable=True, reserved_bytes=3, process_bytes=4)
+    given: dict[str, Any] = {
+        "height": 5, "width": 6, "dim": 56, "heads": 8, "batch": 9, "threads": 10, "params": 11, "macs": 12,
+        "macs_closed_form": 13, "least_bytes": 14, "predicted_bytes": 15, "available_bytes": 16,
+        "relative_error": 17.0, "preparation_s": 18.0, "outcome": "wrong", "reason": "it is late",
+    }  # fmt: skip
+    line = row_line(rows([record(memory=memory, uncounted=("aten::sort", "aten::topk"), **given)])[0])
+    assert {name: line[name] for name in given} == given
+    parts = ("", "entry_", "reserved_", "process_")
+    assert [line[f"memory_{part}bytes"] for part in parts] == [1, 2, 3, 4]
+    assert (line["memory_scope"], line["uncounted"]) == ("cuda", ("aten::sort", "aten::topk"))
+
+
+def test_a_line_has_what_the_paper_published():
+    line = row_line(rows(block(TABLE))[1])
+    names = ("params", "macs", "imgs_per_s", "speed_vs_baseline")
+    assert [line[f"{name}_published"] for name in names] == [2_200_000, 298_300_000, 1029, 1029 / 505]
+
+
+def test_a_line_says_how_sure_a_number_is():
+    drift = [1.0, 1.1] * 9
+    limits = [record(f"ceiling/{name}", [10 * d for d in drift], 3, mechanism=name, role=Role.ceiling,
+                     batch=1, macs=10**12, least_bytes=10**9) for name in ("matmul", "copy")]  # fmt: skip
+    records = block({"msa": drift, "hilo": [d / 2 for d in drift]}, sessions=3)
+    records[-1] = replace(records[-1], samples=record("msa", [1.04 * d for d in drift], 3).samples)
+    line = frame(rows([*records, *limits])).to_dict("records")[1]
+    assert (line["time_s_low"], line["time_s"], line["time_s_high"]) == pytest.approx((0.5, 0.525, 0.55))
+    assert [line[f"speed_vs_baseline{end}"] for end in ("_low", "", "_high")] == pytest.approx([2.0] * 3)
+    assert (line["baseline"], line["verdict"], line["noise_floor"]) == ("msa", "faster", pytest.approx(0.04))
+    assert (line["rounds"], line["sessions"], line["session_spread"]) == (18, 3, 0.0)
+    assert (line["precision"], line["converged"]) == (0.02, False)
+    assert line["limited_by"] == "memory"
+    assert [line[f"fraction_of_limit{end}"] for end in ("_low", "", "_high")] == pytest.approx([2.0] * 3)
+
+
+def test_a_line_leaves_empty_what_was_not_measured():
+    line = frame(rows([*block(TABLE), record("sra", outcome="crashed")])).to_dict("records")[2]
+    assert (line["rounds"], line["sessions"]) == (0, 0)
+    empty = ("time_s_low", "baseline", "verdict", "noise_floor", "converged", "limited_by", "session_spread")
+    assert [name for name in empty if not pd.isna(line[name])] == []
+
+
+def parsed(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+def of_all_outputs(records: Sequence[Record]) -> dict[str, dict[str, object]]:
+    """The last row of a run in each output that has rows, the groups of the wide one without their prefix."""
+    run = run_of("mine", records)
+    wide = parsed(wide_csv([run]))[-1]
+    return {
+        "table.csv": dict(parsed(table_csv(run.rows))[-1]),
+        "compare": json.loads(run_json(run.file, run.rows))["rows"][-1],
+        "report": json.loads(json_object([run]))["rows"][-1],
+        "wide": {name.removeprefix("cpu_"): value for name, value in wide.items()},
+        "frame": frame(run.rows).to_dict("records")[-1],
+    }
+
+
+def test_all_outputs_have_the_same_names():
+    outputs = of_all_outputs(block(TABLE))
+    names = set(outputs["table.csv"])
+    assert outputs["compare"].keys() - {"machine"} == names
+    assert outputs["report"].keys() - {"run"} == names
+    assert outputs["wide"].keys() <= names
+    assert list(outputs["frame"]) == list(outputs["table.csv"])
+    metrics = {line["metric"] for line in parsed(long_csv([run_of("mine", block(TABLE))]))}
+    assert metrics == {"params", "macs", "time_s", "imgs_per_s", "speed_vs_baseline"} & names
+
+
+def test_all_outputs_have_the_same_numbers():
+    outputs = of_all_outputs(block({"msa": [0.4, 0.5] * 9, "hilo": [0.2, 0.25] * 9}, macs=298_296_320))
+    for name in ("macs", "macs_published", "params", "imgs_per_s", "imgs_per_s_low", "speed_vs_baseline"):
+        assert len({float(str(row[name])) for row in outputs.values()}) == 1, name
+    assert outputs["table.csv"]["macs"] == "298296320"
+
+
+def test_the_baseline_is_as_fast_as_itself_in_all_outputs():
+    outputs = of_all_outputs(block({"msa": [0.4] * 6}))
+    assert [float(str(row["speed_vs_baseline"])) for row in outputs.values()] == [1.0] * 5
+    (line,) = (
+        line
+        for line in parsed(long_csv([run_of("mine", block({"msa": [0.4] * 6}))]))
+        if line["metric"] == "speed_vs_baseline"
+    )
+    assert (line["value"], line["low"]) == ("1.0", "")
+
+
+def test_every_quantity_is_in_a_line():
+    line = row_line(rows(block(TABLE))[1])
+    assert {name for column in QUANTITIES for name in column.names} <= line.keys()
+
+
+def test_energy_is_the_median_over_sessions():
+    spent = [Energy(0, 64.0, 2.0, 10, 70.0), Energy(1, 128.0, 2.0, 10, None), Energy(2, 192.0, 2.0, 10, 90.0)]
+    line = row_line(rows([record("msa", [0.4] * 6, energies=tuple(spent))])[0])
+    assert (line["energy_j_per_image"], line["energy_w"], line["energy_idle_w"]) == (0.2, 64.0, 80.0)
+    none = row_line(rows([record("msa", [0.4] * 6)])[0])
+    assert [none[name] for name in ("energy_j_per_image", "energy_w", "energy_idle_w")] == [None] * 3
+
+
+def test_a_line_says_which_share_of_samples_the_host_paced():
+    msa = record("msa", [0.4] * 4)
+    samples = (replace(msa.samples[0], host_paced=True), *msa.samples[1:])
+    assert row_line(rows([replace(msa, samples=samples)])[0])["host_paced"] == 0.25
+    assert row_line(rows([record("msa", outcome="crashed")])[0])["host_paced"] is None
+
+
+def test_backends_and_settings_are_a_text_in_csv_and_none_in_json():
+    outputs = of_all_outputs(
+        [record("hilo:alpha=0.5", settings={"alpha": 0.5, "window": 2}, backends=("flash", "math"))]
+    )
+    for name in ("table.csv", "frame"):
+        assert (outputs[name]["backends"], outputs[name]["settings"]) == ("flash math", "alpha=0.5,window=2")
+    assert outputs["report"]["backends"] == ["flash", "math"]
+    assert outputs["report"]["settings"] == {"alpha": 0.5, "window": 2}
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/table.csv")), ids=lambda path: path.parent.name)
+def test_kept_tables_have_the_schema_of_today(path: Path):
+    assert path.read_text(encoding="utf-8").splitlines()[0].split(",") == list(
+        row_line(rows(block(TABLE))[0])
+    )
