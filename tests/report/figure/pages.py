@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from attnbench import Geometry
 from attnbench.analysis.rows import Row, rows
-from attnbench.analysis.variant_matrix import matrices
+from attnbench.analysis.variant_matrix import VariantMatrix, matrices
 from attnbench.cases.registry import discover
 from attnbench.cases.variant import COMPILE_MODES
 from attnbench.measure.catalogue import points
 from attnbench.paper import published
+from attnbench.records.cost import Point
 from attnbench.records.record import Record
 from attnbench.records.spectrum import Part, Spectrum, Survey
 from attnbench.report.figure.flops import flops_page
@@ -76,6 +77,7 @@ def variants(modes: Sequence[str], **changes: Any) -> list[Record]:
     return [each for kernel, mode in ways for each in layers(kernel=kernel, compile=mode, **changes)]
 
 
+@cache
 def survey() -> Survey:
     """Spectra of four layers with two branches each, all of which end at one height."""
     amplitudes = np.random.default_rng(0).normal(size=(300, 14, 14))
@@ -84,41 +86,66 @@ def survey() -> Survey:
     return Survey(Geometry(300, 3, 14, 14), 4, 7, Part("input", 0, amplitudes), tuple(found))
 
 
-def of_run(pages: Pages, name: str, records: Sequence[Record], wanted: PrintSize) -> Figure:
-    """The page of a run that has this name."""
-    return next(page for found, page in pages(rows(records, "msa"), wanted) if found == name)
+RUNS: dict[str, Callable[[], list[Record]]] = {
+    "layers": layers,
+    "sizes": lambda: [*layers(7), *layers(14), *layers(7, mode="training"), *layers(14, mode="training")],
+    "alphas": alphas,
+    "devices": lambda: [*layers(), *layers(device="cuda")],
+}
+KERNELS: dict[str, Callable[[], list[Record]]] = {
+    "kernels": lambda: variants(["off"]),
+    "kernels of devices": lambda: [*variants(["off"]), *variants(["off"], device="cuda")],
+    "many kernels": lambda: variants(COMPILE_MODES),
+}
 
 
-def of_closed_forms(texts: Sequence[str], wanted: PrintSize) -> Figure:
-    """Figure 2 of these choices."""
+@cache
+def table(run: str) -> list[Row]:
+    """The rows of a run."""
+    return rows(RUNS[run](), "msa")
+
+
+@cache
+def matrices_of(run: str) -> list[VariantMatrix]:
+    """The matrices of a run with several variants."""
+    return matrices(rows(KERNELS[run]()))
+
+
+@cache
+def closed_forms(*texts: str) -> list[Point]:
+    """What these choices cost on three maps."""
     registry = discover()
     choices = [choice for text in texts for choice in registry.choose_all(text)]
-    return flops_page(points(choices, [Geometry(768, 12, side, side) for side in (14, 28, 56)]), wanted)
+    return points(choices, [Geometry(768, 12, side, side) for side in (14, 28, 56)])
 
 
-def of_variants(records: Sequence[Record], wanted: PrintSize) -> Figure:
-    """The matrix's figure."""
-    return matrices_page(matrices(rows(records)), wanted)
+@cache
+def drawn(pages: Pages, run: str, wanted: PrintSize) -> dict[str, Figure]:
+    """All pages of a run by name: whoever asks for another gets the same one."""
+    return dict(pages(table(run), wanted))
 
 
-SIZES = [*layers(7), *layers(14), *layers(7, mode="training"), *layers(14, mode="training")]
-DEVICES = [*layers(), *layers(device="cuda")]
+def of_run(pages: Pages, run: str, name: str, wanted: PrintSize) -> Figure:
+    """The page of a run that has this name."""
+    return drawn(pages, run, wanted)[name]
+
+
 PAGES: dict[str, Callable[[PrintSize], Figure]] = {
-    "throughput": partial(of_run, setting_pages, "throughput", layers()),
-    "ratios": partial(of_run, setting_pages, "ratios", layers()),
-    "flops-time": partial(of_run, setting_pages, "flops-time", layers()),
-    "front": partial(of_run, setting_pages, "front", layers()),
-    "scaling": partial(of_run, scaling_pages, "scaling", SIZES),
-    "scaling-training": partial(of_run, scaling_pages, "scaling-training", SIZES),
-    "setting-alpha": partial(of_run, settings_pages, "setting-alpha", alphas()),
-    "devices' throughput": partial(of_run, setting_pages, "throughput", DEVICES),
-    "devices' front": partial(of_run, setting_pages, "front", DEVICES),
-    "flops of one panel": partial(of_closed_forms, ["msa", "sra", "hilo:alpha=0"]),
-    "flops of windows": partial(of_closed_forms, ["hilo:alpha=0.5,window=2,4,7"]),
-    "flops of alphas": partial(of_closed_forms, ["hilo:alpha=0..1/0.1"]),
-    "kernels": partial(of_variants, variants(["off"])),
-    "kernels of devices": partial(of_variants, [*variants(["off"]), *variants(["off"], device="cuda")]),
-    "many kernels": partial(of_variants, variants(COMPILE_MODES)),
+    "throughput": partial(of_run, setting_pages, "layers", "throughput"),
+    "ratios": partial(of_run, setting_pages, "layers", "ratios"),
+    "flops-time": partial(of_run, setting_pages, "layers", "flops-time"),
+    "front": partial(of_run, setting_pages, "layers", "front"),
+    "scaling": partial(of_run, scaling_pages, "sizes", "scaling"),
+    "scaling-training": partial(of_run, scaling_pages, "sizes", "scaling-training"),
+    "setting-alpha": partial(of_run, settings_pages, "alphas", "setting-alpha"),
+    "devices' throughput": partial(of_run, setting_pages, "devices", "throughput"),
+    "devices' front": partial(of_run, setting_pages, "devices", "front"),
+    "flops of one panel": lambda wanted: flops_page(closed_forms("msa", "sra", "hilo:alpha=0"), wanted),
+    "flops of windows": lambda wanted: flops_page(closed_forms("hilo:alpha=0.5,window=2,4,7"), wanted),
+    "flops of alphas": lambda wanted: flops_page(closed_forms("hilo:alpha=0..1/0.1"), wanted),
+    **{
+        kind: partial(lambda kind, wanted: matrices_page(matrices_of(kind), wanted), kind) for kind in KERNELS
+    },
     "channels": lambda wanted: channels_page(survey(), survey().layers[0], wanted),
     "profile": lambda wanted: curves_page(survey(), draw_profiles, wanted),
     "gain": lambda wanted: curves_page(survey(), draw_gains, wanted),
