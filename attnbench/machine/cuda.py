@@ -80,6 +80,13 @@ class Cuda(Device):
 
         torch.cuda.synchronize()
 
+    def mark(self) -> Callable[[], None]:
+        import torch
+
+        event = torch.cuda.Event()
+        event.record()
+        return event.synchronize
+
     def peak_bytes(self, call: Callable[[], object]) -> int:
         """Workspaces of cuBLAS are there from the first call on, and not in it: a whole model shares them."""
         import torch

@@ -69,6 +69,10 @@ class Device(ABC):
     def wait(self) -> None:
         """Until all that is queued is done."""
 
+    def mark(self) -> Callable[[], None]:
+        """Mark the end of what is queued; the call that comes back waits until all before it is done."""
+        return lambda: None
+
     @abstractmethod
     def peak_bytes(self, call: Callable[[], object]) -> int:
         """The most that torch's allocator gives out at once during the call, beyond what it had before."""

@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from attnbench.measure.timing import Member
+
+SAMPLES_AT_ONCE = 4  # as many calls as these have, so that they last longer than a counter takes to read
 PATIENCE = 4  # times what was asked for, until a counter that does not move is given up
 
 
@@ -22,6 +25,28 @@ class Spent:
     joules: float
     seconds: float
     calls: int
+
+
+def kept_busy(member: Member, mark: Callable[[], Callable[[], None]]) -> Callable[[], int]:
+    """Makes some calls, and says how many are done: those of the time before, while its own are queued.
+
+    To read a counter takes milliseconds, in which a device that has nothing queued would rest.
+    """
+    ahead: Callable[[], None] | None = None
+    calls = SAMPLES_AT_ONCE * member.calls
+
+    def some_calls() -> int:
+        nonlocal ahead
+        with member.around():
+            for _ in range(calls):
+                member.call()
+        before, ahead = ahead, mark()
+        if before is None:
+            return 0
+        before()
+        return calls
+
+    return some_calls
 
 
 def spent(

@@ -60,9 +60,7 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
         if meter:
             for index, member in ready.items():
                 writer.write(Started(index, "its energy"))
-                if used := spent(
-                    partial(_some_calls, member, device_of(device).wait), meter, protocol.energy_s
-                ):
+                if used := spent(kept_busy(member, device_of(device).mark), meter, protocol.energy_s):
                     idle_w = idle.joules / idle.seconds if idle else None
                     writer.write(
                         Powered(index, Energy(session, used.joules, used.seconds, used.calls, idle_w))
@@ -74,14 +72,6 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
 def _rest() -> int:
     time.sleep(0.005)
     return 1
-
-
-def _some_calls(member: Member, wait: Callable[[], None]) -> int:
-    with member.around():
-        for _ in range(member.calls):
-            member.call()
-        wait()
-    return member.calls
 
 
 def _warm(

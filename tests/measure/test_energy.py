@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from attnbench.measure.energy import Spent, spent
+from attnbench.measure.energy import Spent, kept_busy, spent
+from attnbench.measure.timing import Member
 from tests.fakes import FakeClock
 
 
@@ -46,3 +47,15 @@ def test_a_counter_that_does_not_move_gives_nothing_and_takes_no_longer_than_fou
     clock = FakeClock()
     assert spent(calls(clock, 0.01, 1), lambda: 5.0, 0.5, clock) is None
     assert clock.now == pytest.approx(2, abs=0.02)
+
+
+def test_something_is_always_queued_while_the_counter_is_read():
+    log: list[str] = []
+
+    def mark() -> Callable[[], None]:
+        log.append("mark")
+        return lambda: log.append("wait")
+
+    some_calls = kept_busy(Member(lambda: log.append("call"), 1), mark)
+    assert [some_calls() for _ in range(3)] == [0, 4, 4]
+    assert log == [*["call"] * 4, "mark", *["call"] * 4, "mark", "wait", *["call"] * 4, "mark", "wait"]
