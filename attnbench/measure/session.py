@@ -14,7 +14,7 @@ from attnbench.machine.clock import Clock
 from attnbench.machine.devices import device_of
 from attnbench.machine.witness import Watch
 from attnbench.measure.ceiling import ceiling
-from attnbench.measure.energy import spent
+from attnbench.measure.energy import kept_busy, spent
 from attnbench.measure.execution import dtype_of, running
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact, failure_ends_process
 from attnbench.measure.layers import build, check_results, make_call, make_data_by_dtype

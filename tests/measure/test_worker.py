@@ -22,6 +22,7 @@ from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
+from attnbench.machine.cpu import Cpu
 from attnbench.measure import counting
 from attnbench.measure import session as session_module
 from attnbench.measure.cost import Count
@@ -42,6 +43,7 @@ from attnbench.records.journal import (
     Fact,
     Failed,
     Job,
+    Powered,
     Predicted,
     Started,
     Timed,
@@ -464,6 +466,29 @@ def test_a_case_that_runs_out_of_memory_in_a_sample_is_that_and_ends_the_process
         worked(tmp_path / "shard", job("measure", cases(registry, "msa", "hilo")), *READY)
     (failed,) = (fact for fact in journal.read(tmp_path / "shard") if isinstance(fact, Failed))
     assert (failed.case, failed.outcome) == (1, "out_of_memory")
+
+
+def test_a_session_measures_energy_where_its_device_has_a_counter(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Cpu, "energy_meter", lambda device: lambda: 50 * time.perf_counter())
+    asked = job("measure", cases(registry, "msa")[:2], energy_s=0.02)
+    said = worked(tmp_path / "shard", asked, *READY)
+    powered = [fact for fact in said if isinstance(fact, Powered)]
+    assert [(fact.case, fact.energy.session) for fact in powered] == [(0, 0), (1, 0)]
+    for fact in powered:
+        assert fact.energy.joules / fact.energy.seconds == pytest.approx(50, rel=0.05)
+        assert fact.energy.idle_w == pytest.approx(50, rel=0.05)
+        assert fact.energy.calls > 0
+    assert isinstance(said[-1], Ended)
+
+
+def test_no_session_measures_energy_unasked(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Cpu, "energy_meter", lambda device: lambda: 50 * time.perf_counter())
+    said = worked(tmp_path / "shard", job("measure", cases(registry, "msa")[:2]), *READY)
+    assert not any(isinstance(fact, Powered) for fact in said)
 
 
 def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Registry, tmp_path: Path):
