@@ -35,7 +35,7 @@ def load(folder: str | Path) -> "pd.DataFrame":
     Raises `AttnbenchError` where there is no run, or one that cannot be read or holds no rows; a last line
     that was cut off is left out with a warning.
     """
-    from attnbench.analysis.runs import rows_of
+    from attnbench.analysis.analysis import rows_of
     from attnbench.records.record import read
     from attnbench.report.frame import frame
 

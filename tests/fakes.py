@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import rows
-from attnbench.analysis.runs import Run
 from attnbench.cases.case import TABLE_IV, Case, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import PLAIN
@@ -148,9 +148,9 @@ def claim(**changes: Any) -> Claim:
     return replace(plain, **changes)
 
 
-def run_of(name: str, records: Sequence[Record], baseline: str | None = None) -> Run:
+def run_of(name: str, records: Sequence[Record], baseline: str | None = None) -> Analysis:
     """These records as the run in a folder of this name."""
-    return Run(name, rows(records, baseline), RecordFile(Path(name), tuple(records), ()))
+    return Analysis(name, RecordFile(Path(name), tuple(records), ()), rows(records, baseline))
 
 
 def exactly(value: float) -> Estimate:

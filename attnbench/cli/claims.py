@@ -36,8 +36,8 @@ def claims(
     Counts and ratios are judged, levels are not: another machine has others. Beside a verdict stands what
     differs between the claim's setting and the run's.
     """
+    from attnbench.analysis.analysis import require_rows
     from attnbench.analysis.claims import judge
-    from attnbench.analysis.runs import require_rows
     from attnbench.cli import show
     from attnbench.cli.output import output
     from attnbench.paper import claims_file

@@ -68,7 +68,7 @@ def report(
     Several runs stand side by side, as CPU and GPU do in Table IV. LaTeX needs booktabs; the best of a column
     is bold, the second underlined. HTML is one file that needs no network, with the raw records in it.
     """
-    from attnbench.analysis.runs import open_runs
+    from attnbench.analysis.analysis import open_runs
     from attnbench.records.record import newest
 
     form = _form_of(asked, out)

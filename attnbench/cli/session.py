@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.analysis.rows import Row, measured, rows
-from attnbench.analysis.variant_matrix import matrices
+from attnbench.analysis.analysis import Analysis
+from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Block
 from attnbench.cli.output import Output
 from attnbench.cli.progress import Progress, plan_lines
@@ -14,6 +14,7 @@ from attnbench.records.record import read
 from attnbench.report.export import write_table
 from attnbench.run import runner
 from attnbench.run.plan import Planned, Setup, estimates_s
+from attnbench.words import plural
 
 ONE = "`attnbench compare --plot` draws them."
 SEVERAL = "`attnbench compare` shows each variant's table, and with --kernels --plot draws this."
@@ -32,21 +33,21 @@ def carry_out(
         left = runner.pending(plan, setup, path)
         finished = _measured(output, plan, left, setup, path)
         found = read(path)
-        table = rows(found.records)
-        csv = write_table(table, path)
+        analysis = Analysis(path.name, found, rows(found.records))
+        csv = write_table(analysis.rows, path)
         if finished:
             folder.forget_plan(path)
-    print_matrices(output, found, table)
-    rows_in = f"{len(table)} row{'s' * (len(table) != 1)} in {path}/records.jsonl and {csv}"
-    output.tell(f"{rows_in}. {_next(table)}".rstrip())
+    print_matrices(output, analysis)
+    rows_in = f"{plural(len(analysis.rows), 'row')} in {path}/records.jsonl and {csv}"
+    output.tell(f"{rows_in}. {_next(analysis)}".rstrip())
     return finished
 
 
-def _next(table: Sequence[Row]) -> str:
+def _next(analysis: Analysis) -> str:
     """What there is to do with the rows; nothing where none has a time."""
-    if not measured(table):
+    if not measured(analysis.rows):
         return ""
-    return SEVERAL if matrices(table) else ONE
+    return SEVERAL if analysis.matrices else ONE
 
 
 def _measured(

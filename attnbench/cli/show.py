@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attnbench.analysis.claims import Judgement, Ruling, judge, summary
-from attnbench.analysis.crossover import crossovers, foremost, several_sizes
+from attnbench.analysis.analysis import Analysis, analysis_of
+from attnbench.analysis.claims import Judgement, Ruling, summary
+from attnbench.analysis.crossover import foremost, several_sizes
 from attnbench.analysis.difference import Change, changes, in_words, unlike
 from attnbench.analysis.rows import Row, Timing, grouped, is_slower, setting
-from attnbench.analysis.runs import rows_of
-from attnbench.analysis.variant_matrix import VariantMatrix, matrices, without_matrix
+from attnbench.analysis.variant_matrix import without_matrix
 from attnbench.cases.case import Role
 from attnbench.cli.options import Format
 from attnbench.cli.output import Output
 from attnbench.errors import AttnbenchError
-from attnbench.paper.builtin import builtin, sentences
+from attnbench.paper.builtin import sentences
 from attnbench.paper.claims import Metric
 from attnbench.records.record import RecordFile
 from attnbench.report.export import changes_csv, matrices_csv, table_csv, write_crossovers, write_matrices
@@ -34,33 +34,33 @@ def print_tables(output: Output, table: Sequence[Row]) -> None:
         output.out.print(result_table(together, narrow=output.out.width < WIDE))
 
 
-def print_notes(output: Output, found: RecordFile, table: Sequence[Row]) -> None:
+def print_notes(output: Output, run: Analysis) -> None:
     """What a reader must know beside tables, and what disturbed the measurement."""
-    output.note([*found.warnings, *notes(table), *disturbances(table)])
+    output.note([*run.file.warnings, *notes(run.rows), *disturbances(run.rows)])
 
 
-def print_matrices(output: Output, found: RecordFile, table: Sequence[Row]) -> None:
+def print_matrices(output: Output, run: Analysis) -> None:
     """The matrix of each place that has several variants, tables of the others, and what to know of all."""
-    for matrix in matrices(table):
+    for matrix in run.matrices:
         for part in report(matrix, output.out.width):
             output.out.print(part)
-    print_tables(output, without_matrix(table))
-    print_notes(output, found, table)
+    print_tables(output, without_matrix(run.rows))
+    print_notes(output, run)
 
 
 def print_run(
     output: Output, found: RecordFile, baseline: str | None, figures: PrintSize | None, *, share: float | None
 ) -> list[str]:
     """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
-    table = rows_of(found, baseline)
+    run = analysis_of(found, baseline)
     if output.form is Format.table:
-        _print_run_table(output, found, table)
+        _print_run_table(output, run)
     else:
-        output.data(table_csv(table) if output.form is Format.csv else run_json(found, table))
-        print_notes(output, found, table)
+        output.data(table_csv(run.rows) if output.form is Format.csv else run_json(run))
+        print_notes(output, run)
     if figures:
-        _draw_run(output, found, table, figures)
-    return _slower(((row, row.timing) for row in table), share)
+        _draw_run(output, run, figures)
+    return _slower(((row, row.timing) for row in run.rows), share)
 
 
 def print_judgements(output: Output, found: RecordFile, judgements: Sequence[Judgement]) -> None:
@@ -78,41 +78,39 @@ def print_claims(output: Output, found: RecordFile, judgements: Sequence[Judgeme
     output.note(claims_notes(judgements, variants))
 
 
-def print_sentences(output: Output, found: RecordFile) -> None:
+def print_sentences(output: Output, run: Analysis) -> None:
     """What the paper says in words about speed, as far as a run can test it; a line sums up all claims."""
-    judgements = judge(builtin(), found.records)
     shown = [
         judgement
-        for judgement in judgements
+        for judgement in run.judgements
         if judgement.claim in sentences()
         and judgement.claim.metric is Metric.speed
         and judgement.ruling is not Ruling.not_testable
     ]
     if shown:
-        print_claims(output, found, shown)
-    output.tell(f"{summary(judgements)}; `attnbench claims {found.folder}` has a line for each.")
+        print_claims(output, run.file, shown)
+    output.tell(f"{summary(run.judgements)}; `attnbench claims {run.file.folder}` has a line for each.")
 
 
 def print_matrices_of(
     output: Output, found: RecordFile, baseline: str | None, figures: PrintSize | None, *, share: float | None
 ) -> list[str]:
     """The matrices of a run, as files and a figure too; the rows slower than the baseline by `share`."""
-    table = rows_of(found, baseline)
-    several = matrices(table)
-    if not several:
+    run = analysis_of(found, baseline)
+    if not run.matrices:
         raise AttnbenchError(
             f"The run in {found.folder} has each mechanism in one variant, so that there is nothing for "
             "--kernels to compare; `attnbench run --kernel explicit,fused` measures two."
         )
     if output.form is Format.table:
         _print_heading(output, f"{found.folder}")
-        print_matrices(output, found, table)
+        print_matrices(output, run)
     else:
-        output.data(matrices_csv(several) if output.form is Format.csv else matrices_json(found, table))
-        print_notes(output, found, table)
+        output.data(matrices_csv(run.matrices) if output.form is Format.csv else matrices_json(run))
+        print_notes(output, run)
     if figures:
-        _draw_matrices(output, found, several, figures)
-    return _slower(((row, row.timing) for row in table), share)
+        _draw_matrices(output, run, figures)
+    return _slower(((row, row.timing) for row in run.rows), share)
 
 
 def print_changes(
@@ -147,35 +145,33 @@ def _print_heading(output: Output, heading: str) -> None:
     output.out.print(heading, style="bold", markup=False, soft_wrap=True)
 
 
-def _print_run_table(output: Output, found: RecordFile, table: Sequence[Row]) -> None:
-    _print_heading(output, f"{found.folder}")
-    print_tables(output, table)
-    print_notes(output, found, table)
-    for line in agreement(table):
+def _print_run_table(output: Output, run: Analysis) -> None:
+    _print_heading(output, f"{run.file.folder}")
+    print_tables(output, run.rows)
+    print_notes(output, run)
+    for line in agreement(run.agreements):
         output.out.print(line)
-    if any(row.published for row in table):
-        print_sentences(output, found)
-    if several_sizes(table):
-        crossed = crossovers(table)
-        shown = foremost(crossed, table)
+    if any(row.published for row in run.rows):
+        print_sentences(output, run)
+    if several_sizes(run.rows):
+        crossed = run.crossovers
+        shown = foremost(crossed, run.rows)
         output.out.print(crossover_table(shown, len(crossed) - len(shown)) if crossed else UNCHANGED)
 
 
-def _draw_run(output: Output, found: RecordFile, table: Sequence[Row], figures: PrintSize) -> None:
+def _draw_run(output: Output, run: Analysis, figures: PrintSize) -> None:
     from attnbench.report.figure.run import save_figures
 
-    if several_sizes(table):
-        output.wrote([write_crossovers(crossovers(table), found.folder)])
-    _print_drawn(output, save_figures(table, found.folder, figures))
+    if several_sizes(run.rows):
+        output.wrote([write_crossovers(run.crossovers, run.file.folder)])
+    _print_drawn(output, save_figures(run.rows, run.file.folder, figures))
 
 
-def _draw_matrices(
-    output: Output, found: RecordFile, several: Sequence[VariantMatrix], figures: PrintSize
-) -> None:
+def _draw_matrices(output: Output, run: Analysis, figures: PrintSize) -> None:
     from attnbench.report.figure.variants import save_matrices
 
-    output.wrote([write_matrices(several, found.folder)])
-    _print_drawn(output, save_matrices(several, found.folder, figures))
+    output.wrote([write_matrices(run.matrices, run.file.folder)])
+    _print_drawn(output, save_matrices(run.matrices, run.file.folder, figures))
 
 
 def _print_drawn(output: Output, files: Sequence[Path]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from attnbench.analysis.advice import advice
-from attnbench.analysis.orders import agreements
+from attnbench.analysis.orders import Agreement
 from attnbench.analysis.rows import Measured, Row, grouped, measured
 from attnbench.cases.variant import PLAIN
 from attnbench.paper import processor
@@ -58,10 +58,10 @@ def disturbances(rows: Sequence[Row]) -> list[str]:
     return [where + line for line, where in lines.items()]
 
 
-def agreement(rows: Sequence[Row]) -> list[str]:
+def agreement(found: Sequence[Agreement]) -> list[str]:
     """How far the order of our throughputs is the paper's, a line a device and variant."""
     lines = []
-    for each in agreements(rows):
+    for each in found:
         how = f" ({each.variant.name})" if each.variant.name else ""
         lines.append(
             f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({processor(each.device)}) is "

@@ -1,20 +1,17 @@
 """What commands print as JSON: the lines of `data` and `export`, and what they share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.ceilings import Seen, rate_per_s
 from attnbench.analysis.claims import Judgement
-from attnbench.analysis.crossover import crossovers
 from attnbench.analysis.difference import Change, Difference
-from attnbench.analysis.orders import agreements
-from attnbench.analysis.rows import Row
 from attnbench.analysis.variant_matrix import (
     Swap,
     VariantMatrix,
     correlation,
-    matrices,
     swaps,
     without_matrix,
 )
@@ -62,15 +59,16 @@ def flops_json(points: Sequence[Point]) -> str:
     )
 
 
-def run_json(found: RecordFile, table: Sequence[Row]) -> str:
+def run_json(run: Analysis) -> str:
     """The rows of a run, where their order changes with size, and how far it is the paper's."""
-    return json_text({**_run(found), **_rows(found, table)})
+    return json_text({**_run(run.file), **_rows(run)})
 
 
-def matrices_json(found: RecordFile, table: Sequence[Row]) -> str:
+def matrices_json(run: Analysis) -> str:
     """The matrices of a run, and the rows of all places that have one variant only."""
-    several = [_matrix(found, matrix) for matrix in matrices(table)]
-    return json_text({**_run(found), "matrices": several, **_rows(found, without_matrix(table))})
+    several = [_matrix(run.file, matrix) for matrix in run.matrices]
+    others = replace(run, rows=without_matrix(run.rows))
+    return json_text({**_run(run.file), "matrices": several, **_rows(others)})
 
 
 def changes_json(
@@ -120,14 +118,13 @@ def _machines(found: RecordFile) -> list[Machine]:
     return machines
 
 
-def _rows(found: RecordFile, table: Sequence[Row]) -> Line:
-    rows = [
-        {**row_line(row), "machine": _machines(found).index(row.record.conditions.machine)} for row in table
-    ]
+def _rows(run: Analysis) -> Line:
+    machines = _machines(run.file)
+    rows = [{**row_line(row), "machine": machines.index(row.record.conditions.machine)} for row in run.rows]
     return {
         "rows": rows,
-        "crossovers": [crossover_line(each) for each in crossovers(table)],
-        "agreements": list(map(asdict, agreements(table))),
+        "crossovers": [crossover_line(each) for each in run.crossovers],
+        "agreements": list(map(asdict, run.agreements)),
     }
 
 

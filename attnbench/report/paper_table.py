@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, grouped, measured, setting
-from attnbench.analysis.runs import Run
 from attnbench.machine.devices import device_of
 from attnbench.records.record import Record
 from attnbench.report.columns import (
@@ -109,7 +109,7 @@ class PaperTable:
         return standings(field.column, [field.row(line) for line in self.lines])
 
 
-def paper_tables(runs: Sequence[Run]) -> list[PaperTable]:
+def paper_tables(runs: Sequence[Analysis]) -> list[PaperTable]:
     """A table for each setting, with all runs that measured in it beside each other."""
     by_device = [(run.name, rows) for run in runs for rows in grouped(run.rows, lambda row: row.device)]
     headings = _headings([(name, rows[0]) for name, rows in by_device])

@@ -25,7 +25,7 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "profile": ["attnbench.measure.profile.profile"],
     "doctor": ["attnbench.run.runner.measure_ceilings"],
     "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of", "changes")],
-    "report": ["attnbench.analysis.runs.open_runs"],
+    "report": ["attnbench.analysis.analysis.open_runs"],
     "claims": ["attnbench.analysis.claims.judge"],
     "check": ["attnbench.measure.contract.examine"],
 }

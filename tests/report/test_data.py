@@ -92,7 +92,7 @@ def of_all_outputs(records: Sequence[Record]) -> dict[str, dict[str, object]]:
     wide = parsed(wide_csv([run]))[-1]
     return {
         "table.csv": dict(parsed(table_csv(run.rows))[-1]),
-        "compare": json.loads(run_json(run.file, run.rows))["rows"][-1],
+        "compare": json.loads(run_json(run))["rows"][-1],
         "report": json.loads(json_object([run]))["rows"][-1],
         "wide": {name.removeprefix("cpu_"): value for name, value in wide.items()},
         "frame": frame(run.rows).to_dict("records")[-1],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from attnbench.analysis.analysis import analysis_of
 from attnbench.analysis.ceilings import Seen
 from attnbench.analysis.difference import changes
 from attnbench.analysis.rows import rows
@@ -32,7 +33,7 @@ def run_of(records: list[Any]) -> RecordFile:
 
 
 def read(found: RecordFile) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(run_json(found, rows(found.records)))
+    answer: dict[str, Any] = json.loads(run_json(analysis_of(found)))
     return answer
 
 
@@ -105,7 +106,7 @@ def test_variants_have_their_matrix_and_all_else_its_rows():
     slow = block({"msa": [0.4] * 12, "hilo": [0.2] * 12})
     found = run_of([*slow, *fast, *block(TIMES, height=7, block="other")])
     table = rows(found.records)
-    answer = json.loads(matrices_json(found, table))
+    answer = json.loads(matrices_json(analysis_of(found)))
     (matrix,) = answer["matrices"]
     cells = {(cell["label"], cell["kernel"]): cell for cell in matrix["cells"]}
     assert columns(matrices_csv(matrices(table))) == cells["msa", "fused"].keys() - {"machine"}

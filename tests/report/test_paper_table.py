@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from attnbench.analysis.runs import Run
+from attnbench.analysis.analysis import Analysis
 from attnbench.cases.case import Mode
 from attnbench.records.record import Record
 from attnbench.report.columns import FLOPS, MEMORY, PARAMS, SPEED, THROUGHPUT, Standing
@@ -14,7 +14,7 @@ from tests.fakes import MEMORY as CALL
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6, "sra": [0.3] * 6}
 
 
-def run(name: str, *records: Record, baseline: str | None = None) -> Run:
+def run(name: str, *records: Record, baseline: str | None = None) -> Analysis:
     return run_of(name, records, baseline)
 
 
@@ -27,12 +27,12 @@ def gpu(**changes: Any) -> list[Record]:
     return block(fast, device="cuda", block="gpu", **changes)
 
 
-def only(*runs: Run) -> PaperTable:
+def only(*runs: Analysis) -> PaperTable:
     (paper_table,) = paper_tables(runs)
     return paper_table
 
 
-def headings(*runs: Run) -> list[str]:
+def headings(*runs: Analysis) -> list[str]:
     return [group.heading for group in only(*runs).groups]
 
 

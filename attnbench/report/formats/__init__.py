@@ -6,7 +6,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attnbench.analysis.runs import Run
+    from attnbench.analysis.analysis import Analysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Format:
     writer: str
     flags: Mapping[str, str] = field(default_factory=dict)
 
-    def write(self, runs: "Sequence[Run]", flag: str | None = None) -> str:
+    def write(self, runs: "Sequence[Analysis]", flag: str | None = None) -> str:
         """The text, as one of `flags` asks for it."""
         text: str = resolve_name(self.flags[flag] if flag else self.writer)(runs)
         return text

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from attnbench.analysis.runs import Run
+from attnbench.analysis.analysis import Analysis
 from attnbench.report.columns import QUANTITIES, Column
 from attnbench.report.data import Line, row_line
 from attnbench.report.json_text import json_text
 
 
-def json_object(runs: Sequence[Run]) -> str:
+def json_object(runs: Sequence[Analysis]) -> str:
     """What was measured where, what the numbers mean, and every row with all that is known of it."""
     return json_text(
         {
@@ -19,7 +19,7 @@ def json_object(runs: Sequence[Run]) -> str:
     )
 
 
-def _run(run: Run) -> Line:
+def _run(run: Analysis) -> Line:
     firsts = {row.device: row.record for row in run.rows}
     machines = {
         device: record.conditions.machine.describe(device, record.conditions.threads)

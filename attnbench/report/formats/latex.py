@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
-from attnbench.analysis.runs import Run
 from attnbench.report.caption import caption
 from attnbench.report.columns import LOWER_BOUND, OPEN, SPEED, Standing
 from attnbench.report.formats.tex import escape, foreign, number, reach
@@ -42,13 +42,13 @@ TABLE = """\
 """
 
 
-def latex(runs: Sequence[Run]) -> str:
+def latex(runs: Sequence[Analysis]) -> str:
     """Tables to `\\input`; best values are bold, second best underlined."""
     tables = _tables(paper_tables(runs), runs)
     return f"{NEEDS}{_warning(tables)}{tables}"
 
 
-def document(runs: Sequence[Run]) -> str:
+def document(runs: Sequence[Analysis]) -> str:
     """A document that holds the tables and nothing else."""
     found = paper_tables(runs)
     wide = any(len(paper_table.groups) > 1 for paper_table in found)
@@ -56,7 +56,7 @@ def document(runs: Sequence[Run]) -> str:
     return _warning(tables) + DOCUMENT % ("landscape, " * wide, tables)
 
 
-def _tables(found: Sequence[PaperTable], runs: Sequence[Run]) -> str:
+def _tables(found: Sequence[PaperTable], runs: Sequence[Analysis]) -> str:
     several = len(found) > 1
     return "\n".join(_table(each, _label(runs, each if several else None)) for each in found)
 
@@ -140,7 +140,7 @@ def _cell(field: Field, row: Row | None, index: Standing | None) -> str:
     return value if _width(field) == 1 else f"{value} & {reach(found)}"
 
 
-def _label(runs: Sequence[Run], paper_table: PaperTable | None) -> str:
+def _label(runs: Sequence[Analysis], paper_table: PaperTable | None) -> str:
     """What `\\ref` calls the table: its runs, and its setting where there are several tables."""
     words = [run.name for run in runs]
     if paper_table:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
-from attnbench.analysis.runs import Run
 from attnbench.report.columns import QUANTITIES, Column
 from attnbench.report.csv_text import csv_text
 from attnbench.report.data import Line, case_line, row_line
@@ -12,7 +12,7 @@ NUMBERS = frozenset(name for column in QUANTITIES for name in column.names)
 ENDS = ("low", "high", "published")
 
 
-def long_csv(runs: Sequence[Run]) -> str:
+def long_csv(runs: Sequence[Analysis]) -> str:
     """Every number with its interval, unit and paper's number, and all else that is known of its case.
 
     A case without a time has a line for each number that it lacks, with its outcome and an empty value.
@@ -20,7 +20,7 @@ def long_csv(runs: Sequence[Run]) -> str:
     return csv_text(line for run in runs for row in run.rows for line in _lines(run, row))
 
 
-def _lines(run: Run, row: Row) -> Iterator[Line]:
+def _lines(run: Analysis, row: Row) -> Iterator[Line]:
     """The row's line, melted."""
     line, case = row_line(row), case_line(row.record)
     others = {name: value for name, value in line.items() if name not in NUMBERS and name not in case}

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, measured
-from attnbench.analysis.runs import Run
 from attnbench.report.caption import caption, sentence, verdicts
 from attnbench.report.columns import SPEED, Standing, verdict
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
@@ -14,7 +14,7 @@ STYLES = {Standing.best: "**{}**", Standing.second: "*{}*", None: "{}"}
 LEGEND = "Bold = best, italic = second best of a column."
 
 
-def markdown(runs: Sequence[Run]) -> str:
+def markdown(runs: Sequence[Analysis]) -> str:
     """The best value of a column is bold, the next one italic; a verdict stands behind each speed-up."""
     return "\n".join(map(_table, paper_tables(runs)))
 

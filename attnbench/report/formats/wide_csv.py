@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from attnbench.analysis.runs import Run
+from attnbench.analysis.analysis import Analysis
 from attnbench.report.columns import ENERGY, POWER
 from attnbench.report.csv_text import csv_text
 from attnbench.report.data import CASE, row_line
@@ -18,7 +18,7 @@ OF_A_GROUP = [
 ]
 
 
-def wide_csv(runs: Sequence[Run]) -> str:
+def wide_csv(runs: Sequence[Analysis]) -> str:
     """Counts, then memory, throughput, speed-up and energy of each group, with its verdict and outcome.
 
     The columns of a group begin with its heading: `cpu_imgs_per_s`. Columns that no line has are left out.

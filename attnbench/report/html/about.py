@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from attnbench.analysis.rerun import commands
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import measured
-from attnbench.analysis.runs import Run
 from attnbench.cases.protocol import Protocol
 from attnbench.machine.fingerprint import Machine
 from attnbench.report.caption import how_measured
@@ -14,20 +13,20 @@ from attnbench.report.notes import agreement, disturbances, notes
 from attnbench.words import plural
 
 
-def title(runs: Sequence[Run]) -> str:
+def title(runs: Sequence[Analysis]) -> str:
     """The run's name, or how many there are."""
     return runs[0].name if len(runs) == 1 else plural(len(runs), "run")
 
 
-def facts(runs: Sequence[Run]) -> Markup:
+def facts(runs: Sequence[Analysis]) -> Markup:
     """What decides the numbers, each fact once for all runs of which it is true."""
     return tag("dl", *(_fact(name, lines) for name, lines in _facts(places(runs)).items()), class_="facts")
 
 
-def particulars(run: Run, number: int, *, alone: bool) -> Markup:
+def particulars(run: Analysis, number: int, *, alone: bool) -> Markup:
     """Notes and commands of a run, and its records to save; of one among several its facts too, folded."""
-    said = [*run.file.warnings, *notes(run.rows), *disturbances(run.rows), *agreement(run.rows)]
-    commands_again = tag("pre", unbroken("\n".join(commands(run.file.records))))
+    said = [*run.file.warnings, *notes(run.rows), *disturbances(run.rows), *agreement(run.agreements)]
+    commands_again = tag("pre", unbroken("\n".join(run.commands)))
     save = tag("button", f"Save {run.name}’s records.jsonl", type="button", data_save=str(number))
     parts = joined(
         "" if alone else facts([run]),

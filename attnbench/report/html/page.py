@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
-from attnbench.analysis.runs import Run
+from attnbench.analysis.analysis import Analysis
 from attnbench.records.record import RECORDS
 from attnbench.report.colours import mark_styles_of
 from attnbench.report.formats.long_csv import long_csv
@@ -22,7 +22,7 @@ NUMBERS = "results.csv"
 SCRIPTS = ("theme.js", "figures.js", "scaling.js", "table.js", "page.js")
 
 
-def page(runs: Sequence[Run]) -> str:
+def page(runs: Sequence[Analysis]) -> str:
     """Table, figures, notes, the commands that measure the runs again, and their records to save."""
     among = places(runs)
     facets = differing((RUN, *SETTING), among)
@@ -48,7 +48,7 @@ def page(runs: Sequence[Run]) -> str:
     )
 
 
-def _files(runs: Sequence[Run]) -> list[dict[str, str]]:
+def _files(runs: Sequence[Analysis]) -> list[dict[str, str]]:
     """What can be saved from the page: all numbers as CSV, then each run's records as they are kept."""
     alone = len(runs) == 1
     names = [RECORDS if alone else f"{run.name.replace('/', '-')}-{RECORDS}" for run in runs]
@@ -60,7 +60,7 @@ def _packed(name: str, content: bytes) -> dict[str, str]:
     return {"name": name, "gzip": base64.b64encode(gzip.compress(content, mtime=0)).decode()}
 
 
-def _command(runs: Sequence[Run]) -> str:
+def _command(runs: Sequence[Analysis]) -> str:
     """What makes the page again; of a path that may name a user, only the end."""
     folders = (run.name if run.file.folder.is_absolute() else str(run.file.folder) for run in runs)
     return shlex.join(["attnbench", "report", *folders, "--format", "html"])

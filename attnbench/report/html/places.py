@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, grouped, setting
-from attnbench.analysis.runs import Run
 from attnbench.records.record import Record
 
 
@@ -12,7 +12,7 @@ from attnbench.records.record import Record
 class Place:
     """Rows of one run in one setting on one device: what is compared with each other."""
 
-    run: Run
+    run: Analysis
     rows: Sequence[Row]
 
     @property
@@ -62,7 +62,7 @@ SETTING = (
 )
 
 
-def places(runs: Sequence[Run]) -> list[Place]:
+def places(runs: Sequence[Analysis]) -> list[Place]:
     """All places, in the order of the runs and of their rows."""
     return [
         Place(run, rows) for run in runs for rows in grouped(run.rows, lambda row: (row.device, setting(row)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.analysis.runs import Run
+from attnbench.analysis.analysis import Analysis
 from attnbench.records.record import Record, read
 from attnbench.report.formats.latex import document, latex
 from tests.fakes import MACHINE, MEMORY, block, changed, record, run_of
@@ -24,7 +24,7 @@ FASTER = {label: [time / 100 for time in times] for label, times in TIMES.items(
 AWKWARD = "100 % of a_b & {c} #1 $x^2$ ~ \\ < > | × α é — «5 ≥ 4»"
 
 
-def runs(**records: Sequence[Record]) -> list[Run]:
+def runs(**records: Sequence[Record]) -> list[Analysis]:
     return [run_of(name, found) for name, found in records.items()]
 
 

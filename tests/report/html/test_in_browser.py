@@ -16,8 +16,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
+from attnbench.analysis.analysis import Analysis, open_runs
 from attnbench.analysis.rows import measured
-from attnbench.analysis.runs import Run, open_runs
 from attnbench.records.record import RECORDS, append
 from attnbench.report.columns import THROUGHPUT
 from attnbench.report.html.page import page
@@ -43,7 +43,7 @@ class Browser:
         self.driver = driver
         self.folder = folder
 
-    def show(self, runs: Sequence[Run], width: int = 1280) -> Path:
+    def show(self, runs: Sequence[Analysis], width: int = 1280) -> Path:
         """Open the page of these runs, and return its file when its figures are drawn."""
         file = self.folder / "report.html"
         file.write_text(page(runs), encoding="utf-8")
@@ -124,7 +124,7 @@ def browser(driver: Chrome, tmp_path: Path) -> Iterator[Browser]:
     assert browser.messages("browser") == []
 
 
-def kept(*names: str) -> list[Run]:
+def kept(*names: str) -> list[Analysis]:
     return open_runs([RESULTS / name for name in names])
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.analysis.analysis import Analysis, open_runs
 from attnbench.analysis.rerun import commands
 from attnbench.analysis.rows import measured, rows
-from attnbench.analysis.runs import Run, open_runs
 from attnbench.cases.case import Mode
 from attnbench.records.record import RECORDS, Record, append
 from attnbench.report import html
@@ -32,14 +32,14 @@ TIMES = {
     "hilo": [0.20, 0.21, 0.19, 0.20, 0.22],
     "sra": [0.30, 0.31, 0.29, 0.30, 0.32],
 }
-Kept = Callable[..., list[Run]]
+Kept = Callable[..., list[Analysis]]
 
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     """Runs of these names and records, kept in folders and opened."""
 
-    def keep(**runs: Sequence[Record]) -> list[Run]:
+    def keep(**runs: Sequence[Record]) -> list[Analysis]:
         for name, records in runs.items():
             (tmp_path / name).mkdir(parents=True)
             append(tmp_path / name, records)

@@ -1,14 +1,15 @@
-"""Runs under names of their own."""
+"""Runs under names of their own, and what follows from their rows."""
 
 from pathlib import Path
 
 import pytest
 
-from attnbench.analysis.runs import open_runs
+from attnbench.analysis import analysis
+from attnbench.analysis.analysis import open_runs
 from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
-from attnbench.records.record import Record, append
-from tests.fakes import block, record
+from attnbench.records.record import Record, append, read
+from tests.fakes import block, record, run_of
 
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6}
 
@@ -59,3 +60,27 @@ def test_a_run_without_rows_is_refused(tmp_path: Path, role: Role | None):
         (folder / "records.jsonl").write_text("")
     with pytest.raises(AttnbenchError, match="mine holds no rows; nothing was measured in it"):
         open_runs([folder])
+
+
+@pytest.mark.parametrize("name", ["matrices", "crossovers", "agreements", "judge", "commands"])
+def test_what_follows_is_worked_out_when_it_is_asked_for_and_once(monkeypatch: pytest.MonkeyPatch, name: str):
+    asked: list[object] = []
+
+    def work_out(*given: object) -> list[object]:
+        asked.append(given)
+        return [given]
+
+    monkeypatch.setattr(analysis, name, work_out)
+    run = run_of("mine", block(TIMES))
+    assert asked == []
+    what = "judgements" if name == "judge" else name
+    assert getattr(run, what) is getattr(run, what)
+    assert len(asked) == 1
+
+
+def test_a_run_is_what_its_rows_say_beside_the_baseline_that_was_asked_for(tmp_path: Path):
+    file = read(a_run(tmp_path / "mine"))
+    assert [row.timing and row.timing.baseline for row in analysis.analysis_of(file, "hilo").rows] == [
+        "hilo"
+    ] * 2
+    assert analysis.analysis_of(file).name == "mine"
