@@ -4,6 +4,7 @@ A plugin is a module with `Mechanism` values at its top level. Nothing registers
 module under the entry-point group `attnbench.mechanisms`; a file or a folder is given by its path.
 """
 
+import gc
 import importlib
 import importlib.util
 import itertools
@@ -11,6 +12,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
@@ -143,21 +145,36 @@ def discover(plugins: Sequence[Path] = ()) -> Registry:
     entries = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     modules: list[ModuleType] = []
     problems: list[str] = []
-    for entry in entries:
-        if entry.name == BUILTIN:
-            modules.append(entry.load())
-            continue
-        try:
-            modules.append(_guarded(entry.load, f"The plugin {entry.name!r} ({entry.value})"))
-        except AttnbenchError as problem:
-            problems.append(str(problem))
-    modules += [_load_path(path) for path in plugins]
+    with _here_to_stay():
+        for entry in entries:
+            if entry.name == BUILTIN:
+                modules.append(entry.load())
+                continue
+            try:
+                modules.append(_guarded(entry.load, f"The plugin {entry.name!r} ({entry.value})"))
+            except AttnbenchError as problem:
+                problems.append(str(problem))
+        modules += [_load_path(path) for path in plugins]
 
-    registry = Registry(problems)
-    for module in modules:
-        for origin, mechanism in _mechanisms_of(module):
-            registry.add(mechanism, origin)
+        registry = Registry(problems)
+        for module in modules:
+            for origin, mechanism in _mechanisms_of(module):
+                registry.add(mechanism, origin)
     return registry
+
+
+@contextmanager
+def _here_to_stay() -> Iterator[None]:
+    """Look for no garbage in what the first modules make, now or later: torch's takes half a second."""
+    if gc.get_freeze_count() or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _load_path(path: Path) -> ModuleType:

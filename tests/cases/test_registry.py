@@ -1,5 +1,6 @@
 """One door for mechanisms, and what it says when something cannot come in."""
 
+import gc
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def test_an_unknown_name_brings_the_closest_one(builtins: Registry):
         builtins.choose("hlio")
     with pytest.raises(AttnbenchError, match=r"No mechanism is called 'HiLo'\. Did you mean 'hilo'\?"):
         builtins["HiLo"]
+
+
+def test_what_is_imported_first_is_searched_for_garbage_no_more_and_what_comes_later_is():
+    gc.unfreeze()
+    discover()
+    frozen = gc.get_freeze_count()
+    discover()
+    assert gc.isenabled()
+    assert 0 < gc.get_freeze_count() <= frozen
 
 
 def test_a_name_may_carry_settings(builtins: Registry):
