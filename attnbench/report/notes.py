@@ -24,12 +24,19 @@ def notes(rows: Sequence[Row]) -> list[str]:
     launch_bound = dict.fromkeys(row.record.case.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
         found.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
+    paced = {row.record.case.title: None for row in with_time if _is_host_paced(row)}
+    if paced:
+        found.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
     found += _backend_notes(with_time)
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
         found.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
     return found + _published_notes(rows)
+
+
+def _is_host_paced(row: Row) -> bool:
+    return any(sample.host_paced for sample in row.record.samples)
 
 
 def _backend_notes(rows: Sequence[Row]) -> list[str]:

@@ -234,6 +234,29 @@ def test_a_launch_bound_row_is_named():
     assert notes(rows([slow])) == ["Launch-bound, the host takes longer than the device: MSA."]
 
 
+def test_a_layer_that_the_host_paced_in_any_sample_is_named():
+    own, paced = record("msa", TIMES), record("hilo", TIMES)
+    last = replace(paced.samples[-1], host_paced=True)
+    paced = replace(paced, samples=(*paced.samples[:-1], last))
+    says = "Timed at the host's pace, which the device waited for: HILO."
+    assert says in notes(rows([own, paced]))
+    assert not any("host's pace" in note for note in notes(rows([own])))
+
+
+def test_the_form_of_fused_attention_is_told_once_or_for_whom():
+    def fused(label: str, backend: str, kernel: str = "fused") -> Record:
+        found: Record = changed(record(label, TIMES), kernel=kernel, backends=(backend,))
+        return found
+
+    alike = rows([fused("msa", "flash"), fused("hilo", "flash")])
+    assert "Fused attention ran as flash." in notes(alike)
+    unlike = notes(rows([fused("msa", "cudnn"), fused("hilo", "math")]))
+    assert "Fused attention ran as cudnn in MSA." in unlike
+    assert "Fused attention ran as math in HILO." in unlike
+    asked_for = rows([fused("msa", "math", kernel="math")])
+    assert not any("Fused attention" in note for note in notes(asked_for))
+
+
 def test_two_runs_are_shown_with_both_throughputs_and_how_they_changed():
     drift = {"msa": [1.25 * time for time in TIMES], "hilo": [0.625 * time for time in HALF]}
     text = change_text(block(TABLE), block(drift))
