@@ -39,7 +39,7 @@ def _unpublished(row: Row) -> None:  # noqa: ARG001 - a quantity that the paper 
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class Quantity:
     """A quantity that rows have.
 
     Programs know it by `name`, in `base_unit`; readers by `title`, in `unit`, which is `scale` base units.
@@ -124,7 +124,7 @@ def verdict(row: Row) -> str:
     return (row.timing and row.timing.verdict) or NOTHING
 
 
-def standings(column: Column, rows: Sequence[Row | None]) -> list[Standing | None]:
+def standings(column: Quantity, rows: Sequence[Row | None]) -> list[Standing | None]:
     """Which rows have a column's best value, and which the next, in the order of the rows.
 
     Values that read the same share a place. Where all do, or neither direction is better, nothing stands out,
@@ -138,7 +138,7 @@ def standings(column: Column, rows: Sequence[Row | None]) -> list[Standing | Non
     return [None if value is None else places.get(value) for value in values]
 
 
-def _as_shown(column: Column, row: Row | None) -> float | None:
+def _as_shown(column: Quantity, row: Row | None) -> float | None:
     found = column.shown(row) if row else None
     if row is None or found is None or column.mark(row) == LOWER_BOUND:
         return None
@@ -194,7 +194,7 @@ def published_macs(paper: Published | None) -> int | None:
     return round(paper.flops_m * 1e6) if paper else None
 
 
-PARAMS = Column(
+PARAMS = Quantity(
     name="params",
     title="Params",
     unit="M",
@@ -207,7 +207,7 @@ PARAMS = Column(
     decimals=2,
     published_decimals=2,
 )
-FLOPS = Column(
+FLOPS = Quantity(
     name="macs",
     title="FLOPs",
     unit="M",
@@ -223,7 +223,7 @@ FLOPS = Column(
     published_decimals=1,
     mark=lambda row: LOWER_BOUND if row.record.uncounted else "",
 )
-MEMORY = Column(
+MEMORY = Quantity(
     name="memory_bytes",
     title="Memory",
     unit="MiB",
@@ -234,7 +234,7 @@ MEMORY = Column(
     scale=2**20,
     decimals=1,
 )
-TIME = Column(
+TIME = Quantity(
     name="time_s",
     title="Time",
     unit="ms",
@@ -246,7 +246,7 @@ TIME = Column(
     mark=_open,
     tells_outcome=True,
 )
-THROUGHPUT = Column(
+THROUGHPUT = Quantity(
     name="imgs_per_s",
     title="Throughput",
     unit="img/s",
@@ -258,7 +258,7 @@ THROUGHPUT = Column(
     mark=_open,
     tells_outcome=True,
 )
-SPEED = Column(
+SPEED = Quantity(
     name="speed_vs_baseline",
     title="Speed-up",
     unit="×",
@@ -269,7 +269,7 @@ SPEED = Column(
     published=published_ratio,
     published_decimals=2,
 )
-LIMIT = Column(
+LIMIT = Quantity(
     name="fraction_of_limit",
     title="Of limit",
     unit="",
@@ -282,7 +282,7 @@ LIMIT = Column(
     estimate=_limit,
 )
 COLUMNS = (PARAMS, FLOPS, MEMORY, TIME, THROUGHPUT, SPEED, LIMIT)
-ENERGY = Column(
+ENERGY = Quantity(
     name="energy_j_per_image",
     title="Energy",
     unit="mJ/img",
@@ -293,7 +293,7 @@ ENERGY = Column(
     scale=1e-3,
     decimals=1,
 )
-POWER = Column(
+POWER = Quantity(
     name="energy_w",
     title="Power",
     unit="W",
@@ -303,7 +303,7 @@ POWER = Column(
     estimate=watts,
     decimals=0,
 )
-IDLE_POWER = Column(
+IDLE_POWER = Quantity(
     name="energy_idle_w",
     title="Idle power",
     unit="W",

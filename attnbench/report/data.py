@@ -20,7 +20,7 @@ from attnbench.report.columns import (
     SPEED,
     THROUGHPUT,
     TIME,
-    Column,
+    Quantity,
 )
 from attnbench.statistics import Estimate
 
@@ -54,7 +54,7 @@ def case_line(record: Record) -> Line:
     return {**{name: case[name] for name in CASE}, "threads": record.conditions.threads}
 
 
-def quantity_cells(column: Column, row: Row) -> Line:
+def quantity_cells(column: Quantity, row: Row) -> Line:
     """A column's value under its name, the ends of its interval, and the paper's value beside it."""
     found = column.estimate(row)
     values = {

@@ -13,7 +13,7 @@ from attnbench.report.columns import (
     PARAMS,
     SPEED,
     THROUGHPUT,
-    Column,
+    Quantity,
     Standing,
     standings,
 )
@@ -62,7 +62,7 @@ class Line:
 class Field:
     """One column of a table: ours or the paper's, in the group at a place, or shared by all."""
 
-    column: Column
+    column: Quantity
     index: int | None
     is_paper: bool = False
 

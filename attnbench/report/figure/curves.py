@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attnbench.analysis.rows import Row, grouped
-from attnbench.report.figure.quantities import Quantity
+from attnbench.report.figure.quantities import ValueOf
 from attnbench.statistics import Estimate
 
 NEAR = 1.15  # heights whose ratio is less are at one place
@@ -43,7 +43,7 @@ class Crosses:
     places: Sequence[tuple[float, float]]
 
 
-def curves_of(rows: Sequence[Row], quantity: Quantity) -> list[Curve]:
+def curves_of(rows: Sequence[Row], quantity: ValueOf) -> list[Curve]:
     """A curve for each mechanism that has a number or ran out of memory, its sizes in growing order."""
     curves = []
     for mine in grouped(rows, lambda row: row.record.case.label):

@@ -12,7 +12,7 @@ from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.file_names import note
 from attnbench.report.figure.page import add_legend, add_note, add_panels, is_first_of_row, new_page
 from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
-from attnbench.report.figure.quantities import Quantity, macs_m, params_m, total_mib
+from attnbench.report.figure.quantities import ValueOf, macs_m, params_m, total_mib
 from attnbench.report.figure.style import GREY, LETTER_INCHES, SMALL, errors, point, styled
 
 LEAST_LAYERS = 3  # a front of fewer says nothing
@@ -21,14 +21,14 @@ PLOT_INCHES = 1.75
 TITLE_LETTERS = int(PANEL_INCHES / LETTER_INCHES)
 ROOM = 1.08  # over the fastest
 EXPLAINED = "Front: each layer on it has a higher median than all that cost no more."
-COSTS: dict[str, Quantity] = {
+COSTS: dict[str, ValueOf] = {
     "Parameters (M)": params_m,
     "FLOPs (M)": macs_m,
     "Memory (MiB, in all)": total_mib,
 }
 
 
-def front(rows: Sequence[Measured], cost: Quantity) -> list[Measured]:
+def front(rows: Sequence[Measured], cost: ValueOf) -> list[Measured]:
     """The rows with a cost that none beats, from the cheapest to the fastest.
 
     A row beats another that is better in neither throughput nor cost, and worse in one of them.
@@ -41,7 +41,7 @@ def front(rows: Sequence[Measured], cost: Quantity) -> list[Measured]:
     return best
 
 
-def draw_pareto(axes: Axes, rows: Sequence[Measured], styles: MarkStyles, name: str, cost: Quantity) -> None:
+def draw_pareto(axes: Axes, rows: Sequence[Measured], styles: MarkStyles, name: str, cost: ValueOf) -> None:
     """Throughput over a cost with its intervals, and a line that steps along the front."""
     places = {row.record.case.label: (found.value, _speed(row)) for row in rows if (found := cost(row))}
     for row in rows:

@@ -6,9 +6,9 @@ from attnbench.analysis.rows import Row
 from attnbench.report.columns import PARAMS, THROUGHPUT
 from attnbench.statistics import Estimate
 
-Quantity = Callable[[Row], Estimate | None]
-params_m: Quantity = PARAMS.in_unit  # millions
-throughput: Quantity = THROUGHPUT.in_unit  # images per second
+ValueOf = Callable[[Row], Estimate | None]
+params_m: ValueOf = PARAMS.in_unit  # millions
+throughput: ValueOf = THROUGHPUT.in_unit  # images per second
 
 
 def macs_m(row: Row) -> Estimate | None:

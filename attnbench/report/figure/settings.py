@@ -14,7 +14,7 @@ from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.file_names import note, suffix
 from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page
 from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
-from attnbench.report.figure.quantities import Quantity, macs_m, params_m, throughput, total_mib
+from attnbench.report.figure.quantities import ValueOf, macs_m, params_m, throughput, total_mib
 from attnbench.report.figure.style import CROSS, GREY, errors, line, styled
 
 LEAST_VALUES = 3  # of a setting, for a figure over it
@@ -154,7 +154,7 @@ def _page(sweep: Sweep, wanted: PrintSize) -> Figure:
     return page
 
 
-def _draw(axes: Axes, sweep: Sweep, quantity: Quantity, what: str) -> None:
+def _draw(axes: Axes, sweep: Sweep, quantity: ValueOf, what: str) -> None:
     """A line for each choice of the other settings, and the baseline's number as a dashed one."""
     for (name, rows), style in zip(sweep.lines.items(), sweep.styles, strict=True):
         found = [(sweep.value(row), estimate) for row in rows if (estimate := quantity(row))]

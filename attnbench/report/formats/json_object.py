@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.report.columns import QUANTITIES, Column
+from attnbench.report.columns import QUANTITIES, Quantity
 from attnbench.report.data import Line, row_line
 from attnbench.report.json_text import json_text
 
@@ -28,7 +28,7 @@ def _run(run: Analysis) -> Line:
     return {"name": run.name, "machines": machines}
 
 
-def _column(column: Column) -> Line:
+def _column(column: Quantity) -> Line:
     return {
         "name": column.name,
         "title": column.title,

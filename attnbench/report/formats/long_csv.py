@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
-from attnbench.report.columns import QUANTITIES, Column
+from attnbench.report.columns import QUANTITIES, Quantity
 from attnbench.report.csv_text import csv_text
 from attnbench.report.data import Line, case_line, row_line
 
@@ -30,6 +30,6 @@ def _lines(run: Analysis, row: Row) -> Iterator[Line]:
         yield {"run": run.name, **case, **metric, **others}
 
 
-def _told(row: Row) -> list[Column]:
+def _told(row: Row) -> list[Quantity]:
     """The quantities that have something to say of a row: a number, or what became of it."""
     return [each for each in QUANTITIES if each.estimate(row) or (each.tells_outcome and not row.timing)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from attnbench.analysis.rows import Row
 from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
 from attnbench.report.colours import MarkStyle, MarkStyles
-from attnbench.report.columns import COLUMNS, LIMIT, Better, Column, Standing, standings, verdict
+from attnbench.report.columns import COLUMNS, LIMIT, Better, Quantity, Standing, standings, verdict
 from attnbench.report.html.markup import Markup, joined, tag
 from attnbench.report.html.places import Facet, Place
 from attnbench.words import NOTHING, readable
@@ -20,10 +20,10 @@ VERDICT = f"Beside the baseline: {VERDICTS}."
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class CellGroup:
     """A column as this table has it: with as many cells a row as any of its rows needs."""
 
-    column: Column
+    column: Quantity
     decimals: int
     has_interval: bool
     is_published: bool
@@ -82,12 +82,12 @@ def filters(places: Sequence[Place], facets: Sequence[Facet]) -> Markup:
     return joined(*(_filter(facet, places) for facet in facets))
 
 
-def _quantities(rows: Sequence[Row]) -> Iterator[Quantity]:
+def _quantities(rows: Sequence[Row]) -> Iterator[CellGroup]:
     """The columns that any row has a value in."""
     for column in COLUMNS:
         shown = [found for row in rows if (found := column.shown(row))]
         if shown:
-            yield Quantity(
+            yield CellGroup(
                 column,
                 decimals=max(_decimals(found.value) for found in shown),
                 has_interval=any(found.interval for found in shown),
@@ -96,7 +96,7 @@ def _quantities(rows: Sequence[Row]) -> Iterator[Quantity]:
 
 
 def _lines(
-    place: Place, facets: Sequence[Facet], quantities: Sequence[Quantity], styles: MarkStyles
+    place: Place, facets: Sequence[Facet], quantities: Sequence[CellGroup], styles: MarkStyles
 ) -> Iterator[Markup]:
     """A place's rows; the best values are those of the place."""
     stand = [standings(quantity.column, place.rows) for quantity in quantities]
@@ -120,7 +120,7 @@ def _lines(
 
 
 def _with_verdict(
-    quantities: Sequence[Quantity], cells: Sequence[Iterator[Markup]], verdict_cell: Markup
+    quantities: Sequence[CellGroup], cells: Sequence[Iterator[Markup]], verdict_cell: Markup
 ) -> list[Markup]:
     """The cells of all quantities, with the verdict where most look for it: right of the speeds."""
     together = [joined(*mine) for mine in cells]

@@ -8,7 +8,7 @@ from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, grouped, measured
 from attnbench.records.cost import CheckResult, Entry
 from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_is_open
-from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, Column, verdict
+from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, Quantity, verdict
 from attnbench.report.digits import estimated
 from attnbench.report.paper_table import Group
 from attnbench.report.terminal.costs import MECHANISM, PAPER, exact, paper_column, settings_of
@@ -153,13 +153,13 @@ def _millions(count: int | None, decimals: int) -> str:
     return NOTHING if count is None else f"{count / 1e6:.{decimals}f}"
 
 
-def _ours(column: Column, rows: Sequence[Row | None], heading: str = "", drop_order: int = 0) -> GridColumn:
+def _ours(column: Quantity, rows: Sequence[Row | None], heading: str = "", drop_order: int = 0) -> GridColumn:
     return GridColumn(
         heading or column.heading, [column.text(row) if row else "" for row in rows], drop_order=drop_order
     )
 
 
-def _papers(column: Column, rows: Sequence[Row | None]) -> GridColumn:
+def _papers(column: Quantity, rows: Sequence[Row | None]) -> GridColumn:
     return paper_column([column.published_text(row) if row else "" for row in rows], drop_order=1)
 
 
