@@ -3,8 +3,11 @@
 A time is summarised by its median over rounds, a comparison by the median of the rounds' log-ratios, because
 both members of a round met the same machine. Intervals come from the percentile bootstrap with a fixed seed,
 rounds resampled within their sessions. A verdict asks for more than an interval: tests over rounds and over
-sessions that stay significant beside all other verdicts, sessions that agree, and an effect above the block's
-noise floor.
+sessions that stay significant beside all other verdicts, and an effect above the block's noise floor.
+
+Sessions are few, so that the scatter of one ratio over them is hardly known. That of all members of a block
+is: each member's variance is shrunk towards what the block has in common (empirical Bayes; Smyth 2004,
+*Linear Models and Empirical Bayes Methods for Assessing Differential Expression*).
 
 `scipy.stats` takes longer to import than a table to make: only two runs side by side ask for it, and what a
 run alone needs is here, from `scipy.special`.
@@ -69,12 +72,29 @@ class Comparison:
     """A ratio of speeds, and what a verdict on it needs.
 
     `p_value` is the chance of rounds, and of sessions, as one-sided as these if neither were faster: the
-    larger of the two. `by_session` has the ratio of each session that is long enough to have one.
+    larger of the two. `by_session` has the ratio of each session that is long enough to have one. `between`
+    is the ratio as sessions tell it, with the scatter between them: None where there is but one.
     """
 
     ratio: Estimate
     p_value: float
     by_session: tuple[float, ...]
+    between: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """How far a logarithm of one session is from that of another: its variance, and how well that is known.
+
+    `freedom` is in degrees; infinite where all members of a block scatter alike.
+    """
+
+    variance: float
+    freedom: float
+
+    def __add__(self, other: "Scatter") -> "Scatter":
+        """The scatter of a difference of two."""
+        return Scatter(self.variance + other.variance, min(self.freedom, other.freedom))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +120,53 @@ def paired_ratio(numerators: Floats, denominators: Floats, sessions: Integers) -
     return _exp(median_with_interval(_log_ratios(numerators, denominators), sessions))
 
 
-def compare_pairs(numerators: Floats, denominators: Floats, sessions: Integers) -> Comparison:
-    """The paired ratio, that of each session, and a sign test over rounds with a t-test over sessions."""
+def compare_pairs(
+    numerators: Floats, denominators: Floats, sessions: Integers, scatter: Scatter | None = None
+) -> Comparison:
+    """The paired ratio, that of each session, and a sign test over rounds with a t-test over sessions.
+
+    The t-test has the `scatter` of the block, or that of these sessions alone.
+    """
     logarithms = _log_ratios(numerators, denominators)
-    medians = _session_medians(logarithms, np.asarray(sessions))
+    medians = np.array(list(session_ratios(numerators, denominators, sessions).values()))
+    p_value, between = _over_sessions(medians, scatter)
     return Comparison(
         _exp(median_with_interval(logarithms, sessions)),
-        max(_sign_test(logarithms), _session_test(medians)),
+        max(_sign_test(logarithms), p_value),
         tuple(np.exp(medians).tolist()),
+        between,
     )
+
+
+def session_ratios(numerators: Floats, denominators: Floats, sessions: Integers) -> dict[int, float]:
+    """The logarithm of the median ratio of each session with at least `LEAST_ROUNDS` rounds."""
+    logarithms, numbers = _log_ratios(numerators, denominators), np.asarray(sessions)
+    groups = {int(session): logarithms[numbers == session] for session in np.unique(numbers)}
+    return {
+        session: float(np.median(group)) for session, group in groups.items() if len(group) >= LEAST_ROUNDS
+    }
+
+
+def session_scatter(ratios: NDArray[np.float64]) -> tuple[Scatter, list[Scatter]]:
+    """How far a reference, and each member, is from session to session: `ratios` `[members, sessions]`.
+
+    These are logarithms of the time of the reference over that of each member. What a session has in common
+    to all members is the reference's own doing; the rest is the members'. Each variance is shrunk towards
+    that of all, by as much as they are alike (Smyth 2004). Of a single member, half is each's.
+    """
+    members, sessions = ratios.shape
+    within = ratios - ratios.mean(axis=1, keepdims=True)
+    if members == 1:
+        half = Scatter(float((within**2).sum() / (sessions - 1)) / 2, sessions - 1)
+        return half, [half]
+    common = within.mean(axis=0)
+    freedom = (sessions - 1) * (members - 1) / members
+    variances = ((within - common) ** 2).sum(axis=1) / freedom
+    reference = (common**2).sum() / (sessions - 1) - variances.mean() / members
+    found = _shrunk(
+        np.array([max(reference, 0.0), *variances]), np.array([sessions - 1.0, *[freedom] * members])
+    )
+    return found[0], found[1:]
 
 
 def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Floats, Integers]) -> Comparison:
@@ -129,9 +187,17 @@ def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Float
         second = np.median(below[_resamples(below_sessions, seed=2)], axis=1)
         difference = Estimate(difference.value, *_interval(first - second))
     medians = _session_medians(above, above_sessions), _session_medians(below, below_sessions)
-    p_value = max(float(mannwhitneyu(above, below).pvalue), _session_test(*medians))
-    pairs = np.exp(np.subtract.outer(*medians))
-    return Comparison(_exp(difference), p_value, tuple(pairs.ravel().tolist()))
+    pairs = np.subtract.outer(*medians)
+    overlap = abs(np.sign(pairs).sum()) != pairs.size
+    by_rounds = 1.0 if overlap else float(mannwhitneyu(above, below).pvalue)
+    return Comparison(
+        _exp(difference),
+        max(by_rounds, _welchs_test(*medians)),
+        tuple(np.exp(pairs).ravel().tolist()),
+        Estimate(math.exp(pairs.mean()), math.exp(pairs.min()), math.exp(pairs.max()))
+        if pairs.size
+        else None,
+    )
 
 
 def crossings(sizes: Floats, ratios: Sequence[tuple[Floats, Integers]]) -> list[Crossing]:
@@ -221,15 +287,16 @@ def _corrected(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _verdict(comparison: Comparison, significant: bool, floor: float) -> Verdict:
-    ratio, by_session = comparison.ratio, comparison.by_session
+    ratio, between = comparison.ratio, comparison.between
     if ratio.low is None or ratio.high is None:
         return Verdict.unclear
-    if all(1 / (1 + MARGIN) <= value <= 1 + MARGIN for value in (ratio.low, ratio.high, *by_session)):
+    ends = (ratio.low, ratio.high, *((between.low, between.high) if between else ()))
+    if all(end is not None and 1 / (1 + MARGIN) <= end <= 1 + MARGIN for end in ends):
         return Verdict.same
     above_floor = max(ratio.value, 1 / ratio.value) - 1 > floor
-    if significant and above_floor and min(ratio.low, *by_session, math.inf) > 1:
+    if significant and above_floor and ratio.low > 1:
         return Verdict.faster
-    if significant and above_floor and max(ratio.high, *by_session, 0) < 1:
+    if significant and above_floor and ratio.high < 1:
         return Verdict.slower
     return Verdict.unclear
 
@@ -282,22 +349,80 @@ def _sign_test(logarithms: NDArray[np.float64]) -> float:
     return min(1.0, 2 * float(bdtr(min(positive, negative), positive + negative, 0.5)))
 
 
-def _session_test(medians: NDArray[np.float64], others: NDArray[np.float64] | None = None) -> float:
-    """Student's t-test that the sessions' logarithms have the mean 0, or Welch's that it is that of `others`.
+def _over_sessions(medians: NDArray[np.float64], scatter: Scatter | None) -> tuple[float, Estimate | None]:
+    """A t-test that the sessions' logarithms have the mean 0, and their ratio with its 90 % interval.
 
     Rounds of one session share whatever that process was dealt, so that they alone count for too much. Where
-    nothing scatters, or one session is all there is, it has nothing to say: 0.
+    one session is all there is, it has nothing to say: 0, None. Nor has the test where nothing scatters. A
+    ratio whose 90 % interval lies within a margin is within it by two one-sided tests at 5 %.
     """
+    from scipy.special import stdtr, stdtrit
+
+    if len(medians) < 2:
+        return 0.0, None
+    mean, known = float(medians.mean()), scatter or Scatter(float(medians.var(ddof=1)), len(medians) - 1)
+    error = math.sqrt(known.variance / len(medians))
+    if error == 0:
+        return 0.0, _exp(Estimate(mean, mean, mean))
+    reach = float(stdtrit(known.freedom, CONFIDENCE)) * error
+    p_value = 2 * float(stdtr(known.freedom, -abs(mean) / error))
+    return p_value, _exp(Estimate(mean, mean - reach, mean + reach))
+
+
+def _welchs_test(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    """Welch's t-test that two runs' sessions have one mean; 0 where nothing scatters, or one is alone."""
     from scipy.special import stdtr
 
-    samples = [medians] if others is None else [medians, others]
+    samples = [ours, theirs]
     if min(map(len, samples)) < 2 or not any(np.ptp(sample) > 0 for sample in samples):
         return 0.0
-    difference = medians.mean() - (0.0 if others is None else others.mean())
     freedom = np.array([len(sample) - 1 for sample in samples])
     errors = np.array([sample.var(ddof=1) / len(sample) for sample in samples])  # of the means, squared
-    t = difference / math.sqrt(errors.sum())
+    t = (ours.mean() - theirs.mean()) / math.sqrt(errors.sum())
     return 2 * float(stdtr(errors.sum() ** 2 / (errors**2 / freedom).sum(), -abs(t)))
+
+
+def _shrunk(variances: NDArray[np.float64], freedoms: NDArray[np.float64]) -> list[Scatter]:
+    """Each variance moved towards what all have in common, the more the less it is known and they differ."""
+    usual, weight = _prior(variances, freedoms)
+    most = float(freedoms.sum())
+    if math.isinf(weight):
+        return [Scatter(usual, most)] * len(variances)
+    means = (weight * usual + freedoms * variances) / (weight + freedoms)
+    known = np.minimum(weight + freedoms, most)
+    return [Scatter(*each) for each in zip(means.tolist(), known.tolist(), strict=True)]
+
+
+def _prior(variances: NDArray[np.float64], freedoms: NDArray[np.float64]) -> tuple[float, float]:
+    """The variance that all have in common, and for how many degrees of freedom it counts.
+
+    Fitted to the mean and variance of the logarithms of those that are not 0: each is spread by the trigamma
+    function of half its degrees of freedom, and all together by more where they are unlike.
+    """
+    from scipy.special import digamma, polygamma
+
+    halves = freedoms[variances > 0] / 2
+    if not len(halves):
+        return 0.0, math.inf
+    logarithms = np.log(variances[variances > 0]) - digamma(halves) + np.log(halves)
+    middle = float(logarithms.mean())
+    unlike = float(((logarithms - middle) ** 2).sum() / max(1, len(halves) - 1) - polygamma(1, halves).mean())
+    if unlike <= 0:
+        return math.exp(middle), math.inf
+    half = _inverse_trigamma(unlike)
+    return math.exp(middle + float(digamma(half)) - math.log(half)), 2 * half
+
+
+def _inverse_trigamma(value: float) -> float:
+    """Where the trigamma function has this value, by Newton's method on its reciprocal, which is nearly
+    straight: from below, so that every step goes up."""
+    from scipy.special import polygamma
+
+    found = 0.5 + 1 / value
+    for _ in range(20):
+        there = float(polygamma(1, found))
+        found += there * (1 - there / value) / float(polygamma(2, found))
+    return found
 
 
 def _session_medians(values: NDArray[np.float64], sessions: NDArray[np.int_]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from attnbench import statistics
 from attnbench.measure.session import Checks
@@ -16,6 +16,7 @@ from attnbench.statistics import (
     LEAST_ROUNDS,
     Comparison,
     Estimate,
+    Scatter,
     Verdict,
     compare_apart,
     compare_pairs,
@@ -24,6 +25,8 @@ from attnbench.statistics import (
     paired_ratio,
     precise_enough,
     rank_correlation,
+    session_ratios,
+    session_scatter,
     session_spread,
     verdicts,
 )
@@ -61,6 +64,25 @@ def judged_against_the_first(
     floor = noise_floor(compare_pairs(times[0], times[-1], sessions).ratio) or 0.0
     comparisons = [compare_pairs(times[0], member, sessions) for member in times[1:-1]]
     return comparisons, [floor] * len(comparisons)
+
+
+def said_of_block(random: Generator, sessions: int, offset: float, effect: float = 1.0) -> list[Verdict]:
+    """The verdicts on twelve members that are faster than the first by `effect`, of eight rounds a session.
+
+    Each session makes each member slower or faster by `offset`; the last member is the twin of the first.
+    """
+    numbers = np.repeat(range(sessions), 8)
+    logarithms = random.normal(0, 0.05, (14, len(numbers)))
+    logarithms += random.normal(0, offset, (14, sessions))[:, numbers]
+    times = np.exp(logarithms)
+    times[1:-1] /= effect
+    ratios = [list(session_ratios(times[0], member, numbers).values()) for member in times[1:]]
+    reference, scatters = session_scatter(np.array(ratios)) if sessions > 1 else (None, [None] * 13)
+    twin, *others = (
+        compare_pairs(times[0], member, numbers, reference + scatter if reference and scatter else None)
+        for member, scatter in zip((times[-1], *times[1:-1]), (scatters[-1], *scatters[:-1]), strict=True)
+    )
+    return verdicts(others, [noise_floor(twin.ratio) or 0.0] * 12)
 
 
 # Levels and ratios
@@ -204,10 +226,9 @@ def test_speeds_within_three_percent_are_the_same_however_significant():
         {"ratio": Estimate(1.2)},
         {"ratio": Estimate(1.2, 0.99, 1.4)},
         {"p_value": 0.051},
-        {"by_session": (1.3, 1.3, 0.99)},
     ],
 )
-def test_faster_asks_for_an_interval_significance_and_agreement(lacking: dict[str, Any]):
+def test_faster_asks_for_an_interval_and_significance(lacking: dict[str, Any]):
     assert verdict(CLEAR) is Verdict.faster
     assert verdict(replace(CLEAR, **lacking)) is Verdict.unclear
 
@@ -218,12 +239,18 @@ def test_faster_asks_for_an_interval_significance_and_agreement(lacking: dict[st
         {"ratio": Estimate(0.8)},
         {"ratio": Estimate(0.8, 0.6, 1.01)},
         {"p_value": 0.051},
-        {"by_session": (0.7, 0.7, 1.01)},
     ],
 )
-def test_slower_asks_for_an_interval_significance_and_agreement(lacking: dict[str, Any]):
+def test_slower_asks_for_an_interval_and_significance(lacking: dict[str, Any]):
     assert verdict(SLOWER) is Verdict.slower
     assert verdict(replace(SLOWER, **lacking)) is Verdict.unclear
+
+
+def test_the_same_asks_for_sessions_that_are_within_the_margin_too():
+    near = Comparison(Estimate(1.01, 0.98, 1.02), 0.3, (1.0, 1.02), Estimate(1.01, 0.99, 1.029))
+    assert verdict(near) is Verdict.same
+    assert verdict(replace(near, between=Estimate(1.01, 0.99, 1.031))) is Verdict.unclear
+    assert verdict(replace(near, between=Estimate(1.01, 0.96, 1.02))) is Verdict.unclear
 
 
 def test_an_effect_below_the_noise_floor_is_no_verdict():
@@ -337,6 +364,106 @@ def test_a_command_with_seventy_equal_pairs_hardly_ever_has_a_false_verdict(monk
         floors = [floor for _, block in found for floor in block]
         wrong.append(bool(SAID & set(verdicts(comparisons, floors))))
     assert np.mean(wrong) <= 0.05
+
+
+# Sessions
+
+
+def test_a_session_apart_in_all_members_is_the_references_doing_and_in_one_its_own():
+    shifts = np.array([-0.1, 0.0, 0.1])
+    small = np.random.default_rng(0).normal(0, 0.01, (8, 3))
+    reference, members = session_scatter(small + shifts)
+    assert reference.variance > 0.005 > 0.001 > max(member.variance for member in members)
+    apart = small.copy()
+    apart[2] += shifts
+    reference, members = session_scatter(apart)
+    assert reference.variance < 0.001
+    assert max(members, key=lambda each: each.variance) is members[2]
+
+
+def test_members_that_scatter_alike_share_their_variance_and_freedom():
+    ratios = np.array([[0.0, 0.3], [0.1, 0.2], [0.0, 0.1], [0.0, 0.25]])
+    residuals = ratios - ratios.mean(axis=1, keepdims=True) - ratios.mean(axis=0) + ratios.mean()
+    variances = (residuals**2).sum(axis=1) / (3 / 4)
+    shared = ((ratios - ratios.mean(axis=1, keepdims=True)).mean(axis=0) ** 2).sum() - variances.mean() / 4
+    logarithms = np.log([shared, *variances]) - special.digamma([1 / 2, *[3 / 8] * 4])
+    usual = math.exp((logarithms + np.log([1 / 2, *[3 / 8] * 4])).mean())
+    reference, members = session_scatter(ratios)
+    assert {*members, reference} == {Scatter(reference.variance, 4.0)}
+    assert reference.variance == pytest.approx(usual)
+
+
+def test_variances_of_members_that_scatter_unlike_are_shrunk_towards_each_other():
+    drawn = np.random.default_rng(0).normal(0, 0.02, (10, 4)) * np.geomspace(0.1, 3, 10)[:, None]
+    _, members = session_scatter(drawn)
+    shrunk = np.array([member.variance for member in members])
+    residuals = drawn - drawn.mean(axis=1, keepdims=True) - drawn.mean(axis=0) + drawn.mean()
+    own = (residuals**2).sum(axis=1) / (3 * 9 / 10)
+    assert (np.argsort(shrunk) == np.argsort(own)).all()
+    assert 1 < shrunk.max() / shrunk.min() < own.max() / own.min()
+    assert members[0].freedom > 3
+
+
+def test_the_prior_is_found_again_in_many_variances_drawn_from_it():
+    random, freedom, weight, usual = np.random.default_rng(0), 4.0, 6.0, 0.5
+    truths = usual * weight / random.chisquare(weight, 20_000)
+    found, counts = statistics._prior(
+        truths * random.chisquare(freedom, 20_000) / freedom, np.full(20_000, freedom)
+    )
+    assert found == pytest.approx(usual, rel=0.05)
+    assert counts == pytest.approx(weight, rel=0.1)
+
+
+def test_of_a_single_member_the_sessions_alone_tell_the_scatter():
+    drawn = np.random.default_rng(0).normal(0.1, 0.1, (1, 4))
+    reference, (member,) = session_scatter(drawn)
+    assert reference == member
+    both = reference + member
+    assert (both.variance, both.freedom) == (pytest.approx(float(drawn.var(ddof=1))), 3)
+
+
+def test_sessions_that_do_not_scatter_have_nothing_to_say():
+    reference, members = session_scatter(np.zeros((3, 2)))
+    assert {reference.variance, *(member.variance for member in members)} == {0.0}
+    ratios, sessions = [2.0] * 10, [0] * 5 + [1] * 5
+    compared = compare_pairs(ratios, [1.0] * 10, sessions, reference + members[0])
+    assert compared.p_value == pytest.approx(2 / 2**10)
+    assert compared.between == exactly(2.0)
+
+
+def test_the_test_over_sessions_has_the_scatter_of_the_block():
+    ratios, sessions = np.exp(np.repeat([0.1, 0.3], LEAST_ROUNDS)), np.repeat([0, 1], LEAST_ROUNDS)
+    compared = compare_pairs(ratios, np.ones(10), sessions, Scatter(0.02, 26))
+    t = stats.t(26, loc=0.2, scale=0.1)
+    assert compared.p_value == pytest.approx(2 * stats.t(26).sf(2.0))
+    low, high = np.exp(t.interval(0.9))
+    assert compared.between
+    assert (compared.between.low, compared.between.high) == (pytest.approx(low), pytest.approx(high))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [0.03, 0.1])
+@pytest.mark.parametrize("sessions", [2, 3, 8])
+def test_equal_members_that_sessions_treat_unequally_are_hardly_ever_told_apart(
+    monkeypatch: pytest.MonkeyPatch, sessions: int, offset: float
+):
+    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    random = np.random.default_rng(sessions)
+    wrong = [bool(SAID & set(said_of_block(random, sessions, offset))) for _ in range(200)]
+    assert np.mean(wrong) <= 0.05
+
+
+def test_more_sessions_never_cost_verdicts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    random = np.random.default_rng(0)
+    power = [
+        np.mean(
+            [np.mean([each in SAID for each in said_of_block(random, count, 0.01, 1.07)]) for _ in range(40)]
+        )
+        for count in range(1, 9)
+    ]
+    assert np.diff(power).min() > -0.05  # by chance; sessions that had to agree each for itself cost 0.3
+    assert power[-1] > 0.95 > 0.6 > power[0]
 
 
 # Two runs

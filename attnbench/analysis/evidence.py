@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from attnbench.analysis.rows import blocks, compared, grouped, identity
+from attnbench.analysis.rows import Block, blocks, both, compared, grouped, identity
 from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import find, nearest
 from attnbench.cases.variant import Variant
@@ -13,7 +13,7 @@ from attnbench.paper import published
 from attnbench.paper.claims import Claim, Metric
 from attnbench.records.codec import to_row
 from attnbench.records.record import Record
-from attnbench.statistics import Comparison, Estimate
+from attnbench.statistics import Comparison, Estimate, Scatter
 
 MOST_NAMES = 3
 ABSENT = "not measured here"
@@ -26,11 +26,13 @@ VARIANT = ("dtype", "kernel", "compile", "cuda_graph")
 class Group:
     """Records that may be compared with each other in one metric, by label.
 
-    `noise_floor` is how far from 1 the ratio of two identical layers may lie.
+    `noise_floor` is how far from 1 the ratio of two identical layers may lie, `scatters` how far each is from
+    session to session.
     """
 
     records: Mapping[str, Record]
     noise_floor: float = 0.0
+    scatters: Mapping[str, Scatter] = field(default_factory=dict)
 
     @property
     def example(self) -> Record:
@@ -74,11 +76,18 @@ def groups(records: Sequence[Record], metric: Metric) -> list[Group]:
     Times may within a block and variant, memory within one setting, and counts within a shape.
     """
     in_blocks = blocks(records) if metric is Metric.speed else {}
-    floors = {key: block.noise_floor or 0.0 for key, block in in_blocks.items()}
     return [
-        Group(_by_label(together, metric), floors.get(together[0].block, 0.0))
+        _group(_by_label(together, metric), in_blocks.get(together[0].block))
         for together in grouped(_current(records), _boundary(metric))
     ]
+
+
+def _group(records: Mapping[str, Record], block: Block | None) -> Group:
+    """The records, with what their block tells of its noise, where times are compared."""
+    if block is None:
+        return Group(records)
+    scatters = {label: scatter for label, record in records.items() if (scatter := block.scatter_of(record))}
+    return Group(records, block.noise_floor or 0.0, scatters)
 
 
 def as_labelled(claims: Iterable[Claim], records: Sequence[Record]) -> list[Claim]:
@@ -105,7 +114,7 @@ def evidence(claim: Claim, found: Sequence[Group]) -> Evidence:
     comparisons = {
         label: comparison
         for label in claim.than
-        if label in known and (comparison := _comparison(ours, known[label], claim.metric))
+        if label in known and (comparison := _comparison(ours, known[label], claim.metric, group.scatters))
     }
     return Evidence(
         claim=claim,
@@ -170,10 +179,12 @@ def _number(record: Record, metric: Metric) -> int:
     return {Metric.params: record.params, Metric.flops: record.macs, Metric.memory: peak}[metric] or 0
 
 
-def _comparison(ours: Record, other: Record, metric: Metric) -> Comparison | None:
+def _comparison(
+    ours: Record, other: Record, metric: Metric, scatters: Mapping[str, Scatter]
+) -> Comparison | None:
     """How many times the other's number ours is, of counts and bytes exactly; None without a common round."""
     if metric is Metric.speed:
-        return compared(ours, other)
+        return compared(ours, other, both(scatters.get(ours.case.label), scatters.get(other.case.label)))
     ratio = _number(ours, metric) / _number(other, metric)
     return Comparison(Estimate(ratio, ratio, ratio), p_value=0.0, by_session=())
 

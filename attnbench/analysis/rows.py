@@ -6,6 +6,8 @@ from functools import cached_property
 from statistics import median
 from typing import TypeVar
 
+import numpy as np
+
 from attnbench.cases.case import Role
 from attnbench.cases.labels import did_you_mean, find, nearest
 from attnbench.cases.sweep import BASELINE
@@ -16,16 +18,20 @@ from attnbench.records.record import Record
 from attnbench.statistics import (
     Comparison,
     Estimate,
+    Scatter,
     Verdict,
     compare_pairs,
     median_with_interval,
     noise_floor,
+    session_ratios,
+    session_scatter,
     session_spread,
     verdicts,
 )
 
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
 Round = tuple[int, int]
+Member = tuple[str, Variant, Role]
 AnyRow = TypeVar("AnyRow", bound="Row | Record")
 
 
@@ -44,7 +50,8 @@ class Timing:
     `throughput` is in images per second. `speed` is the time of `baseline` over this one's, paired by round,
     so that 2 is twice as fast; it is None for the baseline itself and without one. `noise_floor` is how far
     from 1 the baseline's twin may lie; `session_spread` and `speed_spread` say how far apart the sessions'
-    times and speeds are; `converged` says that level and ratio are as precise as was asked.
+    times and speeds are, and `scatter` what its block tells of that; `converged` says that level and ratio
+    are as precise as was asked.
     """
 
     time_s: Estimate
@@ -57,6 +64,7 @@ class Timing:
     sessions: int
     session_spread: float | None
     speed_spread: float | None
+    scatter: Scatter | None
     converged: bool
     limit: Limit | None
     launch_bound: bool
@@ -125,9 +133,38 @@ class Block:
     @cached_property
     def noise_floor(self) -> float | None:
         """How far from 1 the ratio of two identical layers may lie in this block."""
-        original = self.original(self.twin.case.label, self.twin.case.variant) if self.twin else None
-        comparison = compared(self.twin, original) if self.twin and original else None
+        comparison = self.compared(self.twin, self._reference) if self.twin and self._reference else None
         return noise_floor(comparison.ratio) if comparison else None
+
+    @cached_property
+    def _scatters(self) -> Mapping[Member, Scatter]:
+        """How far each record is from session to session, as all of them together tell it.
+
+        Of those that were timed in the same sessions as the twin's original; without two such sessions, none.
+        """
+        if self._reference is None:
+            return {}
+        others = [record for record in self.records if _is_timed_beside(record, self._reference)]
+        ratios = {member(record): session_ratios(*_paired(self._reference, record)) for record in others}
+        usual = max(ratios.values(), key=len, default={})
+        whole = {key: list(found.values()) for key, found in ratios.items() if found.keys() == usual.keys()}
+        if len(usual) < 2:
+            return {}
+        reference, scatters = session_scatter(np.array(list(whole.values())))
+        return {member(self._reference): reference, **dict(zip(whole, scatters, strict=True))}
+
+    @cached_property
+    def _reference(self) -> Record | None:
+        """The twin's original."""
+        return self.original(self.twin.case.label, self.twin.case.variant) if self.twin else None
+
+    def compared(self, record: Record, baseline: Record) -> Comparison | None:
+        """How many times as fast as the baseline, over the rounds that have both; None if there are none."""
+        return compared(record, baseline, both(*map(self.scatter_of, (record, baseline))))
+
+    def scatter_of(self, record: Record) -> Scatter | None:
+        """How far a record is from session to session, where the block tells it."""
+        return self._scatters.get(member(record))
 
     def limit_of(self, record: Record) -> Limit | None:
         """The time that this machine's matmul rate or bandwidth asks for, over the record's own, by round."""
@@ -192,9 +229,9 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
 def blocks(records: Sequence[Record], baseline: str | None = None) -> dict[str, Block]:
     """The blocks of a run by their key; of a case that was written twice the later record counts."""
     label = _label_of(baseline, records)
-    found: dict[str, dict[tuple[str, Variant, Role], Record]] = {}
+    found: dict[str, dict[Member, Record]] = {}
     for record in records:
-        found.setdefault(record.block, {})[record.case.label, record.case.variant, record.case.role] = record
+        found.setdefault(record.block, {})[member(record)] = record
     return {key: Block(list(members.values()), label) for key, members in found.items()}
 
 
@@ -234,14 +271,30 @@ def measured(table: Iterable[Row]) -> list[Measured]:
     return [row for row in table if isinstance(row, Measured)]
 
 
-def compared(record: Record, baseline: Record) -> Comparison | None:
-    """How many times as fast as the baseline, over the rounds that have both; None if there are none."""
-    ours, theirs = by_round(record), by_round(baseline)
+def compared(record: Record, baseline: Record, scatter: Scatter | None = None) -> Comparison | None:
+    """How many times as fast as the baseline, over the rounds that have both; None if there are none.
+
+    `scatter` is that of their difference from session to session; without, their own sessions tell it.
+    """
+    theirs, ours, sessions = _paired(baseline, record)
+    return compare_pairs(theirs, ours, sessions, scatter) if sessions else None
+
+
+def both(one: Scatter | None, other: Scatter | None) -> Scatter | None:
+    """The scatter of a difference, if that of either is known."""
+    return one + other if one and other else None
+
+
+def _paired(first: Record, second: Record) -> tuple[list[float], list[float], list[int]]:
+    """Seconds of both in the rounds that both have, and the rounds' sessions."""
+    ours, theirs = by_round(first), by_round(second)
     shared = sorted(ours.keys() & theirs.keys())
-    if not shared:
-        return None
-    sessions = [session for session, _ in shared]
-    return compare_pairs([theirs[key] for key in shared], [ours[key] for key in shared], sessions)
+    return [ours[key] for key in shared], [theirs[key] for key in shared], [session for session, _ in shared]
+
+
+def member(record: Record) -> Member:
+    """What a record is in its block."""
+    return record.case.label, record.case.variant, record.case.role
 
 
 def by_round(record: Record) -> Mapping[Round, float]:
@@ -289,7 +342,11 @@ def _comparison(record: Record, block: Block) -> Comparison | None:
     baseline = block.baseline_of(record.case.variant)
     if not _has_time(record) or baseline is None or baseline.case.label == record.case.label:
         return None
-    return compared(record, baseline)
+    return block.compared(record, baseline)
+
+
+def _is_timed_beside(record: Record, reference: Record) -> bool:
+    return record is not reference and record.case.role is not Role.ceiling and _has_time(record)
 
 
 def _row(record: Record, block: Block, comparison: Comparison | None, verdict: Verdict | None) -> Row:
@@ -312,6 +369,7 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         sessions=len(set(sessions)),
         session_spread=session_spread(seconds, sessions),
         speed_spread=_spread(comparison.by_session) if comparison else None,
+        scatter=block.scatter_of(record),
         converged=time_s.within(precision) and (not comparison or comparison.ratio.within(precision)),
         limit=block.limit_of(record),
         launch_bound=median(sample.wall_s for sample in record.samples) > LAUNCH_BOUND * time_s.value,

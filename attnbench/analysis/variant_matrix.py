@@ -8,7 +8,7 @@ from itertools import combinations
 
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
-from attnbench.analysis.rows import Measured, Row, compared, grouped, has_paper_shape, measured
+from attnbench.analysis.rows import Measured, Row, both, compared, grouped, has_paper_shape, measured
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import published
 from attnbench.paper.builtin import sentences
@@ -189,7 +189,11 @@ def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
     """The rows of a variant that were timed in turn."""
     mine = [row for row in matrix.rows if row.record.case.variant == variant]
     return [
-        Group({row.record.case.label: row.record for row in rows}, _noise_floor(matrix))
+        Group(
+            {row.record.case.label: row.record for row in rows},
+            _noise_floor(matrix),
+            {row.record.case.label: row.timing.scatter for row in measured(rows) if row.timing.scatter},
+        )
         for rows in grouped(mine, lambda row: row.record.block)
     ]
 
@@ -227,7 +231,7 @@ def _paired(row: Row | None, other: Row | None) -> Comparison | None:
     """How many times as fast one row is as another that was timed in turn with it."""
     if not row or not other or row.record.block != other.record.block or not (row.timing and other.timing):
         return None
-    return compared(row.record, other.record)
+    return compared(row.record, other.record, both(row.timing.scatter, other.timing.scatter))
 
 
 def _comparison(matrix: VariantMatrix, first: str, second: str, variant: Variant) -> Comparison | None:
