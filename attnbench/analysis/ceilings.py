@@ -1,4 +1,4 @@
-"""What is found of a machine: the rates of its ceilings, what will disturb it, and how it was set."""
+"""What a machine is: the rates of its ceilings, what will disturb it, and how it was set."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from attnbench.statistics import Estimate, median_with_interval
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was found on one device: a record for each ceiling, and what will disturb a measurement."""
+    """What was seen on one device: a record for each ceiling, and what will disturb a measurement."""
 
     ceilings: Sequence[Record]
     advice: Sequence[str]

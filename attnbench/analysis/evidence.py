@@ -18,7 +18,7 @@ from attnbench.statistics import Comparison, Estimate
 MOST_NAMES = 3
 ABSENT = "not measured here"
 SHAPE = ("size", "dim", "heads")
-PLACE = ("device", *SHAPE, "mode")  # where these differ from a claim's, a run cannot test it
+SETTING = ("device", *SHAPE, "mode")  # where these differ from a claim's, a run cannot test it
 VARIANT = ("dtype", "kernel", "compile", "cuda_graph")
 
 
@@ -87,15 +87,15 @@ def as_labelled(claims: Iterable[Claim], records: Sequence[Record]) -> list[Clai
     return [_labelled(claim, known) for claim in claims]
 
 
-def evidence(claim: Claim, found: Sequence[Group]) -> Evidence:
+def evidence(claim: Claim, candidates: Sequence[Group]) -> Evidence:
     """What the groups of a claim's metric say about it.
 
     Of those that have its shape, device and mode, that one is asked whose variant is nearest to the claim's,
     then that which has most of its mechanisms.
     """
-    fitting = [group for group in found if not _differences(claim, group.example, _setting(claim))]
+    fitting = [group for group in candidates if not _differences(claim, group.example, _setting(claim))]
     if not fitting:
-        return Evidence(claim, lacking=_why_nothing_fits(claim, found))
+        return Evidence(claim, lacking=_why_nothing_fits(claim, candidates))
     group = max(fitting, key=lambda each: _nearness(claim, each))
     known = _known(claim, group)
     if claim.mechanism not in known:
@@ -138,7 +138,7 @@ def _labelled(claim: Claim, known: Iterable[Case]) -> Claim:
 
 def _boundary(metric: Metric) -> Callable[[Record], object]:
     """What records share that may be compared."""
-    names = SHAPE if metric.is_count else (*PLACE, "batch", *VARIANT)
+    names = SHAPE if metric.is_count else (*SETTING, "batch", *VARIANT)
 
     def shared(record: Record) -> object:
         block = record.block if metric is Metric.speed else None
@@ -154,8 +154,8 @@ def _by_label(records: Iterable[Record], metric: Metric) -> dict[str, Record]:
 
 def _known(claim: Claim, group: Group) -> dict[str, Record]:
     """The records of a claim's mechanisms that have a number in a group."""
-    found = {label: group.records[label] for label in claim.labels if label in group.records}
-    return {label: record for label, record in found.items() if _is_known(record, claim.metric)}
+    present = {label: group.records[label] for label in claim.labels if label in group.records}
+    return {label: record for label, record in present.items() if _is_known(record, claim.metric)}
 
 
 def _is_known(record: Record, metric: Metric) -> bool:
@@ -165,7 +165,7 @@ def _is_known(record: Record, metric: Metric) -> bool:
 
 
 def _number(record: Record, metric: Metric) -> int:
-    """What the record holds of a metric other than speed; 0 where that was not found out."""
+    """What the record holds of a metric other than speed; 0 where that is not known."""
     peak = record.memory.peak_bytes if record.memory else 0
     return {Metric.params: record.params, Metric.flops: record.macs, Metric.memory: peak}[metric] or 0
 
@@ -185,7 +185,7 @@ def _doubt(records: Iterable[Record], metric: Metric) -> str:
 
 
 def _setting(claim: Claim) -> tuple[str, ...]:
-    return SHAPE if claim.metric.is_count else PLACE
+    return SHAPE if claim.metric.is_count else SETTING
 
 
 def _way(claim: Claim) -> tuple[str, ...]:
@@ -223,9 +223,9 @@ def _claimed(claim: Claim) -> dict[str, object]:
     return {**asdict(claim.conditions), "device": claim.device, "machine": machine}
 
 
-def _why_nothing_fits(claim: Claim, found: Sequence[Group]) -> str:
+def _why_nothing_fits(claim: Claim, candidates: Sequence[Group]) -> str:
     """What keeps the nearest group from testing a claim."""
-    on_device = [group for group in found if claim.device in (None, group.example.case.device)]
+    on_device = [group for group in candidates if claim.device in (None, group.example.case.device)]
     if not on_device:
         return (
             f"nothing was measured on a {device_of(claim.device).title}"
@@ -249,8 +249,8 @@ def _why_lacking(labels: Iterable[str], claim: Claim, group: Group, fitting: Seq
 def _meant(labels: Iterable[str], group: Group) -> list[str]:
     """The labels of a group that look like these, but for those of Table IV, which are well written."""
     known = [record.case for record in group.records.values()]
-    found = (nearest(label, known) for label in labels if label not in published())
-    return list(dict.fromkeys(filter(None, found)))
+    lookalikes = (nearest(label, known) for label in labels if label not in published())
+    return list(dict.fromkeys(filter(None, lookalikes)))
 
 
 def _why(label: str, metric: Metric, group: Group, fitting: Sequence[Group]) -> str:

@@ -20,7 +20,7 @@ class Agreement:
 
 def agreements(rows: Sequence[Row]) -> list[Agreement]:
     """One for each device and variant with several mechanisms of the paper's table."""
-    found = []
+    by_group = []
     for together in grouped(measured(rows), lambda row: (row.device, row.record.case.variant)):
         device, variant = together[0].device, together[0].record.case.variant
         pairs = [
@@ -30,5 +30,5 @@ def agreements(rows: Sequence[Row]) -> list[Agreement]:
         ]
         if len(pairs) > 1:
             tau = rank_correlation(*zip(*pairs, strict=True))
-            found.append(Agreement(device, variant, len(pairs), tau))
-    return found
+            by_group.append(Agreement(device, variant, len(pairs), tau))
+    return by_group

@@ -140,7 +140,7 @@ def correlation(ours: Order, theirs: Order) -> float | None:
 
 
 def swaps(matrix: VariantMatrix) -> list[Swap]:
-    """The pairs of mechanisms that change places between variants, those first that move furthest.
+    """The pairs of mechanisms that change order between variants, those first that move furthest.
 
     A pair is faster or slower where `statistics.verdicts` says so, all pairs whose medians change order
     corrected together.
@@ -154,12 +154,12 @@ def swaps(matrix: VariantMatrix) -> list[Swap]:
     ]
     floors = [_noise_floor(matrix)] * len(asked)
     answers = verdicts([comparison for *_, comparison in asked], floors)
-    found: dict[tuple[str, str], dict[Verdict, dict[Variant, Estimate]]] = {pair: {} for pair in pairs}
+    ratios: dict[tuple[str, str], dict[Verdict, dict[Variant, Estimate]]] = {pair: {} for pair in pairs}
     for (first, second, variant, comparison), verdict in zip(asked, answers, strict=True):
-        found[first, second].setdefault(verdict, {})[variant] = comparison.ratio
+        ratios[first, second].setdefault(verdict, {})[variant] = comparison.ratio
     changed = [
         _swap(matrix, *pair, sides[Verdict.faster], sides[Verdict.slower])
-        for pair, sides in found.items()
+        for pair, sides in ratios.items()
         if Verdict.faster in sides and Verdict.slower in sides
     ]
     return sorted(changed, key=lambda swap: swap.size, reverse=True)
@@ -179,10 +179,10 @@ def judged_claims(matrix: VariantMatrix) -> list[Judged]:
     groups = {variant: _groups(matrix, variant) for variant in matrix.variants}
     asked = [(claim, variant) for claim in about for variant in matrix.variants]
     judgements = decide([evidence(claim, groups[variant]) for claim, variant in asked])
-    found: dict[Claim, dict[Variant, Judgement]] = {}
+    by_claim: dict[Claim, dict[Variant, Judgement]] = {}
     for (claim, variant), judgement in zip(asked, judgements, strict=True):
-        found.setdefault(claim, {})[variant] = judgement
-    return [Judged(claim, findings) for claim, findings in found.items()]
+        by_claim.setdefault(claim, {})[variant] = judgement
+    return [Judged(claim, findings) for claim, findings in by_claim.items()]
 
 
 def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 ROOT = Path("/")
-"""Where the kernel's files are found; a test puts a tree of its own here."""
+"""Where the kernel's files are; a test puts a tree of its own here."""
 
 CPU = "sys/devices/system/cpu"
 CPU0 = f"{CPU}/cpu0"
@@ -62,8 +62,8 @@ def reset_peak_process_bytes() -> bool:
 def peak_process_bytes() -> int | None:
     """The most memory that this process has had at once, libraries included."""
     status = system_text("proc/self/status") or ""
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    peak = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(peak[1]) * 1024 if peak else None
 
 
 def system_text(path: str) -> str | None:
@@ -238,8 +238,8 @@ def parallel(info: str) -> str | None:
         "oneDNN": r"MKL-DNN v(\S+)",
         "backend": r"parallel backend: (.+)",
     }
-    found = {name: re.search(pattern, info, re.MULTILINE) for name, pattern in patterns.items()}
-    return ", ".join(f"{name} {match[1]}" for name, match in found.items() if match) or None
+    matches = {name: re.search(pattern, info, re.MULTILINE) for name, pattern in patterns.items()}
+    return ", ".join(f"{name} {match[1]}" for name, match in matches.items() if match) or None
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:

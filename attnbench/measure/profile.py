@@ -132,10 +132,10 @@ def lines(ranges: Sequence[Any], expected: Sequence[Operation], case: Case) -> I
     yield Line(OUTSIDE, Part.between, calls=0, self_s=max(0.0, whole - sum(means)), bytes=0, macs=0)
 
 
-def _require_same(found: list[str], expected: list[str], case: Case) -> None:
-    if found == expected:
+def _require_same(operators: list[str], expected: list[str], case: Case) -> None:
+    if operators == expected:
         return
-    pairs = zip_longest(found, expected, fillvalue="nothing")
+    pairs = zip_longest(operators, expected, fillvalue="nothing")
     here, there = next((here, there) for here, there in pairs if here != there)
     raise AttnbenchError(
         f"{case.label} cannot be profiled: its calls do not run the same operators every time ({here} in one "

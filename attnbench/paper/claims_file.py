@@ -132,7 +132,7 @@ def _ids(claims: Iterable[Claim]) -> list[str]:
 
 
 def _where(entry: Mapping[str, Any], number: int, name: str) -> str:
-    """How messages call a claim: by its id, or by its place in the file."""
+    """How messages call a claim: by its id, or by its number in the file."""
     return f"{name}, claim {repr(entry['id']) if _is_text(entry.get('id')) else number}"
 
 
