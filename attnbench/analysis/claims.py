@@ -165,7 +165,8 @@ def _of_count(piece: Evidence) -> Judgement:
         return Judgement(claim, Ruling.not_testable, None, piece.lacking, (), None)
     ours = Decimal(piece.count) / MILLION
     holds = ours.quantize(claim.millions, ROUND_HALF_EVEN) == claim.millions
-    return _judgement(piece, Ruling.holds if holds else Ruling.fails, _exactly(float(ours)), "")
+    exactly = Estimate(float(ours), float(ours), float(ours))
+    return _judgement(piece, Ruling.holds if holds else Ruling.fails, exactly, "")
 
 
 def _judgement(piece: Evidence, ruling: Ruling, ours: Estimate, reason: str) -> Judgement:
@@ -175,7 +176,3 @@ def _judgement(piece: Evidence, ruling: Ruling, ours: Estimate, reason: str) -> 
         ruling, reason, note = Ruling.unclear, piece.doubt, ""
     why = "; ".join(filter(None, [reason, note]))
     return Judgement(piece.claim, ruling, ours, why, piece.differences, piece.variant)
-
-
-def _exactly(value: float) -> Estimate:
-    return Estimate(value, value, value)

@@ -1,6 +1,6 @@
 """What a run has to say about a claim: the layers that it names, where they may be compared."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from attnbench.analysis.rows import blocks, compared, grouped, identity
@@ -75,10 +75,12 @@ def groups(records: Sequence[Record], metric: Metric) -> list[Group]:
     """
     in_blocks = blocks(records) if metric is Metric.speed else {}
     floors = {key: block.noise_floor or 0.0 for key, block in in_blocks.items()}
-    return [
-        Group(_by_label(together, metric), floors.get(together[0].block, 0.0))
-        for together in grouped(_current(records), _boundary(metric))
-    ]
+    names = SHAPE if metric.is_count else (*SETTING, "batch", *VARIANT)
+    comparable = grouped(
+        _current(records),
+        lambda record: (record.block if in_blocks else None, *map(_ours(record).get, names)),
+    )
+    return [Group(_by_label(together, metric), floors.get(together[0].block, 0.0)) for together in comparable]
 
 
 def as_labelled(claims: Iterable[Claim], records: Sequence[Record]) -> list[Claim]:
@@ -136,17 +138,6 @@ def _labelled(claim: Claim, known: Iterable[Case]) -> Claim:
     return replace(claim, mechanism=mechanism, than=than)
 
 
-def _boundary(metric: Metric) -> Callable[[Record], object]:
-    """What records share that may be compared."""
-    names = SHAPE if metric.is_count else (*SETTING, "batch", *VARIANT)
-
-    def shared(record: Record) -> object:
-        block = record.block if metric is Metric.speed else None
-        return block, *map(_ours(record).get, names)
-
-    return shared
-
-
 def _by_label(records: Iterable[Record], metric: Metric) -> dict[str, Record]:
     """One record of each label, where there is one with a number that one."""
     return {record.case.label: record for record in sorted(records, key=lambda each: _is_known(each, metric))}
@@ -201,7 +192,9 @@ def _nearness(claim: Claim, group: Group) -> tuple[int, int, int]:
 
 def _differences(claim: Claim, record: Record, names: Iterable[str]) -> tuple[Difference, ...]:
     """Which of these fields are other than the claim's, where that says what they are."""
-    ours, claimed = _ours(record), _claimed(claim)
+    machine = claim.conditions.machine(claim.device)
+    claimed = {**asdict(claim.conditions), "device": claim.device, "machine": machine}
+    ours = _ours(record)
     return tuple(
         Difference(name, str(ours[name]), str(claimed[name]))
         for name in names
@@ -216,11 +209,6 @@ def _ours(record: Record) -> dict[str, object]:
         "machine": record.conditions.machine.processor(record.case.device),
         "torch": record.conditions.machine.torch.partition("+")[0],
     }
-
-
-def _claimed(claim: Claim) -> dict[str, object]:
-    machine = claim.conditions.machine(claim.device)
-    return {**asdict(claim.conditions), "device": claim.device, "machine": machine}
 
 
 def _why_nothing_fits(claim: Claim, candidates: Sequence[Group]) -> str:

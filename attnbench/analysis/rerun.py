@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from attnbench.analysis.ceilings import chosen_variables
-from attnbench.analysis.rows import identity
+from attnbench.analysis.rows import grouped, identity
 from attnbench.cases.case import Role
 from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
 from attnbench.cases.sweep import BASELINE
@@ -51,19 +51,20 @@ def commands(records: Sequence[Record]) -> list[str]:
     Mechanisms that are not in Table IV come from a file that the records do not name.
     """
     members = {identity(record): record for record in records if record.case.role is Role.member}.values()
-    by_setting: dict[tuple[object, ...], list[Record]] = {}
-    for member in members:
-        by_setting.setdefault(_setting(member), []).append(member)
+    by_setting = grouped(
+        members,
+        lambda record: (
+            record.case.device,
+            record.case.workload,
+            record.conditions.threads,
+            record.conditions.protocol,
+        ),
+    )
     twins = {record.block: record.case.label for record in records if record.case.role is Role.twin}
-    asked = [_asked(mine, twins) for mine in by_setting.values()]
+    asked = [_asked(mine, twins) for mine in by_setting]
     for name in ("res", "batch", "mode", "device"):
         asked = _together(asked, name)
     return [_command(each) for each in asked]
-
-
-def _setting(record: Record) -> tuple[object, ...]:
-    conditions = record.conditions
-    return (record.case.device, record.case.workload, conditions.threads, conditions.protocol)
 
 
 def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
@@ -136,14 +137,11 @@ def _effort(protocol: Protocol) -> list[str]:
     words = [preset] if preset else []
     for name, value in _differing(protocol, PRESETS[preset]).items():
         if option := EFFORT.get(name):
-            words += [option, f"{100 * value:g}%" if name == "precision" else _text(value)]
+            shown = value if isinstance(value, str) else f"{value:g}"
+            words += [option, f"{100 * value:g}%" if name == "precision" else shown]
     return words
 
 
 def _differing(protocol: Protocol, preset: Protocol) -> dict[str, float | str]:
     usual = asdict(preset)
     return {name: value for name, value in asdict(protocol).items() if value != usual[name]}
-
-
-def _text(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"

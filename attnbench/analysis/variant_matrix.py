@@ -207,20 +207,11 @@ def _matrix(rows: Sequence[Row]) -> VariantMatrix:
     with_time = dict.fromkeys(row.record.case.variant for row in measured(rows))
     reference = PLAIN if PLAIN in with_time else next(iter(with_time), rows[0].record.case.variant)
     bases = {row.record.case.label: row for row in measured(rows) if row.record.case.variant == reference}
-    return VariantMatrix(
-        reference,
-        {
-            (row.record.case.label, row.record.case.variant): Cell(
-                row, _gain(row, bases.get(row.record.case.label))
-            )
-            for row in rows
-        },
-    )
-
-
-def _gain(row: Row, base: Row | None) -> Estimate | None:
-    comparison = _paired(row, base)
-    return comparison.ratio if comparison else None
+    cells = {}
+    for row in rows:
+        comparison = _paired(row, bases.get(row.record.case.label))
+        cells[row.record.case.row] = Cell(row, comparison.ratio if comparison else None)
+    return VariantMatrix(reference, cells)
 
 
 def _paired(row: Row | None, other: Row | None) -> Comparison | None:

@@ -47,7 +47,9 @@ def logical_cores() -> int:
 
 def available_memory_bytes() -> int:
     """What this process may still allocate: what the system has free, or its control group if less."""
-    return max(0, min([psutil.virtual_memory().available, *_spare_bytes()]))
+    limits = ((group, _group_limit_bytes(group)) for group in control_groups("memory"))
+    spare = [limit - _group_used_bytes(group) for group, limit in limits if limit is not None]
+    return max(0, min([psutil.virtual_memory().available, *spare]))
 
 
 def reset_peak_process_bytes() -> bool:
@@ -213,12 +215,6 @@ def memory_limit_bytes() -> int | None:
 
 def _group_limit_bytes(group: str) -> int | None:
     return _whole(system_text(f"{group}/memory.max") or system_text(f"{group}/memory.limit_in_bytes"))
-
-
-def _spare_bytes() -> list[int]:
-    """What each limiting control group has left."""
-    limits = ((group, _group_limit_bytes(group)) for group in control_groups("memory"))
-    return [limit - _group_used_bytes(group) for group, limit in limits if limit is not None]
 
 
 def _group_used_bytes(group: str) -> int:

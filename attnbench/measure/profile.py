@@ -90,7 +90,7 @@ def _in_turn(
         with _profiler(device) as profiler:
             profiled_s += [sample(_named(call), 1, clock) for _ in range(at_once)]
         events = profiler.events() or ()
-        ranges += [event for event in events if _is_on_host(event) and event.name == RANGE]
+        ranges += [event for event in events if event.name == RANGE and event.device_type.name == "CPU"]
     return bare_s, profiled_s, ranges
 
 
@@ -160,10 +160,6 @@ def _outermost(event: Any, names: Container[str]) -> Iterator[Any]:
 
 def _operator(event: Any) -> str:
     return str(event.name).removeprefix("aten::")
-
-
-def _is_on_host(event: Any) -> bool:
-    return event.device_type.name == "CPU"  # type: ignore[no-any-return]
 
 
 def _seconds(event: Any, device: str) -> float:

@@ -121,14 +121,11 @@ def parse(text: str, name: str) -> ClaimsFile:
         _claim(entry, conditions, _where(entry, number, name))
         for number, entry in enumerate(content["claim"], start=1)
     ]
-    twice = [claim.id for number, claim in enumerate(claims) if claim.id in _ids(claims[:number])]
+    ids = [claim.id for claim in claims]
+    twice = [each for number, each in enumerate(ids) if each in ids[:number]]
     if twice:
         raise AttnbenchError(f"{name}: two claims are called {twice[0]!r}; give each an id of its own.")
     return ClaimsFile(conditions, tuple(claims))
-
-
-def _ids(claims: Iterable[Claim]) -> list[str]:
-    return [claim.id for claim in claims]
 
 
 def _where(entry: Mapping[str, Any], number: int, name: str) -> str:
