@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from attnbench.analysis.rows import blocks, compared, grouped, identity
 from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import find, nearest
-from attnbench.cases.variant import Variant
+from attnbench.cases.variant import AXES, Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of
 from attnbench.paper import published
@@ -19,7 +19,6 @@ MOST_NAMES = 3
 ABSENT = "not measured here"
 SHAPE = ("size", "dim", "heads")
 SETTING = ("device", *SHAPE, "mode")  # where these differ from a claim's, a run cannot test it
-VARIANT = ("dtype", "kernel", "compile", "cuda_graph")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def groups(records: Sequence[Record], metric: Metric) -> list[Group]:
     """
     in_blocks = blocks(records) if metric is Metric.speed else {}
     floors = {key: block.noise_floor or 0.0 for key, block in in_blocks.items()}
-    names = SHAPE if metric.is_count else (*SETTING, "batch", *VARIANT)
+    names = SHAPE if metric.is_count else (*SETTING, "batch", *AXES)
     comparable = grouped(
         _current(records),
         lambda record: (record.block if in_blocks else None, *map(_ours(record).get, names)),
@@ -180,21 +179,19 @@ def _setting(claim: Claim) -> tuple[str, ...]:
 
 
 def _way(claim: Claim) -> tuple[str, ...]:
-    return () if claim.metric.is_count else ("batch", *VARIANT, "machine", "torch")
+    return () if claim.metric.is_count else ("batch", *AXES, "machine", "torch")
 
 
 def _nearness(claim: Claim, group: Group) -> tuple[int, int, int]:
     """How near a group is to a claim: by variant, by how many mechanisms it has, by the rest."""
-    variant = () if claim.metric.is_count else VARIANT
+    variant = () if claim.metric.is_count else AXES
     apart = [len(_differences(claim, group.example, names)) for names in (variant, _way(claim))]
     return -apart[0], len(_known(claim, group)), -apart[1]
 
 
 def _differences(claim: Claim, record: Record, names: Iterable[str]) -> tuple[Difference, ...]:
     """Which of these fields are other than the claim's, where that says what they are."""
-    machine = claim.conditions.machine(claim.device)
-    claimed = {**asdict(claim.conditions), "device": claim.device, "machine": machine}
-    ours = _ours(record)
+    ours, claimed = _ours(record), _claimed(claim)
     return tuple(
         Difference(name, str(ours[name]), str(claimed[name]))
         for name in names
@@ -205,9 +202,19 @@ def _differences(claim: Claim, record: Record, names: Iterable[str]) -> tuple[Di
 def _ours(record: Record) -> dict[str, object]:
     return {
         **to_row(record.case),
+        **asdict(record.case.variant),
         "size": record.case.workload.geometry.size,
         "machine": record.conditions.machine.processor(record.case.device),
         "torch": record.conditions.machine.torch.partition("+")[0],
+    }
+
+
+def _claimed(claim: Claim) -> dict[str, object]:
+    return {
+        **asdict(claim.conditions),
+        **asdict(claim.conditions.variant),
+        "device": claim.device,
+        "machine": claim.conditions.machine(claim.device),
     }
 
 

@@ -23,6 +23,7 @@ EFFORT = {
     "seed": "--seed",
     "allocator": "--allocator",
 }
+SWITCH = {False: "off", True: "on"}  # how --cuda-graph and its like are written
 PLUGIN = "FILE"  # no record names a file: paths may name users
 
 
@@ -121,14 +122,11 @@ def _command(asked: _Asked) -> str:
 
 def _variants(variants: Sequence[Variant]) -> list[str]:
     """The lists whose combinations are these variants."""
-    graphs = ["on" if variant.cuda_graph else "off" for variant in variants]
-    lists = {
-        "--kernel": [variant.kernel for variant in variants],
-        "--dtype": [variant.dtype for variant in variants],
-        "--compile": [variant.compile for variant in variants],
-        "--cuda-graph": graphs,
-    }
-    return [word for option, values in lists.items() for word in (option, ",".join(dict.fromkeys(values)))]
+    words = []
+    for name in asdict(PLAIN):
+        values = dict.fromkeys(getattr(variant, name) for variant in variants)
+        words += [f"--{name.replace('_', '-')}", ",".join(SWITCH.get(value, value) for value in values)]
+    return words
 
 
 def _effort(protocol: Protocol) -> list[str]:

@@ -73,7 +73,7 @@ class BlockState:
     @cached_property
     def known(self) -> Mapping[int, tuple[Known, ...]]:
         """All that was found out about each case without measuring it."""
-        facts = (fact for fact in self.facts if isinstance(fact, Predicted | Counted | Uncounted | Failed))
+        facts = (fact for fact in self.facts if isinstance(fact, Known))
         return _grouped((fact.case, fact) for fact in facts)
 
     @cached_property

@@ -64,6 +64,11 @@ def test_variants_are_lists_of_options():
     assert "--kernel fused --dtype float32" in commands([record("msa", kernel="fused")])[0]
 
 
+def test_what_is_on_in_some_variants_is_asked_for_both_ways():
+    (command,) = commands([record("msa", cuda_graph=graph, protocol=DEFAULT) for graph in (False, True)])
+    assert "--compile off --cuda-graph off,on" in command
+
+
 def test_variables_that_decide_are_set_but_those_that_the_allocator_sets_itself():
     machine = replace(MACHINE, environment={"MALLOC_MMAP_MAX_": "0", "OMP_NUM_THREADS": "1"})
     kept, system = (
