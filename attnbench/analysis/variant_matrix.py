@@ -8,14 +8,13 @@ from itertools import combinations
 
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
+from attnbench.analysis.orders import Order
 from attnbench.analysis.rows import Measured, Row, compared, grouped, has_paper_shape, measured
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import published
 from attnbench.paper.builtin import sentences
 from attnbench.paper.claims import Claim, Metric
-from attnbench.statistics import Comparison, Estimate, Verdict, rank_correlation, verdicts
-
-Order = Mapping[str, float]
+from attnbench.statistics import Comparison, Estimate, Verdict, verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +128,6 @@ def matrices(table: Sequence[Row]) -> list[VariantMatrix]:
 def without_matrix(table: Sequence[Row]) -> list[Row]:
     """The rows of all devices, sizes, batches and modes in which there is one variant only."""
     return [row for rows in grouped(table, _setting) if not _has_several_variants(rows) for row in rows]
-
-
-def correlation(ours: Order, theirs: Order) -> float | None:
-    """Kendall's τ between two orders of the mechanisms that are in both; None with fewer than two."""
-    both = [label for label in ours if label in theirs]
-    if len(both) < 2:
-        return None
-    return rank_correlation([ours[label] for label in both], [theirs[label] for label in both])
 
 
 def swaps(matrix: VariantMatrix) -> list[Swap]:
