@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from attnbench.analysis.ceilings import without_allocator_variables
 from attnbench.analysis.rows import Block, Measured, Row, blocks, by_round, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
-from attnbench.machine.allocator import KEEP_FREED_MEMORY
+from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 from attnbench.machine.fingerprint import Machine, differences
 from attnbench.records.record import Record, RecordFile
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts

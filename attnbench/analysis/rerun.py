@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from attnbench.analysis.ceilings import chosen_variables
 from attnbench.analysis.rows import grouped, identity
 from attnbench.cases.case import Role
-from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
+from attnbench.cases.protocol import DEFAULT, KEPT, QUICK, RIGOROUS, Protocol
 from attnbench.cases.sweep import BASELINE
 from attnbench.cases.variant import PLAIN, Variant
+from attnbench.machine.allocator import without_allocator_variables
 from attnbench.paper import published
 from attnbench.records.record import Record
 
@@ -66,6 +66,13 @@ def commands(records: Sequence[Record]) -> list[str]:
     for name in ("res", "batch", "mode", "device"):
         asked = _together(asked, name)
     return [_command(each) for each in asked]
+
+
+def chosen_variables(record: Record) -> dict[str, str]:
+    """The environment of a record without what attnbench itself sets for an allocator of the kind `kept`."""
+    environment = record.conditions.machine.environment
+    kept = record.conditions.protocol.allocator == KEPT
+    return without_allocator_variables(environment) if kept else dict(environment)
 
 
 def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
