@@ -39,7 +39,7 @@ def load(folder: str | Path) -> "pd.DataFrame":
     from attnbench.records.record import read
     from attnbench.report.frame import frame
 
-    found = read(Path(folder))
-    for text in found.warnings:
+    run = read(Path(folder))
+    for text in run.warnings:
         warnings.warn(text, stacklevel=2)
-    return frame(rows_of(found))
+    return frame(rows_of(run))

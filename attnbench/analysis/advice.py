@@ -42,7 +42,8 @@ def advice(witnesses: Sequence[Witness], threads: int) -> list[str]:
         worst = max(sessions, key=cause.size)
         if cause.size(worst) > cause.limit:
             where = f"in session {worst.seen.session + 1}, " if len(sessions) > 1 else ""
-            lines.append(_sentence(where + cause.line(worst)))
+            line = where + cause.line(worst)
+            lines.append(line[0].upper() + line[1:])
     return lines
 
 
@@ -211,10 +212,6 @@ def _reasons(seen: Witness) -> list[str]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 CAUSES = (

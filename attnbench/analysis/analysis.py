@@ -30,7 +30,7 @@ class Analysis:
 
     @cached_property
     def matrices(self) -> list[VariantMatrix]:
-        """The matrix of each place that has several variants."""
+        """The matrix of each workload that has several variants."""
         return matrices(self.rows)
 
     @cached_property
@@ -63,27 +63,27 @@ def open_runs(
     folders: Sequence[Path], baseline: str | None = None, *, with_paper: bool = True
 ) -> list[Analysis]:
     """The runs in these folders, each once, with the published numbers if they are asked for."""
-    found = {folder.resolve(): folder for folder in folders}
-    files = [read(folder) for folder in found.values()]
+    distinct = {folder.resolve(): folder for folder in folders}
+    files = [read(folder) for folder in distinct.values()]
     tables = [
         rows_of(file, baseline, run=f"the run in {file.folder}" if len(files) > 1 else "this run")
         for file in files
     ]
     if not with_paper:
         tables = [[replace(row, published=None) for row in table] for table in tables]
-    return list(map(Analysis, _names(list(found)), files, tables))
+    return list(map(Analysis, _names(list(distinct)), files, tables))
 
 
-def rows_of(found: RecordFile, baseline: str | None = None, *, run: str = "this run") -> list[Row]:
+def rows_of(file: RecordFile, baseline: str | None = None, *, run: str = "this run") -> list[Row]:
     """The rows of a run, which errors call `run`; one that has none is an `AttnbenchError`."""
-    require_rows(found)
-    return rows(found.records, baseline, run=run)
+    require_rows(file)
+    return rows(file.records, baseline, run=run)
 
 
-def require_rows(found: RecordFile) -> None:
+def require_rows(file: RecordFile) -> None:
     """Raise `AttnbenchError` if nothing was measured in a run."""
-    if not any(record.case.role is Role.member for record in found.records):
-        raise AttnbenchError(f"The run in {found.folder} holds no rows; nothing was measured in it.")
+    if not any(record.case.role is Role.member for record in file.records):
+        raise AttnbenchError(f"The run in {file.folder} holds no rows; nothing was measured in it.")
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

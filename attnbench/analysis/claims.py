@@ -1,4 +1,4 @@
-"""What a run says of published claims: the one place that decides, and the words for it."""
+"""What a run says of published claims: the one module that decides, and the words for it."""
 
 import math
 from collections import Counter
@@ -50,22 +50,22 @@ def judge(claims: Iterable[Claim], records: Sequence[Record]) -> list[Judgement]
 
     A claim may name mechanisms as `labels.find` reads them; what is judged has the labels of the run.
     """
-    found = {metric: groups(records, metric) for metric in Metric}
-    return decide([evidence(claim, found[claim.metric]) for claim in as_labelled(claims, records)])
+    by_metric = {metric: groups(records, metric) for metric in Metric}
+    return decide([evidence(claim, by_metric[claim.metric]) for claim in as_labelled(claims, records)])
 
 
-def decide(found: Sequence[Evidence]) -> list[Judgement]:
+def decide(pieces: Sequence[Evidence]) -> list[Judgement]:
     """What each piece of evidence says of its claim, orders of speed corrected together."""
     asked = [
-        (comparison, each.noise_floor)
-        for each in found
-        if _is_order_of_speed(each.claim)
-        for comparison in each.comparisons.values()
+        (comparison, piece.noise_floor)
+        for piece in pieces
+        if _is_order_of_speed(piece.claim)
+        for comparison in piece.comparisons.values()
     ]
     judged = iter(verdicts([comparison for comparison, _ in asked], [floor for _, floor in asked]))
     return [
-        _of_ratios(each, _answers(each, judged)) if each.claim.millions is None else _of_count(each)
-        for each in found
+        _of_ratios(piece, _answers(piece, judged)) if piece.claim.millions is None else _of_count(piece)
+        for piece in pieces
     ]
 
 
@@ -81,12 +81,12 @@ def _is_order_of_speed(claim: Claim) -> bool:
     return claim.metric is Metric.speed and claim.relation.is_order and claim.times is None
 
 
-def _answers(found: Evidence, judged: Iterator[Verdict]) -> dict[str, Answer]:
+def _answers(piece: Evidence, judged: Iterator[Verdict]) -> dict[str, Answer]:
     """What each comparison says of a claim; an order of speed takes its verdicts from `judged`."""
-    claim = found.claim
+    claim = piece.claim
     if _is_order_of_speed(claim):
-        return {label: _by_verdict(claim, next(judged)) for label in found.comparisons}
-    return {label: _by_interval(claim, each.ratio) for label, each in found.comparisons.items()}
+        return {label: _by_verdict(claim, next(judged)) for label in piece.comparisons}
+    return {label: _by_interval(claim, each.ratio) for label, each in piece.comparisons.items()}
 
 
 def _by_verdict(claim: Claim, verdict: Verdict) -> Answer:
@@ -120,29 +120,29 @@ def _claimed_range(claim: Claim) -> tuple[float, float]:
     return (least, math.inf) if claim.relation.is_upward else (0, 1 / least)
 
 
-def _of_ratios(found: Evidence, answers: Mapping[str, Answer]) -> Judgement:
+def _of_ratios(piece: Evidence, answers: Mapping[str, Answer]) -> Judgement:
     """What the answers of all that a mechanism is compared with come to."""
-    claim = found.claim
-    ruling, reason = _together(claim, answers, found)
+    claim = piece.claim
+    ruling, reason = _together(claim, answers, piece)
     if ruling is Ruling.not_testable:
         return Judgement(claim, ruling, None, reason, (), None)
-    ours = found.comparisons[_nearest(claim, found.comparisons)].ratio
-    return _judgement(found, ruling, ours, reason)
+    ours = piece.comparisons[_nearest(claim, piece.comparisons)].ratio
+    return _judgement(piece, ruling, ours, reason)
 
 
-def _together(claim: Claim, answers: Mapping[str, Answer], found: Evidence) -> Answer:
+def _together(claim: Claim, answers: Mapping[str, Answer], piece: Evidence) -> Answer:
     def those(wanted: Ruling) -> list[str]:
         return [label for label, (ruling, _) in answers.items() if ruling is wanted]
 
     several = len(claim.than) > 1
     if several and (failing := those(Ruling.fails)):
         return Ruling.fails, f"not {claim.relation} than {listed(failing)}"
-    if found.lacking:
-        return Ruling.not_testable, found.lacking
+    if piece.lacking:
+        return Ruling.not_testable, piece.lacking
     if several and (unclear := those(Ruling.unclear)):
         return Ruling.unclear, f"unclear beside {listed(unclear)}"
     if several:
-        return Ruling.holds, f"nearest is {_nearest(claim, found.comparisons)}"
+        return Ruling.holds, f"nearest is {_nearest(claim, piece.comparisons)}"
     return next(iter(answers.values()))
 
 
@@ -158,24 +158,21 @@ def _nearest(claim: Claim, comparisons: Mapping[str, Comparison]) -> str:
     return min(comparisons, key=lead)
 
 
-def _of_count(found: Evidence) -> Judgement:
+def _of_count(piece: Evidence) -> Judgement:
     """Whether a count has the published digits."""
-    claim = found.claim
-    if found.count is None or claim.millions is None:
-        return Judgement(claim, Ruling.not_testable, None, found.lacking, (), None)
-    ours = Decimal(found.count) / MILLION
+    claim = piece.claim
+    if piece.count is None or claim.millions is None:
+        return Judgement(claim, Ruling.not_testable, None, piece.lacking, (), None)
+    ours = Decimal(piece.count) / MILLION
     holds = ours.quantize(claim.millions, ROUND_HALF_EVEN) == claim.millions
-    return _judgement(found, Ruling.holds if holds else Ruling.fails, _exactly(float(ours)), "")
+    exactly = Estimate(float(ours), float(ours), float(ours))
+    return _judgement(piece, Ruling.holds if holds else Ruling.fails, exactly, "")
 
 
-def _judgement(found: Evidence, ruling: Ruling, ours: Estimate, reason: str) -> Judgement:
+def _judgement(piece: Evidence, ruling: Ruling, ours: Estimate, reason: str) -> Judgement:
     """A judgement on what was measured, with why it fails and what may be wrong with it."""
-    note = found.claim.note if ruling is Ruling.fails else ""
-    if found.doubt:
-        ruling, reason, note = Ruling.unclear, found.doubt, ""
+    note = piece.claim.note if ruling is Ruling.fails else ""
+    if piece.doubt:
+        ruling, reason, note = Ruling.unclear, piece.doubt, ""
     why = "; ".join(filter(None, [reason, note]))
-    return Judgement(found.claim, ruling, ours, why, found.differences, found.variant)
-
-
-def _exactly(value: float) -> Estimate:
-    return Estimate(value, value, value)
+    return Judgement(piece.claim, ruling, ours, why, piece.differences, piece.variant)

@@ -34,20 +34,22 @@ def crossovers(table: Sequence[Row]) -> list[Crossover]:
 
     Sorted by size within a device, batch and mode; `statistics.crossings` says when a change is reported.
     """
-    found = []
+    ordered = []
     for together in grouped(measured(table), lambda row: (family(row), row.record.case.workload.mode)):
         pairs = combinations(grouped(together, lambda row: row.record.case.label), 2)
         mine = [crossover for pair in pairs for crossover in _crossovers(*pair)]
-        found += sorted(mine, key=lambda crossover: crossover.side.value)
-    return found
+        ordered += sorted(mine, key=lambda crossover: crossover.side.value)
+    return ordered
 
 
-def foremost(found: Sequence[Crossover], table: Sequence[Row]) -> list[Crossover]:
+def foremost(candidates: Sequence[Crossover], table: Sequence[Row]) -> list[Crossover]:
     """The crossovers to show first: of more than a few mechanisms, those with HiLo or the baseline."""
     if len({row.record.case.label for row in table}) <= FEW:
-        return list(found)
+        return list(candidates)
     central = {*CENTRAL, *(row.timing.baseline for row in measured(table) if row.timing.baseline)}
-    return [each for each in found if _is_one_of(each.faster, central) or _is_one_of(each.slower, central)]
+    return [
+        each for each in candidates if _is_one_of(each.faster, central) or _is_one_of(each.slower, central)
+    ]
 
 
 def _is_one_of(row: Row, names: Collection[str]) -> bool:

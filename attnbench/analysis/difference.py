@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from attnbench.analysis.ceilings import without_allocator_variables
 from attnbench.analysis.rows import Block, Measured, Row, blocks, by_round, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
-from attnbench.machine.allocator import KEEP_FREED_MEMORY
+from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 from attnbench.machine.fingerprint import Machine, differences
 from attnbench.records.record import Record, RecordFile
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
@@ -36,7 +35,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Speedup:
     """How a case changed, before the verdicts of all are known."""
 
     comparison: Comparison
@@ -47,12 +46,12 @@ class _Found:
 def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
     """What two runs differ in so that their times say nothing."""
     theirs = {identity(record): record for record in before.records}
-    found: dict[str, Difference] = {}
+    by_name: dict[str, Difference] = {}
     for record in after.records:
         if identity(record) in theirs:
             for name, old, new in _differences(theirs[identity(record)], record):
-                found.setdefault(name, (name, old, new))
-    return list(found.values())
+                by_name.setdefault(name, (name, old, new))
+    return list(by_name.values())
 
 
 def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, times: bool) -> list[Change]:
@@ -63,10 +62,10 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
     if not times:
         return [Change(old, new) for old, new in pairs]
     old_blocks, new_blocks = (blocks(run.records, baseline) for run in (before, after))
-    found = [
-        _found(old, new, old_blocks[old.record.block], new_blocks[new.record.block]) for old, new in pairs
+    speedups = [
+        _speedup(old, new, old_blocks[old.record.block], new_blocks[new.record.block]) for old, new in pairs
     ]
-    open_ones = [change for change in found if change and not change.control]
+    open_ones = [change for change in speedups if change and not change.control]
     judged = iter(
         verdicts([change.comparison for change in open_ones], [change.noise_floor for change in open_ones])
     )
@@ -81,7 +80,7 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
         )
         if change
         else Change(old, new)
-        for (old, new), change in zip(pairs, found, strict=True)
+        for (old, new), change in zip(pairs, speedups, strict=True)
     ]
 
 
@@ -131,7 +130,7 @@ def _keeps_freed_memory(record: Record) -> bool:
     return record.conditions.machine.environment.items() >= KEEP_FREED_MEMORY.items()
 
 
-def _found(before: Row, after: Row, old_block: Block, new_block: Block) -> _Found | None:
+def _speedup(before: Row, after: Row, old_block: Block, new_block: Block) -> _Speedup | None:
     if not (isinstance(before, Measured) and isinstance(after, Measured)):
         return None
     variant = before.record.case.variant
@@ -142,11 +141,11 @@ def _found(before: Row, after: Row, old_block: Block, new_block: Block) -> _Foun
         or not new_base
         or (old_base.case.label, old_base.case.source) != (new_base.case.label, new_base.case.source)
     ):
-        return _Found(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=False)
+        return _Speedup(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=False)
     if before.record.case.label == old_base.case.label:
-        return _Found(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=True)
+        return _Speedup(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=True)
     speeds = _speeds(after.record, new_base), _speeds(before.record, old_base)
-    return _Found(compare_apart(*speeds), floor, control=False)
+    return _Speedup(compare_apart(*speeds), floor, control=False)
 
 
 def _speeds(record: Record, baseline: Record | None = None) -> tuple[list[float], list[int]]:

@@ -24,5 +24,5 @@ def idle_w(row: Row) -> Estimate | None:
 
 
 def _median(values: Iterable[float]) -> Estimate | None:
-    found = list(values)
-    return Estimate(median(found)) if found else None
+    known = list(values)
+    return Estimate(median(known)) if known else None

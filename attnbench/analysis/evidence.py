@@ -1,12 +1,12 @@
 """What a run has to say about a claim: the layers that it names, where they may be compared."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from attnbench.analysis.rows import Block, blocks, both, compared, grouped, identity
 from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import find, nearest
-from attnbench.cases.variant import Variant
+from attnbench.cases.variant import AXES, Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of
 from attnbench.paper import published
@@ -18,8 +18,7 @@ from attnbench.statistics import Comparison, Estimate, Scatter
 MOST_NAMES = 3
 ABSENT = "not measured here"
 SHAPE = ("size", "dim", "heads")
-PLACE = ("device", *SHAPE, "mode")  # where these differ from a claim's, a run cannot test it
-VARIANT = ("dtype", "kernel", "compile", "cuda_graph")
+SETTING = ("device", *SHAPE, "mode")  # where these differ from a claim's, a run cannot test it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,12 @@ def groups(records: Sequence[Record], metric: Metric) -> list[Group]:
     Times may within a block and variant, memory within one setting, and counts within a shape.
     """
     in_blocks = blocks(records) if metric is Metric.speed else {}
-    return [
-        _group(_by_label(together, metric), in_blocks.get(together[0].block))
-        for together in grouped(_current(records), _boundary(metric))
-    ]
+    names = SHAPE if metric.is_count else (*SETTING, "batch", *AXES)
+    comparable = grouped(
+        _current(records),
+        lambda record: (record.block if in_blocks else None, *map(_ours(record).get, names)),
+    )
+    return [_group(_by_label(together, metric), in_blocks.get(together[0].block)) for together in comparable]
 
 
 def _group(records: Mapping[str, Record], block: Block | None) -> Group:
@@ -96,15 +97,15 @@ def as_labelled(claims: Iterable[Claim], records: Sequence[Record]) -> list[Clai
     return [_labelled(claim, known) for claim in claims]
 
 
-def evidence(claim: Claim, found: Sequence[Group]) -> Evidence:
+def evidence(claim: Claim, candidates: Sequence[Group]) -> Evidence:
     """What the groups of a claim's metric say about it.
 
     Of those that have its shape, device and mode, that one is asked whose variant is nearest to the claim's,
     then that which has most of its mechanisms.
     """
-    fitting = [group for group in found if not _differences(claim, group.example, _setting(claim))]
+    fitting = [group for group in candidates if not _differences(claim, group.example, _setting(claim))]
     if not fitting:
-        return Evidence(claim, lacking=_why_nothing_fits(claim, found))
+        return Evidence(claim, lacking=_why_nothing_fits(claim, candidates))
     group = max(fitting, key=lambda each: _nearness(claim, each))
     known = _known(claim, group)
     if claim.mechanism not in known:
@@ -145,17 +146,6 @@ def _labelled(claim: Claim, known: Iterable[Case]) -> Claim:
     return replace(claim, mechanism=mechanism, than=than)
 
 
-def _boundary(metric: Metric) -> Callable[[Record], object]:
-    """What records share that may be compared."""
-    names = SHAPE if metric.is_count else (*PLACE, "batch", *VARIANT)
-
-    def shared(record: Record) -> object:
-        block = record.block if metric is Metric.speed else None
-        return block, *map(_ours(record).get, names)
-
-    return shared
-
-
 def _by_label(records: Iterable[Record], metric: Metric) -> dict[str, Record]:
     """One record of each label, where there is one with a number that one."""
     return {record.case.label: record for record in sorted(records, key=lambda each: _is_known(each, metric))}
@@ -163,8 +153,8 @@ def _by_label(records: Iterable[Record], metric: Metric) -> dict[str, Record]:
 
 def _known(claim: Claim, group: Group) -> dict[str, Record]:
     """The records of a claim's mechanisms that have a number in a group."""
-    found = {label: group.records[label] for label in claim.labels if label in group.records}
-    return {label: record for label, record in found.items() if _is_known(record, claim.metric)}
+    present = {label: group.records[label] for label in claim.labels if label in group.records}
+    return {label: record for label, record in present.items() if _is_known(record, claim.metric)}
 
 
 def _is_known(record: Record, metric: Metric) -> bool:
@@ -174,7 +164,7 @@ def _is_known(record: Record, metric: Metric) -> bool:
 
 
 def _number(record: Record, metric: Metric) -> int:
-    """What the record holds of a metric other than speed; 0 where that was not found out."""
+    """What the record holds of a metric other than speed; 0 where that is not known."""
     peak = record.memory.peak_bytes if record.memory else 0
     return {Metric.params: record.params, Metric.flops: record.macs, Metric.memory: peak}[metric] or 0
 
@@ -196,16 +186,16 @@ def _doubt(records: Iterable[Record], metric: Metric) -> str:
 
 
 def _setting(claim: Claim) -> tuple[str, ...]:
-    return SHAPE if claim.metric.is_count else PLACE
+    return SHAPE if claim.metric.is_count else SETTING
 
 
 def _way(claim: Claim) -> tuple[str, ...]:
-    return () if claim.metric.is_count else ("batch", *VARIANT, "machine", "torch")
+    return () if claim.metric.is_count else ("batch", *AXES, "machine", "torch")
 
 
 def _nearness(claim: Claim, group: Group) -> tuple[int, int, int]:
     """How near a group is to a claim: by variant, by how many mechanisms it has, by the rest."""
-    variant = () if claim.metric.is_count else VARIANT
+    variant = () if claim.metric.is_count else AXES
     apart = [len(_differences(claim, group.example, names)) for names in (variant, _way(claim))]
     return -apart[0], len(_known(claim, group)), -apart[1]
 
@@ -223,6 +213,7 @@ def _differences(claim: Claim, record: Record, names: Iterable[str]) -> tuple[Di
 def _ours(record: Record) -> dict[str, object]:
     return {
         **to_row(record.case),
+        **asdict(record.case.variant),
         "size": record.case.workload.geometry.size,
         "machine": record.conditions.machine.processor(record.case.device),
         "torch": record.conditions.machine.torch.partition("+")[0],
@@ -230,13 +221,17 @@ def _ours(record: Record) -> dict[str, object]:
 
 
 def _claimed(claim: Claim) -> dict[str, object]:
-    machine = claim.conditions.machine(claim.device)
-    return {**asdict(claim.conditions), "device": claim.device, "machine": machine}
+    return {
+        **asdict(claim.conditions),
+        **asdict(claim.conditions.variant),
+        "device": claim.device,
+        "machine": claim.conditions.machine(claim.device),
+    }
 
 
-def _why_nothing_fits(claim: Claim, found: Sequence[Group]) -> str:
+def _why_nothing_fits(claim: Claim, candidates: Sequence[Group]) -> str:
     """What keeps the nearest group from testing a claim."""
-    on_device = [group for group in found if claim.device in (None, group.example.case.device)]
+    on_device = [group for group in candidates if claim.device in (None, group.example.case.device)]
     if not on_device:
         return (
             f"nothing was measured on a {device_of(claim.device).title}"
@@ -260,8 +255,8 @@ def _why_lacking(labels: Iterable[str], claim: Claim, group: Group, fitting: Seq
 def _meant(labels: Iterable[str], group: Group) -> list[str]:
     """The labels of a group that look like these, but for those of Table IV, which are well written."""
     known = [record.case for record in group.records.values()]
-    found = (nearest(label, known) for label in labels if label not in published())
-    return list(dict.fromkeys(filter(None, found)))
+    lookalikes = (nearest(label, known) for label in labels if label not in published())
+    return list(dict.fromkeys(filter(None, lookalikes)))
 
 
 def _why(label: str, metric: Metric, group: Group, fitting: Sequence[Group]) -> str:

@@ -1,11 +1,14 @@
-"""How far an order of throughputs is the paper's."""
+"""Orders of mechanisms by throughput, and how far two of them are the same: Kendall's τ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attnbench.analysis.rows import Row, grouped, measured
 from attnbench.cases.variant import Variant
 from attnbench.statistics import rank_correlation
+
+Order = Mapping[str, float]
+"""Throughput by label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +21,23 @@ class Agreement:
     kendall_tau: float
 
 
+def correlation(ours: Order, theirs: Order) -> float | None:
+    """Kendall's τ between two orders of the mechanisms that are in both; None with fewer than two."""
+    both = [label for label in ours if label in theirs]
+    if len(both) < 2:
+        return None
+    return rank_correlation([ours[label] for label in both], [theirs[label] for label in both])
+
+
 def agreements(rows: Sequence[Row]) -> list[Agreement]:
     """One for each device and variant with several mechanisms of the paper's table."""
-    found = []
+    by_group = []
     for together in grouped(measured(rows), lambda row: (row.device, row.record.case.variant)):
         device, variant = together[0].device, together[0].record.case.variant
-        pairs = [
-            (row.timing.throughput.value, row.published.imgs_per_s(device))
-            for row in together
-            if row.published
-        ]
-        if len(pairs) > 1:
-            tau = rank_correlation(*zip(*pairs, strict=True))
-            found.append(Agreement(device, variant, len(pairs), tau))
-    return found
+        ours = {row.record.case.label: row.timing.throughput.value for row in together}
+        theirs = {
+            row.record.case.label: row.published.imgs_per_s(device) for row in together if row.published
+        }
+        if (tau := correlation(ours, theirs)) is not None:
+            by_group.append(Agreement(device, variant, len(theirs), tau))
+    return by_group

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from attnbench.analysis.ceilings import chosen_variables
-from attnbench.analysis.rows import identity
+from attnbench.analysis.rows import grouped, identity
 from attnbench.cases.case import Role
-from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
+from attnbench.cases.protocol import DEFAULT, KEPT, QUICK, RIGOROUS, Protocol
 from attnbench.cases.sweep import BASELINE
 from attnbench.cases.variant import PLAIN, Variant
+from attnbench.machine.allocator import without_allocator_variables
 from attnbench.paper import published
 from attnbench.records.record import Record
 
@@ -23,6 +23,7 @@ EFFORT = {
     "seed": "--seed",
     "allocator": "--allocator",
 }
+SWITCH = {False: "off", True: "on"}  # how --cuda-graph and its like are written
 PLUGIN = "FILE"  # no record names a file: paths may name users
 
 
@@ -51,19 +52,27 @@ def commands(records: Sequence[Record]) -> list[str]:
     Mechanisms that are not in Table IV come from a file that the records do not name.
     """
     members = {identity(record): record for record in records if record.case.role is Role.member}.values()
-    by_setting: dict[tuple[object, ...], list[Record]] = {}
-    for member in members:
-        by_setting.setdefault(_setting(member), []).append(member)
+    by_setting = grouped(
+        members,
+        lambda record: (
+            record.case.device,
+            record.case.workload,
+            record.conditions.threads,
+            record.conditions.protocol,
+        ),
+    )
     twins = {record.block: record.case.label for record in records if record.case.role is Role.twin}
-    asked = [_asked(mine, twins) for mine in by_setting.values()]
+    asked = [_asked(mine, twins) for mine in by_setting]
     for name in ("res", "batch", "mode", "device"):
         asked = _together(asked, name)
     return [_command(each) for each in asked]
 
 
-def _setting(record: Record) -> tuple[object, ...]:
-    conditions = record.conditions
-    return (record.case.device, record.case.workload, conditions.threads, conditions.protocol)
+def chosen_variables(record: Record) -> dict[str, str]:
+    """The environment of a record without what attnbench itself sets for an allocator of the kind `kept`."""
+    environment = record.conditions.machine.environment
+    kept = record.conditions.protocol.allocator == KEPT
+    return without_allocator_variables(environment) if kept else dict(environment)
 
 
 def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
@@ -120,14 +129,11 @@ def _command(asked: _Asked) -> str:
 
 def _variants(variants: Sequence[Variant]) -> list[str]:
     """The lists whose combinations are these variants."""
-    graphs = ["on" if variant.cuda_graph else "off" for variant in variants]
-    lists = {
-        "--kernel": [variant.kernel for variant in variants],
-        "--dtype": [variant.dtype for variant in variants],
-        "--compile": [variant.compile for variant in variants],
-        "--cuda-graph": graphs,
-    }
-    return [word for option, values in lists.items() for word in (option, ",".join(dict.fromkeys(values)))]
+    words = []
+    for name in asdict(PLAIN):
+        values = dict.fromkeys(getattr(variant, name) for variant in variants)
+        words += [f"--{name.replace('_', '-')}", ",".join(SWITCH.get(value, value) for value in values)]
+    return words
 
 
 def _effort(protocol: Protocol) -> list[str]:
@@ -136,14 +142,11 @@ def _effort(protocol: Protocol) -> list[str]:
     words = [preset] if preset else []
     for name, value in _differing(protocol, PRESETS[preset]).items():
         if option := EFFORT.get(name):
-            words += [option, f"{100 * value:g}%" if name == "precision" else _text(value)]
+            shown = value if isinstance(value, str) else f"{value:g}"
+            words += [option, f"{100 * value:g}%" if name == "precision" else shown]
     return words
 
 
 def _differing(protocol: Protocol, preset: Protocol) -> dict[str, float | str]:
     usual = asdict(preset)
     return {name: value for name, value in asdict(protocol).items() if value != usual[name]}
-
-
-def _text(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"

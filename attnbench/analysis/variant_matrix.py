@@ -8,14 +8,13 @@ from itertools import combinations
 
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
+from attnbench.analysis.orders import Order
 from attnbench.analysis.rows import Measured, Row, both, compared, grouped, has_paper_shape, measured
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import published
 from attnbench.paper.builtin import sentences
 from attnbench.paper.claims import Claim, Metric
-from attnbench.statistics import Comparison, Estimate, Verdict, rank_correlation, verdicts
-
-Order = Mapping[str, float]
+from attnbench.statistics import Comparison, Estimate, Verdict, verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +130,8 @@ def without_matrix(table: Sequence[Row]) -> list[Row]:
     return [row for rows in grouped(table, _setting) if not _has_several_variants(rows) for row in rows]
 
 
-def correlation(ours: Order, theirs: Order) -> float | None:
-    """Kendall's τ between two orders of the mechanisms that are in both; None with fewer than two."""
-    both = [label for label in ours if label in theirs]
-    if len(both) < 2:
-        return None
-    return rank_correlation([ours[label] for label in both], [theirs[label] for label in both])
-
-
 def swaps(matrix: VariantMatrix) -> list[Swap]:
-    """The pairs of mechanisms that change places between variants, those first that move furthest.
+    """The pairs of mechanisms that change order between variants, those first that move furthest.
 
     A pair is faster or slower where `statistics.verdicts` says so, all pairs whose medians change order
     corrected together.
@@ -154,12 +145,12 @@ def swaps(matrix: VariantMatrix) -> list[Swap]:
     ]
     floors = [_noise_floor(matrix)] * len(asked)
     answers = verdicts([comparison for *_, comparison in asked], floors)
-    found: dict[tuple[str, str], dict[Verdict, dict[Variant, Estimate]]] = {pair: {} for pair in pairs}
+    ratios: dict[tuple[str, str], dict[Verdict, dict[Variant, Estimate]]] = {pair: {} for pair in pairs}
     for (first, second, variant, comparison), verdict in zip(asked, answers, strict=True):
-        found[first, second].setdefault(verdict, {})[variant] = comparison.ratio
+        ratios[first, second].setdefault(verdict, {})[variant] = comparison.ratio
     changed = [
         _swap(matrix, *pair, sides[Verdict.faster], sides[Verdict.slower])
-        for pair, sides in found.items()
+        for pair, sides in ratios.items()
         if Verdict.faster in sides and Verdict.slower in sides
     ]
     return sorted(changed, key=lambda swap: swap.size, reverse=True)
@@ -179,10 +170,10 @@ def judged_claims(matrix: VariantMatrix) -> list[Judged]:
     groups = {variant: _groups(matrix, variant) for variant in matrix.variants}
     asked = [(claim, variant) for claim in about for variant in matrix.variants]
     judgements = decide([evidence(claim, groups[variant]) for claim, variant in asked])
-    found: dict[Claim, dict[Variant, Judgement]] = {}
+    by_claim: dict[Claim, dict[Variant, Judgement]] = {}
     for (claim, variant), judgement in zip(asked, judgements, strict=True):
-        found.setdefault(claim, {})[variant] = judgement
-    return [Judged(claim, findings) for claim, findings in found.items()]
+        by_claim.setdefault(claim, {})[variant] = judgement
+    return [Judged(claim, findings) for claim, findings in by_claim.items()]
 
 
 def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
@@ -211,20 +202,11 @@ def _matrix(rows: Sequence[Row]) -> VariantMatrix:
     with_time = dict.fromkeys(row.record.case.variant for row in measured(rows))
     reference = PLAIN if PLAIN in with_time else next(iter(with_time), rows[0].record.case.variant)
     bases = {row.record.case.label: row for row in measured(rows) if row.record.case.variant == reference}
-    return VariantMatrix(
-        reference,
-        {
-            (row.record.case.label, row.record.case.variant): Cell(
-                row, _gain(row, bases.get(row.record.case.label))
-            )
-            for row in rows
-        },
-    )
-
-
-def _gain(row: Row, base: Row | None) -> Estimate | None:
-    comparison = _paired(row, base)
-    return comparison.ratio if comparison else None
+    cells = {}
+    for row in rows:
+        comparison = _paired(row, bases.get(row.record.case.label))
+        cells[row.record.case.row] = Cell(row, comparison.ratio if comparison else None)
+    return VariantMatrix(reference, cells)
 
 
 def _paired(row: Row | None, other: Row | None) -> Comparison | None:

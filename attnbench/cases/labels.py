@@ -31,9 +31,9 @@ def find(text: str, known: Iterable[Labelled]) -> str | None:
         return text
     by_title = {label: each.title for label, each in by_label.items()}
     for names in ({label: label for label in by_label}, by_title):
-        found = [label for label, name in names.items() if _means(text, name, by_label[label].settings)]
-        if len(found) == 1:
-            return found[0]
+        labels = [label for label, name in names.items() if _means(text, name, by_label[label].settings)]
+        if len(labels) == 1:
+            return labels[0]
     return None
 
 

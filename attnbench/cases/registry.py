@@ -60,7 +60,7 @@ class Choice:
 
 
 class Registry(Mapping[str, Mechanism]):
-    """Mechanisms by name, each with the place that it came from.
+    """Mechanisms by name, each with the file that it came from.
 
     `problems` says which third-party plugins could not be loaded, and why.
     """
@@ -88,7 +88,7 @@ class Registry(Mapping[str, Mechanism]):
         return len(self._mechanisms)
 
     def add(self, mechanism: Mechanism, origin: str) -> None:
-        """Enter a mechanism; the same value may be found twice, two values of one name may not."""
+        """Enter a mechanism; the same value may come twice, two values of one name may not."""
         known = self._mechanisms.setdefault(mechanism.name, mechanism)
         if known is not mechanism:
             raise AttnbenchError(
@@ -99,20 +99,20 @@ class Registry(Mapping[str, Mechanism]):
 
     def of(self, path: Path) -> list[str]:
         """The names that came from a plugin file or folder."""
-        place = path.resolve()
+        plugin = path.resolve()
         return [
-            name for name, origin in self._origins.items() if Path(origin).resolve().is_relative_to(place)
+            name for name, origin in self._origins.items() if Path(origin).resolve().is_relative_to(plugin)
         ]
 
     def choose(self, text: str) -> Choice:
         """Read `name` or `name:key=value,key=value`."""
-        found = self.choose_all(text)
-        if len(found) > 1:
+        choices = self.choose_all(text)
+        if len(choices) > 1:
             raise AttnbenchError(
-                f"{text!r} means {len(found)} choices, {found[0].label} to {found[-1].label}, where one is "
-                "needed; give each setting one value."
+                f"{text!r} means {len(choices)} choices, {choices[0].label} to {choices[-1].label}, where "
+                "one is needed; give each setting one value."
             )
-        return found[0]
+        return choices[0]
 
     def choose_all(self, text: str) -> list[Choice]:
         """Read a sweep over settings: all combinations of their values, each once, the last key fastest.
@@ -214,9 +214,9 @@ def _guarded(load: Callable[[], Loaded], what: str) -> Loaded:
 def _mechanisms_of(module: ModuleType) -> Iterator[tuple[str, Mechanism]]:
     """The mechanisms at a module's top level; a package is walked one level, `_private` modules left out."""
     modules = [module]
-    for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        if not found.name.startswith("_"):
-            name = f"{module.__name__}.{found.name}"
+    for submodule in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        if not submodule.name.startswith("_"):
+            name = f"{module.__name__}.{submodule.name}"
             modules.append(_guarded(partial(importlib.import_module, name), f"The module {name}"))
     for member in modules:
         for value in vars(member).values():
@@ -227,7 +227,7 @@ def _mechanisms_of(module: ModuleType) -> Iterator[tuple[str, Mechanism]]:
 def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting]]:
     """The values that `key=value,value,key=value` gives to each key."""
     name, settings = mechanism.name, mechanism.settings
-    found: dict[str, list[Setting]] = {}
+    values: dict[str, list[Setting]] = {}
     key = ""
     for item in filter(None, text.split(",")):
         if "=" in item or not key:
@@ -241,8 +241,8 @@ def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting
             )
         is_number = type(settings[key]) in (int, float)
         for one in ranges.expand(value) if is_number else [value]:
-            found.setdefault(key, []).append(_read_setting(name, key, one, settings[key]))
-    return found
+            values.setdefault(key, []).append(_read_setting(name, key, one, settings[key]))
+    return values
 
 
 def _read_setting(name: str, key: str, text: str, default: Setting) -> Setting:

@@ -40,15 +40,15 @@ def _collect(name: str, files: dict[str, Path]) -> None:
 @cache  # mechanisms share files
 def _imports(code: bytes, package: str) -> frozenset[str]:
     """All names that code of a package imports anywhere: modules, and what may be a module in a package."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             relative = "." * node.level + (node.module or "")
             base = importlib.util.resolve_name(relative, package) if node.level else relative
-            found.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
-    return frozenset(found)
+            names.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return frozenset(names)
 
 
 def _file_of(name: str) -> Path | None:

@@ -1,13 +1,21 @@
 """How a layer is run: the choices that leave what it computes, and decide how fast that goes."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from itertools import product
+from typing import Any, TypeVar
 
 KERNELS = ("explicit", "fused", "flash", "efficient", "cudnn", "math")
 DTYPES = ("float32", "tf32", "bfloat16", "float16", "float64")
 EAGER = "off"
 COMPILE_MODES = (EAGER, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
+Value = TypeVar("Value", str, bool)
+
+
+def _one_of(values: tuple[Value, ...]) -> Value:
+    """A field that has one of these values, by default the first."""
+    return field(default=values[0], metadata={"values": values})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +27,10 @@ class Variant:
     `cuda_graph`, calls are captured once and then replayed.
     """
 
-    kernel: str = "explicit"
-    dtype: str = "float32"
-    compile: str = EAGER
-    cuda_graph: bool = False
+    kernel: str = _one_of(KERNELS)
+    dtype: str = _one_of(DTYPES)
+    compile: str = _one_of(COMPILE_MODES)
+    cuda_graph: bool = _one_of((False, True))
 
     @property
     def compiled(self) -> bool:
@@ -56,10 +64,14 @@ class Variant:
 
 
 PLAIN = Variant()
+AXES: Mapping[str, tuple[Any, ...]] = {
+    axis.name: axis.metadata["values"]
+    for axis in sorted(fields(Variant), key=lambda axis: axis.name != "dtype")
+}
+"""What each field of a variant can be; the number format is told first."""
 
 
-def variants(
-    kernels: Iterable[str], dtypes: Iterable[str], modes: Iterable[str], graphs: Iterable[bool]
-) -> list[Variant]:
-    """Every combination, those of one kernel together."""
-    return [Variant(*choice) for choice in product(kernels, dtypes, modes, graphs)]
+def variants(*values: Iterable[str | bool]) -> list[Variant]:
+    """Every combination of the values of each field, in their order: those of one kernel together."""
+    choices: Iterable[tuple[Any, ...]] = product(*values)
+    return [Variant(*choice) for choice in choices]

@@ -35,7 +35,8 @@ def doctor(
     attnbench itself changes no setting.
     """
     from attnbench.analysis.advice import advice, standing_advice
-    from attnbench.analysis.ceilings import Seen, chosen_variables
+    from attnbench.analysis.ceilings import Seen
+    from attnbench.analysis.rerun import chosen_variables
     from attnbench.cases.protocol import CEILINGS_ALONE
     from attnbench.cli.output import output
     from attnbench.machine import devices, fingerprint

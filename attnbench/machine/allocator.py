@@ -5,11 +5,17 @@ the system anew, which can cost more than the arithmetic, by what each process i
 """
 
 import ctypes
+from collections.abc import Mapping
 
 # glibc: take memory from one heap, which shrinks only when this much of its end is free.
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**35)}
 MMAP_MAX, TRIM_THRESHOLD = -4, -1  # the same by number, of malloc.h
 LARGEST = 2**31 - 1  # glibc takes these as C's int
+
+
+def without_allocator_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what lets a process keep the memory that it frees."""
+    return {name: value for name, value in environment.items() if KEEP_FREED_MEMORY.get(name) != value}
 
 
 def keep_freed_memory() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 ROOT = Path("/")
-"""Where the kernel's files are found; a test puts a tree of its own here."""
+"""Where the kernel's files are; a test puts a tree of its own here."""
 
 CPU = "sys/devices/system/cpu"
 CPU0 = f"{CPU}/cpu0"
@@ -47,7 +47,9 @@ def logical_cores() -> int:
 
 def available_memory_bytes() -> int:
     """What this process may still allocate: what the system has free, or its control group if less."""
-    return max(0, min([psutil.virtual_memory().available, *_spare_bytes()]))
+    limits = ((group, _group_limit_bytes(group)) for group in control_groups("memory"))
+    spare = [limit - _group_used_bytes(group) for group, limit in limits if limit is not None]
+    return max(0, min([psutil.virtual_memory().available, *spare]))
 
 
 def reset_peak_process_bytes() -> bool:
@@ -62,8 +64,8 @@ def reset_peak_process_bytes() -> bool:
 def peak_process_bytes() -> int | None:
     """The most memory that this process has had at once, libraries included."""
     status = system_text("proc/self/status") or ""
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    peak = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(peak[1]) * 1024 if peak else None
 
 
 def system_text(path: str) -> str | None:
@@ -215,12 +217,6 @@ def _group_limit_bytes(group: str) -> int | None:
     return _whole(system_text(f"{group}/memory.max") or system_text(f"{group}/memory.limit_in_bytes"))
 
 
-def _spare_bytes() -> list[int]:
-    """What each limiting control group has left."""
-    limits = ((group, _group_limit_bytes(group)) for group in control_groups("memory"))
-    return [limit - _group_used_bytes(group) for group, limit in limits if limit is not None]
-
-
 def _group_used_bytes(group: str) -> int:
     """The memory of a control group, less the file cache that the kernel gives back when it is needed."""
     used = _whole(system_text(f"{group}/memory.current") or system_text(f"{group}/memory.usage_in_bytes"))
@@ -238,8 +234,8 @@ def parallel(info: str) -> str | None:
         "oneDNN": r"MKL-DNN v(\S+)",
         "backend": r"parallel backend: (.+)",
     }
-    found = {name: re.search(pattern, info, re.MULTILINE) for name, pattern in patterns.items()}
-    return ", ".join(f"{name} {match[1]}" for name, match in found.items() if match) or None
+    matches = {name: re.search(pattern, info, re.MULTILINE) for name, pattern in patterns.items()}
+    return ", ".join(f"{name} {match[1]}" for name, match in matches.items() if match) or None
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -58,8 +58,8 @@ def require_agreement(registry: Registry, case: Case, seed: int, question: Quest
     Those are the input's, and all of the parameters' as one. An error beyond the bound of the case's number
     format is a `WrongOutput`.
     """
-    found = _results(registry, case, question.batch, question.gradient, seed)
-    error = max(map(relative_error, found, question.answer))
+    results = _results(registry, case, question.batch, question.gradient, seed)
+    error = max(map(relative_error, results, question.answer))
     bound = BOUNDS[case.variant.dtype]
     if not error <= bound:
         raise WrongOutput(
@@ -69,9 +69,9 @@ def require_agreement(registry: Registry, case: Case, seed: int, question: Quest
     return error
 
 
-def relative_error(found: Tensor, expected: Tensor) -> float:
+def relative_error(result: Tensor, expected: Tensor) -> float:
     """The norm of the difference over the norm of what was expected; 0 where there is no difference."""
-    difference = (found.double() - expected).norm()
+    difference = (result.double() - expected).norm()
     return float(difference / expected.norm()) if difference else 0.0
 
 
@@ -83,11 +83,11 @@ def _results(registry: Registry, case: Case, batch: Tensor, gradient: Tensor, se
     with running(case.variant):
         out, input_gradient = _replayed(step, batch) if case.variant.cuda_graph else step(batch)
     check_results(out, layer, case)
-    found = [out[:IMAGES].detach()]
+    results = [out[:IMAGES].detach()]
     if input_gradient is not None:
         learnt = [p.grad.flatten() for p in layer.parameters() if p.grad is not None]
-        found += [input_gradient[:IMAGES], *([torch.cat(learnt)] if learnt else [])]
-    return found
+        results += [input_gradient[:IMAGES], *([torch.cat(learnt)] if learnt else [])]
+    return results
 
 
 def _replayed(step: Callable[[Tensor], Results], batch: Tensor) -> Results:

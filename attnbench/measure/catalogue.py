@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from attnbench.cases.case import TABLE_IV
 from attnbench.cases.registry import Choice, Registry, unique
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.mechanism import Geometry
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from attnbench.measure.cost import Count
 
-TABLE_IV = Geometry(dim=768, heads=12, height=14, width=14)
 # What a layer runs on in less time than torch takes to import what it needs for tensors without memory.
 FEW_TOKENS, FEW_CHANNELS = 28**2, 1024
 
@@ -40,7 +40,7 @@ def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Po
 
 
 def _entry(choice: Choice, geometry: Geometry) -> Entry:
-    paper = published().get(choice.label) if geometry == TABLE_IV else None
+    paper = published().get(choice.label) if geometry == TABLE_IV.geometry else None
     try:
         build = partial(choice.mechanism.build, geometry, **choice.settings)
         cost = _cost(build, geometry)

@@ -74,8 +74,8 @@ def passes_gradients(subject: Subject) -> None:
     leaves = {"the input": x} | {name: p for name, p in subject.layer.named_parameters() if p.requires_grad}
     out = subject.layer(x).square().sum()
     gradients = torch.autograd.grad(out, list(leaves.values()), allow_unused=True)
-    found = zip(leaves, gradients, strict=True)
-    lost = [name for name, gradient in found if gradient is None or not gradient.isfinite().all()]
+    by_name = zip(leaves, gradients, strict=True)
+    lost = [name for name, gradient in by_name if gradient is None or not gradient.isfinite().all()]
     if lost:
         raise Broken(f"no finite gradient reaches {', '.join(lost)}")
 

@@ -93,10 +93,6 @@ def _matmul(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
     return int(math.prod(get_shape(outputs[0])) * get_shape(inputs[0])[-1])
 
 
-def _baddbmm(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
-    return _matmul(inputs[1:], outputs)
-
-
 def _attention(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
     q, k, v = (get_shape(value) for value in inputs[:3])
     return int(math.prod(q[:-1]) * k[-2] * (q[-1] + v[-1]))
@@ -131,7 +127,7 @@ HANDLES = {
     "aten::matmul": _matmul,
     "aten::mm": _matmul,
     "aten::bmm": _matmul,
-    "aten::baddbmm": _baddbmm,
+    "aten::baddbmm": lambda inputs, outputs: _matmul(inputs[1:], outputs),
     "aten::einsum": _einsum,
     "aten::scaled_dot_product_attention": _attention,
 }

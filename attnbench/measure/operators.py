@@ -35,7 +35,9 @@ class _Observer(TorchDispatchMode):
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.weights = {_storage(parameter): parameter for parameter in parameters}  # kept alive: places stay
+        self.weights = {
+            _storage(parameter): parameter for parameter in parameters
+        }  # kept alive: addresses stay
         self.seen: list[Operation] = []
 
     def __torch_dispatch__(
@@ -55,7 +57,7 @@ class _Observer(TorchDispatchMode):
         operator = schema.name.removeprefix("aten::")
         if operator in ALLOCATIONS or (not schema.is_mutable and _are_views(outputs, inputs)):
             return Operation(operator, Part.between, bytes=0, macs=0)
-        operands = [args[place] for place in PRODUCTS.get(operator, ())]
+        operands = [args[position] for position in PRODUCTS.get(operator, ())]
         part = part_of(
             operator,
             with_weight=any(map(self._is_weight, operands)),
@@ -71,8 +73,8 @@ class _Observer(TorchDispatchMode):
 
 def _tensors(values: object) -> list[Tensor]:
     """The tensors among values, each once."""
-    found = {id(leaf): leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)}
-    return list(found.values())
+    by_id = {id(leaf): leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)}
+    return list(by_id.values())
 
 
 def _storage(tensor: Tensor) -> int:

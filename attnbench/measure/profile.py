@@ -90,7 +90,7 @@ def _in_turn(
         with _profiler(device) as profiler:
             profiled_s += [sample(_named(call), 1, clock) for _ in range(at_once)]
         events = profiler.events() or ()
-        ranges += [event for event in events if _is_on_host(event) and event.name == RANGE]
+        ranges += [event for event in events if event.name == RANGE and event.device_type.name == "CPU"]
     return bare_s, profiled_s, ranges
 
 
@@ -132,10 +132,10 @@ def lines(ranges: Sequence[Any], expected: Sequence[Operation], case: Case) -> I
     yield Line(OUTSIDE, Part.between, calls=0, self_s=max(0.0, whole - sum(means)), bytes=0, macs=0)
 
 
-def _require_same(found: list[str], expected: list[str], case: Case) -> None:
-    if found == expected:
+def _require_same(operators: list[str], expected: list[str], case: Case) -> None:
+    if operators == expected:
         return
-    pairs = zip_longest(found, expected, fillvalue="nothing")
+    pairs = zip_longest(operators, expected, fillvalue="nothing")
     here, there = next((here, there) for here, there in pairs if here != there)
     raise AttnbenchError(
         f"{case.label} cannot be profiled: its calls do not run the same operators every time ({here} in one "
@@ -160,10 +160,6 @@ def _outermost(event: Any, names: Container[str]) -> Iterator[Any]:
 
 def _operator(event: Any) -> str:
     return str(event.name).removeprefix("aten::")
-
-
-def _is_on_host(event: Any) -> bool:
-    return event.device_type.name == "CPU"  # type: ignore[no-any-return]
 
 
 def _seconds(event: Any, device: str) -> float:

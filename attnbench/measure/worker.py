@@ -33,7 +33,7 @@ def work(shard: Path, writer: JournalWriter) -> None:
     registry = discover([Path(plugin) for plugin in state.job.plugins])
     if state.job.task == "count":
         writer.write(Environment(inspect_machine(), flags, _matmul_rate()))
-        from attnbench.measure.counting import count_cases  # fvcore has no place in a process that times
+        from attnbench.measure.counting import count_cases  # fvcore does not belong in a process that times
 
         count_cases(state, registry, writer)
     elif state.without_memory:

@@ -38,6 +38,7 @@ class Published:
 @cache
 def published() -> dict[str, Published]:
     """Table IV by mechanism, in its order."""
+    text = (files(__package__) / "table_iv.csv").read_text(encoding="utf-8")
     return {
         row["name"]: Published(
             name=row["name"],
@@ -48,7 +49,7 @@ def published() -> dict[str, Published]:
             cuda_imgs_per_s=int(row["cuda_imgs_per_s"]),
             note=row["note"],
         )
-        for row in _rows("table_iv.csv")
+        for row in csv.DictReader(text.splitlines())
     }
 
 
@@ -56,8 +57,3 @@ def in_table_order(names: Iterable[str]) -> list[str]:
     """The names of Table IV in its order, then all others as they come."""
     position = {name: index for index, name in enumerate(published())}
     return sorted(names, key=lambda name: position.get(name, len(position)))
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    text = (files(__package__) / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))

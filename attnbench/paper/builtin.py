@@ -16,7 +16,10 @@ SUBJECT = "hilo"
 @cache
 def builtin() -> tuple[Claim, ...]:
     """All claims: the sentences, HiLo against each other row of Table IV, and every count of it."""
-    return (*sentences(), *_orders("cpu"), *_orders("cuda"), *_params(), *_flops())
+    table = published().values()
+    params = [_count(row, Metric.params, Decimal(f"{row.params_m:.2f}"), "parameters") for row in table]
+    flops = [_count(row, Metric.flops, Decimal(f"{row.flops_m:.1f}"), "FLOPs", row.note) for row in table]
+    return (*sentences(), *_orders("cpu"), *_orders("cuda"), *params, *flops)
 
 
 def sentences() -> tuple[Claim, ...]:
@@ -47,20 +50,6 @@ def _order(row: Published, other: Published, device: str) -> Claim:
         reported=row.imgs_per_s(device) / other.imgs_per_s(device),
         conditions=_file().conditions,
     )
-
-
-def _params() -> list[Claim]:
-    return [
-        _count(row, Metric.params, Decimal(f"{row.params_m:.2f}"), "parameters")
-        for row in published().values()
-    ]
-
-
-def _flops() -> list[Claim]:
-    return [
-        _count(row, Metric.flops, Decimal(f"{row.flops_m:.1f}"), "FLOPs", row.note)
-        for row in published().values()
-    ]
 
 
 def _count(row: Published, metric: Metric, millions: Decimal, noun: str, note: str = "") -> Claim:

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from attnbench.cases.case import TABLE_IV
+from attnbench.cases.variant import PLAIN, Variant
+
 
 class Metric(StrEnum):
     """What a claim is about."""
@@ -55,15 +58,12 @@ class Conditions:
     The defaults are Table IV's. A `torch`, `cpu` or `gpu` of None is no part of the claim.
     """
 
-    size: str = "14x14"
-    dim: int = 768
-    heads: int = 12
-    mode: str = "inference"
-    batch: int = 64
-    dtype: str = "float32"
-    kernel: str = "explicit"
-    compile: str = "off"
-    cuda_graph: bool = False
+    size: str = TABLE_IV.geometry.size
+    dim: int = TABLE_IV.geometry.dim
+    heads: int = TABLE_IV.geometry.heads
+    mode: str = TABLE_IV.mode
+    batch: int = TABLE_IV.batch
+    variant: Variant = PLAIN
     torch: str | None = None
     cpu: str | None = None
     gpu: str | None = None

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from attnbench.cases.variant import COMPILE_MODES, DTYPES, KERNELS
+from attnbench.cases.variant import AXES
 from attnbench.errors import AttnbenchError
 from attnbench.paper import DEVICES, published
 from attnbench.paper.claims import RELATIONS, Claim, Conditions, Metric, Relation
@@ -59,6 +59,7 @@ def _are_labels(value: object) -> bool:
 TEXT = _Field("a text", _is_text)
 COUNT = _Field("a whole number, at least 1", lambda value: type(value) is int and value >= 1)
 ABOVE_0 = _number("a number above 0", lambda value: value > 0)
+SWITCH = _Field("true or false", lambda value: isinstance(value, bool))
 OF_FILES = {
     "setting": _Field("a table that begins with [setting]", _is_table),
     "claim": _Field(
@@ -84,10 +85,7 @@ OF_CONDITIONS = {
     ),
     **dict.fromkeys(("dim", "heads", "batch"), COUNT),
     "mode": _one_of(("inference", "training")),
-    "dtype": _one_of(DTYPES),
-    "kernel": _one_of(KERNELS),
-    "compile": _one_of(COMPILE_MODES),
-    "cuda_graph": _Field("true or false", lambda value: isinstance(value, bool)),
+    **{name: SWITCH if False in values else _one_of(values) for name, values in AXES.items()},
     **dict.fromkeys(("torch", "cpu", "gpu"), TEXT),
 }
 
@@ -116,23 +114,20 @@ def parse(text: str, name: str) -> ClaimsFile:
         raise AttnbenchError(f"{name} holds no claims; each begins with a line [[claim]].")
     setting = content.get("setting", {})
     _check(setting, OF_CONDITIONS, f"{name}, [setting]")
-    conditions = Conditions(**setting)
+    conditions = _with(Conditions(), setting)
     claims = [
         _claim(entry, conditions, _where(entry, number, name))
         for number, entry in enumerate(content["claim"], start=1)
     ]
-    twice = [claim.id for number, claim in enumerate(claims) if claim.id in _ids(claims[:number])]
+    ids = [claim.id for claim in claims]
+    twice = [each for number, each in enumerate(ids) if each in ids[:number]]
     if twice:
         raise AttnbenchError(f"{name}: two claims are called {twice[0]!r}; give each an id of its own.")
     return ClaimsFile(conditions, tuple(claims))
 
 
-def _ids(claims: Iterable[Claim]) -> list[str]:
-    return [claim.id for claim in claims]
-
-
 def _where(entry: Mapping[str, Any], number: int, name: str) -> str:
-    """How messages call a claim: by its id, or by its place in the file."""
+    """How messages call a claim: by its id, or by its number in the file."""
     return f"{name}, claim {repr(entry['id']) if _is_text(entry.get('id')) else number}"
 
 
@@ -144,7 +139,6 @@ def _claim(entry: Mapping[str, Any], conditions: Conditions, where: str) -> Clai
     mistake = _contradiction(entry)
     if mistake:
         raise AttnbenchError(f"{where}: {mistake}.")
-    own = {name: entry[name] for name in OF_CONDITIONS if name in entry}
     return Claim(
         id=entry["id"],
         sentence=entry["sentence"],
@@ -159,8 +153,15 @@ def _claim(entry: Mapping[str, Any], conditions: Conditions, where: str) -> Clai
         device=entry.get("device"),
         reported=_float(entry.get("reported")),
         note=entry.get("note", ""),
-        conditions=replace(conditions, **own),
+        conditions=_with(conditions, entry),
     )
+
+
+def _with(conditions: Conditions, entry: Mapping[str, Any]) -> Conditions:
+    """The conditions, but for what an entry says of them itself."""
+    told = {name: entry[name] for name in OF_CONDITIONS if name in entry}
+    variant = {name: told.pop(name) for name in AXES if name in told}
+    return replace(conditions, variant=replace(conditions.variant, **variant), **told)
 
 
 def _check(entry: Mapping[str, Any], fields: Mapping[str, _Field], where: str) -> None:

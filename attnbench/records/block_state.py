@@ -73,8 +73,8 @@ class BlockState:
     @cached_property
     def known(self) -> Mapping[int, tuple[Known, ...]]:
         """All that was found out about each case without measuring it."""
-        found = (fact for fact in self.facts if isinstance(fact, Predicted | Counted | Uncounted | Failed))
-        return _grouped((fact.case, fact) for fact in found)
+        facts = (fact for fact in self.facts if isinstance(fact, Known))
+        return _grouped((fact.case, fact) for fact in facts)
 
     @cached_property
     def memories(self) -> Mapping[int, Memory]:

@@ -44,10 +44,10 @@ def from_row(kind: type[Value], row: object) -> Value:
 @cache
 def names(kind: Any) -> Mapping[str, bool]:
     """The names in a row of this kind, and whether each may be missing."""
-    found: dict[str, bool] = {}
+    sparse_by_name: dict[str, bool] = {}
     for slot in _slots(kind):
-        found |= names(slot.flat) if slot.flat else {slot.name: slot.sparse}
-    return found
+        sparse_by_name |= names(slot.flat) if slot.flat else {slot.name: slot.sparse}
+    return sparse_by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,13 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     inner, optional = _without_none(hint)
     if optional:
         read = _reader(inner)
-        return lambda found: None if found is None else read(found)
+        return lambda part: None if part is None else read(part)
     if get_origin(inner) is tuple:
         item = _reader(get_args(inner)[0])
-        return lambda found: tuple(map(item, found))
+        return lambda parts: tuple(map(item, parts))
     if isinstance(inner, type) and is_dataclass(inner):
-        return lambda found: from_row(inner, found)
-    return inner if isinstance(inner, type) and issubclass(inner, Enum) else lambda found: found
+        return lambda part: from_row(inner, part)
+    return inner if isinstance(inner, type) and issubclass(inner, Enum) else lambda part: part
 
 
 def _build(kind: Any, row: Row) -> Any:

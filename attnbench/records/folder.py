@@ -51,7 +51,7 @@ def held(folder: Path) -> Iterator[None]:
 
 def complete_records(folder: Path) -> dict[str, Record]:
     """The latest record of each case that needs nothing more, by its key."""
-    return {found.key: found for found in record.read(folder).records if found.complete}
+    return {row.key: row for row in record.read(folder).records if row.complete}
 
 
 def shard_of(folder: Path, block: str) -> Path:

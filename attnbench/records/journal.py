@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal, TextIO, get_args
 
 from attnbench.cases.case import Case
 from attnbench.cases.protocol import Protocol
@@ -172,26 +172,7 @@ Fact = (
     | Powered
     | Ended
 )
-_KINDS: dict[str, type[Fact]] = {
-    kind.__name__: kind
-    for kind in (
-        Job,
-        Environment,
-        Began,
-        Started,
-        Predicted,
-        Counted,
-        Uncounted,
-        Failed,
-        Checked,
-        Attended,
-        Allocated,
-        Warmed,
-        Timed,
-        Powered,
-        Ended,
-    )
-}
+_KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}
 
 
 def to_line(fact: Fact) -> str:

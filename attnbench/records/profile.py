@@ -37,7 +37,7 @@ class Part(StrEnum):
     between = "between operators"
 
 
-# Products, and the places of their two operands among the arguments.
+# Products, and the positions of their two operands among the arguments.
 PRODUCTS = {
     **dict.fromkeys(("mm", "bmm", "mv", "dot", "convolution"), (0, 1)),
     **dict.fromkeys(("addmm", "_addmm_activation", "baddbmm", "addbmm", "addmv"), (1, 2)),

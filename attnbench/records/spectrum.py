@@ -31,7 +31,7 @@ class Part:
     def shown(self) -> list[int]:
         """The channels to draw, counted in the output: spread evenly from the first to the last."""
         channels = len(self.log_amplitude)
-        return [self.start + int(place) for place in np.linspace(0, channels - 1, min(PANELS, channels))]
+        return [self.start + int(offset) for offset in np.linspace(0, channels - 1, min(PANELS, channels))]
 
     @property
     def panels(self) -> Array:
@@ -131,7 +131,7 @@ class Survey:
 
     @property
     def highest(self) -> int:
-        """The place in a profile of the highest ring up to the Nyquist frequency of an axis."""
+        """The index in a profile of the highest ring up to the Nyquist frequency of an axis."""
         return int(np.searchsorted(self.frequencies, NYQUIST, side="right")) - 1
 
 

@@ -8,10 +8,10 @@ from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.ceilings import Seen, rate_per_s
 from attnbench.analysis.claims import Judgement
 from attnbench.analysis.difference import Change, Difference
+from attnbench.analysis.orders import correlation
 from attnbench.analysis.variant_matrix import (
     Swap,
     VariantMatrix,
-    correlation,
     swaps,
     without_matrix,
 )

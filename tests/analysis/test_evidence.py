@@ -124,7 +124,7 @@ def test_a_setting_that_is_the_claims_or_that_it_does_not_name_is_no_difference(
 
 @pytest.mark.parametrize(
     ("conditions", "judged"),
-    [(Conditions(), Variant()), (Conditions(kernel="fused"), Variant(kernel="fused"))],
+    [(Conditions(), Variant()), (Conditions(variant=Variant(kernel="fused")), Variant(kernel="fused"))],
 )
 def test_the_variant_of_the_claim_is_judged_where_it_was_measured(conditions: Conditions, judged: Variant):
     run = [*pair(0.1, kernel="fused"), *pair(0.2)]

@@ -1,4 +1,4 @@
-"""How far an order of throughputs is the paper's."""
+"""How far two orders of throughputs are the same, and ours the paper's."""
 
 from typing import Any
 

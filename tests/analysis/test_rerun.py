@@ -8,13 +8,13 @@ from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import DEFAULT, QUICK
 from tests.fakes import MACHINE, block, record
 
-PLACE = "--device cpu --res 14 --batch 64 --mode inference --dim 768 --heads 12"
+SETTING = "--device cpu --res 14 --batch 64 --mode inference --dim 768 --heads 12"
 TIMES = {"msa": [0.1] * 5, "hilo:alpha=0.5,window=4": [0.2] * 5}
 
 
 def test_a_run_with_the_usual_effort_needs_no_more_than_its_place():
     (command,) = commands(block(TIMES, protocol=DEFAULT))
-    assert command == f"attnbench run msa hilo:alpha=0.5,window=4 {PLACE} --threads 2"
+    assert command == f"attnbench run msa hilo:alpha=0.5,window=4 {SETTING} --threads 2"
 
 
 def test_sizes_and_modes_that_were_combined_are_one_command():
@@ -64,6 +64,11 @@ def test_variants_are_lists_of_options():
     assert "--kernel fused --dtype float32" in commands([record("msa", kernel="fused")])[0]
 
 
+def test_what_is_on_in_some_variants_is_asked_for_both_ways():
+    (command,) = commands([record("msa", cuda_graph=graph, protocol=DEFAULT) for graph in (False, True)])
+    assert "--compile off --cuda-graph off,on" in command
+
+
 def test_variables_that_decide_are_set_but_those_that_the_allocator_sets_itself():
     machine = replace(MACHINE, environment={"MALLOC_MMAP_MAX_": "0", "OMP_NUM_THREADS": "1"})
     kept, system = (
@@ -78,4 +83,4 @@ def test_the_later_record_of_a_case_counts_and_controls_are_not_asked_for():
     control = record("sra", role=Role.control)
     before = record("msa", protocol=QUICK)
     (command,) = commands([before, control, record("msa", protocol=DEFAULT)])
-    assert command == f"attnbench run msa {PLACE} --threads 2"
+    assert command == f"attnbench run msa {SETTING} --threads 2"

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from attnbench.analysis.claims import Ruling
+from attnbench.analysis.orders import correlation
 from attnbench.analysis.rows import rows
 from attnbench.analysis.variant_matrix import (
     VariantMatrix,
-    correlation,
     judged_claims,
     matrices,
     swaps,

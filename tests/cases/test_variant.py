@@ -1,6 +1,8 @@
 """Ways to run a layer: in words, and in all combinations."""
 
-from attnbench.cases.variant import PLAIN, Variant, variants
+from dataclasses import asdict
+
+from attnbench.cases.variant import AXES, PLAIN, Variant, variants
 
 
 def test_a_variant_says_what_it_is_and_what_differs_from_the_plain_one():
@@ -16,6 +18,11 @@ def test_every_combination_is_a_variant():
     assert len(set(found)) == 8
     assert found[0] == PLAIN
     assert found[-1] == Variant("fused", "tf32", "off", cuda_graph=True)
+
+
+def test_each_field_has_its_values_the_default_first_and_the_number_format_is_told_first():
+    assert {axis: values[0] for axis, values in AXES.items()} == asdict(PLAIN)
+    assert list(AXES)[:2] == ["dtype", "kernel"]
 
 
 def test_what_is_compiled_or_captured_is_prepared_in_its_first_call():

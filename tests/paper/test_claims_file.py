@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.paper import published
 from attnbench.paper.claims import Claim, Metric, Relation
@@ -39,18 +40,20 @@ def test_what_is_left_out_is_table_ivs_setting_on_any_machine():
         "inference",
         64,
     )
-    assert (about.dtype, about.kernel, about.compile, about.cuda_graph) == (
-        "float32",
-        "explicit",
-        "off",
-        False,
-    )
+    assert about.variant == Variant(dtype="float32", kernel="explicit", compile="off", cuda_graph=False)
     assert (about.torch, about.cpu, about.gpu) == (None, None, None)
 
 
 def test_a_claim_differs_from_the_setting_of_its_file_in_what_it_says():
     about = the_claim('[setting]\nsize = "28x28"\nbatch = 4\n' + SPEED + "batch = 2").conditions
     assert (about.size, about.batch) == ("28x28", 2)
+
+
+def test_a_claim_runs_layers_as_its_file_says_but_for_what_it_says_itself():
+    about = the_claim(
+        '[setting]\ndtype = "bfloat16"\nkernel = "fused"\n' + SPEED + 'kernel = "flash"'
+    ).conditions
+    assert about.variant == Variant(dtype="bfloat16", kernel="flash")
 
 
 def test_a_label_with_settings_of_a_mechanism_that_nobody_knows_may_be_claimed_about():

@@ -8,13 +8,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from attnbench.analysis.claims import Judgement
+from attnbench.analysis.orders import correlation
 from attnbench.analysis.rows import measured
 from attnbench.analysis.variant_matrix import (
     Cell,
     Judged,
     Swap,
     VariantMatrix,
-    correlation,
     judged_claims,
     swaps,
 )
