@@ -8,7 +8,7 @@ from attnbench.cases.protocol import Protocol
 from attnbench.machine.fingerprint import Machine
 from attnbench.report.caption import how_measured
 from attnbench.report.html.markup import Markup, joined, tag, unbroken
-from attnbench.report.html.places import SETTING, Place, places
+from attnbench.report.html.settings import FACETS, MeasuredSetting, settings_of
 from attnbench.report.notes import agreement, disturbances, notes
 from attnbench.words import plural
 
@@ -20,7 +20,9 @@ def title(runs: Sequence[Analysis]) -> str:
 
 def facts(runs: Sequence[Analysis]) -> Markup:
     """What decides the numbers, each fact once for all runs of which it is true."""
-    return tag("dl", *(_fact(name, lines) for name, lines in _facts(places(runs)).items()), class_="facts")
+    return tag(
+        "dl", *(_fact(name, lines) for name, lines in _facts(settings_of(runs)).items()), class_="facts"
+    )
 
 
 def particulars(run: Analysis, number: int, *, alone: bool) -> Markup:
@@ -38,8 +40,8 @@ def particulars(run: Analysis, number: int, *, alone: bool) -> Markup:
     return parts if alone else tag("details", tag("summary", run.name), parts)
 
 
-def _facts(among: Sequence[Place]) -> Mapping[str, Iterable[str]]:
-    rows = [row for place in among for row in place.rows]
+def _facts(settings: Sequence[MeasuredSetting]) -> Mapping[str, Iterable[str]]:
+    rows = [row for setting in settings for row in setting.rows]
     records = [row.record for row in rows]
     timings = [row.timing for row in measured(rows)]
     dates = sorted({record.conditions.started_at[:10] for record in records})
@@ -48,7 +50,7 @@ def _facts(among: Sequence[Place]) -> Mapping[str, Iterable[str]]:
             record.conditions.machine.describe(record.case.device, record.conditions.threads)
             for record in records
         ),
-        "Setting": [_settings(among)],
+        "Setting": [_values(settings)],
         "Effort": (_effort(record.conditions.protocol) for record in records),
         "Numbers": [how_measured(timings)] if timings else [],
         "Software": (_software(record.conditions.machine) for record in records),
@@ -66,10 +68,10 @@ def _fact(name: str, lines: Iterable[str]) -> Markup:
     return tag("div", tag("dt", name), *said) if said else Markup()
 
 
-def _settings(among: Sequence[Place]) -> str:
+def _values(settings: Sequence[MeasuredSetting]) -> str:
     """Each facet with all its values: `cpu; 7×7, 14×14 tokens; …; inference, training`."""
-    values = (dict.fromkeys(map(facet.text, among)) for facet in SETTING)
-    return "; ".join(f.words.format(", ".join(texts)) for f, texts in zip(SETTING, values, strict=True))
+    values = (dict.fromkeys(map(facet.text, settings)) for facet in FACETS)
+    return "; ".join(f.words.format(", ".join(texts)) for f, texts in zip(FACETS, values, strict=True))
 
 
 def _effort(protocol: Protocol) -> str:

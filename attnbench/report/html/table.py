@@ -8,7 +8,7 @@ from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
 from attnbench.report.colours import MarkStyle, MarkStyles
 from attnbench.report.columns import COLUMNS, LIMIT, Better, Quantity, Standing, standings, verdict
 from attnbench.report.html.markup import Markup, joined, tag
-from attnbench.report.html.places import Facet, Place
+from attnbench.report.html.settings import Facet, MeasuredSetting
 from attnbench.words import NOTHING, readable
 
 DESCENDING = "descending"
@@ -53,16 +53,16 @@ class CellGroup:
             yield tag("td", self.column.published_text(row), class_="number paper", data_sort=sort_by)
 
 
-def result_table(places: Sequence[Place], facets: Sequence[Facet], styles: MarkStyles) -> Markup:
+def result_table(settings: Sequence[MeasuredSetting], facets: Sequence[Facet], styles: MarkStyles) -> Markup:
     """All rows, under headings that sort them; each facet is a column."""
-    table = [row for place in places for row in place.rows]
+    table = [row for setting in settings for row in setting.rows]
     quantities = list(_quantities(table))
     heads = [
         _head("Mechanism", MECHANISM),
         *(_head(facet.title, facet.title) for facet in facets),
         *_with_verdict(quantities, [quantity.heads() for quantity in quantities], _head("Verdict", VERDICT)),
     ]
-    lines = [line for place in places for line in _lines(place, facets, quantities, styles)]
+    lines = [line for setting in settings for line in _lines(setting, facets, quantities, styles)]
     return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *lines), id="results")
 
 
@@ -77,9 +77,9 @@ def meanings(rows: Sequence[Row]) -> Markup:
     return tag("dl", *(joined(tag("dt", title), tag("dd", meaning)) for title, meaning in said.items()))
 
 
-def filters(places: Sequence[Place], facets: Sequence[Facet]) -> Markup:
+def filters(settings: Sequence[MeasuredSetting], facets: Sequence[Facet]) -> Markup:
     """A list to choose from for each facet."""
-    return joined(*(_filter(facet, places) for facet in facets))
+    return joined(*(_filter(facet, settings) for facet in facets))
 
 
 def _quantities(rows: Sequence[Row]) -> Iterator[CellGroup]:
@@ -96,22 +96,22 @@ def _quantities(rows: Sequence[Row]) -> Iterator[CellGroup]:
 
 
 def _lines(
-    place: Place, facets: Sequence[Facet], quantities: Sequence[CellGroup], styles: MarkStyles
+    setting: MeasuredSetting, facets: Sequence[Facet], quantities: Sequence[CellGroup], styles: MarkStyles
 ) -> Iterator[Markup]:
-    """A place's rows; the best values are those of the place."""
-    stand = [standings(quantity.column, place.rows) for quantity in quantities]
-    chosen = {f"data_{facet.name}": facet.text(place) for facet in facets}
-    settings = [tag("td", text, class_="words", data_sort=text) for text in chosen.values()]
-    for number, row in enumerate(place.rows):
+    """A setting's rows; the best values are those of the setting."""
+    stand = [standings(quantity.column, setting.rows) for quantity in quantities]
+    chosen = {f"data_{facet.name}": facet.text(setting) for facet in facets}
+    words_of_facets = [tag("td", text, class_="words", data_sort=text) for text in chosen.values()]
+    for number, row in enumerate(setting.rows):
         values = [
             quantity.cells(row, standing[number])
             for quantity, standing in zip(quantities, stand, strict=True)
         ]
-        words = f"{row.record.case.label} {row.record.case.title} {place.run.name} {place.title}"
+        words = f"{row.record.case.label} {row.record.case.title} {setting.run.name} {setting.title}"
         yield tag(
             "tr",
             _name(row, styles[row.record.case.label]),
-            *settings,
+            *words_of_facets,
             *_with_verdict(quantities, values, _verdict(row)),
             class_="first" if number == 0 else None,
             data_words=words.lower(),
@@ -158,8 +158,8 @@ def _head(
     return tag("th", button, scope="col", colspan=span, class_=kind, data_first=first)
 
 
-def _filter(facet: Facet, places: Sequence[Place]) -> Markup:
-    texts = dict.fromkeys(facet.text(place) for place in places)
+def _filter(facet: Facet, settings: Sequence[MeasuredSetting]) -> Markup:
+    texts = dict.fromkeys(facet.text(setting) for setting in settings)
     options = [tag("option", "all", value=""), *(tag("option", text, value=text) for text in texts)]
     return tag("label", facet.title, tag("select", *options, data_facet=facet.name))
 
