@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +19,6 @@ from attnbench.report import html
 from attnbench.report.columns import COLUMNS, SPEED, THROUGHPUT, TIME, verdict
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.data import front
-from attnbench.report.html.markup import embedded, joined, tag, unbroken
 from attnbench.report.html.page import page
 from tests.fakes import MACHINE, MEMORY, block, record, witness
 from tests.report.html.reading import Element, Page
@@ -107,17 +105,16 @@ def test_names_of_others_are_text(kept: Kept):
     assert HOSTILE not in written
 
 
-def test_embedded_json_holds_no_markup():
-    value = {HOSTILE: "<!-- & \u2028 é"}
-    assert not re.search("[<>&\u2028]", embedded(value))
-    assert json.loads(embedded(value)) == value
+def test_embedded_json_holds_no_markup(kept: Kept):
+    found = Page(page(kept(mine=block({"msa": TIMES["msa"], f"{HOSTILE} & <!--": TIMES["sra"]}))))
+    for script in found.all("script", type="application/json"):
+        assert not re.search("[<>&]", script.text)
 
 
-def test_markup_escapes_all_but_markup():
-    inner = tag("b", 'a < "b"', title='"><script>')
-    assert inner == '<b title="&quot;&gt;&lt;script&gt;">a &lt; &quot;b&quot;</b>'
-    assert joined(inner, "<i>") == f"{inner}&lt;i&gt;"
-    assert unbroken("take --max-seconds") == 'take <span class="word">--max-seconds</span>'
+def test_words_with_hyphens_stay_on_one_line(kept: Kept):
+    found = Page(page(kept(mine=block(TIMES))))
+    assert "--format" in [it.text for it in found.all("span", **{"class": "word"})]
+    assert [it.text for it in found.all("pre")] == list(commands(block(TIMES)))
 
 
 def test_the_page_names_no_folder_of_whoever_made_it(kept: Kept, tmp_path: Path):
