@@ -21,8 +21,8 @@ def test_texts_are_escaped_in_elements_and_attributes():
 
 
 def test_a_value_that_is_not_there_is_an_error():
-    with pytest.raises(UndefinedError, match="'meanings' is undefined"):
-        rendered("key.html", key="Bold is the best.")
+    with pytest.raises(UndefinedError, match="'key' is undefined"):
+        rendered("key.html", meanings={})
 
 
 def test_json_is_compact_and_keeps_its_order():
