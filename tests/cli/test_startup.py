@@ -9,7 +9,7 @@ import pytest
 from attnbench.records.record import append
 from tests.fakes import block
 
-HEAVY = ("torch", "torch._dynamo", "pandas", "matplotlib", "scipy", "scipy.stats", "fvcore")
+HEAVY = ("torch", "torch._dynamo", "pandas", "matplotlib", "scipy", "scipy.stats", "fvcore", "jinja2")
 
 
 def modules_after(*arguments: str) -> set[str]:
@@ -61,6 +61,11 @@ def test_claims_are_judged_without_torch(tmp_path: Path):
 def test_a_report_needs_nothing_heavy_but_scipy(tmp_path: Path, form: str):
     append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
     assert modules_after("report", str(tmp_path), "--format", form) <= {"scipy"}
+
+
+def test_a_page_needs_nothing_heavy_but_scipy_and_its_templates(tmp_path: Path):
+    append(tmp_path, block({"msa": [0.1] * 6, "hilo": [0.2] * 6}))
+    assert modules_after("report", str(tmp_path), "--format", "html") <= {"scipy", "jinja2"}
 
 
 def test_closed_forms_are_drawn_without_counting(tmp_path: Path):

@@ -1,16 +1,26 @@
 """What a page says of runs beside their numbers: machine, settings, effort, noise, notes, commands."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import measured
 from attnbench.cases.protocol import Protocol
 from attnbench.machine.fingerprint import Machine
 from attnbench.report.caption import how_measured
-from attnbench.report.html.markup import Markup, joined, tag, unbroken
-from attnbench.report.html.places import SETTING, Place, places
+from attnbench.report.html.settings import FACETS, MeasuredSetting, settings_of
 from attnbench.report.notes import agreement, disturbances, notes
 from attnbench.words import plural
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What one run has for itself: its facts, notes on its rows, and the commands that measure it again."""
+
+    name: str
+    facts: Mapping[str, Sequence[str]]
+    notes: Sequence[str]
+    commands: str
 
 
 def title(runs: Sequence[Analysis]) -> str:
@@ -18,28 +28,20 @@ def title(runs: Sequence[Analysis]) -> str:
     return runs[0].name if len(runs) == 1 else plural(len(runs), "run")
 
 
-def facts(runs: Sequence[Analysis]) -> Markup:
+def facts(runs: Sequence[Analysis]) -> dict[str, list[str]]:
     """What decides the numbers, each fact once for all runs of which it is true."""
-    return tag("dl", *(_fact(name, lines) for name, lines in _facts(places(runs)).items()), class_="facts")
+    distinct = {name: list(dict.fromkeys(lines)) for name, lines in _facts(settings_of(runs)).items()}
+    return {name: lines for name, lines in distinct.items() if lines}
 
 
-def particulars(run: Analysis, number: int, *, alone: bool) -> Markup:
-    """Notes and commands of a run, and its records to save; of one among several its facts too, folded."""
-    said = [*run.file.warnings, *notes(run.rows), *disturbances(run.rows), *agreement(run.agreements)]
-    commands_again = tag("pre", unbroken("\n".join(run.commands)))
-    save = tag("button", f"Save {run.name}’s records.jsonl", type="button", data_save=str(number))
-    parts = joined(
-        "" if alone else facts([run]),
-        joined(tag("h3", "Notes"), tag("ul", *(tag("li", unbroken(note)) for note in said))) if said else "",
-        tag("h3", "To measure it again"),
-        commands_again,
-        tag("p", save),
-    )
-    return parts if alone else tag("details", tag("summary", run.name), parts)
+def particulars(run: Analysis) -> Particulars:
+    """What the page says of this run alone."""
+    lines = [*run.file.warnings, *notes(run.rows), *disturbances(run.rows), *agreement(run.agreements)]
+    return Particulars(run.name, facts([run]), lines, "\n".join(run.commands))
 
 
-def _facts(among: Sequence[Place]) -> Mapping[str, Iterable[str]]:
-    rows = [row for place in among for row in place.rows]
+def _facts(settings: Sequence[MeasuredSetting]) -> Mapping[str, Iterable[str]]:
+    rows = [row for setting in settings for row in setting.rows]
     records = [row.record for row in rows]
     timings = [row.timing for row in measured(rows)]
     dates = sorted({record.conditions.started_at[:10] for record in records})
@@ -48,7 +50,7 @@ def _facts(among: Sequence[Place]) -> Mapping[str, Iterable[str]]:
             record.conditions.machine.describe(record.case.device, record.conditions.threads)
             for record in records
         ),
-        "Setting": [_settings(among)],
+        "Setting": [_values(settings)],
         "Effort": (_effort(record.conditions.protocol) for record in records),
         "Numbers": [how_measured(timings)] if timings else [],
         "Software": (_software(record.conditions.machine) for record in records),
@@ -61,15 +63,10 @@ def _facts(among: Sequence[Place]) -> Mapping[str, Iterable[str]]:
     }
 
 
-def _fact(name: str, lines: Iterable[str]) -> Markup:
-    said = [tag("dd", line) for line in dict.fromkeys(lines)]
-    return tag("div", tag("dt", name), *said) if said else Markup()
-
-
-def _settings(among: Sequence[Place]) -> str:
+def _values(settings: Sequence[MeasuredSetting]) -> str:
     """Each facet with all its values: `cpu; 7×7, 14×14 tokens; …; inference, training`."""
-    values = (dict.fromkeys(map(facet.text, among)) for facet in SETTING)
-    return "; ".join(f.words.format(", ".join(texts)) for f, texts in zip(SETTING, values, strict=True))
+    values = (dict.fromkeys(map(facet.text, settings)) for facet in FACETS)
+    return "; ".join(f.words.format(", ".join(texts)) for f, texts in zip(FACETS, values, strict=True))
 
 
 def _effort(protocol: Protocol) -> str:

@@ -7,54 +7,57 @@ from attnbench.analysis.rows import Measured, Row, family, measured
 from attnbench.paper import processor
 from attnbench.report.colours import MarkStyle, MarkStyles
 from attnbench.report.columns import COLUMNS, verdict
-from attnbench.report.html.places import RUN, SETTING, Place, differing
+from attnbench.report.html.settings import FACETS, RUN, MeasuredSetting, differing
 
 Json = dict[str, object]
 MIB = 2**20
 
 
-def data(places: Sequence[Place], styles: MarkStyles) -> Json:
-    """Units by the titles of columns, and places with their rows; what a row has no value for is left out."""
+def data(settings: Sequence[MeasuredSetting], styles: MarkStyles) -> Json:
+    """Units by the titles of columns, and settings with their rows.
+
+    A row leaves out what it has no value for.
+    """
     return {
         "units": {column.title: column.unit for column in COLUMNS},
-        "places": [_place(place, places, styles) for place in places],
+        "settings": [_setting(setting, settings, styles) for setting in settings],
     }
 
 
 def front(rows: Sequence[Measured]) -> list[Measured]:
     """The rows that no other beats in FLOPs and time at once, from the fewest FLOPs on."""
-    found: list[Measured] = []
+    best: list[Measured] = []
     for row in sorted((row for row in rows if row.record.macs is not None), key=_macs_and_time):
-        if not found or row.timing.time_s.value < found[-1].timing.time_s.value:
-            found.append(row)
-    return found
+        if not best or row.timing.time_s.value < best[-1].timing.time_s.value:
+            best.append(row)
+    return best
 
 
 def _macs_and_time(row: Measured) -> tuple[int, float]:
     return row.record.macs or 0, row.timing.time_s.value
 
 
-def _place(place: Place, places: Sequence[Place], styles: MarkStyles) -> Json:
-    record, of_run = place.record, [other for other in places if other.run is place.run]
-    with_time = measured(place.rows)
+def _setting(setting: MeasuredSetting, settings: Sequence[MeasuredSetting], styles: MarkStyles) -> Json:
+    record, of_run = setting.record, [other for other in settings if other.run is setting.run]
+    with_time = measured(setting.rows)
     floors = [floor for row in with_time if (floor := row.timing.noise_floor) is not None]
     baselines = {row.timing.baseline for row in with_time}
     return {
-        "run": place.run.name,
-        "name": place.name(differing(SETTING, of_run)) or RUN.text(place),
-        "title": place.title,
+        "run": setting.run.name,
+        "name": setting.name(differing(FACETS, of_run)) or RUN.text(setting),
+        "title": setting.title,
         "machine": record.conditions.machine.describe(record.case.device, record.conditions.threads),
-        "family": f"{place.run.name} {family(place.rows[0])} {record.case.workload.mode}",
-        "size": place.size,
-        "side": place.rows[0].side,
+        "family": f"{setting.run.name} {family(setting.rows[0])} {record.case.workload.mode}",
+        "size": setting.size,
+        "side": setting.rows[0].side,
         "batch": record.case.workload.batch,
         "paper": processor(record.case.device),
         "noise_floor": max(floors, default=None),
         "baseline": next(
             (row.record.case.title for row in with_time if row.record.case.label in baselines), None
         ),
-        "front": [place.rows.index(row) for row in front(with_time)],
-        "rows": [_row(row, styles[row.record.case.label]) for row in place.rows],
+        "front": [setting.rows.index(row) for row in front(with_time)],
+        "rows": [_row(row, styles[row.record.case.label]) for row in setting.rows],
     }
 
 
@@ -71,12 +74,12 @@ def _row(row: Row, style: MarkStyle) -> Json:
         "need_mib": None if record.predicted_bytes is None else record.predicted_bytes / MIB,
         "values": {
             column.title: {
-                **asdict(found),
+                **asdict(estimate),
                 "published": column.published_in_unit(row),
                 "text": column.text(row),
             }
             for column in COLUMNS
-            if (found := column.in_unit(row))
+            if (estimate := column.in_unit(row))
         },
     }
     return {name: value for name, value in row_data.items() if value is not None}

@@ -1,4 +1,4 @@
-// Figures of one place: each fills a box and returns its caption, or null where there is nothing to draw.
+// Figures of one setting: each fills a box and returns its caption, or null where there is nothing to draw.
 
 const LABEL_PX = 15;
 const SPEED = "Speed-up";
@@ -8,8 +8,8 @@ function sorted(rows, name) {
   return known.sort((a, b) => a.values[name].value - b.values[name].value);
 }
 
-function drawThroughput(box, place, data, look) {
-  const rows = sorted(place.rows, "Throughput");
+function drawThroughput(box, setting, data, look) {
+  const rows = sorted(setting.rows, "Throughput");
   if (!rows.length) return null;
   const values = rows.map((row) => row.values.Throughput);
   const bars = {
@@ -20,7 +20,7 @@ function drawThroughput(box, place, data, look) {
     width: 0.72,
     marker: {color: rows.map((row) => colourOf(row, look))},
     error_x: errorsOf(values, look.ink),
-    ...withHover(rows, place, data),
+    ...withHover(rows, setting, data),
   };
   const numbers = values.map((value, index) => ({
     x: ends(value)[1],
@@ -43,8 +43,8 @@ function drawThroughput(box, place, data, look) {
   return "With 95 % intervals.";
 }
 
-function drawRatios(box, place, data, look) {
-  const rows = sorted(place.rows, SPEED).filter((row) => row.verdict !== "baseline");
+function drawRatios(box, setting, data, look) {
+  const rows = sorted(setting.rows, SPEED).filter((row) => row.verdict !== "baseline");
   if (!rows.length) return null;
   const values = rows.map((row) => row.values[SPEED]);
   const ours = {
@@ -53,7 +53,7 @@ function drawRatios(box, place, data, look) {
     y: rows.map((_, index) => index),
     marker: {color: rows.map((row) => colourOf(row, look)), size: 9},
     error_x: errorsOf(values, look.ink),
-    ...withHover(rows, place, data),
+    ...withHover(rows, setting, data),
   };
   const published = values.map((value, index) => [value.published, index]).filter(([ratio]) => ratio !== null);
   const theirs = {
@@ -61,13 +61,13 @@ function drawRatios(box, place, data, look) {
     x: published.map(([ratio]) => ratio),
     y: published.map(([, index]) => index),
     marker: {symbol: "diamond-open", color: look.muted, size: 9},
-    hovertext: published.map(([ratio]) => `${ratio.toFixed(2)}× on the paper’s ${place.paper}`),
+    hovertext: published.map(([ratio]) => `${ratio.toFixed(2)}× on the paper’s ${setting.paper}`),
     hoverinfo: "text",
   };
-  const floor = place.noise_floor ?? 0;
+  const floor = setting.noise_floor ?? 0;
   const [low, high] = [1 / (1 + floor), 1 + floor];
   const shape = {xref: "x", yref: "paper", y0: 0, y1: 1, layer: "below"};
-  const title = `times as fast as ${plain(place.baseline)}`;
+  const title = `times as fast as ${plain(setting.baseline)}`;
   const axis = logAxis(look, title, [...values.flatMap(ends), ...theirs.x, low, high], look.isNarrow ? 5 : 9, "×");
   const layout = layoutOf(look, {
     height: heightOf(rows),
@@ -82,17 +82,17 @@ function drawRatios(box, place, data, look) {
   plot(box, published.length ? [ours, theirs] : [ours], layout);
   return [
     "Dots are this machine’s, with 95 % intervals; right is faster.",
-    published.length ? `Open diamonds are the paper’s, on ${place.paper}.` : "",
-    place.noise_floor === null
+    published.length ? `Open diamonds are the paper’s, on ${setting.paper}.` : "",
+    setting.noise_floor === null
       ? ""
       : `The band is the noise floor, ±${(100 * floor).toFixed(1)} %: where an identical layer may lie.`,
   ].join(" ");
 }
 
-function drawFlopsAgainstTime(box, place, data, look) {
-  const rows = place.rows.filter((row) => row.values.FLOPs && row.values.Time);
+function drawFlopsAgainstTime(box, setting, data, look) {
+  const rows = setting.rows.filter((row) => row.values.FLOPs && row.values.Time);
   if (rows.length < 2) return null;
-  const points = rows.map((row) => pointOf(row, place));
+  const points = rows.map((row) => pointOf(row, setting));
   const height = Math.max(420, rows.length * LABEL_PX + 80);
   const [right, top] = [1.06 * Math.max(...points.map(({x}) => x)), 1.06 * Math.max(...points.flatMap(ends))];
   const layers = {
@@ -101,10 +101,10 @@ function drawFlopsAgainstTime(box, place, data, look) {
     y: points.map(({value}) => value),
     marker: {color: rows.map((row) => colourOf(row, look)), symbol: rows.map(symbolOf), size: 9},
     error_y: errorsOf(points, look.ink),
-    ...withHover(rows, place, data),
+    ...withHover(rows, setting, data),
   };
   const base = rows.find((row) => row.verdict === "baseline");
-  const lines = [frontLine(place, look, right, top), ...(base ? [rateLine(pointOf(base, place), look, right)] : [])];
+  const lines = [frontLine(setting, look, right, top), ...(base ? [rateLine(pointOf(base, setting), look, right)] : [])];
   const gap = (top * LABEL_PX) / (height - 60);
   const layout = layoutOf(look, {
     height,
@@ -118,14 +118,14 @@ function drawFlopsAgainstTime(box, place, data, look) {
   return `The solid line is the Pareto front: no layer has both fewer FLOPs and less time than one on it.${rate}`;
 }
 
-function pointOf(row, place) {
+function pointOf(row, setting) {
   const {value, low, high} = row.values.Time;
-  const perImage = (time) => (time === null ? null : time / place.batch);
+  const perImage = (time) => (time === null ? null : time / setting.batch);
   return {x: row.values.FLOPs.value, value: perImage(value), low: perImage(low), high: perImage(high)};
 }
 
-function frontLine(place, look, right, top) {
-  const front = place.front.map((index) => pointOf(place.rows[index], place));
+function frontLine(setting, look, right, top) {
+  const front = setting.front.map((index) => pointOf(setting.rows[index], setting));
   return {
     mode: "lines",
     line: {shape: "hv", color: look.muted, width: 1.4},
@@ -148,12 +148,12 @@ function rateLine({x, value}, look, right) {
 // Names in a column at the right, in the order of their points and `gap` or more apart.
 function labelsAtTheSide(rows, points, look, {right, top, gap}) {
   const order = rows.map((_, index) => index).sort((a, b) => points[a].value - points[b].value);
-  const heights = apart(order.map((index) => points[index].value), top, gap);
-  return order.map((index, place) => ({
+  const ys = apart(order.map((index) => points[index].value), top, gap);
+  return order.map((index, rank) => ({
     x: points[index].x,
     y: points[index].value,
     ax: 1.03 * right,
-    ay: heights[place],
+    ay: ys[rank],
     axref: "x",
     ayref: "y",
     text: shortened(rows[index].title, look.isNarrow ? 16 : 22, 1),
@@ -166,9 +166,9 @@ function labelsAtTheSide(rows, points, look, {right, top, gap}) {
   }));
 }
 
-// Heights that grow are moved up where they are too close, and down again from the top.
-function apart(heights, top, gap) {
+// Ascending `ys` are moved up where they are too close, and down again from the top.
+function apart(ys, top, gap) {
   let last = -Infinity;
-  const raised = heights.map((height) => (last = Math.max(height, last + gap)));
-  return raised.map((height, place) => Math.min(height, top - gap * (raised.length - 1 - place)));
+  const raised = ys.map((y) => (last = Math.max(y, last + gap)));
+  return raised.map((y, index) => Math.min(y, top - gap * (raised.length - 1 - index)));
 }

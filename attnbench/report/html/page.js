@@ -11,25 +11,25 @@ function embedded(id) {
   return JSON.parse(document.getElementById(id).textContent);
 }
 
-function fillPlaces(select, places) {
+function fillSettings(select, settings) {
   const runs = new Map();
-  places.forEach((place, index) => {
-    if (!runs.has(place.run)) runs.set(place.run, document.createElement("optgroup"));
-    runs.get(place.run).label = place.run;
-    runs.get(place.run).append(new Option(place.name, index));
+  settings.forEach((setting, index) => {
+    if (!runs.has(setting.run)) runs.set(setting.run, document.createElement("optgroup"));
+    runs.get(setting.run).label = setting.run;
+    runs.get(setting.run).append(new Option(setting.name, index));
   });
   if (runs.size > 1) select.append(...runs.values());
   else select.append(...[...runs.values()].flatMap((group) => [...group.children]));
-  select.closest(".controls").hidden = places.length < 2;
+  select.closest(".controls").hidden = settings.length < 2;
 }
 
-function drawFigures(data, place) {
-  document.getElementById("where").textContent = `${place.title}. ${place.machine}.`;
+function drawFigures(data, setting) {
+  document.getElementById("where").textContent = `${setting.title}. ${setting.machine}.`;
   for (const [id, draw] of Object.entries(FIGURES)) {
     const figure = document.getElementById(id);
     const box = figure.querySelector(".plot");
     figure.hidden = false; // a hidden box has no width to draw in
-    const caption = draw(box, place, data, currentLook(box));
+    const caption = draw(box, setting, data, currentLook(box));
     figure.hidden = caption === null;
     figure.querySelector("figcaption p").textContent = caption;
   }
@@ -49,16 +49,16 @@ function start() {
   const root = document.documentElement;
   const data = embedded("data");
   const table = document.getElementById("results");
-  const select = document.getElementById("place");
+  const select = document.getElementById("setting");
   const theme = document.getElementById("theme");
 
   const draw = () => {
     theme.textContent = isDark() ? "Light" : "Dark";
-    drawFigures(data, data.places[Number(select.value)]);
+    drawFigures(data, data.settings[Number(select.value)]);
   };
   sortable(table);
   filterable(table, document.querySelector("#table .controls"));
-  fillPlaces(select, data.places);
+  fillSettings(select, data.settings);
   select.addEventListener("change", draw);
   theme.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";

@@ -6,7 +6,6 @@ import hashlib
 import shlex
 from collections.abc import Sequence
 from importlib.resources import files
-from string import Template
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.records.record import RECORDS
@@ -14,8 +13,8 @@ from attnbench.report.colours import mark_styles_of
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.about import facts, particulars, title
 from attnbench.report.html.data import data
-from attnbench.report.html.markup import embedded, joined, tag, unbroken
-from attnbench.report.html.places import RUN, SETTING, differing, places
+from attnbench.report.html.rendering import rendered
+from attnbench.report.html.settings import FACETS, RUN, differing, settings_of
 from attnbench.report.html.table import filters, key, meanings, result_table
 
 NUMBERS = "results.csv"
@@ -24,25 +23,25 @@ SCRIPTS = ("theme.js", "figures.js", "scaling.js", "table.js", "page.js")
 
 def page(runs: Sequence[Analysis]) -> str:
     """Table, figures, notes, the commands that measure the runs again, and their records to save."""
-    among = places(runs)
-    facets = differing((RUN, *SETTING), among)
+    settings = settings_of(runs)
+    facets = differing((RUN, *FACETS), settings)
     library, script = _text("vendor/plotly-basic.min.js"), "\n".join(map(_text, SCRIPTS))
-    table = [row for run in runs for row in run.rows]
-    styles = mark_styles_of(row.record.case.label for row in table)
-    alone = len(runs) == 1
-    return Template(_text("page.html")).substitute(
+    rows = [row for run in runs for row in run.rows]
+    styles = mark_styles_of(row.record.case.label for row in rows)
+    return rendered(
+        "page.html",
         policy=_policy(library, script),
-        title=joined(title(runs)),
+        title=title(runs),
         style=_text("page.css"),
         facts=facts(runs),
-        filters=filters(among, facets),
-        table=result_table(among, facets, styles),
-        key=joined(key(table)),
-        meanings=meanings(table),
-        runs=joined(*(particulars(run, number, alone=alone) for number, run in enumerate(runs, start=1))),
-        footer=joined("Made by ", tag("code", unbroken(_command(runs)))),
-        data=embedded(data(among, styles)),
-        files=embedded(_files(runs)),
+        filters=filters(settings, facets),
+        table=result_table(settings, facets, styles),
+        key=key(rows),
+        meanings=meanings(rows),
+        runs=[particulars(run) for run in runs],
+        command=_command(runs),
+        data=data(settings, styles),
+        files=_files(runs),
         library=library,
         script=script,
     )

@@ -15,8 +15,8 @@ const PANELS = [
   },
 ];
 
-function drawScaling(box, place, data, look) {
-  const family = data.places.filter((other) => other.family === place.family).sort((a, b) => a.side - b.side);
+function drawScaling(box, setting, data, look) {
+  const family = data.settings.filter((other) => other.family === setting.family).sort((a, b) => a.side - b.side);
   if (family.length < 2) return null;
   const legend = {orientation: "h", y: -0.13, yanchor: "top", font: {size: 11}};
   const layout = layoutOf(look, {height: look.isNarrow ? 860 : 460, legend, showlegend: true});
@@ -24,7 +24,7 @@ function drawScaling(box, place, data, look) {
   plot(box, traces, layout);
   const misfits = family.some(({rows}) => rows.some(didNotFit));
   const crosses = misfits ? " A cross is a layer that ran out of memory, at the need that was predicted." : "";
-  const mode = place.mode === "training" ? "Training" : "Inference";
+  const mode = setting.mode === "training" ? "Training" : "Inference";
   return `${mode}, logarithmic axes; a click on a name hides its lines.${crosses}`;
 }
 
@@ -52,8 +52,8 @@ function tracesOf(panel, family, data, look, layout) {
 function curvesOf(panel, family) {
   const mechanisms = new Map(family.flatMap(({rows}) => rows.map((row) => [row.label, row])));
   return [...mechanisms].map(([label, mechanism]) => {
-    const cases = family.flatMap((place) =>
-      place.rows.filter((row) => row.label === label).map((row) => ({place, row})),
+    const cases = family.flatMap((setting) =>
+      setting.rows.filter((row) => row.label === label).map((row) => ({setting, row})),
     );
     const points = cases.filter(({row}) => panel.value(row));
     const misfits = cases.filter(({row}) => didNotFit(row) && panel.need(row));
@@ -73,12 +73,12 @@ function lineOf({mechanism, points, values}, data, look) {
     name: plain(mechanism.title),
     legendgroup: mechanism.label,
     mode: "lines+markers",
-    x: points.map(({place}) => place.side),
+    x: points.map(({setting}) => setting.side),
     y: values.map(({value}) => value),
     line: {color: colour, width: 1.6, dash: DASHES[mechanism.ink.dash]},
     marker: {color: colour, symbol: symbolOf(mechanism), size: 7},
     error_y: errorsOf(values, colour),
-    hovertext: points.map(({place, row}) => described(row, place, data)),
+    hovertext: points.map(({setting, row}) => described(row, setting, data)),
     hoverinfo: "text",
   };
 }
@@ -90,7 +90,7 @@ function crossesOf({mechanism, points, values, misfits, needs}, data, look) {
   return {
     legendgroup: mechanism.label,
     mode: "lines+markers",
-    x: cases.map(({place}) => place.side),
+    x: cases.map(({setting}) => setting.side),
     y: [...values.slice(-1).map(({value}) => value), ...needs],
     line: {dash: "dot", color: colourOf(mechanism, look), width: 1.2},
     marker: {
@@ -98,7 +98,7 @@ function crossesOf({mechanism, points, values, misfits, needs}, data, look) {
       size: cases.map((_, index) => (index < start.length ? 0 : 8)),
       line: {color: look.ink, width: 1.6},
     },
-    hovertext: cases.map(({place, row}) => described(row, place, data)),
+    hovertext: cases.map(({setting, row}) => described(row, setting, data)),
     hoverinfo: "text",
   };
 }

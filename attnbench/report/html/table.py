@@ -1,18 +1,18 @@
 """The page's table: a line a row, values with their intervals, the published ones beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from attnbench.analysis.rows import Row
 from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
-from attnbench.report.colours import MarkStyle, MarkStyles
+from attnbench.report.colours import MarkStyles
 from attnbench.report.columns import COLUMNS, LIMIT, Better, Quantity, Standing, standings, verdict
-from attnbench.report.html.markup import Markup, joined, tag
-from attnbench.report.html.places import Facet, Place
+from attnbench.report.html.settings import Facet, MeasuredSetting
 from attnbench.words import NOTHING, readable
 
 DESCENDING = "descending"
 ASCENDING = "ascending"
+BEFORE_VERDICT = [quantity for quantity in COLUMNS if quantity is not LIMIT]
 MECHANISM = "The layer, with the settings that differ from its own."
 PAPER = "As published in Table IV of «Fast Vision Transformers with HiLo Attention», on other machines."
 EMPHASIS = "Bold is the best of a setting, underlined the second"
@@ -20,50 +20,140 @@ VERDICT = f"Beside the baseline: {VERDICTS}."
 
 
 @dataclass(frozen=True, slots=True)
-class CellGroup:
-    """A column as this table has it: with as many cells a row as any of its rows needs."""
+class Head:
+    """A heading, which sorts by the first of the cells that it spans, `first` in this direction."""
 
-    column: Quantity
+    title: str
+    meaning: str
+    kind: str = "words"
+    unit: str = ""
+    first: str = ASCENDING
+    span: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedValue:
+    """The paper's value, and what to sort by: nothing, and None, where it has none."""
+
+    text: str
+    exact: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A row's value of a quantity, between its mark and digits that are not seen.
+
+    `exact` is what to sort by, None where nothing was measured. Interval and published value are None where
+    the column has no cell for them.
+    """
+
+    text: str
+    exact: float | None
+    mark: str
+    standing: Standing | None
+    unseen: str
+    interval: str | None
+    published: PublishedValue | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictCell:
+    """What may be said of a row beside the baseline; without a time, what became of it and why."""
+
+    text: str
+    kind: str
+    sort_by: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as the table shows it, `values` before its verdict and `limits` after it.
+
+    `facets` are the setting's texts by the names of facets, `words` what a reader can look for.
+    """
+
+    title: str
+    label: str
+    colour: str
+    facets: Mapping[str, str]
+    words: str
+    is_first: bool
+    values: Sequence[Value]
+    verdict: VerdictCell
+    limits: Sequence[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Headings, and the lines under them."""
+
+    heads: Sequence[Head]
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A facet, and the texts of it to choose from."""
+
+    name: str
+    title: str
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityColumn:
+    """A quantity as this table has it: with as many cells a row as any of its rows needs."""
+
+    quantity: Quantity
     decimals: int
     has_interval: bool
     is_published: bool
 
-    def heads(self) -> Iterator[Markup]:
-        first = DESCENDING if self.column.better is Better.higher else ASCENDING
-        title, unit = self.column.title, self.column.unit
-        kind = "pair" if self.has_interval else "number"
-        yield _head(title, self.column.meaning, kind, unit=unit, first=first, cells=1 + self.has_interval)
+    def heads(self) -> Iterator[Head]:
+        quantity = self.quantity
+        first = DESCENDING if quantity.better is Better.higher else ASCENDING
+        kind, span = ("pair", 2) if self.has_interval else ("number", None)
+        yield Head(quantity.title, quantity.meaning, kind, quantity.unit, first, span)
         if self.is_published:
-            yield _head("paper", PAPER, "number paper", first=first)
+            yield Head("paper", PAPER, "number paper", first=first)
 
-    def cells(self, row: Row, standing: Standing | None) -> Iterator[Markup]:
-        estimate, shown = self.column.in_unit(row), self.column.shown(row)
-        if estimate and shown:
-            value = tag("span", shown.value, class_=standing)
-            content = joined(self.column.mark(row), value, _padding(shown.value, self.decimals))
-            yield tag("td", content, class_="number", data_sort=repr(estimate.value))
-        else:
-            yield tag("td", NOTHING, class_="number nothing")
-        if self.has_interval:
-            interval = f"[{', '.join(shown.interval)}]" if shown and shown.interval else ""
-            yield tag("td", interval, class_="interval")
-        if self.is_published:
-            theirs = self.column.published_in_unit(row)
-            sort_by = repr(theirs) if theirs is not None else None
-            yield tag("td", self.column.published_text(row), class_="number paper", data_sort=sort_by)
+    def values(self, rows: Sequence[Row]) -> list[Value]:
+        """The values of rows that are compared with each other."""
+        return [
+            self._value(row, standing)
+            for row, standing in zip(rows, standings(self.quantity, rows), strict=True)
+        ]
+
+    def _value(self, row: Row, standing: Standing | None) -> Value:
+        estimate, shown = self.quantity.in_unit(row), self.quantity.shown(row)
+        return Value(
+            text=shown.value if shown else NOTHING,
+            exact=estimate.value if estimate else None,
+            mark=self.quantity.mark(row),
+            standing=standing,
+            unseen=_unseen(shown.value, self.decimals) if shown else "",
+            interval=(shown.interval_text.strip() if shown else "") if self.has_interval else None,
+            published=self._published(row) if self.is_published else None,
+        )
+
+    def _published(self, row: Row) -> PublishedValue:
+        return PublishedValue(self.quantity.published_text(row), self.quantity.published_in_unit(row))
 
 
-def result_table(places: Sequence[Place], facets: Sequence[Facet], styles: MarkStyles) -> Markup:
-    """All rows, under headings that sort them; each facet is a column."""
-    table = [row for place in places for row in place.rows]
-    quantities = list(_quantities(table))
+def result_table(settings: Sequence[MeasuredSetting], facets: Sequence[Facet], styles: MarkStyles) -> Table:
+    """All rows, with a column for each facet, and the verdict where most look for it: right of the speeds."""
+    rows = [row for setting in settings for row in setting.rows]
+    before, after = _columns(BEFORE_VERDICT, rows), _columns([LIMIT], rows)
     heads = [
-        _head("Mechanism", MECHANISM),
-        *(_head(facet.title, facet.title) for facet in facets),
-        *_with_verdict(quantities, [quantity.heads() for quantity in quantities], _head("Verdict", VERDICT)),
+        Head("Mechanism", MECHANISM),
+        *(Head(facet.title, facet.title) for facet in facets),
+        *(head for column in before for head in column.heads()),
+        Head("Verdict", VERDICT),
+        *(head for column in after for head in column.heads()),
     ]
-    lines = [line for place in places for line in _lines(place, facets, quantities, styles)]
-    return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *lines), id="results")
+    lines = [line for setting in settings for line in _lines(setting, facets, before, after, styles)]
+    return Table(heads, lines)
 
 
 def key(rows: Sequence[Row]) -> str:
@@ -71,105 +161,76 @@ def key(rows: Sequence[Row]) -> str:
     return " ".join(map(sentence, [EMPHASIS, *what_is_open(rows), *facts(rows)]))
 
 
-def meanings(rows: Sequence[Row]) -> Markup:
-    """What each column means, for those who cannot hover."""
-    said = {q.column.heading: q.column.meaning for q in _quantities(rows)} | {"Verdict": VERDICT}
-    return tag("dl", *(joined(tag("dt", title), tag("dd", meaning)) for title, meaning in said.items()))
+def meanings(rows: Sequence[Row]) -> dict[str, str]:
+    """What each column means, by its heading, for those who cannot hover."""
+    columns = (column.quantity for column in _columns(COLUMNS, rows))
+    return {quantity.heading: quantity.meaning for quantity in columns} | {"Verdict": VERDICT}
 
 
-def filters(places: Sequence[Place], facets: Sequence[Facet]) -> Markup:
-    """A list to choose from for each facet."""
-    return joined(*(_filter(facet, places) for facet in facets))
+def filters(settings: Sequence[MeasuredSetting], facets: Sequence[Facet]) -> list[Filter]:
+    """What rows can be chosen by."""
+    return [
+        Filter(facet.name, facet.title, list(dict.fromkeys(map(facet.text, settings)))) for facet in facets
+    ]
 
 
-def _quantities(rows: Sequence[Row]) -> Iterator[CellGroup]:
-    """The columns that any row has a value in."""
-    for column in COLUMNS:
-        shown = [found for row in rows if (found := column.shown(row))]
-        if shown:
-            yield CellGroup(
-                column,
-                decimals=max(_decimals(found.value) for found in shown),
-                has_interval=any(found.interval for found in shown),
-                is_published=any(column.published(row) is not None for row in rows),
-            )
+def _columns(quantities: Sequence[Quantity], rows: Sequence[Row]) -> list[QuantityColumn]:
+    """Those of the quantities that any row has a value of."""
+    return [column for quantity in quantities if (column := _column(quantity, rows))]
 
 
-def _lines(
-    place: Place, facets: Sequence[Facet], quantities: Sequence[CellGroup], styles: MarkStyles
-) -> Iterator[Markup]:
-    """A place's rows; the best values are those of the place."""
-    stand = [standings(quantity.column, place.rows) for quantity in quantities]
-    chosen = {f"data_{facet.name}": facet.text(place) for facet in facets}
-    settings = [tag("td", text, class_="words", data_sort=text) for text in chosen.values()]
-    for number, row in enumerate(place.rows):
-        values = [
-            quantity.cells(row, standing[number])
-            for quantity, standing in zip(quantities, stand, strict=True)
-        ]
-        words = f"{row.record.case.label} {row.record.case.title} {place.run.name} {place.title}"
-        yield tag(
-            "tr",
-            _name(row, styles[row.record.case.label]),
-            *settings,
-            *_with_verdict(quantities, values, _verdict(row)),
-            class_="first" if number == 0 else None,
-            data_words=words.lower(),
-            **chosen,
-        )
-
-
-def _with_verdict(
-    quantities: Sequence[CellGroup], cells: Sequence[Iterator[Markup]], verdict_cell: Markup
-) -> list[Markup]:
-    """The cells of all quantities, with the verdict where most look for it: right of the speeds."""
-    together = [joined(*mine) for mine in cells]
-    together.insert(sum(quantity.column is not LIMIT for quantity in quantities), verdict_cell)
-    return together
-
-
-def _name(row: Row, style: MarkStyle) -> Markup:
-    dot = tag("i", class_="dot", style=f"--own:{style.colour}")
-    return tag(
-        "th",
-        dot,
-        row.record.case.title,
-        scope="row",
-        title=row.record.case.label,
-        data_sort=row.record.case.title,
+def _column(quantity: Quantity, rows: Sequence[Row]) -> QuantityColumn | None:
+    values = [value for row in rows if (value := quantity.shown(row))]
+    if not values:
+        return None
+    return QuantityColumn(
+        quantity,
+        decimals=max(_decimals(value.value) for value in values),
+        has_interval=any(value.interval for value in values),
+        is_published=any(quantity.published(row) is not None for row in rows),
     )
 
 
-def _verdict(row: Row) -> Markup:
-    """What may be said beside the baseline; of a row without a time, what became of it and why."""
-    said = verdict(row) if row.timing else readable(row.record.outcome)
-    reason = tag("small", row.record.reason) if row.record.reason else ""
-    sort_by = said if said != NOTHING else None
-    kind = said if row.timing else "outcome"
-    return tag("td", tag("span", said, class_=f"verdict {kind}"), reason, class_="words", data_sort=sort_by)
+def _lines(
+    setting: MeasuredSetting,
+    facets: Sequence[Facet],
+    before: Sequence[QuantityColumn],
+    after: Sequence[QuantityColumn],
+    styles: MarkStyles,
+) -> Iterator[Line]:
+    """A setting's rows; the best values are those of the setting."""
+    texts = {facet.name: facet.text(setting) for facet in facets}
+    values, limits = ([column.values(setting.rows) for column in columns] for columns in (before, after))
+    for index, row in enumerate(setting.rows):
+        case = row.record.case
+        yield Line(
+            title=case.title,
+            label=case.label,
+            colour=styles[case.label].colour,
+            facets=texts,
+            words=f"{case.label} {case.title} {setting.run.name} {setting.title}".lower(),
+            is_first=index == 0,
+            values=[of_column[index] for of_column in values],
+            verdict=_verdict(row),
+            limits=[of_column[index] for of_column in limits],
+        )
 
 
-def _head(
-    title: str, meaning: str, kind: str = "words", unit: str = "", first: str = ASCENDING, cells: int = 1
-) -> Markup:
-    """A heading that is a button: it sorts by the first of its cells, `first` in this direction."""
-    button = tag("button", title, tag("small", unit), type="button", title=meaning)
-    span = str(cells) if cells > 1 else None
-    return tag("th", button, scope="col", colspan=span, class_=kind, data_first=first)
-
-
-def _filter(facet: Facet, places: Sequence[Place]) -> Markup:
-    texts = dict.fromkeys(facet.text(place) for place in places)
-    options = [tag("option", "all", value=""), *(tag("option", text, value=text) for text in texts)]
-    return tag("label", facet.title, tag("select", *options, data_facet=facet.name))
+def _verdict(row: Row) -> VerdictCell:
+    text = verdict(row) if row.timing else readable(row.record.outcome)
+    return VerdictCell(
+        text,
+        kind=text if row.timing else "outcome",
+        sort_by=text if text != NOTHING else None,
+        reason=row.record.reason,
+    )
 
 
 def _decimals(value: str) -> int:
     return len(value.partition(".")[2])
 
 
-def _padding(value: str, decimals: int) -> Markup:
-    """What keeps decimal points under each other: unseen digits where others of the column have some."""
+def _unseen(value: str, decimals: int) -> str:
+    """Digits that keep decimal points under each other, where others of the column have more."""
     missing = decimals - _decimals(value)
-    unseen = ("" if "." in value else ".") + "0" * missing if missing else ""
-    return tag("i", unseen, class_="pad", aria_hidden="true") if unseen else Markup()
+    return ("" if "." in value else ".") + "0" * missing if missing else ""

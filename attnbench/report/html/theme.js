@@ -152,8 +152,8 @@ function logAxis(look, title, values, most, suffix = "") {
 }
 
 function logTicks(low, high, most) {
-  const ticks = LADDERS.map((ladder) => ticksOn(ladder, low, high));
-  return ticks.find((found) => found.length <= most) ?? ticks.at(-1);
+  const choices = LADDERS.map((ladder) => ticksOn(ladder, low, high));
+  return choices.find((ticks) => ticks.length <= most) ?? choices.at(-1);
 }
 
 function ticksOn(ladder, low, high) {
@@ -180,8 +180,8 @@ function errorsOf(values, colour) {
 }
 
 // What hovering over a row's mark shows: its case, and all its values with their intervals.
-function described(row, place, data) {
-  const lines = [`<b>${wrapped(row.title, 48)}</b>`, wrapped(place.title, 48)];
+function described(row, setting, data) {
+  const lines = [`<b>${wrapped(row.title, 48)}</b>`, wrapped(setting.title, 48)];
   for (const [title, {text, published}] of Object.entries(row.values)) {
     const theirs = published === null ? "" : ` (paper: ${published.toLocaleString("en", {maximumFractionDigits: 2})})`;
     lines.push(`${title}: ${text} ${data.units[title]}${theirs}`);
@@ -191,6 +191,6 @@ function described(row, place, data) {
   return lines.join("<br>");
 }
 
-function withHover(rows, place, data) {
-  return {hovertext: rows.map((row) => described(row, place, data)), hoverinfo: "text"};
+function withHover(rows, setting, data) {
+  return {hovertext: rows.map((row) => described(row, setting, data)), hoverinfo: "text"};
 }

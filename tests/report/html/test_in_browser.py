@@ -162,7 +162,7 @@ def test_marks_are_as_many_as_rows_with_a_time(browser: Browser):
 def test_the_setting_that_is_chosen_is_drawn(browser: Browser):
     runs = kept("table-iv-cpu", "memory-limit-cpu")
     browser.show(runs)
-    Select(browser.element("#place")).select_by_visible_text("56×56 tokens")
+    Select(browser.element("#setting")).select_by_visible_text("56×56 tokens")
     assert browser.marks("throughput")["bars"] == 2
     assert "56×56 tokens" in browser.texts("#where")[0]
     rows = runs[1].rows
@@ -170,7 +170,7 @@ def test_the_setting_that_is_chosen_is_drawn(browser: Browser):
     points = len(measured(rows)) + sum(row.record.memory is not None for row in rows)
     ends = 2  # of the dotted lines to crosses, one a mechanism
     assert browser.marks("scaling")["points"] == points + len(misfits) + ends
-    Select(browser.element("#place")).select_by_visible_text("224×224 tokens")
+    Select(browser.element("#setting")).select_by_visible_text("224×224 tokens")
     assert browser.texts("#throughput") == []
 
 

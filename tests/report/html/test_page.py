@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +19,6 @@ from attnbench.report import html
 from attnbench.report.columns import COLUMNS, SPEED, THROUGHPUT, TIME, verdict
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.data import front
-from attnbench.report.html.markup import embedded, joined, tag, unbroken
 from attnbench.report.html.page import page
 from tests.fakes import MACHINE, MEMORY, block, record, witness
 from tests.report.html.reading import Element, Page
@@ -50,8 +48,8 @@ def kept(tmp_path: Path) -> Kept:
 
 def test_figures_are_drawn_from_the_rows(kept: Kept):
     (run,) = runs = kept(mine=block(TIMES, memory=MEMORY, predicted_bytes=3 * 2**20))
-    (place,) = Page(page(runs)).embedded("data")["places"]
-    for row, drawn in zip(run.rows, place["rows"], strict=True):
+    (setting,) = Page(page(runs)).embedded("data")["settings"]
+    for row, drawn in zip(run.rows, setting["rows"], strict=True):
         assert (drawn["label"], drawn["verdict"]) == (row.record.case.label, verdict(row))
         assert (drawn["total_mib"], drawn["need_mib"]) == (1001, 3)
         estimates = {column.title: found for column in COLUMNS if (found := column.in_unit(row))}
@@ -64,28 +62,28 @@ def test_figures_are_drawn_from_the_rows(kept: Kept):
         assert values["Time"]["text"] == TIME.text(row)
 
 
-def test_a_mechanism_keeps_its_colour_in_all_places(kept: Kept):
+def test_a_mechanism_keeps_its_colour_in_all_settings(kept: Kept):
     mine = {"msa": TIMES["msa"], "mine": TIMES["sra"]}
-    first, second = Page(page(kept(one=block(mine), two=block(TIMES)))).embedded("data")["places"]
+    first, second = Page(page(kept(one=block(mine), two=block(TIMES)))).embedded("data")["settings"]
     assert first["rows"][0]["ink"] == second["rows"][0]["ink"]
     assert first["rows"][1]["ink"] not in [row["ink"] for row in second["rows"]]
 
 
-def test_places_are_told_apart_by_what_differs_in_their_run(kept: Kept):
+def test_settings_are_told_apart_by_what_differs_in_their_run(kept: Kept):
     records = [record("msa", TIMES["msa"], mode=mode, block=mode) for mode in Mode]
-    places = Page(page(kept(one=records, two=block(TIMES)))).embedded("data")["places"]
-    assert [place["name"] for place in places] == ["inference", "training", "two"]
-    assert places[1]["title"] == (
+    settings = Page(page(kept(one=records, two=block(TIMES)))).embedded("data")["settings"]
+    assert [setting["name"] for setting in settings] == ["inference", "training", "two"]
+    assert settings[1]["title"] == (
         "cpu, 14×14 tokens, dim 768, 12 heads, batch 64, training, float32, explicit kernel"
     )
-    assert len({place["family"] for place in places}) == 3
+    assert len({setting["family"] for setting in settings}) == 3
 
 
 def test_sizes_of_a_family_can_be_drawn_together(kept: Kept):
     records = [record("msa", TIMES["msa"], height=s, width=s, block=str(s)) for s in (7, 14)]
-    places = Page(page(kept(one=records))).embedded("data")["places"]
-    assert [(place["size"], place["side"]) for place in places] == [("7×7", 7), ("14×14", 14)]
-    assert len({place["family"] for place in places}) == 1
+    settings = Page(page(kept(one=records))).embedded("data")["settings"]
+    assert [(setting["size"], setting["side"]) for setting in settings] == [("7×7", 7), ("14×14", 14)]
+    assert len({setting["family"] for setting in settings}) == 1
 
 
 def test_the_front_has_what_no_other_beats_in_both():
@@ -102,22 +100,21 @@ def test_names_of_others_are_text(kept: Kept):
     found = Page(written)
     assert not found.all("img")
     assert len(found.all("script")) == 4
-    (place,) = found.embedded("data")["places"]
-    assert [place["rows"][1]["label"], place["rows"][2]["reason"]] == [HOSTILE, HOSTILE]
+    (setting,) = found.embedded("data")["settings"]
+    assert [setting["rows"][1]["label"], setting["rows"][2]["reason"]] == [HOSTILE, HOSTILE]
     assert HOSTILE not in written
 
 
-def test_embedded_json_holds_no_markup():
-    value = {HOSTILE: "<!-- & \u2028 é"}
-    assert not re.search("[<>&\u2028]", embedded(value))
-    assert json.loads(embedded(value)) == value
+def test_embedded_json_holds_no_markup(kept: Kept):
+    found = Page(page(kept(mine=block({"msa": TIMES["msa"], "<!-- & <b>": TIMES["sra"]}))))
+    for script in found.all("script", type="application/json"):
+        assert not re.search("[<>&]", script.text)
 
 
-def test_markup_escapes_all_but_markup():
-    inner = tag("b", 'a < "b"', title='"><script>')
-    assert inner == '<b title="&quot;&gt;&lt;script&gt;">a &lt; &quot;b&quot;</b>'
-    assert joined(inner, "<i>") == f"{inner}&lt;i&gt;"
-    assert unbroken("take --max-seconds") == 'take <span class="word">--max-seconds</span>'
+def test_words_with_hyphens_stay_on_one_line(kept: Kept):
+    found = Page(page(kept(mine=block(TIMES))))
+    assert "--format" in [it.text for it in found.all("span", **{"class": "word"})]
+    assert [it.text for it in found.all("pre")] == list(commands(block(TIMES)))
 
 
 def test_the_page_names_no_folder_of_whoever_made_it(kept: Kept, tmp_path: Path):
@@ -128,8 +125,8 @@ def test_the_page_names_no_folder_of_whoever_made_it(kept: Kept, tmp_path: Path)
 
 def test_the_page_asks_no_host_for_anything(kept: Kept):
     found = Page(page(kept(mine=block(TIMES))))
-    places = ("src", "href", "srcset", "action", "data", "poster", "formaction", "background")
-    asked = [value for it in found.elements for name, value in it.attributes.items() if name in places]
+    fetching = ("src", "href", "srcset", "action", "data", "poster", "formaction", "background")
+    asked = [value for it in found.elements for name, value in it.attributes.items() if name in fetching]
     assert asked == ["data:,"]
     (style,) = found.all("style")
     assert not re.search(r"url\(|@import", style.text)
@@ -207,7 +204,7 @@ def test_cells_sort_by_exact_values_and_missing_ones_by_none(kept: Kept):
     assert van[5].text == "—"
 
 
-def test_best_and_second_are_marked_in_their_own_place(kept: Kept):
+def test_best_and_second_are_marked_in_their_own_setting(kept: Kept):
     runs = kept(one=block(TIMES), two=block({"msa": TIMES["hilo"], "sra": TIMES["msa"]}))
     found = Page(page(runs))
     best, second = found.all("span", **{"class": "best"}), found.all("span", **{"class": "second"})
