@@ -22,8 +22,9 @@ from attnbench.paper.claims import Claim, Metric
 from attnbench.records.cost import Entry, Point
 from attnbench.records.profile import Profile
 from attnbench.records.record import Record, RecordFile
+from attnbench.report.column import Line
 from attnbench.report.columns import FLOPS, PARAMS
-from attnbench.report.data import Line, estimate_cells, row_line
+from attnbench.report.data import estimate_cells, row_line
 from attnbench.report.export import change_line, crossover_line, entry_line, matrix_line, point_line
 from attnbench.report.json_text import json_text
 from attnbench.report.profile import call_line, operator_lines, setting_line

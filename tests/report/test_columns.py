@@ -6,6 +6,7 @@ import pytest
 
 from attnbench.analysis.rows import Row, rows
 from attnbench.cases.case import Role
+from attnbench.report.column import Standing, standings
 from attnbench.report.columns import (
     COLUMNS,
     FLOPS,
@@ -15,8 +16,6 @@ from attnbench.report.columns import (
     SPEED,
     THROUGHPUT,
     TIME,
-    Standing,
-    standings,
     verdict,
 )
 from tests.fakes import MEMORY as MEMORY_OF_A_CALL

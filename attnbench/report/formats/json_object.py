@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.report.columns import QUANTITIES, Quantity
-from attnbench.report.data import Line, row_line
+from attnbench.report.column import Line, Quantity
+from attnbench.report.columns import QUANTITIES
+from attnbench.report.data import row_line
 from attnbench.report.json_text import json_text
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
 from attnbench.report.caption import caption
-from attnbench.report.columns import LOWER_BOUND, OPEN, SPEED, Standing
+from attnbench.report.column import LOWER_BOUND, OPEN, Standing
+from attnbench.report.columns import SPEED
 from attnbench.report.formats.tex import escape, foreign, number, reach
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
 from attnbench.words import NOTHING

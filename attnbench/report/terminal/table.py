@@ -8,7 +8,8 @@ from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, grouped, measured
 from attnbench.records.cost import CheckResult, Entry
 from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_is_open
-from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, Quantity, verdict
+from attnbench.report.column import Quantity
+from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, verdict
 from attnbench.report.digits import estimated
 from attnbench.report.paper_table import Group
 from attnbench.report.terminal.costs import MECHANISM, PAPER, exact, paper_column, settings_of
