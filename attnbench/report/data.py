@@ -6,7 +6,10 @@ Base units, the unit in the name. An interval's ends are `x_low` and `x_high` be
 
 from collections.abc import Sequence
 
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
+from attnbench.machine.fingerprint import Machine
+from attnbench.records.record import RecordFile
 from attnbench.report.column import Column, Line
 from attnbench.report.columns import ALL_COLUMNS
 from attnbench.report.fields import CASE, THREADS
@@ -16,6 +19,21 @@ from attnbench.statistics import Estimate
 def row_line(row: Row) -> Line:
     """All that is known of a row, by name."""
     return cells_of(ALL_COLUMNS, row)
+
+
+def lines_of(run: Analysis) -> list[Line]:
+    """A line a row, in which `machine` is the place of its machine among the run's."""
+    machines = machines_of(run.file)
+    return [{**row_line(row), "machine": machines.index(row.record.conditions.machine)} for row in run.rows]
+
+
+def machines_of(found: RecordFile) -> list[Machine]:
+    """The machines of a run, each once: one, unless it went on elsewhere."""
+    machines: list[Machine] = []
+    for record in found.records:
+        if record.conditions.machine not in machines:
+            machines.append(record.conditions.machine)
+    return machines
 
 
 def case_line(row: Row) -> Line:

@@ -106,7 +106,7 @@ def test_all_outputs_have_the_same_names():
     outputs = of_all_outputs(block(TABLE))
     names = set(outputs["table.csv"])
     assert outputs["compare"].keys() - {"machine"} == names
-    assert outputs["report"].keys() - {"run"} == names
+    assert outputs["report"].keys() - {"run", "machine"} == names
     assert outputs["wide"].keys() <= names
     assert list(outputs["frame"]) == list(outputs["table.csv"])
     metrics = {line["metric"] for line in parsed(long_csv([run_of("mine", block(TABLE))]))}
