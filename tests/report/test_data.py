@@ -179,7 +179,6 @@ def test_backends_and_settings_are_a_text_in_csv_and_none_in_json():
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*/table.csv")), ids=lambda path: path.parent.name)
-def test_kept_tables_have_the_schema_of_today(path: Path):
-    assert path.read_text(encoding="utf-8").splitlines()[0].split(",") == list(
-        row_line(rows(block(TABLE))[0])
-    )
+def test_kept_tables_have_columns_of_today_in_their_order(path: Path):
+    kept = path.read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert [name for name in names_of(ALL_COLUMNS) if name in kept] == kept
