@@ -1,10 +1,12 @@
-"""What a column is: a field, or a quantity with its interval; and which of its values stand out."""
+"""What a column is: a field of cases or rows, or a quantity with its interval; and what stands out in it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, Flag, StrEnum, auto
+from typing import ClassVar
 
 from attnbench.analysis.rows import Row
+from attnbench.cases.case import Case
 from attnbench.report.digits import Shown, fixed, shown
 from attnbench.statistics import Estimate
 from attnbench.words import NOTHING, readable
@@ -42,8 +44,30 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CaseField:
+    """A choice that makes a case: `of` gives it, and `meaning` says in a sentence what it is.
+
+    Programs know it by `name`, which is the record's.
+    """
+
+    name: str
+    meaning: str
+    of: Callable[[Case], object]
+    base_unit: ClassVar = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The one name that programs read."""
+        return (self.name,)
+
+    def cells(self, row: Row) -> Line:
+        """What was chosen for a row, under its name."""
+        return {self.name: self.of(row.record.case)}
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
-    """A word, an axis or a plain number that rows have, which programs know by `name`.
+    """A word or a plain number that rows have, which programs know by `name`.
 
     `meaning` says in a sentence what it is. `of` gives a row's value, in `base_unit` where it has one, and
     None where there is none.
@@ -165,7 +189,7 @@ class Quantity:
         return "" if value is None else fixed(value, self.published_decimals)
 
 
-Column = Field | Quantity
+Column = CaseField | Field | Quantity
 
 
 def standings(column: Quantity, rows: Sequence[Row | None]) -> list[Standing | None]:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from attnbench.analysis.rows import Row, Timing
 from attnbench.records.record import Check, Memory
-from attnbench.report.column import Field
+from attnbench.report.column import CaseField, Field
 
 Part = TypeVar("Part")
 
@@ -38,37 +38,36 @@ def _paced(row: Row) -> float | None:
 
 
 LAYER = (
-    Field("label", "The word that chose the layer.", lambda row: row.record.case.label),
-    Field("mechanism", "Name of the mechanism.", lambda row: row.record.case.mechanism),
-    Field("title", "What tables call the layer.", lambda row: row.record.case.title),
-    Field("settings", "All settings of the layer.", lambda row: row.record.case.settings),
+    CaseField("label", "The word that chose the layer.", lambda case: case.label),
+    CaseField("mechanism", "Name of the mechanism.", lambda case: case.mechanism),
+    CaseField("title", "What tables call the layer.", lambda case: case.title),
+    CaseField("settings", "All settings of the layer.", lambda case: case.settings),
 )
-DEVICE = Field("device", "What the layer ran on, as torch calls it.", lambda row: row.record.case.device)
+DEVICE = CaseField("device", "What the layer ran on, as torch calls it.", lambda case: case.device)
 SIZE = (
-    Field("height", "Tokens from top to bottom.", lambda row: row.record.case.workload.geometry.height),
-    Field("width", "Tokens from left to right.", lambda row: row.record.case.workload.geometry.width),
+    CaseField("height", "Tokens from top to bottom.", lambda case: case.workload.geometry.height),
+    CaseField("width", "Tokens from left to right.", lambda case: case.workload.geometry.width),
 )
 SETTING = (
-    Field("dim", "Channels of a token.", lambda row: row.record.case.workload.geometry.dim),
-    Field("heads", "Heads of attention.", lambda row: row.record.case.workload.geometry.heads),
-    Field("batch", "Images in one call.", lambda row: row.record.case.workload.batch),
-    Field(
+    CaseField("dim", "Channels of a token.", lambda case: case.workload.geometry.dim),
+    CaseField("heads", "Heads of attention.", lambda case: case.workload.geometry.heads),
+    CaseField("batch", "Images in one call.", lambda case: case.workload.batch),
+    CaseField(
         "mode",
         "What a call does: inference, or training with its backward pass.",
-        lambda row: row.record.case.workload.mode.value,
+        lambda case: case.workload.mode.value,
     ),
-    Field("dtype", "Number format of weights and inputs.", lambda row: row.record.case.variant.dtype),
-    Field("kernel", "How softmax attention is computed.", lambda row: row.record.case.variant.kernel),
-    Field("compile", "Mode of torch.compile, or off.", lambda row: row.record.case.variant.compile),
-    Field(
+    CaseField("dtype", "Number format of weights and inputs.", lambda case: case.variant.dtype),
+    CaseField("kernel", "How softmax attention is computed.", lambda case: case.variant.kernel),
+    CaseField("compile", "Mode of torch.compile, or off.", lambda case: case.variant.compile),
+    CaseField(
         "cuda_graph",
         "Whether calls are captured once and then replayed.",
-        lambda row: row.record.case.variant.cuda_graph,
+        lambda case: case.variant.cuda_graph,
     ),
 )
 THREADS = Field("threads", "Threads that torch may use.", lambda row: row.record.conditions.threads)
 CASE = (*LAYER, DEVICE, *SIZE, *SETTING)
-"""What records have of a case under the same names."""
 OUTCOME = (
     Field(
         "outcome",

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from attnbench.errors import writing
 from attnbench.machine.devices import device_of
-from attnbench.records.codec import to_row
 from attnbench.records.profile import SMALL, Profile
 from attnbench.report.csv_text import csv_text
 from attnbench.report.fields import CASE, THREADS
@@ -83,8 +82,7 @@ def profile_csv(profile: Profile) -> str:
 
 def setting_line(profile: Profile) -> dict[str, object]:
     """What was called, and how, under the names that rows of runs have."""
-    case = to_row(profile.case)
-    return {field.name: case[field.name] for field in CASE} | {THREADS.name: profile.threads}
+    return {field.name: field.of(profile.case) for field in CASE} | {THREADS.name: profile.threads}
 
 
 def call_line(profile: Profile) -> dict[str, float]:

@@ -123,7 +123,7 @@ def _unit(paper_table: PaperTable, field: Field) -> str:
     unit = field.column.unit
     if field.column is SPEED and field.index is not None:
         unit += f" {paper_table.groups[field.index].baselines}"
-    return f"({escape(unit)})"
+    return f"({escape(unit)})" if unit else ""
 
 
 def _cells(paper_table: PaperTable, field: Field) -> list[str]:
