@@ -6,7 +6,8 @@ from attnbench.analysis.rows import Row, Timing, measured
 from attnbench.cases.case import Mode
 from attnbench.paper import DEVICES
 from attnbench.records.record import Record
-from attnbench.report.columns import MEMORY, OPEN
+from attnbench.report.column import OPEN
+from attnbench.report.columns import MEMORY
 from attnbench.report.notes import remarks
 from attnbench.report.paper_table import Group, PaperTable
 from attnbench.statistics import MARGIN

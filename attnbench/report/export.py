@@ -14,17 +14,19 @@ from attnbench.analysis.rows import Row
 from attnbench.analysis.variant_matrix import Cell, VariantMatrix
 from attnbench.errors import writing
 from attnbench.records.cost import Entry, Point
+from attnbench.report.column import Line
 from attnbench.report.columns import LIMIT, THROUGHPUT, TIME, published_macs, published_params
 from attnbench.report.csv_text import csv_text
-from attnbench.report.data import SETTING, Line, case_line, estimate_cells, row_line
+from attnbench.report.data import case_line, cells_of, estimate_cells, names_of, row_line
+from attnbench.report.fields import DEVICE, LIMITED_BY, SETTING
 
 TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"
 FLOPS = "flops.csv"
 KERNELS = "kernels.csv"
 CHANGING = ("outcome", "params", "macs", "memory_bytes", "rounds", "sessions", "converged")
-OVER_SIZES = ("device", *(name for name in SETTING if name not in ("height", "width")))
-CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", None), *OVER_SIZES)
+OVER_SIZES = (DEVICE, *SETTING)
+CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", None), *names_of(OVER_SIZES))
 
 
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
@@ -117,12 +119,11 @@ def point_line(point: Point) -> Line:
 
 def crossover_line(crossover: Crossover) -> Line:
     """Who is faster from which size on."""
-    case = case_line(crossover.faster.record)
     return {
-        "faster_beyond": case["label"],
+        "faster_beyond": crossover.faster.record.case.label,
         "slower_beyond": crossover.slower.record.case.label,
         **estimate_cells("tokens_a_side", crossover.side),
-        **{name: case[name] for name in OVER_SIZES},
+        **cells_of(OVER_SIZES, crossover.faster),
     }
 
 
@@ -131,20 +132,20 @@ def matrix_line(matrix: VariantMatrix, cell: Cell) -> Line:
     line = row_line(cell.row)
     variant, label = cell.row.record.case.variant, cell.row.record.case.label
     return {
-        **case_line(cell.row.record),
+        **case_line(cell.row),
         "outcome": line["outcome"],
         **estimate_cells("imgs_per_s", THROUGHPUT.estimate(cell.row)),
         "converged": line["converged"],
         "reference": matrix.reference.brief,
         **estimate_cells("speed_vs_reference", cell.gain),
-        **{name: line[name] for name in (*LIMIT.names, "limited_by")},
+        **cells_of((LIMIT, LIMITED_BY), cell.row),
         "best": variant == matrix.best(label),
     }
 
 
 def change_line(change: Change) -> Line:
     """A case in two runs: what it is, how each run found it, and how many times as fast the later is."""
-    found = case_line(change.after.record)
+    found = case_line(change.after)
     for when, row in (("before", change.before), ("after", change.after)):
         line = row_line(row)
         found |= {f"{name}_{when}": line[name] for name in CHANGING}

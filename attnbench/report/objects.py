@@ -22,8 +22,9 @@ from attnbench.paper.claims import Claim, Metric
 from attnbench.records.cost import Entry, Point
 from attnbench.records.profile import Profile
 from attnbench.records.record import Record, RecordFile
+from attnbench.report.column import Line
 from attnbench.report.columns import FLOPS, PARAMS
-from attnbench.report.data import Line, estimate_cells, row_line
+from attnbench.report.data import estimate_cells, lines_of, machines_of
 from attnbench.report.export import change_line, crossover_line, entry_line, matrix_line, point_line
 from attnbench.report.json_text import json_text
 from attnbench.report.profile import call_line, operator_lines, setting_line
@@ -106,23 +107,12 @@ def profile_json(profile: Profile) -> str:
 
 
 def _run(found: RecordFile) -> Line:
-    return {"run": str(found.folder), "machines": [asdict(machine) for machine in _machines(found)]}
-
-
-def _machines(found: RecordFile) -> list[Machine]:
-    """The machines of a run, each once: one, unless it went on elsewhere."""
-    machines: list[Machine] = []
-    for record in found.records:
-        if record.conditions.machine not in machines:
-            machines.append(record.conditions.machine)
-    return machines
+    return {"run": str(found.folder), "machines": list(map(asdict, machines_of(found)))}
 
 
 def _rows(run: Analysis) -> Line:
-    machines = _machines(run.file)
-    rows = [{**row_line(row), "machine": machines.index(row.record.conditions.machine)} for row in run.rows]
     return {
-        "rows": rows,
+        "rows": lines_of(run),
         "crossovers": [crossover_line(each) for each in run.crossovers],
         "agreements": list(map(asdict, run.agreements)),
     }
@@ -130,13 +120,11 @@ def _rows(run: Analysis) -> Line:
 
 def _matrix(found: RecordFile, matrix: VariantMatrix) -> Line:
     orders = {variant: matrix.order(variant) for variant in matrix.variants}
+    machines = machines_of(found)
     return {
         "reference": asdict(matrix.reference),
         "cells": [
-            {
-                **matrix_line(matrix, cell),
-                "machine": _machines(found).index(cell.row.record.conditions.machine),
-            }
+            {**matrix_line(matrix, cell), "machine": machines.index(cell.row.record.conditions.machine)}
             for cell in matrix.cells.values()
         ],
         "correlations": [

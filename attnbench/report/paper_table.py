@@ -7,19 +7,8 @@ from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, grouped, measured, setting
 from attnbench.machine.devices import device_of
 from attnbench.records.record import Record
-from attnbench.report.columns import (
-    FLOPS,
-    MEMORY,
-    PARAMS,
-    SPEED,
-    THROUGHPUT,
-    Quantity,
-    Standing,
-    standings,
-)
-
-COUNTS = (PARAMS, FLOPS)
-SPEEDS = (MEMORY, THROUGHPUT, SPEED)
+from attnbench.report.column import Quantity, Standing, View, standings
+from attnbench.report.columns import seen_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +82,10 @@ class PaperTable:
         return [None, *range(len(self.groups))]
 
     def fields(self, index: int | None) -> list[Field]:
-        """Counts, or a group's memory, throughput and speed-up, where there are any; the paper's beside."""
+        """What is the layer's own, or what a group has measured of it, where anything; the paper's beside."""
         rows = self.rows if index is None else self.groups[index].rows
         found = []
-        for column in COUNTS if index is None else SPEEDS:
+        for column in seen_in(View.paper, of_layer=index is None):
             if column.tells_outcome or any(column.estimate(row) for row in rows):
                 theirs = any(column.published(row) is not None for row in rows)
                 found += [Field(column, index), *[Field(column, index, is_paper=True)] * theirs]

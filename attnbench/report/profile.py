@@ -4,13 +4,12 @@ from pathlib import Path
 
 from attnbench.errors import writing
 from attnbench.machine.devices import device_of
-from attnbench.records.codec import to_row
 from attnbench.records.profile import SMALL, Profile
 from attnbench.report.csv_text import csv_text
+from attnbench.report.fields import CASE, THREADS
 from attnbench.words import plural
 
 PROFILE = "profile.csv"
-SHARED = ("label", "device", "batch", "dtype", "kernel", "height", "width", "dim", "heads")
 OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
 
 
@@ -82,9 +81,8 @@ def profile_csv(profile: Profile) -> str:
 
 
 def setting_line(profile: Profile) -> dict[str, object]:
-    """What was called, and how."""
-    case = to_row(profile.case)
-    return {name: case[name] for name in SHARED} | {"threads": profile.threads}
+    """What was called, and how, under the names that rows of runs have."""
+    return {field.name: field.of(profile.case) for field in CASE} | {THREADS.name: profile.threads}
 
 
 def call_line(profile: Profile) -> dict[str, float]:

@@ -1,26 +1,30 @@
 """The columns that every format shares."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from attnbench.analysis.rows import Row, rows
 from attnbench.cases.case import Role
+from attnbench.report import columns
+from attnbench.report.column import Standing, View, standings
 from attnbench.report.columns import (
     COLUMNS,
     FLOPS,
     LIMIT,
     MEMORY,
     PARAMS,
+    QUANTITIES,
     SPEED,
     THROUGHPUT,
     TIME,
-    Standing,
-    standings,
     verdict,
 )
+from attnbench.report.paper_table import paper_tables
+from attnbench.report.terminal.table import result_table
 from tests.fakes import MEMORY as MEMORY_OF_A_CALL
-from tests.fakes import block, changed, record
+from tests.fakes import block, changed, record, run_of
 
 SLOW = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4] * 3
 FAST = [0.2, 0.21, 0.19, 0.2, 0.2, 0.2] * 3
@@ -98,6 +102,19 @@ def test_headings_carry_units_where_there_are_any():
         "Params (M)", "FLOPs (M)", "Memory (MiB)", "Time (ms)", "Throughput (img/s)", "Speed-up (×)",
         "Of limit",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("of_layer", [True, False])
+@pytest.mark.parametrize("view", [View.terminal, View.paper, View.page])
+def test_readers_meet_a_new_quantity_in_its_view_alone(
+    monkeypatch: pytest.MonkeyPatch, view: View, of_layer: bool
+):
+    new = replace(FLOPS, name="new", title="New", views=view, of_layer=of_layer)
+    monkeypatch.setattr(columns, "QUANTITIES", (*QUANTITIES, new))
+    (table,) = paper_tables([run_of("mine", block({"msa": SLOW}))])
+    on_paper = [field.column for index in table.indices for field in table.fields(index)]
+    at_terminal = [column.heading for column in result_table(table.rows).columns]
+    assert (new in on_paper, new.heading in at_terminal) == (view is View.paper, view is View.terminal)
 
 
 def test_a_definition_is_the_meaning_without_a_full_stop():

@@ -12,17 +12,20 @@ import pandas as pd
 import pytest
 
 from attnbench.analysis.rows import rows
-from attnbench.cases.case import Role
+from attnbench.cases.case import Mode, Role
+from attnbench.records.codec import to_row
 from attnbench.records.record import Energy, Memory, Record
-from attnbench.report.columns import QUANTITIES
-from attnbench.report.data import row_line
+from attnbench.report.columns import ALL_COLUMNS
+from attnbench.report.data import case_line, names_of, row_line
 from attnbench.report.export import table_csv, write_table
 from attnbench.report.formats.json_object import json_object
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.formats.wide_csv import wide_csv
 from attnbench.report.frame import frame
 from attnbench.report.objects import run_json
+from attnbench.report.profile import setting_line
 from tests.fakes import block, record, run_of
+from tests.report.profiles import PROFILE
 
 TABLE = {"msa": [0.4] * 6, "hilo": [0.2] * 6}
 RESULTS = Path(__file__).parents[2] / "results"
@@ -103,7 +106,7 @@ def test_all_outputs_have_the_same_names():
     outputs = of_all_outputs(block(TABLE))
     names = set(outputs["table.csv"])
     assert outputs["compare"].keys() - {"machine"} == names
-    assert outputs["report"].keys() - {"run"} == names
+    assert outputs["report"].keys() - {"run", "machine"} == names
     assert outputs["wide"].keys() <= names
     assert list(outputs["frame"]) == list(outputs["table.csv"])
     metrics = {line["metric"] for line in parsed(long_csv([run_of("mine", block(TABLE))]))}
@@ -128,9 +131,26 @@ def test_the_baseline_is_as_fast_as_itself_in_all_outputs():
     assert (line["value"], line["low"]) == ("1.0", "")
 
 
-def test_every_quantity_is_in_a_line():
-    line = row_line(rows(block(TABLE))[1])
-    assert {name for column in QUANTITIES for name in column.names} <= line.keys()
+def test_no_two_columns_have_a_name_in_common():
+    names = names_of(ALL_COLUMNS)
+    assert sorted(names) == sorted(set(names))
+
+
+def test_a_line_has_every_choice_of_its_case_under_the_records_name():
+    choices: dict[str, Any] = {
+        "label": "hilo:alpha=0.5", "title": "HiLo", "settings": {"alpha": 0.5}, "device": "cuda",
+        "height": 5, "width": 6, "dim": 56, "heads": 8, "batch": 9, "mode": Mode.training,
+        "dtype": "bfloat16", "kernel": "fused", "compile": "default", "cuda_graph": True,
+    }  # fmt: skip
+    (row,) = rows([record(**choices)])
+    case = to_row(row.record.case)
+    assert case_line(row) == {name: case[name] for name in case if name not in ("role", "source")} | {
+        "threads": 2
+    }
+
+
+def test_a_profile_says_what_was_called_as_rows_of_runs_do():
+    assert list(setting_line(PROFILE)) == list(case_line(rows(block(TABLE))[0]))
 
 
 def test_energy_is_the_median_over_sessions():
@@ -159,7 +179,6 @@ def test_backends_and_settings_are_a_text_in_csv_and_none_in_json():
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*/table.csv")), ids=lambda path: path.parent.name)
-def test_kept_tables_have_the_schema_of_today(path: Path):
-    assert path.read_text(encoding="utf-8").splitlines()[0].split(",") == list(
-        row_line(rows(block(TABLE))[0])
-    )
+def test_kept_tables_have_columns_of_today_in_their_order(path: Path):
+    kept = path.read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert [name for name in names_of(ALL_COLUMNS) if name in kept] == kept

@@ -6,7 +6,8 @@ from typing import Any
 from attnbench.analysis.analysis import Analysis
 from attnbench.cases.case import Mode
 from attnbench.records.record import Record
-from attnbench.report.columns import FLOPS, MEMORY, PARAMS, SPEED, THROUGHPUT, Standing
+from attnbench.report.column import Standing
+from attnbench.report.columns import FLOPS, MEMORY, PARAMS, SPEED, THROUGHPUT
 from attnbench.report.paper_table import PaperTable, paper_tables
 from tests.fakes import MACHINE, block, record, run_of
 from tests.fakes import MEMORY as CALL

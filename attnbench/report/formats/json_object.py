@@ -1,10 +1,12 @@
 """JSON for scripts: runs, columns and rows in one object."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.report.columns import QUANTITIES, Quantity
-from attnbench.report.data import Line, row_line
+from attnbench.report.column import Line, Quantity
+from attnbench.report.columns import QUANTITIES
+from attnbench.report.data import lines_of, machines_of
 from attnbench.report.json_text import json_text
 
 
@@ -14,18 +16,13 @@ def json_object(runs: Sequence[Analysis]) -> str:
         {
             "runs": [_run(run) for run in runs],
             "columns": [_column(column) for column in QUANTITIES],
-            "rows": [{"run": run.name, **row_line(row)} for run in runs for row in run.rows],
+            "rows": [{"run": run.name, **line} for run in runs for line in lines_of(run)],
         }
     )
 
 
 def _run(run: Analysis) -> Line:
-    firsts = {row.device: row.record for row in run.rows}
-    machines = {
-        device: record.conditions.machine.describe(device, record.conditions.threads)
-        for device, record in firsts.items()
-    }
-    return {"name": run.name, "machines": machines}
+    return {"name": run.name, "machines": list(map(asdict, machines_of(run.file)))}
 
 
 def _column(column: Quantity) -> Line:

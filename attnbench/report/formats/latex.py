@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
 from attnbench.report.caption import caption
-from attnbench.report.columns import LOWER_BOUND, OPEN, SPEED, Standing
+from attnbench.report.column import LOWER_BOUND, OPEN, Standing
+from attnbench.report.columns import SPEED
 from attnbench.report.formats.tex import escape, foreign, number, reach
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
 from attnbench.words import NOTHING
@@ -122,7 +123,7 @@ def _unit(paper_table: PaperTable, field: Field) -> str:
     unit = field.column.unit
     if field.column is SPEED and field.index is not None:
         unit += f" {paper_table.groups[field.index].baselines}"
-    return f"({escape(unit)})"
+    return f"({escape(unit)})" if unit else ""
 
 
 def _cells(paper_table: PaperTable, field: Field) -> list[str]:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
-from attnbench.report.columns import QUANTITIES, Quantity
+from attnbench.report.column import Line, Quantity
+from attnbench.report.columns import QUANTITIES
 from attnbench.report.csv_text import csv_text
-from attnbench.report.data import Line, case_line, row_line
+from attnbench.report.data import case_line, names_of, row_line
 
-NUMBERS = frozenset(name for column in QUANTITIES for name in column.names)
+NUMBERS = frozenset(names_of(QUANTITIES))
 ENDS = ("low", "high", "published")
 
 
@@ -22,7 +23,7 @@ def long_csv(runs: Sequence[Analysis]) -> str:
 
 def _lines(run: Analysis, row: Row) -> Iterator[Line]:
     """The row's line, melted."""
-    line, case = row_line(row), case_line(row.record)
+    line, case = row_line(row), case_line(row)
     others = {name: value for name, value in line.items() if name not in NUMBERS and name not in case}
     for column in _told(row):
         number = {end: line.get(f"{column.name}_{end}") for end in ENDS}

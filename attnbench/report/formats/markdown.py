@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, measured
 from attnbench.report.caption import caption, sentence, verdicts
-from attnbench.report.columns import SPEED, Standing, verdict
+from attnbench.report.column import Standing
+from attnbench.report.columns import SPEED, verdict
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
 from attnbench.words import NOTHING
 

@@ -5,17 +5,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.report.columns import ENERGY, POWER
+from attnbench.report.column import Column, View
+from attnbench.report.column import Line as Cells
+from attnbench.report.columns import seen_in
 from attnbench.report.csv_text import csv_text
-from attnbench.report.data import CASE, row_line
-from attnbench.report.data import Line as Cells
-from attnbench.report.paper_table import COUNTS, SPEEDS, Line, PaperTable, paper_tables
+from attnbench.report.data import cells_of
+from attnbench.report.fields import BASELINE, LAYER, OUTCOME, SETTING, SIZE, VERDICT
+from attnbench.report.paper_table import Line, PaperTable, paper_tables
 
-SHARED = [*(name for name in CASE if name != "device"), *(name for column in COUNTS for name in column.names)]
-OF_A_GROUP = [
-    *(name for column in (*SPEEDS, ENERGY, POWER) for name in column.names),
-    *("baseline", "verdict", "outcome", "reason"),
-]
+SHARED: tuple[Column, ...] = (*LAYER, *SIZE, *SETTING, *seen_in(View.wide, of_layer=True))
+OF_A_GROUP: tuple[Column, ...] = (*seen_in(View.wide, of_layer=False), BASELINE, VERDICT, *OUTCOME)
 
 
 def wide_csv(runs: Sequence[Analysis]) -> str:
@@ -43,10 +42,9 @@ def _prefixes(headings: Sequence[str]) -> dict[str, str]:
 
 def _line(paper_table: PaperTable, line: Line, prefixes: Mapping[str, str]) -> Cells:
     """The rows of a mechanism, pivoted: its groups beside each other."""
-    first = row_line(line.counted)
-    cells = {name: first[name] for name in SHARED} | {"title": line.title}
+    cells = cells_of(SHARED, line.counted) | {"title": line.title}
     for group, row in zip(paper_table.groups, line.rows, strict=True):
         if row:
-            mine = row_line(row)
-            cells |= {f"{prefixes[group.heading]}_{name}": mine[name] for name in OF_A_GROUP}
+            mine = cells_of(OF_A_GROUP, row)
+            cells |= {f"{prefixes[group.heading]}_{name}": value for name, value in mine.items()}
     return cells

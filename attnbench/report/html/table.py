@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from attnbench.analysis.rows import Row
 from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
 from attnbench.report.colours import MarkStyles
-from attnbench.report.columns import COLUMNS, LIMIT, Better, Quantity, Standing, standings, verdict
+from attnbench.report.column import Better, Quantity, Standing, standings
+from attnbench.report.columns import COLUMNS, LIMIT, verdict
 from attnbench.report.html.settings import Facet, MeasuredSetting
 from attnbench.words import NOTHING, readable
 

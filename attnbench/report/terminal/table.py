@@ -8,7 +8,8 @@ from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, grouped, measured
 from attnbench.records.cost import CheckResult, Entry
 from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_is_open
-from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, Quantity, verdict
+from attnbench.report.column import Quantity, View
+from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, seen_in, verdict
 from attnbench.report.digits import estimated
 from attnbench.report.paper_table import Group
 from attnbench.report.terminal.costs import MECHANISM, PAPER, exact, paper_column, settings_of
@@ -17,6 +18,7 @@ from attnbench.statistics import Verdict
 from attnbench.words import NOTHING
 
 COLOURS: dict[str, str] = {Verdict.faster: "green", Verdict.slower: "red"}
+PLACED = (PARAMS, FLOPS, MEMORY, THROUGHPUT, SPEED, LIMIT)  # each where Table IV has it, or a reader looks
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 
@@ -33,6 +35,7 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Grid:
         _papers(PARAMS, firsts),
         _ours(FLOPS, firsts, drop_order=5),
         _papers(FLOPS, firsts),
+        *_others(firsts, of_layer=True),
     ]
     for device in devices:
         mine = {row.record.case.label: row for row in rows if row.device == device}
@@ -41,6 +44,7 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Grid:
             heading = MEMORY.heading if len(devices) == 1 else f"{device.upper()} memory ({MEMORY.unit})"
             columns.append(_ours(MEMORY, there, heading, drop_order=3))
         columns += _speed_columns(device, there)
+        columns += _others(there, f"{device.upper()} " if len(devices) > 1 else "", of_layer=False)
     with_paper = not narrow and any(row.published for row in rows)
     shown = [column for column in columns if with_paper or column.heading != PAPER]
     return Grid(shown, _title(rows, devices), _caption(rows), narrow=narrow)
@@ -173,6 +177,15 @@ def _speed_columns(device: str, rows: Sequence[Row | None]) -> list[GridColumn]:
         _papers(SPEED, rows),
         GridColumn("verdict", verdicts, colours=COLOURS),
         GridColumn(LIMIT.heading.lower(), [_share(row) if row else "" for row in rows], drop_order=2),
+    ]
+
+
+def _others(rows: Sequence[Row | None], where: str = "", *, of_layer: bool) -> list[GridColumn]:
+    """The quantities that have no place of their own in the table, if any row has a value."""
+    return [
+        _ours(column, rows, f"{where}{column.heading}{' [95 %]' * (column.decimals is None)}", drop_order=2)
+        for column in seen_in(View.terminal, of_layer=of_layer)
+        if column not in PLACED and any(row and column.estimate(row) for row in rows)
     ]
 
 

@@ -2,12 +2,13 @@
 
 import json
 import math
+from dataclasses import asdict, replace
 
 import pytest
 
 from attnbench.report.columns import QUANTITIES
 from attnbench.report.formats.json_object import json_object
-from tests.fakes import block, record, run_of
+from tests.fakes import MACHINE, block, record, run_of
 
 TIMES = {"msa": [0.4, 0.5] * 9, "hilo": [0.2, 0.25] * 9}
 CONTENT = json.loads(
@@ -15,10 +16,17 @@ CONTENT = json.loads(
 )
 
 
-def test_runs_have_names_and_machines():
-    (run,) = CONTENT["runs"]
-    assert run["name"] == "mine"
-    assert run["machines"]["cpu"].startswith("Abacus (2 cores), 2 threads, AVX2, torch 2.13.0")
+def test_a_row_points_at_its_machine_among_those_of_its_run():
+    elsewhere = replace(MACHINE, cpu="Slide rule")
+    mine = run_of("mine", [record("msa"), record("hilo", machine=elsewhere)])
+    content = json.loads(json_object([mine, run_of("other", [record("msa", machine=elsewhere)])]))
+    assert content["runs"] == [
+        {"name": "mine", "machines": [asdict(MACHINE), asdict(elsewhere)]},
+        {"name": "other", "machines": [asdict(elsewhere)]},
+    ]
+    assert [(row["run"], row["machine"]) for row in content["rows"]] == [
+        ("mine", 0), ("mine", 1), ("other", 0),
+    ]  # fmt: skip
 
 
 def test_columns_say_what_they_mean():

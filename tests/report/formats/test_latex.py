@@ -10,6 +10,8 @@ import pytest
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.records.record import Record, read
+from attnbench.report import columns
+from attnbench.report.columns import THROUGHPUT
 from attnbench.report.formats.latex import document, latex
 from tests.fakes import MACHINE, MEMORY, block, changed, record, run_of
 
@@ -37,6 +39,14 @@ def test_values_have_their_intervals_in_a_column_of_their_own():
     text = latex(runs(mine=block(TIMES, batch=8)))
     assert "\\begin{tabular}{lrrr@{}lr@{}l}" in text
     assert cells(text, "MSA") == ["MSA", "$1.00$", "$500.0$", "$20.0$", "$^{+0.2}_{-0.2}$", "$1.00$", ""]
+
+
+def test_a_share_has_no_brackets_below_its_title(monkeypatch: pytest.MonkeyPatch):
+    share = replace(THROUGHPUT, title="Share", unit="")
+    monkeypatch.setattr(columns, "QUANTITIES", (share,))
+    text = latex(runs(mine=block(TIMES, batch=8)))
+    assert "Share" in text
+    assert "()" not in text
 
 
 def test_the_best_value_of_a_column_is_bold_and_the_second_best_underlined():
