@@ -14,7 +14,7 @@ run alone needs is here, from `scipy.special`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -248,17 +248,23 @@ def verdicts(comparisons: Sequence[Comparison], floors: Sequence[float]) -> list
     ]
 
 
-def precise_enough(
-    times: NDArray[np.float64], sessions: NDArray[np.int_], baseline: int | None, precision: float
-) -> bool:
-    """Whether every level, and every ratio to the baseline's row if there is one, is within `precision`.
+def settling_rounds(rounds: Sequence[Mapping[int, float]]) -> int:
+    """How many of a session's first rounds were taken before the machine was as fast as later; mostly 0.
 
-    `times` `[members, rounds]` holds the rounds that all members have.
+    `rounds` are seconds by member. A round is as slow as the median of its members' times beside their own
+    medians. First rounds are settling that are slower than all later ones, by more than the range of the
+    middle half of those. Never more than a quarter of all are.
     """
-    levels = all(median_with_interval(row, sessions).within(precision) for row in times)
-    if baseline is None or not levels:
-        return levels
-    return all(paired_ratio(times[baseline], row, sessions).within(precision) for row in times)
+    members = sorted(set().union(*rounds))
+    times = np.array([[each.get(member, math.nan) for member in members] for each in rounds])
+    if len(rounds) < 4 * LEAST_ROUNDS:
+        return 0
+    slowness = np.nanmedian(np.log(times) - np.nanmedian(np.log(times), axis=0), axis=1)
+    for count in range(len(rounds) // 4, 0, -1):
+        first, later = slowness[:count], slowness[count:]
+        if first.min() > later.max() + np.subtract(*np.percentile(later, [75, 25])):
+            return count
+    return 0
 
 
 def session_spread(values: Floats, sessions: Integers) -> float | None:

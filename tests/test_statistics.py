@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from attnbench import statistics
-from attnbench.measure.session import Checks
+from attnbench.measure.attendance import Checks
 from attnbench.statistics import (
     LEAST_ROUNDS,
     Comparison,
@@ -23,11 +23,11 @@ from attnbench.statistics import (
     median_with_interval,
     noise_floor,
     paired_ratio,
-    precise_enough,
     rank_correlation,
     session_ratios,
     session_scatter,
     session_spread,
+    settling_rounds,
     verdicts,
 )
 from tests.fakes import exactly
@@ -175,29 +175,45 @@ def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_nar
     random = np.random.default_rng(1)
     covered = []
     for _ in range(150):
-        checks, times = Checks(5), random.normal(1, 0.2, (1, 2000))
+        checks, times = Checks(5), random.normal(1, 0.2, 2000)
         stop = next(
             count
             for count in range(1, 2000)
-            if checks.due(count) and precise_enough(times[:, :count], np.zeros(count, int), None, 0.02)
+            if checks.due(count) and median_with_interval(times[:count], [0] * count).within(0.02)
         )
-        level = median_with_interval(times[0, :stop], [0] * stop)
+        level = median_with_interval(times[:stop], [0] * stop)
         covered.append((level.low or 1) <= 1 <= (level.high or 1))
     assert np.mean(covered) >= 0.9  # 93.6 % of 1,100 simulations; so few scatter around that
 
 
-def test_a_block_is_precise_when_its_widest_level_is():
-    narrow, wide = np.tile([0.99, 1.01], (2, 15)), np.tile([0.5, 1.5], (1, 15))
-    assert precise_enough(narrow, SESSIONS, None, 0.015)
-    assert not precise_enough(np.concatenate([narrow, wide]), SESSIONS, None, 0.015)
+@pytest.mark.parametrize(("slow", "left_out"), [(0, 0), (1, 1), (3, 3), (5, 5), (7, 0)])
+def test_first_rounds_that_are_slower_than_all_later_ones_are_left_out(slow: int, left_out: int):
+    times = np.random.default_rng(0).normal(1, 0.01, (20, 3)) * [1.0, 2.0, 3.0]
+    times[:slow] *= 1.2
+    assert settling_rounds([dict(enumerate(each)) for each in times]) == left_out
 
 
-def test_a_block_with_a_baseline_is_precise_when_its_widest_ratio_is():
-    up, even, down = np.tile([[0.99, 1.01], [1.0, 1.0], [1.01, 0.99]], 15)
-    times = np.stack([up, even, down])  # levels within 1 %, and the first and last 2 % apart in each round
-    assert precise_enough(times, SESSIONS, None, 0.015)
-    assert precise_enough(times, SESSIONS, 1, 0.015)
-    assert not precise_enough(times, SESSIONS, 0, 0.015)
+def test_a_member_alone_that_begins_slowly_leaves_no_round_out():
+    times = np.random.default_rng(0).normal(1, 0.01, (20, 3))
+    times[0, 0] = 9
+    assert settling_rounds([dict(enumerate(each)) for each in times]) == 0
+
+
+def test_rounds_with_some_members_only_tell_too_whether_the_machine_had_settled():
+    times = np.random.default_rng(0).normal(1, 0.01, (20, 3)) * [1.0, 2.0, 30.0]
+    times[:2] *= 1.2
+    rounds = [
+        {member: each[member] for member in (0, 1, 2)[number % 2 :]} for number, each in enumerate(times)
+    ]
+    assert settling_rounds(rounds) == 2
+
+
+def test_equal_rounds_are_hardly_ever_left_out_and_few_rounds_never():
+    random = np.random.default_rng(0)
+    drawn = [settling_rounds([{0: each} for each in random.lognormal(0, 0.1, 20)]) for _ in range(500)]
+    assert np.count_nonzero(drawn) < 15
+    assert settling_rounds([{0: 9.0}, *[{0: 1.0}] * 18]) == 0
+    assert settling_rounds([{0: 9.0}, *[{0: 1.0}] * 19]) == 1
 
 
 # One verdict

@@ -20,5 +20,5 @@ def rate_per_s(record: Record) -> Estimate | None:
     if record.outcome != "measured":
         return None
     work = (record.macs if record.case.mechanism == "matmul" else record.least_bytes) or 0
-    rates = [work / sample.seconds for sample in record.samples]
-    return median_with_interval(rates, [sample.session for sample in record.samples])
+    rates = [work / sample.seconds for sample in record.settled_samples]
+    return median_with_interval(rates, [sample.session for sample in record.settled_samples])

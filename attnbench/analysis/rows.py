@@ -299,7 +299,7 @@ def member(record: Record) -> Member:
 
 def by_round(record: Record) -> Mapping[Round, float]:
     """Seconds per call in each round of each session."""
-    return {(sample.session, sample.round): sample.seconds for sample in record.samples}
+    return {(sample.session, sample.round): sample.seconds for sample in record.settled_samples}
 
 
 def published_ratio(row: Row) -> float | None:
@@ -353,8 +353,8 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
     paper = published().get(record.case.label) if is_paper_setting(record) else None
     if not _has_time(record):
         return Row(record, None, paper)
-    seconds = [sample.seconds for sample in record.samples]
-    sessions = [sample.session for sample in record.samples]
+    seconds = [sample.seconds for sample in record.settled_samples]
+    sessions = [sample.session for sample in record.settled_samples]
     time_s = median_with_interval(seconds, sessions)
     baseline = block.baseline_of(record.case.variant)
     precision = record.conditions.protocol.precision
@@ -372,7 +372,7 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         scatter=block.scatter_of(record),
         converged=time_s.within(precision) and (not comparison or comparison.ratio.within(precision)),
         limit=block.limit_of(record),
-        launch_bound=median(sample.wall_s for sample in record.samples) > LAUNCH_BOUND * time_s.value,
+        launch_bound=median(sample.wall_s for sample in record.settled_samples) > LAUNCH_BOUND * time_s.value,
     )
     return Measured(record, timing, paper)
 

@@ -13,11 +13,12 @@ class Protocol:
 
     `sessions` fresh processes time the block, each for at least `least_rounds` rounds, until the 95 %
     intervals of all levels and ratios lie within ±`precision`, or until `max_seconds` of timing are spent. A
-    member warms up for `least_warmup_s` to `most_warmup_s`; a sample lasts at least `min_sample_s`; one step
-    of a case, such as its first call, may take `timeout_s`. `seed` fixes weights, inputs and the order inside
-    the rounds. With an `allocator` that is `kept`, a process keeps the memory that it frees, where the C
-    library can; one of the `system` may give it back, and pay for it again in every call. With
-    `energy_s`, each case's calls go on for so long in each session, for the device's energy counter.
+    member warms up for `least_warmup_s` to `most_warmup_s`, or for its share of a tenth of the time where
+    that is less; a sample lasts at least `min_sample_s`; one step of a case, such as its first call, may take
+    `timeout_s`. `seed` fixes weights, inputs and the order inside the rounds. With an `allocator` that is
+    `kept`, a process keeps the memory that it frees, where the C library can; one of the `system` may give it
+    back, and pay for it again in every call. With `energy_s`, each case's calls go on for so long in each
+    session, for the device's energy counter.
     """
 
     sessions: int
@@ -33,8 +34,12 @@ class Protocol:
     energy_s: float = field(default=0.0, metadata=SPARSE)
 
     def within(self, warmup_s: float) -> "Protocol":
-        """The same with a warm-up that takes no longer, unless it is the least that there must be."""
-        return replace(self, most_warmup_s=max(self.least_warmup_s, min(self.most_warmup_s, warmup_s)))
+        """The same with a warm-up that takes no longer."""
+        return replace(
+            self,
+            least_warmup_s=min(self.least_warmup_s, warmup_s),
+            most_warmup_s=min(self.most_warmup_s, warmup_s),
+        )
 
 
 DEFAULT = Protocol(sessions=3, precision=0.02, max_seconds=300)

@@ -1,9 +1,7 @@
 """One session of a block: every case that is alive is warmed up, and then timed in rounds."""
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -13,6 +11,7 @@ from attnbench.cases.registry import Registry
 from attnbench.machine.clock import Clock
 from attnbench.machine.devices import device_of
 from attnbench.machine.witness import Watch
+from attnbench.measure.attendance import Attendance, Checks, imprecise
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.energy import kept_busy, spent
 from attnbench.measure.execution import dtype_of, running
@@ -22,11 +21,12 @@ from attnbench.measure.timing import Member, calls_per_sample, collector_paused,
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Powered, Started, Timed, Warmed
 from attnbench.records.record import Energy, Sample, Warmup
-from attnbench.statistics import precise_enough
+
+WARMUP_SHARE = 0.1  # of a session's time, at most
 
 
 def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
-    """Warm every case that is alive, then time them in rounds until the block is precise or time is over."""
+    """Warm every case that is alive, then time them in rounds until all are precise or time is over."""
     job, session = state.job, state.next_session
     protocol, device = job.protocol, job.cases[0].device
     deadline = time.perf_counter() + state.next_session_s
@@ -38,12 +38,14 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
     with torch.inference_mode(state.job.cases[0].workload.mode is Mode.inference):
         ready = _warm(state, registry, witness, session, writer)
         indices, checks = list(ready), Checks(protocol.least_rounds)
+        attendance = Attendance(state, indices, protocol.least_rounds)
         with collector_paused(), failure_ends_process(state.job.cases, writer):
             watch = Watch(session, device)
             for turn in rounds(
                 list(ready.values()),
                 clock,
                 witness,
+                attend=attendance.of,
                 announce=lambda member: writer.write(Started(indices[member], "a sample")),
                 seed=f"{protocol.seed}/{session}",
                 deadline=deadline,
@@ -52,10 +54,12 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
                     session, turn.round, turn.position, turn.seconds, turn.wall_s, turn.host_paced
                 )
                 writer.write(Timed(indices[turn.member], sample))
-                if turn.position == len(indices) - 1:
+                if turn.is_last:
                     writer.sync()
-                    if checks.due(turn.round + 1) and _precise(BlockState([*state.facts, *writer.written])):
-                        break
+                    if checks.due(turn.round + 1):
+                        attendance.wanted = imprecise(BlockState([*state.facts, *writer.written]))
+                        if not attendance.wanted:
+                            break
             seen = watch.witness()
         if meter:
             for index, member in ready.items():
@@ -79,7 +83,7 @@ def _warm(
 ) -> dict[int, Member]:
     """Build, check and warm up all cases that are alive; what fails is told, and left out."""
     job, ready = state.job, dict[int, Member]()
-    protocol = job.protocol.within(state.next_session_s / 2 / len(state.alive))
+    protocol = job.protocol.within(WARMUP_SHARE * state.next_session_s / len(state.alive))
     data = make_data_by_dtype(job.cases, job.protocol.seed)
     for index in state.alive:
         case = job.cases[index]
@@ -102,22 +106,3 @@ def _warm(
             warmup = Warmup(session, pace.calls, pace.seconds, pace.stable, ready[index].calls)
             writer.write(Warmed(index, warmup))
     return ready
-
-
-@dataclass(slots=True)
-class Checks:
-    """When to look whether the block is precise: often at first, then as the rounds grow by a quarter."""
-
-    next: int
-
-    def due(self, rounds_done: int) -> bool:
-        if rounds_done < self.next:
-            return False
-        self.next = max(rounds_done + 5, math.ceil(1.25 * rounds_done))
-        return True
-
-
-def _precise(state: BlockState) -> bool:
-    times, sessions = state.whole_rounds(state.judged)
-    baseline = None if state.baseline is None else state.judged.index(state.baseline)
-    return precise_enough(times, sessions, baseline, state.next_precision)

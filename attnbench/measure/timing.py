@@ -44,12 +44,13 @@ class Member:
 class Turn:
     """One member's sample in a round: seconds per call by the clock that counts, and by its witness.
 
-    `host_paced` says that the device waited for the host in it.
+    `is_last` says that the round ends with it, `host_paced` that the device waited for the host in it.
     """
 
     member: int
     round: int
     position: int
+    is_last: bool
     seconds: float
     wall_s: float
     host_paced: bool
@@ -61,9 +62,10 @@ def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
 
 
 def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> Pace:
-    """Call until the time of a call is stable: the medians of the last two halves within 2 %.
+    """Call until the time of a call is stable, the medians of the last halves within 2 %, or time is over.
 
-    Calls are taken by twos, fours and so on for as long as they make less than a sample together.
+    What happens once, such as allocation, happened in the first call, before this. Calls are taken by twos,
+    fours and so on for as long as they make less than a sample together.
     """
     seconds: list[float] = []
     calls, done, total = 1, 0, 0.0
@@ -71,7 +73,7 @@ def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> Pac
         seconds.append(sample(call, calls, clock))
         took, done = seconds[-1] * calls, done + calls
         total, stable = total + took, _is_stable(seconds)
-        if total >= protocol.least_warmup_s and (stable or total >= protocol.most_warmup_s):
+        if total >= protocol.most_warmup_s or (stable and total >= protocol.least_warmup_s):
             return Pace(done, total, median(seconds[len(seconds) // 2 :]), stable)
         if took < protocol.min_sample_s:
             calls *= 2
@@ -87,23 +89,25 @@ def rounds(
     clock: Clock,
     witness: Clock,
     *,
+    attend: Callable[[int], Sequence[int]],
     announce: Callable[[int], None],
     seed: str,
     deadline: float,
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Turn]:
-    """Time each member once a round, in random order, until one more would likely pass `deadline`.
+    """Time members once a round, in random order, until one more round would likely pass `deadline`.
 
-    `announce` hears of a member before each of its samples. `witness` times the same calls again; where it is
-    `clock` itself, one sample serves both. The first round is always done.
+    `attend` says who takes part in the round of a number; `announce` hears of a member before each of its
+    samples. `witness` times the same calls again; where it is `clock` itself, one sample serves both. The
+    first round is always done.
     """
     shuffle = random.Random(seed)
     durations_s: list[float] = []
     for number in itertools.count() if members else ():
-        started = now()
+        started, present = now(), attend(number)
         if durations_s and started + median(durations_s) > deadline:
             return
-        order = shuffle.sample(range(len(members)), len(members))
+        order = shuffle.sample(present, len(present))
         for position, index in enumerate(order):
             member = members[index]
             announce(index)
@@ -111,7 +115,8 @@ def rounds(
                 reading = clock.time(member.call, member.calls)
                 seconds = reading.seconds / member.calls
                 wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
-            yield Turn(index, number, position, seconds, wall_s, reading.host_paced)
+            is_last = position == len(order) - 1
+            yield Turn(index, number, position, is_last, seconds, wall_s, reading.host_paced)
         gc.collect()
         durations_s.append(now() - started)
 

@@ -3,12 +3,9 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from attnbench.cases.case import Role
 from attnbench.machine.witness import Witness
@@ -29,6 +26,7 @@ from attnbench.records.journal import (
     Warmed,
 )
 from attnbench.records.record import Energy, Memory, Sample, Warmup
+from attnbench.statistics import settling_rounds
 
 Known = Predicted | Counted | Uncounted | Failed
 Kind = TypeVar("Kind")
@@ -98,8 +96,23 @@ class BlockState:
 
     @cached_property
     def samples(self) -> Mapping[int, tuple[Sample, ...]]:
-        """All samples of each case, in the order in which they were taken."""
-        return _grouped((fact.case, fact.sample) for fact in self._all(Timed))
+        """All samples of each case, in the order in which they were taken; those of settling rounds marked."""
+        taken = _grouped((fact.case, fact.sample) for fact in self._all(Timed))
+        settled = {session: settling_rounds(rounds) for session, rounds in self._rounds(taken).items()}
+        if not any(settled.values()):
+            return taken
+        return {
+            case: tuple(replace(each, settling=each.round < settled[each.session]) for each in samples)
+            for case, samples in taken.items()
+        }
+
+    def _rounds(self, taken: Mapping[int, Sequence[Sample]]) -> dict[int, list[dict[int, float]]]:
+        """For each session, the seconds of each of its rounds by case, of those that must be precise."""
+        sessions: dict[int, dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+        for case in self.judged:
+            for sample in taken.get(case, ()):
+                sessions[sample.session][sample.round][case] = sample.seconds
+        return {session: [rounds[key] for key in sorted(rounds)] for session, rounds in sessions.items()}
 
     @cached_property
     def energies(self) -> Mapping[int, tuple[Energy, ...]]:
@@ -192,15 +205,23 @@ class BlockState:
         done = len(self.witnesses) + 1
         return self.job.protocol.precision * math.sqrt(max(1.0, self.job.protocol.sessions / done))
 
-    def whole_rounds(self, cases: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
-        """Seconds `[cases, rounds]` of the rounds that all of `cases` have, and the rounds' sessions."""
-        by_round = [
-            {(sample.session, sample.round): sample.seconds for sample in self.samples.get(case, ())}
-            for case in cases
-        ]
-        shared = sorted(set.intersection(*map(set, by_round))) if by_round else []
-        times = np.array([[times[key] for key in shared] for times in by_round])
-        return times, np.array([session for session, _ in shared], dtype=int)
+    def rounds_of(self, case: int) -> tuple[list[float], list[int]]:
+        """Seconds of a case once it had settled, and the session of each."""
+        samples = [sample for sample in self.samples.get(case, ()) if not sample.settling]
+        return [sample.seconds for sample in samples], [sample.session for sample in samples]
+
+    def paired(self, first: int, second: int) -> tuple[list[float], list[float], list[int]]:
+        """Seconds of two cases in the rounds that both have, and the session of each."""
+        ours, theirs = (
+            {
+                (each.session, each.round): each.seconds
+                for each in self.samples.get(case, ())
+                if not each.settling
+            }
+            for case in (first, second)
+        )
+        shared = sorted(ours.keys() & theirs.keys())
+        return [ours[key] for key in shared], [theirs[key] for key in shared], [key[0] for key in shared]
 
     def _all(self, kind: type[Kind]) -> list[Kind]:
         return [fact for fact in self.facts if isinstance(fact, kind)]

@@ -39,8 +39,9 @@ class Sample:
     """Seconds per call in one round of one session; `position` is the case's turn in that round.
 
     On a CUDA device `seconds` is the device's own time, and `wall_s` the synchronised time of the host. In a
-    sample that is `host_paced` the device waited for the host to launch its work; files say so only where it
-    is so.
+    sample that is `host_paced` the device waited for the host to launch its work; one that is `settling` was
+    taken in a session's first rounds, before the machine was as fast as later, and counts for nothing. Files
+    say so only where it is so.
     """
 
     session: int
@@ -49,6 +50,7 @@ class Sample:
     seconds: float
     wall_s: float
     host_paced: bool = field(default=False, metadata=SPARSE)
+    settling: bool = field(default=False, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,11 @@ class Record:
     def predicted_bytes(self) -> int | None:
         """What a call was expected to need at once; None where nobody could tell."""
         return self.prediction.predicted_bytes if self.prediction else None
+
+    @property
+    def settled_samples(self) -> list[Sample]:
+        """The samples that count."""
+        return [sample for sample in self.samples if not sample.settling]
 
     @property
     def refused(self) -> bool:

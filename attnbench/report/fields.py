@@ -167,6 +167,11 @@ EVIDENCE = (
         _of(_timing, lambda timing: timing.noise_floor),
     ),
     Field("rounds", "Rounds that timed the row.", lambda row: row.timing.rounds if row.timing else 0),
+    Field(
+        "rounds_settling",
+        "First rounds that count for nothing, slower than all later ones of their session.",
+        lambda row: sum(sample.settling for sample in row.record.samples),
+    ),
     Field("sessions", "Processes that timed it.", lambda row: row.timing.sessions if row.timing else 0),
     Field(
         "session_spread",

@@ -32,9 +32,13 @@ def turns(
     seed: str = "0/0",
     deadline: float = 1e9,
     announce: Callable[[int], None] = lambda member: None,
+    attend: Callable[[int], Sequence[int]] | None = None,
 ) -> Iterator[Turn]:
+    attend = attend or (lambda number: range(len(members)))
     with collector_paused():
-        yield from rounds(members, clock, clock, announce=announce, seed=seed, deadline=deadline, now=clock)
+        yield from rounds(
+            members, clock, clock, attend=attend, announce=announce, seed=seed, deadline=deadline, now=clock
+        )
 
 
 def test_samples_are_inside_what_their_member_needs():
@@ -106,10 +110,26 @@ def test_warm_up_that_never_settles_ends_at_its_cap_and_says_so():
     assert 5 <= warmup.seconds < 12
 
 
-def test_warm_up_may_be_cut_to_its_share_of_the_time_but_not_below_its_least():
+def test_warm_up_may_be_cut_to_its_share_of_the_time():
     assert PROTOCOL.within(2).most_warmup_s == 2
     assert PROTOCOL.within(9).most_warmup_s == 5
-    assert PROTOCOL.within(0.1).most_warmup_s == PROTOCOL.least_warmup_s
+    assert (PROTOCOL.within(0.1).least_warmup_s, PROTOCOL.within(0.1).most_warmup_s) == (0.1, 0.1)
+
+
+def test_a_slow_call_is_warmed_up_by_one_where_there_is_time_for_no_more():
+    clock = FakeClock()
+    assert warm_up(clock.work(0.4), clock, PROTOCOL.within(0.3)).calls == 1
+
+
+def test_a_round_holds_those_who_attend_it():
+    clock = FakeClock()
+    members = [Member(clock.work(seconds), 1) for seconds in (1, 2, 3)]
+    three = list(islice(turns(members, clock, attend=lambda number: [(0, 1, 2), (0, 2), (1,)][number]), 6))
+    assert [(turn.round, turn.is_last) for turn in three] == [
+        (0, False), (0, False), (0, True), (1, False), (1, True), (2, True),
+    ]  # fmt: skip
+    assert {turn.member for turn in three if turn.round == 1} == {0, 2}
+    assert three[-1].member == 1
 
 
 def test_every_round_times_every_member_once():
@@ -178,7 +198,14 @@ def test_a_witness_of_its_own_times_the_same_calls_again():
         host.now += 3
 
     (turn,) = rounds(
-        [Member(call, 5)], device, host, announce=lambda member: None, seed="", deadline=1, now=host
+        [Member(call, 5)],
+        device,
+        host,
+        attend=lambda number: [0],
+        announce=lambda member: None,
+        seed="",
+        deadline=1,
+        now=host,
     )
     assert (turn.seconds, turn.wall_s) == (2, 3)
 

@@ -28,7 +28,6 @@ from attnbench.measure import session as session_module
 from attnbench.measure.cost import Count
 from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
-from attnbench.measure.session import Checks
 from attnbench.measure.timing import Turn
 from attnbench.measure.worker import set_up_torch, work
 from attnbench.records import journal
@@ -272,11 +271,6 @@ def test_what_failed_before_is_neither_built_nor_timed(registry: Registry, tmp_p
     failed = Failed(1, "crashed", "bang")
     said = worked(tmp_path / "shard", job("measure", cases(registry, "msa", "hilo")[:3]), *READY, failed)
     assert {fact.case for fact in said if isinstance(fact, Started | Timed | Warmed)} == {0, 2}
-
-
-def test_a_look_at_the_precision_comes_more_rarely_as_the_rounds_grow():
-    checks = Checks(5)
-    assert [number for number in range(60) if checks.due(number)] == [5, 10, 15, 20, 25, 32, 40, 50]
 
 
 def test_weights_depend_on_the_seed_and_not_on_what_was_built_before(registry: Registry):

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from attnbench.cases.case import Role
@@ -179,20 +178,22 @@ def test_a_session_that_ended_has_taken_all_of_its_time_and_not_only_its_samples
     assert state(warmed(0), max_seconds=0.5).next_session_s == 0
 
 
-def test_only_rounds_that_all_have_are_whole():
+def test_rounds_that_both_have_are_pairs():
     told = state(
         timed(0, 0, 0, 0.1), timed(1, 0, 0, 0.2), timed(1, 0, 1, 0.3),
         timed(1, 1, 0, 0.5), timed(0, 1, 0, 0.4),
     )  # fmt: skip
-    times, sessions = told.whole_rounds([0, 1])
-    np.testing.assert_array_equal(times, [[0.1, 0.4], [0.2, 0.5]])
-    np.testing.assert_array_equal(sessions, [0, 1])
+    assert told.paired(0, 1) == ([0.1, 0.4], [0.2, 0.5], [0, 1])
+    assert told.paired(1, 2) == ([], [], [])
+    assert told.rounds_of(1) == ([0.2, 0.3, 0.5], [0, 0, 1])
 
 
-def test_a_case_without_samples_leaves_no_whole_round():
-    times, sessions = state(timed(0)).whole_rounds([0, 1])
-    assert times.shape == (2, 0)
-    assert sessions.shape == (0,)
+def test_rounds_in_which_the_machine_was_not_as_fast_yet_count_for_nothing():
+    slow = [timed(case, 1, number, 0.9) for number in (0, 1) for case in (0, 1)]
+    later = [timed(case, 1, number, 0.1) for number in range(2, 24) for case in (0, 1)]
+    told = state(*[timed(case, 0, 0, 0.1) for case in (0, 1)], *slow, *later)
+    assert [(each.session, each.round) for each in told.samples[1] if each.settling] == [(1, 0), (1, 1)]
+    assert told.rounds_of(0)[0] == told.paired(0, 1)[1] == [0.1] * 23
 
 
 def test_the_baseline_is_the_case_whose_twin_is_there():
