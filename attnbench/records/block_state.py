@@ -96,7 +96,7 @@ class BlockState:
 
     @cached_property
     def samples(self) -> Mapping[int, tuple[Sample, ...]]:
-        """All samples of each case, in the order in which they were taken; those of settling rounds marked."""
+        """All samples of each case in the order in which they were taken, those of settling rounds marked."""
         taken = _grouped((fact.case, fact.sample) for fact in self._all(Timed))
         settled = {session: settling_rounds(rounds) for session, rounds in self._rounds(taken).items()}
         if not any(settled.values()):
