@@ -42,9 +42,20 @@ class Protocol:
         )
 
 
+WARMUP_SHARE = 0.1  # of a session's time, at most
+WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for estimates only
+
+
+def lasting(protocol: Protocol, seconds: float, blocks: int) -> Protocol:
+    """The protocol whose run of so many blocks takes about so long, start-up included, but at most half.
+
+    Each block has a process that examines its layers and one for each session.
+    """
+    share_s = seconds / blocks
+    return replace(protocol, max_seconds=max(share_s / 2, share_s - (protocol.sessions + 1) * WORKER_START_S))
+
+
 DEFAULT = Protocol(sessions=3, precision=0.02, max_seconds=300)
 RIGOROUS = Protocol(sessions=5, precision=0.01, max_seconds=1200)
-QUICK = Protocol(
-    sessions=1, precision=0.05, max_seconds=75, least_rounds=10, least_warmup_s=0.1, most_warmup_s=0.5
-)
+QUICK = Protocol(sessions=2, precision=0.03, max_seconds=60, least_warmup_s=0.1, most_warmup_s=0.5)
 CEILINGS_ALONE = Protocol(sessions=1, precision=0.01, max_seconds=10, least_rounds=20)

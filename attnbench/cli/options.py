@@ -184,9 +184,9 @@ def read_bytes(option: str, text: str) -> int:
     return int(float(number) * base ** (1 + "KMGT".index(unit[0])))
 
 
-def read_batches(values: list[str] | None) -> list[int]:
+def read_batches(values: list[str] | None, usual: int = 64) -> list[int]:
     """Numbers of images; Table IV's batch of 64 unless told otherwise."""
-    texts = split(values) or ["64"]
+    texts = split(values) or [str(usual)]
     for text in texts:
         if not text.isdecimal() or int(text) < 1:
             raise AttnbenchError(f"--batch is {text!r}; it must be a number of images, at least 1.")

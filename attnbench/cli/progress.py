@@ -15,7 +15,7 @@ from rich.table import Table
 from attnbench.cases.case import Block, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.records.journal import Allocated, Began, Checked, Fact, Failed, Timed, Warmed
-from attnbench.run.plan import Planned
+from attnbench.run.plan import Forecast, Planned
 from attnbench.words import plural
 
 REFRESH_HZ = 1  # drawing costs milliseconds of a core that is being measured on
@@ -25,7 +25,7 @@ def plan_lines(
     plan: Sequence[Planned],
     left: Sequence[Planned],
     protocol: Protocol,
-    expected_s: Sequence[float],
+    expected: Sequence[Forecast],
     path: Path,
 ) -> list[str]:
     """What is about to happen, and for how long; what will not be timed, and why; what is there already."""
@@ -35,20 +35,21 @@ def plan_lines(
     )
     if there:
         lines.append(f"Already in {path}: {plural(there, 'row')} of this plan; --fresh measures them again.")
-    for planned, seconds in zip(left, expected_s, strict=True):
+    for planned, forecast in zip(left, expected, strict=True):
         members = plural(len(planned.block.members), "row")
         lines.append(
             f"{planned.block.name}: {members}, {plural(protocol.sessions, 'session')}, "
             f"until ±{100 * protocol.precision:g} % or {_duration(protocol.max_seconds)} of timing: "
-            f"about {_duration(seconds)}"
+            f"about {plural(forecast.rounds, 'round')} in {_duration(forecast.seconds)}"
         )
         lines += [
             f"  not timed: {case.heading}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit
         ]
     if left:
+        total_s = sum(forecast.seconds for forecast in expected)
         lines.append(
-            f"This takes about {_duration(sum(expected_s))}; Ctrl-C keeps what is measured by then, and the "
-            "same command goes on."
+            f"This takes about {_duration(total_s)}; Ctrl-C keeps what is measured by then, and the same "
+            "command goes on."
         )
     return lines
 
@@ -61,13 +62,13 @@ class Progress:
         console: Console,
         blocks: Sequence[Block],
         protocol: Protocol,
-        expected_s: Sequence[float],
+        expected: Sequence[Forecast],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = console
         self.blocks = blocks
         self.protocol = protocol
-        self.expected_s = expected_s
+        self.expected_s = [forecast.seconds for forecast in expected]
         self.now = now
         self.began = now()
         self.block: int | None = None

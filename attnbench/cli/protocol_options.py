@@ -53,6 +53,16 @@ MaxSeconds = Annotated[
         default=f"{DEFAULT.max_seconds:g}",
     ),
 ]
+Duration = Annotated[
+    str | None,
+    option(
+        "--for",
+        metavar="DURATION",
+        about="About how long all may take, such as 2min, 90s or 1h. Not with --max-seconds.",
+        panel=EFFORT,
+        default="as long as each block's --max-seconds",
+    ),
+]
 Timeout = Annotated[
     float | None,
     option(
@@ -74,6 +84,19 @@ Energy = Annotated[
 ]
 
 
+def read_duration(option: str, text: str) -> float:
+    """Seconds from `2min`, `90s` or `1h30min`."""
+    from pandas import Timedelta
+
+    try:
+        seconds = Timedelta(text).total_seconds()
+    except ValueError:
+        seconds = 0.0
+    if text.isdecimal() or not seconds > 0:
+        raise AttnbenchError(f"{option} is {text!r}; it must be a duration such as 2min, 90s or 1h.")
+    return seconds
+
+
 def read_protocol(
     *,
     quick: bool,
@@ -81,10 +104,13 @@ def read_protocol(
     precision: str | None,
     sessions: int | None,
     max_seconds: float | None,
+    duration: str | None,
     timeout_s: float | None,
     energy: bool,
 ) -> Protocol:
     """The effort that was asked for."""
+    if duration and max_seconds:
+        raise AttnbenchError("--for and --max-seconds exclude each other; choose one of them.")
     if quick and rigorous:
         raise AttnbenchError("--quick and --rigorous exclude each other; choose one of them.")
     effort = QUICK if quick else RIGOROUS if rigorous else DEFAULT

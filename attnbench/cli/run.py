@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cases.case import Mode
-from attnbench.cases.protocol import ALLOCATORS
+from attnbench.cases.protocol import ALLOCATORS, lasting
 from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
@@ -29,6 +29,7 @@ from attnbench.cli.options import (
     split,
 )
 from attnbench.cli.protocol_options import (
+    Duration,
     Energy,
     MaxSeconds,
     Precision,
@@ -36,6 +37,7 @@ from attnbench.cli.protocol_options import (
     Rigorous,
     Sessions,
     Timeout,
+    read_duration,
     read_protocol,
 )
 from attnbench.cli.variant_options import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
@@ -57,7 +59,13 @@ EXAMPLES = {
 
 Batches = Annotated[
     list[str] | None,
-    option("--batch", metavar="IMAGES", about="Images in one call; a list too.", panel=WHAT, default="64"),
+    option(
+        "--batch",
+        metavar="IMAGES",
+        about="Images in one call; a list too.",
+        panel=WHAT,
+        default="64; with --quick 8 on a CPU",
+    ),
 ]
 Modes = Annotated[
     list[str] | None,
@@ -138,6 +146,7 @@ def run(
     precision: Precision = None,
     sessions: Sessions = None,
     max_seconds: MaxSeconds = None,
+    duration: Duration = None,
     timeout: Timeout = None,
     energy: Energy = False,
     seed: Seed = 0,
@@ -148,8 +157,9 @@ def run(
 
     Each device, size, batch and mode is a block, whose members (mechanisms, settings, kernels, dtypes) are
     timed in turn, so that every ratio between them is paired. Options that take lists take commas, ranges
-    such as 7..56/7 where they are numbers, and may be repeated; all combinations are measured. --precision,
-    --sessions, --max-seconds and --timeout change what --quick, --rigorous or the default would do.
+    such as 7..56/7 where they are numbers, and may be repeated; all combinations are measured. --for,
+    --precision, --sessions, --max-seconds and --timeout change what --quick, --rigorous or the default would
+    do.
 
     What cannot be measured is a row with its reason, not an error. A run that was interrupted or killed goes
     on with the same command.
@@ -170,25 +180,32 @@ def run(
         precision=precision,
         sessions=sessions,
         max_seconds=max_seconds,
+        duration=duration,
         timeout_s=timeout,
         energy=energy,
     )
-    protocol = replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS))
     geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]
     names = split(device) or devices.present()
     for name in names:
         devices.require(name)
     registry = discover(plugins or ())
     choices = chosen(registry, mechanisms)
-    blocks = sweep(
-        choices,
-        geometries,
-        names,
-        batches=read_batches(batch),
-        modes=read_modes(mode),
-        variants=read_variants(kernel, dtype, compile_, cuda_graph),
-        baseline=registry.choose(baseline) if baseline else None,
-    )
+    blocks = [
+        block
+        for name in names
+        for block in sweep(
+            choices,
+            geometries,
+            [name],
+            batches=read_batches(batch, devices.device_of(name).quick_batch if quick else 64),
+            modes=read_modes(mode),
+            variants=read_variants(kernel, dtype, compile_, cuda_graph),
+            baseline=registry.choose(baseline) if baseline else None,
+        )
+    ]
+    protocol = replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS))
+    if duration:
+        protocol = lasting(protocol, read_duration("--for", duration), len(blocks))
     setup = Setup(
         plugins=tuple(str(path.resolve()) for path in plugins or ()),
         threads=threads or physical_cores(),

@@ -13,7 +13,7 @@ from attnbench.records import folder
 from attnbench.records.record import read
 from attnbench.report.export import write_table
 from attnbench.run import runner
-from attnbench.run.plan import Planned, Setup, estimates_s
+from attnbench.run.plan import Planned, Setup, forecasts
 from attnbench.words import plural
 
 ONE = "`attnbench compare --plot` draws them."
@@ -54,8 +54,8 @@ def _measured(
     output: Output, plan: Sequence[Planned], left: Sequence[Planned], setup: Setup, path: Path
 ) -> bool:
     """Show what is left to do, and do it."""
-    expected_s = estimates_s(left, setup.protocol)
-    for line in plan_lines(plan, left, setup.protocol, expected_s, path):
+    expected = forecasts(left, setup.protocol)
+    for line in plan_lines(plan, left, setup.protocol, expected, path):
         output.tell(line)
-    with Progress(output.out, [planned.block for planned in left], setup.protocol, expected_s) as progress:
+    with Progress(output.out, [planned.block for planned in left], setup.protocol, expected) as progress:
         return runner.measure(left, setup, path, progress.watch)

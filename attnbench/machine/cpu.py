@@ -26,6 +26,11 @@ class Cpu(Device):
     on_host = True
     decides = DECIDE_ANY_TIME
 
+    @property
+    def quick_batch(self) -> int:
+        """Rounds of a call of 64 images would last seconds, in which a machine that is shared changes."""
+        return 8
+
     def absent(self) -> str | None:
         return None
 

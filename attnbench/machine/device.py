@@ -57,6 +57,11 @@ class Device(ABC):
     def describe(self, machine: Machine, threads: int) -> list[str]:
         """The processor and what drives it, for over a table."""
 
+    @property
+    def quick_batch(self) -> int:
+        """Images in a call that is as long as a first impression needs."""
+        return 64
+
     @abstractmethod
     def processor(self, machine: Machine) -> str:
         """The name of what computes."""

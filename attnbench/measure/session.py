@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from attnbench.cases.case import Mode, Role
+from attnbench.cases.protocol import WARMUP_SHARE
 from attnbench.cases.registry import Registry
 from attnbench.machine.clock import Clock
 from attnbench.machine.devices import device_of
@@ -21,8 +22,6 @@ from attnbench.measure.timing import Member, calls_per_sample, collector_paused,
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Powered, Started, Timed, Warmed
 from attnbench.records.record import Energy, Sample, Warmup
-
-WARMUP_SHARE = 0.1  # of a session's time, at most
 
 
 def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -> None:

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from attnbench.cases.case import Block, Case
-from attnbench.cases.protocol import Protocol
+from attnbench.cases.protocol import WARMUP_SHARE, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
 from attnbench.records.block_state import Known
 from attnbench.records.journal import Counted, Environment, Failed, Predicted, Uncounted
 
-WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for the estimate only
 SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
 TYPICAL_SPREAD = 0.05  # of the samples of one layer; for the estimate only
 COMPILATION_S = 8.0  # of one layer, and in later processes from what it left; for the estimate only
@@ -82,24 +81,35 @@ class Planned:
             yield from (replace(fact, case=index) for fact in self.found[case.row])
 
 
-def estimates_s(plan: Sequence[Planned], protocol: Protocol) -> list[float]:
-    """About how long each block will take, from its counts and the machine's matmul rate."""
-    return [_estimate_s(planned, protocol) for planned in plan]
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """About how long a block will take, and for how many rounds."""
+
+    seconds: float
+    rounds: int
 
 
-def _estimate_s(planned: Planned, protocol: Protocol) -> float:
+def forecasts(plan: Sequence[Planned], protocol: Protocol) -> list[Forecast]:
+    """What to expect of each block, from its counts and the machine's matmul rate."""
+    return [_forecast(planned, protocol) for planned in plan]
+
+
+def _forecast(planned: Planned, protocol: Protocol) -> Forecast:
     if len(planned.unfit) == len(planned.block.members):
-        return 0.0
+        return Forecast(0.0, 0)
     calls_s = [SLOWER_THAN_MATMUL * n / planned.environment.macs_per_s for n in planned.macs]
-    warmup_s = sum(
-        min(max(4 * call_s, protocol.least_warmup_s), protocol.most_warmup_s) for call_s in calls_s
-    )
-    rounds = max(protocol.sessions * protocol.least_rounds, _rounds_for(protocol.precision))
+    share_s = WARMUP_SHARE * protocol.max_seconds / protocol.sessions / len(planned.block.cases)
+    warm = protocol.within(share_s)
+    warmup_s = sum(min(max(4 * call_s, warm.least_warmup_s), warm.most_warmup_s) for call_s in calls_s)
+    round_s = sum(max(call_s, protocol.min_sample_s) for call_s in calls_s)
+    bought = int((protocol.max_seconds - protocol.sessions * warmup_s) / round_s) if round_s else 0
+    wanted = max(protocol.sessions * protocol.least_rounds, _rounds_for(protocol.precision))
+    rounds = min(wanted, max(bought, protocol.sessions))
     compiled = sum(case.variant.compiled for case in planned.block.cases)
     first_s = WORKER_START_S + MEMORY_CALLS * sum(calls_s) + compiled * COMPILATION_S
     start_s = WORKER_START_S + compiled * COMPILED_BEFORE_S
-    timing_s = protocol.sessions * warmup_s + rounds * sum(max(s, protocol.min_sample_s) for s in calls_s)
-    return first_s + protocol.sessions * start_s + min(timing_s, protocol.max_seconds)
+    timing_s = protocol.sessions * warmup_s + rounds * round_s
+    return Forecast(first_s + protocol.sessions * start_s + timing_s, rounds)
 
 
 def _rounds_for(precision: float) -> int:

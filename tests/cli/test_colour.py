@@ -13,6 +13,7 @@ from attnbench.cases.case import Block
 from attnbench.cli.output import console, output
 from attnbench.cli.progress import Progress
 from attnbench.records.record import append
+from attnbench.run.plan import Forecast
 from tests.fakes import block
 from tests.shards import CASES, PROTOCOL, warmed
 
@@ -85,7 +86,7 @@ def test_nothing_moves_in_a_pipe_even_with_forced_colours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with Progress(console(), [Block(CASES)], PROTOCOL, [60]) as progress:
+    with Progress(console(), [Block(CASES)], PROTOCOL, [Forecast(60, 9)]) as progress:
         progress.watch(0, warmed(0))
     assert capsys.readouterr().out == "measuring cpu 2x2 batch 2 …\n"
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from attnbench.cases.case import Block
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.records.journal import Began, Failed
-from attnbench.run.plan import Planned
+from attnbench.run.plan import Forecast, Planned
 from tests.fakes import FakeClock, changed
 from tests.shards import CASES, ENVIRONMENT, HILO, PROTOCOL, counted, timed, warmed
 
@@ -33,9 +33,9 @@ def line_of(progress: Progress, title: str) -> list[str]:
 
 
 def test_the_plan_says_what_and_how_long():
-    assert plan_lines(PLAN, PLAN, PROTOCOL, [100, 80], RUN) == [
-        "cpu 2x2 batch 2: 2 rows, 2 sessions, until ±2 % or 1.7 min of timing: about 1.7 min",
-        "cpu 2x2 batch 4: 2 rows, 2 sessions, until ±2 % or 1.7 min of timing: about 80 s",
+    assert plan_lines(PLAN, PLAN, PROTOCOL, [Forecast(100, 20), Forecast(80, 1)], RUN) == [
+        "cpu 2x2 batch 2: 2 rows, 2 sessions, until ±2 % or 1.7 min of timing: about 20 rounds in 1.7 min",
+        "cpu 2x2 batch 4: 2 rows, 2 sessions, until ±2 % or 1.7 min of timing: about 1 round in 80 s",
         "This takes about 3.0 min; Ctrl-C keeps what is measured by then, and the same command goes on.",
     ]
 
@@ -43,9 +43,9 @@ def test_the_plan_says_what_and_how_long():
 def test_the_plan_says_what_is_there_already():
     one = replace(PLAN[0], block=FIRST.of(FIRST.members[1:]))
     protocol = replace(PROTOCOL, sessions=1, precision=0.005, max_seconds=9)
-    assert plan_lines(PLAN, [one], protocol, [99], RUN)[:2] == [
+    assert plan_lines(PLAN, [one], protocol, [Forecast(99, 7)], RUN)[:2] == [
         "Already in results/run: 3 rows of this plan; --fresh measures them again.",
-        "cpu 2x2 batch 2: 1 row, 1 session, until ±0.5 % or 9 s of timing: about 99 s",
+        "cpu 2x2 batch 2: 1 row, 1 session, until ±0.5 % or 9 s of timing: about 7 rounds in 99 s",
     ]
 
 
@@ -58,11 +58,12 @@ def test_a_plan_without_anything_left_takes_no_time():
 def test_the_plan_names_what_will_not_be_timed_and_why():
     failed = Failed(0, "out_of_memory", "it needs 9 GiB")
     plan = [replace(PLAN[0], found={**PLAN[0].found, HILO.row: (counted(0), failed)})]
-    assert plan_lines(plan, plan, PROTOCOL, [9], RUN)[1] == "  not timed: HILO, out_of_memory: it needs 9 GiB"
+    lines = plan_lines(plan, plan, PROTOCOL, [Forecast(9, 3)], RUN)
+    assert lines[1] == "  not timed: HILO, out_of_memory: it needs 9 GiB"
 
 
 def test_each_mechanism_shows_its_estimate_so_far():
-    progress = Progress(Console(), BLOCKS, PROTOCOL, [60, 60], FakeClock())
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
     progress.watch(1, warmed(0))
     progress.watch(1, Failed(1, "unsupported", "too small"))
     for number, seconds in enumerate((0.5, 0.1, 0.2)):
@@ -75,7 +76,7 @@ def test_each_mechanism_shows_its_estimate_so_far():
 
 
 def test_the_session_is_shown_and_its_samples_add_to_those_before():
-    progress = Progress(Console(), BLOCKS, PROTOCOL, [60, 60], FakeClock())
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
     progress.watch(0, timed(0, session=0))
     assert "cpu 2x2 batch 2, session 1 of 2" in text_of(progress)
     progress.watch(0, Began(1))
@@ -85,7 +86,7 @@ def test_the_session_is_shown_and_its_samples_add_to_those_before():
 
 
 def test_a_new_block_begins_with_nothing():
-    progress = Progress(Console(), BLOCKS, PROTOCOL, [60, 60], FakeClock())
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
     assert "starting the worker" in text_of(progress)
     progress.watch(0, Began(1))
     progress.watch(0, timed(0))
@@ -96,7 +97,7 @@ def test_a_new_block_begins_with_nothing():
 
 def test_the_time_left_is_the_estimate_less_what_is_gone():
     clock = FakeClock(now=5)
-    progress = Progress(Console(), BLOCKS, PROTOCOL, [60, 40], clock)
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9), Forecast(40, 9)], clock)
     assert progress.left_s() == 100
     progress.watch(0, warmed(0))
     clock.now = 15
@@ -111,7 +112,7 @@ def test_the_time_left_is_the_estimate_less_what_is_gone():
 
 def test_without_a_terminal_a_block_is_named_once_when_it_begins():
     console = Console(width=100, force_terminal=False)
-    progress = Progress(console, BLOCKS, PROTOCOL, [60, 40], FakeClock())
+    progress = Progress(console, BLOCKS, PROTOCOL, [Forecast(60, 9), Forecast(40, 9)], FakeClock())
     with console.capture() as capture:
         for block in (0, 0, 1):
             progress.watch(block, warmed(0))

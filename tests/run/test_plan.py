@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from attnbench.cases.case import Block, Mode
+from attnbench.cases.protocol import WORKER_START_S
 from attnbench.cases.variant import Variant
 from attnbench.records.journal import Failed, Predicted, Uncounted
 from attnbench.records.record import Prediction
 from attnbench.run import plan
-from attnbench.run.plan import Planned, estimates_s
+from attnbench.run.plan import Forecast, Planned, forecasts
 from tests.fakes import changed
 from tests.shards import CASES, ENVIRONMENT, HILO, MSA, PROTOCOL, counted, planned
 
@@ -26,8 +27,8 @@ def test_the_estimate_follows_batch_and_work_up_to_the_limit():
         )  # fmt: skip
         block = Block((changed(MSA, batch=batch, mode=mode),))
         found = Planned(block, ENVIRONMENT, {MSA.row: (changed(counted(0), macs=macs),)})
-        (estimate,) = estimates_s([found], protocol)
-        return estimate - 3 * plan.WORKER_START_S
+        (forecast,) = forecasts([found], protocol)
+        return forecast.seconds - 3 * WORKER_START_S
 
     one_call = plan.SLOWER_THAN_MATMUL
     calls = 10 + plan.MEMORY_CALLS
@@ -35,22 +36,29 @@ def test_the_estimate_follows_batch_and_work_up_to_the_limit():
     assert seconds(batch=4) == pytest.approx(4 * calls * one_call)
     assert seconds(macs=2 * 10**9) == pytest.approx(2 * calls * one_call)
     assert seconds(mode=Mode.training) == pytest.approx(3 * calls * one_call)
-    assert seconds(max_seconds=7) == pytest.approx(7 + plan.MEMORY_CALLS * one_call)
+    assert seconds(max_seconds=7 * one_call) == pytest.approx((7 + plan.MEMORY_CALLS) * one_call)
 
 
 def test_the_estimate_asks_for_the_rounds_that_precision_needs():
-    loose, tight = (estimates_s([planned()], replace(PROTOCOL, precision=p))[0] for p in (0.02, 0.01))
-    assert tight > loose
+    loose, tight = (forecasts([planned()], replace(PROTOCOL, precision=p))[0] for p in (0.02, 0.01))
+    assert tight.rounds > loose.rounds > 2 * PROTOCOL.least_rounds
+    assert tight.seconds > loose.seconds
+
+
+def test_the_forecast_has_no_more_rounds_than_the_time_buys_beside_warm_up():
+    protocol = replace(PROTOCOL, sessions=1, precision=1e-3, max_seconds=100, min_sample_s=1.0)
+    (forecast,) = forecasts([planned((MSA,))], protocol)
+    assert forecast.rounds == 99  # of a second each, beside 0.3 of warm-up
 
 
 def test_what_is_compiled_takes_longer_once_and_in_every_session():
     eager, (compiled,) = MSA, [replace(MSA, variant=Variant(compile="default"))]
-    plain, longer = estimates_s([planned((eager,)), planned((compiled,))], PROTOCOL)
-    assert longer - plain == pytest.approx(8 + 2 * 2)
+    plain, longer = forecasts([planned((eager,)), planned((compiled,))], PROTOCOL)
+    assert longer.seconds - plain.seconds == pytest.approx(8 + 2 * 2)
 
 
 def test_a_block_in_which_nothing_is_timed_takes_no_time():
-    assert estimates_s([planned(CASES, Failed(0, "wrong", ""), TOO_LARGE)], PROTOCOL) == [0]
+    assert forecasts([planned(CASES, Failed(0, "wrong", ""), TOO_LARGE)], PROTOCOL) == [Forecast(0.0, 0)]
 
 
 def test_the_work_of_a_block_is_that_of_its_members_whether_they_fit_or_not():
