@@ -263,7 +263,7 @@ def test_the_order_of_a_session_follows_from_seed_and_session(registry: Registry
 
     def order(name: str, seed: int, *before: Fact) -> list[int]:
         said = worked(tmp_path / name, job("measure", members[:3], seed=seed), *READY, *before)
-        return [fact.case for fact in said if isinstance(fact, Timed)]
+        return [fact.case for fact in said if isinstance(fact, Timed) and fact.sample.round < 3]
 
     first = order("first", 5)
     assert order("same", 5) == first
