@@ -13,24 +13,22 @@ COMPILE_MODES = (EAGER, "default", "reduce-overhead", "max-autotune", "max-autot
 Value = TypeVar("Value", str, bool)
 
 
-def _one_of(values: tuple[Value, ...]) -> Value:
-    """A field that has one of these values, by default the first."""
-    return field(default=values[0], metadata={"values": values})
+def _one_of(values: tuple[Value, ...], meaning: str) -> Value:
+    """A field that has one of these values, by default the first; the meaning is a sentence for readers."""
+    return field(default=values[0], metadata={"values": values, "meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One way to run a layer; the defaults are how published rows were measured.
 
-    `kernel` is how softmax attention is computed. `dtype` is that of weights and inputs, where `tf32` is
-    float32 whose products a GPU may round. `compile` is a mode of `torch.compile`, or `off`. With a
-    `cuda_graph`, calls are captured once and then replayed.
+    A `dtype` of `tf32` is float32 whose products a GPU may round.
     """
 
-    kernel: str = _one_of(KERNELS)
-    dtype: str = _one_of(DTYPES)
-    compile: str = _one_of(COMPILE_MODES)
-    cuda_graph: bool = _one_of((False, True))
+    kernel: str = _one_of(KERNELS, "How softmax attention is computed.")
+    dtype: str = _one_of(DTYPES, "Number format of weights and inputs.")
+    compile: str = _one_of(COMPILE_MODES, "Mode of torch.compile, or off.")
+    cuda_graph: bool = _one_of((False, True), "Whether calls are captured once and then replayed.")
 
     @property
     def compiled(self) -> bool:
@@ -58,17 +56,27 @@ class Variant:
         """All of it in few words, for headings: `bfloat16 fused compiled`."""
         return " ".join([self.dtype, self.kernel, *self._preparations()])
 
+    @property
+    def slugs(self) -> dict[str, str]:
+        """A word for the name of a file by field; nothing where the default goes without saying."""
+        return {
+            "dtype": self.dtype,
+            "kernel": self.kernel,
+            "compile": f"compiled-{self.compile}" if self.compiled else "eager",
+            "cuda_graph": "graph" * self.cuda_graph,
+        }
+
     def _preparations(self) -> list[str]:
         how = "compiled" if self.compile == "default" else f"compiled ({self.compile})"
         return [how] * self.compiled + ["CUDA graph"] * self.cuda_graph
 
 
 PLAIN = Variant()
-AXES: Mapping[str, tuple[Any, ...]] = {
-    axis.name: axis.metadata["values"]
-    for axis in sorted(fields(Variant), key=lambda axis: axis.name != "dtype")
-}
-"""What each field of a variant can be; the number format is told first."""
+_TOLD = sorted(fields(Variant), key=lambda axis: axis.name != "dtype")  # the number format first
+AXES: Mapping[str, tuple[Any, ...]] = {axis.name: axis.metadata["values"] for axis in _TOLD}
+"""What each field of a variant can be."""
+MEANINGS: Mapping[str, str] = {axis.name: axis.metadata["meaning"] for axis in _TOLD}
+"""What each field of a variant says."""
 
 
 def variants(*values: Iterable[str | bool]) -> list[Variant]:

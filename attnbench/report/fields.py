@@ -1,10 +1,12 @@
 """What rows have beside quantities: cases, outcomes and plain numbers, under the names that programs read."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from statistics import fmean
 from typing import TypeVar
 
 from attnbench.analysis.rows import Row, Timing
+from attnbench.cases.variant import MEANINGS
 from attnbench.records.record import Check, Memory
 from attnbench.report.column import CaseField, Field
 
@@ -57,14 +59,7 @@ SETTING = (
         "What a call does: inference, or training with its backward pass.",
         lambda case: case.workload.mode.value,
     ),
-    CaseField("dtype", "Number format of weights and inputs.", lambda case: case.variant.dtype),
-    CaseField("kernel", "How softmax attention is computed.", lambda case: case.variant.kernel),
-    CaseField("compile", "Mode of torch.compile, or off.", lambda case: case.variant.compile),
-    CaseField(
-        "cuda_graph",
-        "Whether calls are captured once and then replayed.",
-        lambda case: case.variant.cuda_graph,
-    ),
+    *(CaseField(name, meaning, attrgetter(f"variant.{name}")) for name, meaning in MEANINGS.items()),
 )
 THREADS = Field("threads", "Threads that torch may use.", lambda row: row.record.conditions.threads)
 CASE = (*LAYER, DEVICE, *SIZE, *SETTING)

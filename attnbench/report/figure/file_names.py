@@ -52,9 +52,6 @@ def _words(record: Record) -> dict[str, str]:
         "batch": f"batch{record.case.workload.batch}",
         "dim": f"dim{record.case.workload.geometry.dim}",
         "heads": f"heads{record.case.workload.geometry.heads}",
-        "dtype": record.case.variant.dtype,
-        "kernel": record.case.variant.kernel,
-        "compile": f"compiled-{record.case.variant.compile}" if record.case.variant.compiled else "eager",
-        "cuda_graph": "graph" * record.case.variant.cuda_graph,
+        **record.case.variant.slugs,
         "mode": "training" if record.case.workload.mode == "training" else "",
     }
