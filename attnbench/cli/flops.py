@@ -55,7 +55,7 @@ def flops(
     from attnbench.report.export import flops_csv, write_flops
     from attnbench.report.notes import flops_notes
     from attnbench.report.objects import flops_json
-    from attnbench.report.terminal.costs import flops_tables
+    from attnbench.report.terminal.costs import flops_table
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     registry = discover(plugins or ())
@@ -69,8 +69,7 @@ def flops(
     here = output(form)
     match form:
         case Format.table:
-            for table in flops_tables(found, here.out.width):
-                here.out.print(table)
+            here.out.print(flops_table(found))
         case Format.csv:
             here.data(flops_csv(found))
         case Format.json:

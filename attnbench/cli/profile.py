@@ -23,7 +23,6 @@ from attnbench.cli.options import (
 from attnbench.machine.devices import DEVICES
 
 RESULTS = Path("results/profile")
-WIDE = 120  # letters of the widest table that a terminal may be asked for
 EXAMPLES = {
     "where QuadTree's time goes": "attnbench profile quadtree --batch 16",
     "the same layer under torch's own kernel": "attnbench profile msa --kernel fused",
@@ -106,9 +105,8 @@ def profile(
     here = output(form)
     match form:
         case Format.table:
-            narrow = here.out.width < WIDE
-            here.out.print(operators_table(found, narrow=narrow))
-            here.out.print(parts_table(found, narrow=narrow))
+            here.out.print(operators_table(found))
+            here.out.print(parts_table(found))
         case Format.csv:
             here.data(profile_csv(found))
         case Format.json:

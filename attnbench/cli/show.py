@@ -25,13 +25,11 @@ from attnbench.report.terminal.crossover import UNCHANGED, crossover_table
 from attnbench.report.terminal.table import change_table, result_table
 from attnbench.report.terminal.variants import report
 
-WIDE = 159  # columns that Table IV needs with the paper's figures in it
-
 
 def print_tables(output: Output, table: Sequence[Row]) -> None:
-    """One table a setting, as much of it as is as wide as the terminal."""
+    """One table a setting."""
     for together in grouped(table, setting):
-        output.out.print(result_table(together, narrow=output.out.width < WIDE))
+        output.out.print(result_table(together))
 
 
 def print_notes(output: Output, run: Analysis) -> None:
@@ -42,7 +40,7 @@ def print_notes(output: Output, run: Analysis) -> None:
 def print_matrices(output: Output, run: Analysis) -> None:
     """The matrix of each place that has several variants, tables of the others, and what to know of all."""
     for matrix in run.matrices:
-        for part in report(matrix, output.out.width):
+        for part in report(matrix):
             output.out.print(part)
     print_tables(output, without_matrix(run.rows))
     print_notes(output, run)
@@ -73,7 +71,7 @@ def print_judgements(output: Output, found: RecordFile, judgements: Sequence[Jud
 
 def print_claims(output: Output, found: RecordFile, judgements: Sequence[Judgement]) -> None:
     """A line a claim, and how settings differ from theirs."""
-    output.out.print(claims_table(judgements, output.out.width))
+    output.out.print(claims_table(judgements))
     variants = {record.case.variant for record in found.records if record.case.role is Role.member}
     output.note(claims_notes(judgements, variants))
 
