@@ -52,8 +52,8 @@ def claims_notes(judgements: Sequence[Judgement], variants: Collection[Variant])
 
 def _settings(judgements: Sequence[Judgement]) -> dict[tuple[Difference, ...], str]:
     """A letter for each way in which settings differ from those of claims."""
-    found = dict.fromkeys(judgement.differences for judgement in judgements if judgement.differences)
-    return dict(zip(found, ascii_lowercase, strict=False))
+    ways = dict.fromkeys(judgement.differences for judgement in judgements if judgement.differences)
+    return dict(zip(ways, ascii_lowercase, strict=False))
 
 
 def _published(claim: Claim) -> str:

@@ -84,13 +84,13 @@ def order_table(matrix: VariantMatrix) -> Grid:
     return Grid(columns, "Kendall's τ between orders of throughput", title_justify="left")
 
 
-def swap_sentences(matrix: VariantMatrix, found: Sequence[Swap]) -> list[str]:
+def swap_sentences(matrix: VariantMatrix, largest_first: Sequence[Swap]) -> list[str]:
     """A sentence for each of the largest changes of order, or that there are none."""
-    if not found:
+    if not largest_first:
         return ["No two mechanisms are seen to change places between these variants."]
-    left_out = len(found) - MOST_SWAPS
+    left_out = len(largest_first) - MOST_SWAPS
     more = [f"· and {plural(left_out, 'smaller swap')}"] if left_out > 0 else []
-    return [f"· {_sentence(matrix, swap)}" for swap in found[:MOST_SWAPS]] + more
+    return [f"· {_sentence(matrix, swap)}" for swap in largest_first[:MOST_SWAPS]] + more
 
 
 def claims_in_variants(matrix: VariantMatrix, claims: Sequence[Judged]) -> Grid:
@@ -127,8 +127,8 @@ def _line(parts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _throughput(cell: Cell) -> str:
-    found = THROUGHPUT.shown(cell.row)
-    return f"{THROUGHPUT.mark(cell.row)}{found.value}" if found else NOTHING
+    throughput = THROUGHPUT.shown(cell.row)
+    return f"{THROUGHPUT.mark(cell.row)}{throughput.value}" if throughput else NOTHING
 
 
 def _share(cell: Cell) -> str:
