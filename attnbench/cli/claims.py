@@ -47,11 +47,11 @@ def claims(
 
     here = output(read_form(form))
     published = claims_file.read(file).claims if file else builtin()
-    found = read(run or newest(results))
-    require_rows(found)
-    judgements = judge(published, found.records)
+    record_file = read(run or newest(results))
+    require_rows(record_file)
+    judgements = judge(published, record_file.records)
     if here.form is Format.json:
         here.data(claims_json(judgements))
-        here.note(found.warnings)
+        here.note(record_file.warnings)
     else:
-        show.print_judgements(here, found, judgements)
+        show.print_judgements(here, record_file, judgements)

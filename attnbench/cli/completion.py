@@ -50,10 +50,10 @@ def mechanisms(incomplete: str) -> list[tuple[str, str]]:
     name, colon, assignments = incomplete.partition(":")
     if colon:
         return _settings(f"{name}:", assignments, known[name]) if name in known else []
-    found = [name for name in in_table_order(known) if name.startswith(incomplete)]
-    keys = known[found[0]].settings if len(found) == 1 else ()
-    return [(name, known[name].title) for name in found] + [
-        (f"{found[0]}:{key}=", "a setting") for key in keys
+    names = [name for name in in_table_order(known) if name.startswith(incomplete)]
+    keys = known[names[0]].settings if len(names) == 1 else ()
+    return [(name, known[name].title) for name in names] + [
+        (f"{names[0]}:{key}=", "a setting") for key in keys
     ]
 
 
@@ -72,7 +72,7 @@ def builtin() -> Mapping[str, Declared]:
     specs = [find_spec(entry.module) for entry in entry_points(group=GROUP, name=BUILTIN)]
     folders = [folder for spec in specs if spec for folder in spec.submodule_search_locations or ()]
     files = [file for folder in folders for file in sorted(Path(folder).glob("[!_]*.py"))]
-    return dict(found for file in files for found in _declared_in(file))
+    return dict(declared for file in files for declared in _declared_in(file))
 
 
 @contextmanager
@@ -82,9 +82,9 @@ def whole_words() -> Iterator[None]:
         yield
         return
     pieces, at = os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"])
-    words, place = joined(pieces, at)
-    os.environ |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(place)}
-    word = words[place] if place < len(words) else ""
+    words, index = joined(pieces, at)
+    os.environ |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(index)}
+    word = words[index] if index < len(words) else ""
     there = word[: 1 + max(map(word.rfind, BREAKS))]
     answer = io.StringIO()
     try:
@@ -98,7 +98,7 @@ def whole_words() -> Iterator[None]:
 def joined(pieces: Sequence[str], at: int) -> tuple[list[str], int]:
     """Words from the pieces of bash, and in which of them the piece of an index is."""
     words: list[str] = []
-    place = None
+    index_of_word = None
     after_break = False
     for index, piece in enumerate(pieces):
         is_break = piece != "" and set(piece) <= set(BREAKS)
@@ -108,20 +108,20 @@ def joined(pieces: Sequence[str], at: int) -> tuple[list[str], int]:
             words.append(piece)
         after_break = is_break
         if index == at:
-            place = len(words) - 1
-    return words, at - len(pieces) + len(words) if place is None else place
+            index_of_word = len(words) - 1
+    return words, at - len(pieces) + len(words) if index_of_word is None else index_of_word
 
 
 def _settings(before: str, assignments: str, declared: Declared) -> list[tuple[str, str]]:
     """The key of a next setting, alone and with its default; or of the setting that has been begun."""
     done, comma, last = assignments.rpartition(",")
     keys = {item.partition("=")[0] for item in done.split(",")}
-    found = []
+    offers = []
     for key, default in declared.settings.items():
         if key not in keys:
             alone = [] if "=" in last else [(f"{before}{done}{comma}{key}=", "a setting")]
-            found += [*alone, (f"{before}{done}{comma}{key}={default}", "its default")]
-    return found
+            offers += [*alone, (f"{before}{done}{comma}{key}={default}", "its default")]
+    return offers
 
 
 def _declared_in(file: Path) -> Iterator[tuple[str, Declared]]:

@@ -60,8 +60,8 @@ def doctor(
     for name in names:
         with here.waiting(f"Measuring the ceilings of {name}…"):
             records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, setup)
-        found = replace(records[0].conditions.machine, environment=chosen_variables(records[0]))
-        standing = standing_advice(found, name, setup.threads)
+        machine = replace(records[0].conditions.machine, environment=chosen_variables(records[0]))
+        standing = standing_advice(machine, name, setup.threads)
         seen[name] = Seen(records, [*standing, *advice(records[0].witnesses, setup.threads)])
         if here.form is Format.table:
             for line in ceiling_lines(records):

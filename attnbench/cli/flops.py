@@ -55,25 +55,24 @@ def flops(
     from attnbench.report.export import flops_csv, write_flops
     from attnbench.report.notes import flops_notes
     from attnbench.report.objects import flops_json
-    from attnbench.report.terminal.costs import flops_tables
+    from attnbench.report.terminal.costs import flops_table
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     registry = discover(plugins or ())
     maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))
-    found = points(chosen(registry, mechanisms), [Geometry(dim, heads, *size) for size in maps])
-    files = [write_flops(found, out)]
+    costs = points(chosen(registry, mechanisms), [Geometry(dim, heads, *size) for size in maps])
+    files = [write_flops(costs, out)]
     if figures:
         from attnbench.report.figure.flops import save_flops
 
-        files += save_flops(found, out, figures)
+        files += save_flops(costs, out, figures)
     here = output(form)
     match form:
         case Format.table:
-            for table in flops_tables(found, here.out.width):
-                here.out.print(table)
+            here.out.print(flops_table(costs))
         case Format.csv:
-            here.data(flops_csv(found))
+            here.data(flops_csv(costs))
         case Format.json:
-            here.data(flops_json(found))
-    here.note([*flops_notes(found), *registry.problems])
+            here.data(flops_json(costs))
+    here.note([*flops_notes(costs), *registry.problems])
     here.wrote(files)

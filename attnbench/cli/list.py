@@ -38,13 +38,13 @@ def list_mechanisms(
 
     registry = discover(plugins or ())
     geometry = Geometry(dim, heads, *read_size(size))
-    found = entries(chosen(registry, mechanisms), geometry)
+    catalogue = entries(chosen(registry, mechanisms), geometry)
     here = output(form)
     match form:
         case Format.table:
-            here.out.print(choices_table(found) if mechanisms else registry_table(found))
+            here.out.print(choices_table(catalogue) if mechanisms else registry_table(catalogue))
         case Format.csv:
-            here.data(registry_csv(found))
+            here.data(registry_csv(catalogue))
         case Format.json:
-            here.data(registry_json(found, geometry))
-    here.note([*registry_notes(found), *registry.problems])
+            here.data(registry_json(catalogue, geometry))
+    here.note([*registry_notes(catalogue), *registry.problems])

@@ -176,10 +176,10 @@ def read_form(text: str) -> Format:
 
 def read_bytes(option: str, text: str) -> int:
     """An amount of memory that is written `2GiB`, `500 MiB` or `1.5GB`."""
-    found = re.fullmatch(r"(\d+\.?\d*) *([KMGT]i?)B", text, re.IGNORECASE)
-    if not found:
+    amount = re.fullmatch(r"(\d+\.?\d*) *([KMGT]i?)B", text, re.IGNORECASE)
+    if not amount:
         raise AttnbenchError(f"{option} is {text!r}; it must be an amount of memory such as 2GiB or 500MiB.")
-    number, unit = found[1], found[2].upper()
+    number, unit = amount[1], amount[2].upper()
     base = 1024 if unit.endswith("I") else 1000
     return int(float(number) * base ** (1 + "KMGT".index(unit[0])))
 

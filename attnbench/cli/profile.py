@@ -23,7 +23,6 @@ from attnbench.cli.options import (
 from attnbench.machine.devices import DEVICES
 
 RESULTS = Path("results/profile")
-WIDE = 120  # letters of the widest table that a terminal may be asked for
 EXAMPLES = {
     "where QuadTree's time goes": "attnbench profile quadtree --batch 16",
     "the same layer under torch's own kernel": "attnbench profile msa --kernel fused",
@@ -101,18 +100,17 @@ def profile(
     folder = out or RESULTS / re.sub(r"[^\w.-]", "-", choice.label)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    found = measure(registry, case, threads=threads or physical_cores(), seed=seed, folder=folder)
-    path = write_profile(found, folder)
+    layer_profile = measure(registry, case, threads=threads or physical_cores(), seed=seed, folder=folder)
+    path = write_profile(layer_profile, folder)
     here = output(form)
     match form:
         case Format.table:
-            narrow = here.out.width < WIDE
-            here.out.print(operators_table(found, narrow=narrow))
-            here.out.print(parts_table(found, narrow=narrow))
+            here.out.print(operators_table(layer_profile))
+            here.out.print(parts_table(layer_profile))
         case Format.csv:
-            here.data(profile_csv(found))
+            here.data(profile_csv(layer_profile))
         case Format.json:
-            here.data(profile_json(found))
-    here.note([*profile_notes(found), *registry.problems])
+            here.data(profile_json(layer_profile))
+    here.note([*profile_notes(layer_profile), *registry.problems])
     here.wrote([path, folder / TRACE])
     here.tell("open the trace in https://ui.perfetto.dev: drag the file into the page")

@@ -15,6 +15,7 @@ from rich.table import Table
 from attnbench.cases.case import Block, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.records.journal import Allocated, Began, Checked, Fact, Failed, Timed, Warmed
+from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.run.plan import Forecast, Planned
 from attnbench.words import plural
 
@@ -118,19 +119,19 @@ class Progress:
         if self.block is None:
             return "starting the worker …"
         block = self.blocks[self.block]
-        table = Table(box=None)
-        table.add_column(f"{block.name}, session {self.session + 1} of {self.protocol.sessions}")
-        for heading in ("img/s so far", "rounds"):
-            table.add_column(heading, justify="right")
-        for index, case in enumerate(block.cases):
-            if case.role is Role.ceiling:
-                continue
-            times_s = self.times_s.get(index)
-            estimate = (
-                f"{block.workload.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
-            )
-            table.add_row(case.heading, estimate, str(len(times_s or ())))
-        return Group(self._bar(), table)
+        cases = {index: case for index, case in enumerate(block.cases) if case.role is not Role.ceiling}
+        heading = f"{block.name}, session {self.session + 1} of {self.protocol.sessions}"
+        columns = [
+            GridColumn(heading, [case.heading for case in cases.values()], wraps=True),
+            GridColumn("img/s so far", [self._estimate(block, index) for index in cases]),
+            GridColumn("rounds", [f"{len(self.times_s.get(index, ()))}" for index in cases]),
+        ]
+        return Group(self._bar(), Grid(columns, ruled=False))
+
+    def _estimate(self, block: Block, index: int) -> str:
+        """Images per second so far, or how far a case has come."""
+        times_s = self.times_s.get(index)
+        return f"{block.workload.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
 
     def _begin(self, block: int) -> None:
         self.block, self.session, self.states, self.times_s = block, 0, {}, defaultdict(list)

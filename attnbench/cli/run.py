@@ -222,7 +222,7 @@ def run(
 
 
 def _folder(out: Path | None, command: list[str]) -> Path:
-    """Where the run goes: as asked, or where the same command was not finished, or a new place."""
+    """Where the run goes: as asked, or where the same command was not finished, or a new folder."""
     from attnbench.records.folder import unfinished
 
     return out or unfinished(RESULTS, command) or RESULTS / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

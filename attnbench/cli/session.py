@@ -32,8 +32,8 @@ def carry_out(
         folder.save_plan(path, command)
         left = runner.pending(plan, setup, path)
         finished = _measured(output, plan, left, setup, path)
-        found = read(path)
-        analysis = Analysis(path.name, found, rows(found.records))
+        file = read(path)
+        analysis = Analysis(path.name, file, rows(file.records))
         csv = write_table(analysis.rows, path)
         if finished:
             folder.forget_plan(path)

@@ -25,13 +25,11 @@ from attnbench.report.terminal.crossover import UNCHANGED, crossover_table
 from attnbench.report.terminal.table import change_table, result_table
 from attnbench.report.terminal.variants import report
 
-WIDE = 159  # columns that Table IV needs with the paper's figures in it
-
 
 def print_tables(output: Output, table: Sequence[Row]) -> None:
-    """One table a setting, as much of it as is as wide as the terminal."""
+    """One table a setting."""
     for together in grouped(table, setting):
-        output.out.print(result_table(together, narrow=output.out.width < WIDE))
+        output.out.print(result_table(together))
 
 
 def print_notes(output: Output, run: Analysis) -> None:
@@ -40,19 +38,19 @@ def print_notes(output: Output, run: Analysis) -> None:
 
 
 def print_matrices(output: Output, run: Analysis) -> None:
-    """The matrix of each place that has several variants, tables of the others, and what to know of all."""
+    """The matrix of each setting that has several variants, tables of the others, and what to know of all."""
     for matrix in run.matrices:
-        for part in report(matrix, output.out.width):
+        for part in report(matrix):
             output.out.print(part)
     print_tables(output, without_matrix(run.rows))
     print_notes(output, run)
 
 
 def print_run(
-    output: Output, found: RecordFile, baseline: str | None, figures: PrintSize | None, *, share: float | None
+    output: Output, file: RecordFile, baseline: str | None, figures: PrintSize | None, *, share: float | None
 ) -> list[str]:
     """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
-    run = analysis_of(found, baseline)
+    run = analysis_of(file, baseline)
     if output.form is Format.table:
         _print_run_table(output, run)
     else:
@@ -63,18 +61,18 @@ def print_run(
     return _slower(((row, row.timing) for row in run.rows), share)
 
 
-def print_judgements(output: Output, found: RecordFile, judgements: Sequence[Judgement]) -> None:
+def print_judgements(output: Output, file: RecordFile, judgements: Sequence[Judgement]) -> None:
     """What a run says of claims, and how many hold."""
-    _print_heading(output, f"{found.folder}")
-    print_claims(output, found, judgements)
-    output.note(found.warnings)
+    _print_heading(output, f"{file.folder}")
+    print_claims(output, file, judgements)
+    output.note(file.warnings)
     output.tell(f"{summary(judgements)}.")
 
 
-def print_claims(output: Output, found: RecordFile, judgements: Sequence[Judgement]) -> None:
+def print_claims(output: Output, file: RecordFile, judgements: Sequence[Judgement]) -> None:
     """A line a claim, and how settings differ from theirs."""
-    output.out.print(claims_table(judgements, output.out.width))
-    variants = {record.case.variant for record in found.records if record.case.role is Role.member}
+    output.out.print(claims_table(judgements))
+    variants = {record.case.variant for record in file.records if record.case.role is Role.member}
     output.note(claims_notes(judgements, variants))
 
 
@@ -93,17 +91,17 @@ def print_sentences(output: Output, run: Analysis) -> None:
 
 
 def print_matrices_of(
-    output: Output, found: RecordFile, baseline: str | None, figures: PrintSize | None, *, share: float | None
+    output: Output, file: RecordFile, baseline: str | None, figures: PrintSize | None, *, share: float | None
 ) -> list[str]:
     """The matrices of a run, as files and a figure too; the rows slower than the baseline by `share`."""
-    run = analysis_of(found, baseline)
+    run = analysis_of(file, baseline)
     if not run.matrices:
         raise AttnbenchError(
-            f"The run in {found.folder} has each mechanism in one variant, so that there is nothing for "
+            f"The run in {file.folder} has each mechanism in one variant, so that there is nothing for "
             "--kernels to compare; `attnbench run --kernel explicit,fused` measures two."
         )
     if output.form is Format.table:
-        _print_heading(output, f"{found.folder}")
+        _print_heading(output, f"{file.folder}")
         print_matrices(output, run)
     else:
         output.data(matrices_csv(run.matrices) if output.form is Format.csv else matrices_json(run))
@@ -118,19 +116,19 @@ def print_changes(
 ) -> list[str]:
     """Two runs case by case, and the cases slower by `share`; refuses times that say nothing."""
     different = unlike(before, after)
-    found = changes(before, after, baseline, times=not different)
-    if not found:
+    all_changes = changes(before, after, baseline, times=not different)
+    if not all_changes:
         raise AttnbenchError(
             f"{before.folder} and {after.folder} have no case in common; nothing to compare."
         )
     match output.form:
         case Format.table:
             _print_heading(output, f"{before.folder} → {after.folder}")
-            output.out.print(change_table(found))
+            output.out.print(change_table(all_changes))
         case Format.csv:
-            output.data(changes_csv(found))
+            output.data(changes_csv(all_changes))
         case Format.json:
-            output.data(changes_json(before, after, found, different))
+            output.data(changes_json(before, after, all_changes, different))
     output.note([*before.warnings, *after.warnings])
     if different:
         raise AttnbenchError(
@@ -138,7 +136,7 @@ def print_changes(
             f"{in_words(different)}. "
             "Counts are compared above; measure both on one machine with the same settings to compare times."
         )
-    return _slower(((change.after, change) for change in found), share)
+    return _slower(((change.after, change) for change in all_changes), share)
 
 
 def _print_heading(output: Output, heading: str) -> None:
@@ -184,6 +182,6 @@ def _slower(judged: Iterable[tuple[Row, Timing | Change | None]], share: float |
     """The rows that are slower, by more than a share, than what they were compared with."""
     return [
         f"{row.record.case.title} ({row.where})"
-        for row, found in judged
-        if found and is_slower(found.speed, found.verdict, share)
+        for row, timing in judged
+        if timing and is_slower(timing.speed, timing.verdict, share)
     ]

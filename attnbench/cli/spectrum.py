@@ -67,12 +67,12 @@ def spectrum(
         folder.mkdir(parents=True, exist_ok=True)
     here = output()
     with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
-        found = survey(list(choices.values()), geometry, images=images, seed=seed)
-        paths = [write_profile(found, folder)]
+        layer_survey = survey(list(choices.values()), geometry, images=images, seed=seed)
+        paths = [write_profile(layer_survey, folder)]
         if figures:
             from attnbench.report.figure.spectrum import save_figures
 
-            paths += save_figures(found, folder, figures)
-    here.out.print(spectrum_table(found))
-    here.note(spectrum_notes(found))
+            paths += save_figures(layer_survey, folder, figures)
+    here.out.print(spectrum_table(layer_survey))
+    here.note(spectrum_notes(layer_survey))
     here.wrote(paths)

@@ -19,7 +19,7 @@ PALETTE = (
 )  # fmt: skip
 MARKERS = "osD^vP<>d*"  # as matplotlib calls them
 DASHES = ("-", "--", "-.", ":")
-FILLS = ("full", "none", "left", "right")  # of a marker that has no line, in the place of its dashes
+FILLS = ("full", "none", "left", "right")  # of a marker that has no line, instead of dashes
 BLACK, WHITE = "#000000", "#ffffff"
 LEAST_CONTRAST = 3.0  # on white, for what is no text
 MOST_CONTRAST = 14.0  # darker shades look black

@@ -18,21 +18,21 @@ FEW_SESSIONS = 2  # a t-test over them has one degree of freedom
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
-    found = _notes_on_rows(rows)
+    lines = _notes_on_rows(rows)
     with_time = measured(rows)
-    found += _convergence_notes(with_time)
+    lines += _convergence_notes(with_time)
     launch_bound = dict.fromkeys(row.record.case.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
-        found.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
+        lines.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
     paced = {row.record.case.title: None for row in with_time if _is_host_paced(row)}
     if paced:
-        found.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
-    found += _backend_notes(with_time)
+        lines.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
+    lines += _backend_notes(with_time)
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
-        found.append(
+        lines.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
-    return found + _published_notes(rows)
+    return lines + _published_notes(rows)
 
 
 def _is_host_paced(row: Row) -> bool:
@@ -56,7 +56,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
 
 
 def disturbances(rows: Sequence[Row]) -> list[str]:
-    """What disturbed the measurement of blocks: each advice once, with the first place that it is for."""
+    """What disturbed the measurement of blocks: each advice once, with the first setting that it is for."""
     lines: dict[str, str] = {}
     for row in {row.record.block: row for row in rows}.values():
         where = f"{row.setting}: "
@@ -65,10 +65,10 @@ def disturbances(rows: Sequence[Row]) -> list[str]:
     return [where + line for line, where in lines.items()]
 
 
-def agreement(found: Sequence[Agreement]) -> list[str]:
+def agreement(agreements: Sequence[Agreement]) -> list[str]:
     """How far the order of our throughputs is the paper's, a line a device and variant."""
     lines = []
-    for each in found:
+    for each in agreements:
         how = f" ({each.variant.name})" if each.variant.name else ""
         lines.append(
             f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({processor(each.device)}) is "
@@ -126,23 +126,23 @@ def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
 
 def _remarks(record: Record) -> list[str]:
     """What is to be said of a record, behind its name and a colon."""
-    found = []
+    lines = []
     if record.outcome != "measured":
-        found.append(f"{readable(record.outcome)}: {record.reason}")
+        lines.append(f"{readable(record.outcome)}: {record.reason}")
     elif record.reason:
-        found.append(record.reason)
+        lines.append(record.reason)
     if record.uncounted:
-        found.append(f"FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
+        lines.append(f"FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
     if record.macs is not None and record.macs != record.macs_closed_form:
         promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
-        found.append(f"{record.macs:,} multiply-adds counted, but the closed form is {promised}.")
+        lines.append(f"{record.macs:,} multiply-adds counted, but the closed form is {promised}.")
     if record.memory and not record.memory.repeatable:
-        found.append("memory differed from call to call; the larger number is shown.")
-    return found
+        lines.append("memory differed from call to call; the larger number is shown.")
+    return lines
 
 
 def _named(rows: Sequence[Row]) -> str:
-    """Mechanisms, those together that share places: `MSA, XCA (cpu 7x7 batch 4: tf32 math)`."""
+    """Mechanisms, those together that share settings: `MSA, XCA (cpu 7x7 batch 4: tf32 math)`."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for mine in grouped(rows, lambda row: row.record.case.label):
         settings = tuple(map(_setting_of, grouped(mine, lambda row: row.setting)))
@@ -172,23 +172,23 @@ def _where(dearer: Sequence[Point], points: Sequence[Point], other: str) -> str:
 
 def _session_notes(rows: Sequence[Measured]) -> list[str]:
     """What more sessions would mend: verdicts from one, from two, and from several whose speeds differ."""
-    found = []
+    lines = []
     unclear = [row for row in rows if row.timing.verdict is Verdict.unclear]
     if any(row.timing.sessions == FEW_SESSIONS for row in unclear):
-        found.append("Two sessions are too few for most verdicts; --sessions 3 gives them.")
+        lines.append("Two sessions are too few for most verdicts; --sessions 3 gives them.")
     apart = [
         (row.timing.speed_spread or 0.0, row.record.case.title) for row in unclear if _sessions_disagree(row)
     ]
     if apart:
         spread, _ = max(apart)
         names = ", ".join(dict.fromkeys(title for _, title in apart))
-        found.append(
+        lines.append(
             f"Unclear because sessions differ, by up to {100 * spread:.0f} %: {names}. What a process is "
             "dealt, its memory above all, decides so much here; --sessions 10 asks more of them."
         )
     if rows and max(row.timing.sessions for row in rows) == 1:
-        found.append("One session only: a second process may give other ratios; --sessions 3 asks three.")
-    return found
+        lines.append("One session only: a second process may give other ratios; --sessions 3 asks three.")
+    return lines
 
 
 def _sessions_disagree(row: Measured) -> bool:
@@ -198,13 +198,13 @@ def _sessions_disagree(row: Measured) -> bool:
 
 def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
     """What more time or more processes would mend: intervals wider than was asked, and open verdicts."""
-    found = []
+    lines = []
     wide = [row for row in rows if not row.timing.converged]
     if wide:
         protocol = wide[0].record.conditions.protocol
         names = ", ".join(dict.fromkeys(row.record.case.title for row in wide))
-        found.append(
+        lines.append(
             f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
             "--max-seconds gives them more time, --precision asks for less."
         )
-    return found + _session_notes(rows)
+    return lines + _session_notes(rows)

@@ -3,14 +3,16 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from attnbench import Geometry
 from attnbench.cases.registry import discover
 from attnbench.measure.catalogue import points
-from attnbench.report.terminal.costs import flops_tables
+from attnbench.report.terminal.costs import flops_table
 from tests.conftest import Run
 
 REFUSES = """
@@ -28,6 +30,11 @@ picky = Mechanism(
     name="picky", title="Picky", build=build, macs=macs, paper=Paper("On it", "Here", 2026, "https://example.org")
 )
 """
+
+
+def words_of(text: str) -> list[list[str]]:
+    """The words of each line, without the rules of tables."""
+    return [re.sub("[│┃]", " ", line).split() for line in text.splitlines()]
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -53,7 +60,7 @@ def test_csv_holds_exact_closed_forms_branch_by_branch(attnbench: Run, tmp_path:
 
 def test_the_table_has_a_column_a_size_and_the_crossovers_below(attnbench: Run, tmp_path: Path):
     done = attnbench("flops", "hilo:alpha=0.5,0.9,window=2,7", "--res", "14..56/14", "--out", tmp_path)
-    words = [line.split() for line in done.out.splitlines()]
+    words = words_of(done.out)
     assert ["Mechanism", "14x14", "28x28", "42x42", "56x56"] in words
     assert ["Lo-Fi", "123.0", "580.4", "1,637.9", "3,737.9"] in words
     assert "· HiLo (alpha=0.5): Lo-Fi costs more than Hi-Fi from 56x56 on." in done.out
@@ -103,7 +110,7 @@ def test_a_map_that_a_closed_form_refuses_is_a_dash_and_a_note(attnbench: Run, t
     plugin.write_text(REFUSES)
     done = attnbench("flops", "picky", "--plugin", plugin, "--res", "7,1000", "--out", tmp_path)
     assert "· Picky (7x7): the map is too small" in done.out
-    assert ["Picky", "—", "1.0"] in [line.split() for line in done.out.splitlines()]
+    assert ["Picky", "—", "1.0"] in words_of(done.out)
 
 
 def test_a_map_that_a_layer_refuses_is_a_dash_and_a_note(attnbench: Run, tmp_path: Path):
@@ -112,18 +119,22 @@ def test_a_map_that_a_layer_refuses_is_a_dash_and_a_note(attnbench: Run, tmp_pat
 
 
 def test_many_sizes_take_several_tables(attnbench: Run, tmp_path: Path):
-    out = attnbench("flops", "msa", "--res", "1..16", "--out", tmp_path).out
-    heads = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["Mechanism"]]
+    out = attnbench("flops", "msa", "--res", "1..24", "--out", tmp_path).out
+    rows = words_of(out)
+    heads = [cells[1:] for cells in rows if cells[:1] == ["Mechanism"]]
     assert len(heads) == 2
-    assert [*heads[0], *heads[1]] == [f"{side}x{side}" for side in range(1, 17)]
-    cells = [line.split()[1:] for line in out.splitlines() if line.split()[:1] == ["MSA"]]
-    assert [list(map(len, cells)), len({*cells[0], *cells[1]})] == [list(map(len, heads)), 16]
-    assert all(len(line) <= 150 for line in out.splitlines())
+    assert [*heads[0], *heads[1]] == [f"{side}x{side}" for side in range(1, 25)]
+    cells = [cells[1:] for cells in rows if cells[:1] == ["MSA"]]
+    assert [list(map(len, cells)), len({*cells[0], *cells[1]})] == [list(map(len, heads)), 24]
+    assert all(len(line) <= 160 for line in out.splitlines())
 
 
 def test_a_terminal_that_is_too_narrow_for_a_size_gets_a_table_for_each():
     drawn = points([discover().choose("msa")], [Geometry(8, 2, side, side) for side in (7, 14)])
-    assert len(flops_tables(drawn, width=5)) == 2
+    console = Console(width=22)
+    with console.capture() as capture:
+        console.print(flops_table(drawn))
+    assert capture.get().count("Mechanism") == 2
 
 
 @pytest.mark.parametrize(

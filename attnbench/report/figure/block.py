@@ -23,16 +23,16 @@ def draw_throughput(axes: Axes, rows: Sequence[Measured], styles: MarkStyles) ->
     """Figure 6: a bar a mechanism, the fastest at the top, with its value and interval."""
     ordered = sorted(rows, key=lambda row: row.timing.throughput.value)
     estimates = [row.timing.throughput for row in ordered]
-    titles, places = [brief(row.record.case.title) for row in ordered], range(len(ordered))
+    titles, ys = [brief(row.record.case.title) for row in ordered], range(len(ordered))
     values, spread = [estimate.value for estimate in estimates], errors(estimates)
     colours = [styles[row.record.case.label].colour for row in ordered]
-    axes.errorbar(values, places, xerr=spread, **HALO)
-    axes.barh(places, values, xerr=spread, color=colours, height=BAR / max(map(lines_of, titles)))
+    axes.errorbar(values, ys, xerr=spread, **HALO)
+    axes.barh(ys, values, xerr=spread, color=colours, height=BAR / max(map(lines_of, titles)))
     ends = [estimate.high or estimate.value for estimate in estimates]
-    for position, (estimate, end) in enumerate(zip(estimates, ends, strict=True)):
+    for y, (estimate, end) in enumerate(zip(estimates, ends, strict=True)):
         text = shown(estimate).value
-        axes.annotate(text, (end, position), (3, 0), textcoords="offset points", va="center", fontsize=SMALL)
-    axes.set_yticks(places, titles)
+        axes.annotate(text, (end, y), (3, 0), textcoords="offset points", va="center", fontsize=SMALL)
+    axes.set_yticks(ys, titles)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, len(ordered) - 0.4)
     axes.set_xlim(0, 1.15 * max(ends))
@@ -51,8 +51,8 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
         return
     compared.sort(key=lambda pair: pair[1].value)
     speeds = [speed for _, speed in compared]
-    values, places = [speed.value for speed in speeds], list(range(len(speeds)))
-    axes.errorbar(values, places, xerr=errors(speeds), fmt="ok", label="this machine")
+    values, ys = [speed.value for speed in speeds], list(range(len(speeds)))
+    axes.errorbar(values, ys, xerr=errors(speeds), fmt="ok", label="this machine")
     theirs = [(ratio, y) for y, (row, _) in enumerate(compared) if (ratio := published_ratio(row))]
     if theirs:
         label = f"paper ({processor(compared[0][0].device)})"
@@ -62,8 +62,8 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
         axes.axvspan(1 / (1 + floor), 1 + floor, color="0.88", linewidth=0, label="noise floor", zorder=0)
     axes.axvline(1, color=PALE, linewidth=0.6, zorder=0.5)
     set_ratios(axes)
-    axes.set_yticks(places, [brief(row.record.case.title) for row, _ in compared])
-    axes.set_ylim(-0.6, len(places) - 0.4)
+    axes.set_yticks(ys, [brief(row.record.case.title) for row, _ in compared])
+    axes.set_ylim(-0.6, len(ys) - 0.4)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y")
     baseline = compared[0][0].timing.baseline or BASELINE

@@ -8,7 +8,7 @@ from attnbench.analysis.rows import Row, grouped
 from attnbench.report.figure.quantities import ValueOf
 from attnbench.statistics import Estimate
 
-NEAR = 1.15  # heights whose ratio is less are at one place
+NEAR = 1.15  # heights whose ratio is less touch
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Crosses:
     """Where the crosses of a curve's misfits stand."""
 
     curve: Curve
-    places: Sequence[tuple[float, float]]
+    points: Sequence[tuple[float, float]]
 
 
 def curves_of(rows: Sequence[Row], quantity: ValueOf) -> list[Curve]:
@@ -72,7 +72,7 @@ def crosses_of(curves: Sequence[Curve], edge: float, nudge: float) -> list[Cross
     These are in the order of the last numbers before them, so that lines to them hardly cross.
     """
     curves = sorted(curves, key=lambda curve: list(curve.points.values())[-1].value if curve.points else 0.0)
-    places: dict[str, list[tuple[float, float]]] = {curve.label: [] for curve in curves}
+    points: dict[str, list[tuple[float, float]]] = {curve.label: [] for curve in curves}
     for side in sorted({misfit.side for curve in curves for misfit in curve.misfits}):
         heights = {
             curve.label: misfit.need if misfit.need is not None else edge
@@ -83,8 +83,8 @@ def crosses_of(curves: Sequence[Curve], edge: float, nudge: float) -> list[Cross
         for together in _clusters(heights):
             for number, label in enumerate(together):
                 aside = math.exp(nudge * (number - (len(together) - 1) / 2))
-                places[label].append((side * aside, heights[label]))
-    return [Crosses(curve, places[curve.label]) for curve in curves if curve.misfits]
+                points[label].append((side * aside, heights[label]))
+    return [Crosses(curve, points[curve.label]) for curve in curves if curve.misfits]
 
 
 def _clusters(heights: Mapping[str, float]) -> list[list[str]]:

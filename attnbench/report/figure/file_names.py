@@ -39,10 +39,10 @@ def setting_words(record: Record, *, size: bool = True, variant: bool = True, mo
 
 def machines(records: Iterable[Record]) -> str:
     """A sentence for each machine."""
-    found = dict.fromkeys(
+    descriptions = dict.fromkeys(
         each.conditions.machine.describe(each.case.device, each.conditions.threads) for each in records
     )
-    return " ".join(f"{machine}." for machine in found)
+    return " ".join(f"{description}." for description in descriptions)
 
 
 def _words(record: Record) -> dict[str, str]:

@@ -94,7 +94,7 @@ def draw_choices(axes: Axes, points: Sequence[Point], branch: str | None = None)
     for choice in choices:
         mine, style = points_of(choice, points), styles[choice.label]
         costs = [_cost(point, branch) for point in mine]
-        drawn = [place for place in zip(_sides(mine), costs, strict=True) if not math.isnan(place[1])]
+        drawn = [point for point in zip(_sides(mine), costs, strict=True) if not math.isnan(point[1])]
         if drawn:
             axes.plot(_sides(mine), costs, **line(style))
             ends.append((names[choice.label], drawn[-1]))

@@ -33,7 +33,7 @@ def front(rows: Sequence[Measured], cost: ValueOf) -> list[Measured]:
 
     A row beats another that is better in neither throughput nor cost, and worse in one of them.
     """
-    priced = [(found.value, row) for row in rows if (found := cost(row))]
+    priced = [(price.value, row) for row in rows if (price := cost(row))]
     best: list[Measured] = []
     for _, row in sorted(priced, key=lambda pair: (pair[0], -_speed(pair[1]))):
         if not best or _speed(row) > _speed(best[-1]):
@@ -43,12 +43,12 @@ def front(rows: Sequence[Measured], cost: ValueOf) -> list[Measured]:
 
 def draw_pareto(axes: Axes, rows: Sequence[Measured], styles: MarkStyles, name: str, cost: ValueOf) -> None:
     """Throughput over a cost with its intervals, and a line that steps along the front."""
-    places = {row.record.case.label: (found.value, _speed(row)) for row in rows if (found := cost(row))}
+    points = {row.record.case.label: (price.value, _speed(row)) for row in rows if (price := cost(row))}
     for row in rows:
-        if row.record.case.label in places:
+        if row.record.case.label in points:
             spread, how = errors([row.timing.throughput]), point(styles[row.record.case.label])
-            axes.errorbar(*places[row.record.case.label], yerr=spread, label=row.record.case.title, **how)
-    xs, ys = zip(*(places[row.record.case.label] for row in front(rows, cost)), strict=True)
+            axes.errorbar(*points[row.record.case.label], yerr=spread, label=row.record.case.title, **how)
+    xs, ys = zip(*(points[row.record.case.label] for row in front(rows, cost)), strict=True)
     axes.plot(xs, ys, color=GREY, drawstyle="steps-post", linewidth=0.8, zorder=1, label="front")
     axes.set_ylim(0, ROOM * axes.dataLim.ymax)
     for axis in (axes.xaxis, axes.yaxis):
@@ -58,13 +58,13 @@ def draw_pareto(axes: Axes, rows: Sequence[Measured], styles: MarkStyles, name: 
 
 
 def pareto_page(rows: Sequence[Measured], styles: MarkStyles, wanted: PrintSize = PLAIN) -> Figure:
-    """A panel for each device and cost that was found there."""
+    """A panel for each device and cost that has numbers there."""
     devices = grouped(rows, lambda row: row.device)
-    found = [(mine, name) for mine in devices for name, cost in COSTS.items() if any(map(cost, mine))]
+    fronts = [(mine, name) for mine in devices for name, cost in COSTS.items() if any(map(cost, mine))]
     with styled():
         page = new_page(wanted.inches(Width.page))
-        panels = add_panels(page, len(found), PANEL_INCHES, PLOT_INCHES)
-        for axes, (mine, name) in zip(panels, found, strict=True):
+        panels = add_panels(page, len(fronts), PANEL_INCHES, PLOT_INCHES)
+        for axes, (mine, name) in zip(panels, fronts, strict=True):
             draw_pareto(axes, mine, styles, name, COSTS[name])
             axes.set_ylabel("Throughput (images/s)" if is_first_of_row(axes) else "")
             where = f"{mine[0].device}, " if len(devices) > 1 else ""

@@ -38,14 +38,14 @@ def save_figures(rows: Sequence[Row], folder: Path, wanted: PrintSize = PLAIN) -
 
 def setting_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures of each setting with their names, one panel a device."""
-    found, timed = mark_styles_of(row.record.case.label for row in rows), measured(rows)
+    styles, timed = mark_styles_of(row.record.case.label for row in rows), measured(rows)
     records = [row.record for row in timed]
     for mine in grouped(timed, setting):
         end = suffix(mine[0].record, records, without={"device"})
-        for name, draw in _drawings(mine, found).items():
+        for name, draw in _drawings(mine, styles).items():
             yield f"{name}{end}", _page(draw, mine, wanted)
         if len({row.record.case.label for row in mine}) >= LEAST_LAYERS:
-            yield f"front{end}", pareto_page(mine, found, wanted)
+            yield f"front{end}", pareto_page(mine, styles, wanted)
 
 
 def _drawings(rows: Sequence[Measured], styles: MarkStyles) -> dict[str, Draw]:

@@ -19,7 +19,7 @@ from attnbench.report.figure.quantities import macs_m, throughput, total_mib
 from attnbench.report.figure.style import CROSS, errors, line, styled
 
 Draw = Callable[[Axes, Sequence[Row], MarkStyles], None]
-NUDGE = 0.028  # of the axis, between crosses at one place
+NUDGE = 0.028  # of the axis, between crosses at one height
 MARGIN = 0.06  # of the axis, beyond what is drawn
 PANEL_INCHES = 2.3  # the least width of one
 PLOT_INCHES = 1.75
@@ -57,17 +57,17 @@ MEMORY: dict[str, Draw] = {"inference": draw_inference_memory, "training": draw_
 
 def scaling_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over sizes with their names, for each device and batch that has several."""
-    records, found = [row.record for row in rows], mark_styles_of(row.record.case.label for row in rows)
+    records, styles = [row.record for row in rows], mark_styles_of(row.record.case.label for row in rows)
     for mine in grouped(rows, family):
         if len({row.side for row in mine}) < 2:
             continue
         end = suffix(mine[0].record, records, without={"size", "mode"})
-        yield f"scaling{end}", _page(_panels(mine), mine, found, Width.page, wanted)
+        yield f"scaling{end}", _page(_panels(mine), mine, styles, Width.page, wanted)
         if "training" in _timed_modes(mine):
             trained = [row for row in mine if row.record.case.workload.mode == "training"]
             yield (
                 f"scaling-training{end}",
-                _page([draw_training], trained, found, Width.column, wanted),
+                _page([draw_training], trained, styles, Width.column, wanted),
             )
 
 
@@ -182,11 +182,11 @@ def _draw_crosses(axes: Axes, crosses: Sequence[Crosses], styles: MarkStyles) ->
     """Black crosses, joined to the last number before them by a dotted line in the mechanism's colour."""
     for cross in crosses:
         label, points = cross.curve.label, cross.curve.points
-        before = [side for side in points if side < cross.places[0][0]]
+        before = [side for side in points if side < cross.points[0][0]]
         start = [(max(before), points[max(before)].value)] if before else []
-        xs, ys = zip(*start, *cross.places, strict=True)
+        xs, ys = zip(*start, *cross.points, strict=True)
         axes.plot(xs, ys, ":", color=styles[label].colour, linewidth=0.9, clip_on=False)
-        xs, ys = zip(*cross.places, strict=True)
+        xs, ys = zip(*cross.points, strict=True)
         axes.plot(xs, ys, **CROSS)
 
 

@@ -54,7 +54,7 @@ class Sweep:
         )
 
     def value(self, row: Row) -> float:
-        """A row's place on the axis."""
+        """A row's x on the axis."""
         return float(row.record.case.settings[self.key])
 
 
@@ -95,9 +95,9 @@ def sweeps(rows: Sequence[Row]) -> list[Sweep]:
 
 def settings_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over settings with their names."""
-    found, records = sweeps(rows), [row.record for row in rows]
-    for sweep in found:
-        names = {other.mechanism for other in found if other.key == sweep.key}
+    all_sweeps, records = sweeps(rows), [row.record for row in rows]
+    for sweep in all_sweeps:
+        names = {other.mechanism for other in all_sweeps if other.key == sweep.key}
         mechanism = f"-{sweep.mechanism}" if len(names) > 1 else ""
         yield f"setting-{sweep.key}{mechanism}{suffix(sweep.rows[0].record, records)}", _page(sweep, wanted)
 
@@ -157,8 +157,8 @@ def _page(sweep: Sweep, wanted: PrintSize) -> Figure:
 def _draw(axes: Axes, sweep: Sweep, quantity: ValueOf, what: str) -> None:
     """A line for each choice of the other settings, and the baseline's number as a dashed one."""
     for (name, rows), style in zip(sweep.lines.items(), sweep.styles, strict=True):
-        found = [(sweep.value(row), estimate) for row in rows if (estimate := quantity(row))]
-        values, estimates = [value for value, _ in found], [estimate for _, estimate in found]
+        points = [(sweep.value(row), estimate) for row in rows if (estimate := quantity(row))]
+        values, estimates = [value for value, _ in points], [estimate for _, estimate in points]
         heights = [estimate.value for estimate in estimates]
         axes.errorbar(values, heights, yerr=errors(estimates), label=name, **line(style))
     base = quantity(sweep.baseline) if sweep.baseline else None

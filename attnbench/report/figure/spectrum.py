@@ -108,8 +108,8 @@ def _draw_curves(axes: Axes, survey: Survey, values: Sequence[Array], reference:
         axes.plot(frequencies, numbers, color=style, linestyle=dash, label=curve.name)
     axes.axvline(NYQUIST, color=PALE, linewidth=0.8, zorder=0)
     axes.set_xlim(0, frequencies[-1])
-    place, over = (NYQUIST, 1.01), ("data", "axes fraction")
-    axes.annotate("Nyquist of an axis", place, xycoords=over, ha="center", fontsize=SMALL, color=GREY)
+    position, over = (NYQUIST, 1.01), ("data", "axes fraction")
+    axes.annotate("Nyquist of an axis", position, xycoords=over, ha="center", fontsize=SMALL, color=GREY)
     ends = {curve.name: numbers for curve, numbers in zip(survey.curves, values, strict=True)} | reference
     points = [(name, (float(frequencies[-1]), float(numbers[-1]))) for name, numbers in ends.items()]
     axes.set_xlabel("Spatial frequency (cycles per token)")

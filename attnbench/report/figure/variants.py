@@ -48,7 +48,7 @@ def matrices_page(matrices: Sequence[VariantMatrix], wanted: PrintSize = PLAIN) 
         mark_styles_of(label for matrix in matrices for label in matrix.titles),
         wanted.inches(Width.page),
     )
-    names = [[_name(matrix, *found) for found in _bests(matrix).items()] for matrix in matrices]
+    names = [[_name(matrix, *best) for best in _bests(matrix).items()] for matrix in matrices]
     slope = max(_slope(by_gain(each), mine, width) for each, mine in zip(matrices, names, strict=True))
     ticks_inches = max(_ticks_inches(by_gain(matrix), slope) for matrix in matrices)
     height = max(PLOT_INCHES, *map(names_inches, names)) + ticks_inches
@@ -67,22 +67,22 @@ def draw_matrix(axes: Axes, matrix: VariantMatrix, styles: MarkStyles, slope: fl
     The mark of its best variant is filled, and how much that gains stands beside its name. A gap is where it
     has no time.
     """
-    places, ends, colours = by_gain(matrix), [], {}
+    variants, ends, colours = by_gain(matrix), [], {}
     for label, best in _bests(matrix).items():
         throughputs, style, name = (
-            _throughputs(matrix, label, places),
+            _throughputs(matrix, label, variants),
             styles[label],
             _name(matrix, label, best),
         )
         _draw_line(axes, throughputs, style)
-        top = places.index(best)
+        top = variants.index(best)
         axes.plot(
             top, throughputs[top].value, style.marker, color=style.colour, markersize=POINT_SIZE, zorder=4
         )
-        last = max(index for index, found in enumerate(throughputs) if not math.isnan(found.value))
+        last = max(index for index, throughput in enumerate(throughputs) if not math.isnan(throughput.value))
         ends.append((name, (float(last), throughputs[last].value)))
         colours[name] = style.colour
-    _set_axes(axes, places, slope)
+    _set_axes(axes, variants, slope)
     name_at_the_side(axes, ends, colours)
 
 
@@ -104,10 +104,13 @@ def _bests(matrix: VariantMatrix) -> dict[str, Variant]:
     return {label: best for label in matrix.titles if (best := matrix.best(label))}
 
 
-def _throughputs(matrix: VariantMatrix, label: str, places: Sequence[Variant]) -> list[Estimate]:
-    found = {row.record.case.variant: row for row in measured(matrix.rows) if row.record.case.label == label}
+def _throughputs(matrix: VariantMatrix, label: str, variants: Sequence[Variant]) -> list[Estimate]:
+    by_variant = {
+        row.record.case.variant: row for row in measured(matrix.rows) if row.record.case.label == label
+    }
     return [
-        found[variant].timing.throughput if variant in found else Estimate(math.nan) for variant in places
+        by_variant[variant].timing.throughput if variant in by_variant else Estimate(math.nan)
+        for variant in variants
     ]
 
 
@@ -122,11 +125,11 @@ def _name(matrix: VariantMatrix, label: str, best: Variant) -> str:
     return matrix.titles[label] + (f" ({gain.value:.2f}×)" if gain else "")
 
 
-def _set_axes(axes: Axes, places: Sequence[Variant], slope: float) -> None:
+def _set_axes(axes: Axes, variants: Sequence[Variant], slope: float) -> None:
     set_log_heights(axes, *axes.dataLim.intervaly)
     axes.set_ylabel("Throughput (images/s)")
-    axes.set_xlim(-0.2, len(places) - 0.8)
-    names = [variant.brief for variant in places]
+    axes.set_xlim(-0.2, len(variants) - 0.8)
+    names = [variant.brief for variant in variants]
     if slope:
         axes.set_xticks(
             range(len(names)), names, rotation=slope, ha="right", va="center", rotation_mode="anchor"
@@ -136,26 +139,26 @@ def _set_axes(axes: Axes, places: Sequence[Variant], slope: float) -> None:
     axes.grid(axis="x")
 
 
-def _slope(places: Sequence[Variant], names: Sequence[str], width_inches: float) -> float:
+def _slope(variants: Sequence[Variant], names: Sequence[str], width_inches: float) -> float:
     """The least of the slopes at which variants' names do not touch, beside the names at the side."""
     beside = LETTER_INCHES * max(len(row) for name in names for row in brief(name).split("\n"))
-    each = (width_inches - BESIDE_INCHES - beside) / len(places)
-    longest = max(len(word) for variant in places for word in variant.brief.split())
+    each = (width_inches - BESIDE_INCHES - beside) / len(variants)
+    longest = max(len(word) for variant in variants for word in variant.brief.split())
     if each > LETTER_INCHES * (longest + 1):
         return 0.0
     sine = math.sin(math.radians(SLOPE))
-    return SLOPE if each > LINE_INCHES / sine and _letters(places) <= MOST_SLOPING else 90.0
+    return SLOPE if each > LINE_INCHES / sine and _letters(variants) <= MOST_SLOPING else 90.0
 
 
-def _ticks_inches(places: Sequence[Variant], slope: float) -> float:
+def _ticks_inches(variants: Sequence[Variant], slope: float) -> float:
     """The height of variants' names beyond a line."""
     if slope:
-        return math.sin(math.radians(slope)) * LETTER_INCHES * _letters(places)
-    return LINE_INCHES * max(variant.brief.count(" ") for variant in places)
+        return math.sin(math.radians(slope)) * LETTER_INCHES * _letters(variants)
+    return LINE_INCHES * max(variant.brief.count(" ") for variant in variants)
 
 
-def _letters(places: Sequence[Variant]) -> int:
-    return max(len(variant.brief) for variant in places)
+def _letters(variants: Sequence[Variant]) -> int:
+    return max(len(variant.brief) for variant in variants)
 
 
 def _title(matrix: VariantMatrix, width_inches: float) -> str:

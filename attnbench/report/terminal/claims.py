@@ -1,52 +1,41 @@
 """Claims for the terminal: what is said, what was measured, and what that makes of it."""
 
 from collections.abc import Collection, Sequence
-from itertools import compress
 from string import ascii_lowercase
-
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
 
 from attnbench.analysis.claims import Judgement, Ruling
 from attnbench.analysis.evidence import Difference
 from attnbench.cases.variant import Variant
 from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.report.digits import estimated, shown
+from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.statistics import Estimate
 
-WIDE = 130  # columns that source and reason need beside the rest
-STYLES = {Ruling.holds: "green", Ruling.fails: "red", Ruling.unclear: "yellow", Ruling.not_testable: "dim"}
-HEADINGS = ("Claim", "Source", "Published", "Ours [95 %]", "Setting", "Verdict", "Why")
-TEXTS = ("Claim", "Source", "Why")
-NUMBERS = ("Published", "Ours [95 %]")
+COLOURS: dict[str, str] = {
+    Ruling.holds: "green",
+    Ruling.fails: "red",
+    Ruling.unclear: "yellow",
+    Ruling.not_testable: "dim",
+}
 RATIOS = "ratios: the first mechanism over the other, so that 0.5 is half as fast, as many or as much"
 
 
-def claims_table(judgements: Sequence[Judgement], width: int) -> Table:
+def claims_table(judgements: Sequence[Judgement]) -> Grid:
     """A line a claim; where there is no room for columns of their own, source and reason stand below it."""
-    wide, settings = width >= WIDE, _settings(judgements)
-    shown = [True, wide, True, True, bool(settings), True, wide]
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=RATIOS, caption_justify="left")
-    for heading in compress(HEADINGS, shown):
-        if heading in TEXTS:
-            table.add_column(heading, ratio=1)
-        else:
-            table.add_column(heading, justify="right" if heading in NUMBERS else "left", no_wrap=True)
-    for judgement in judgements:
-        claim = judgement.claim
-        below = "; ".join(filter(None, [claim.source, judgement.reason]))
-        cells = [
-            escape(claim.sentence) + f"\n[dim]{escape(below)}[/dim]" * (not wide),
-            escape(claim.source),
-            _published(claim),
-            _ours(judgement),
-            settings.get(judgement.differences, ""),
-            f"[{STYLES[judgement.ruling]}]{judgement.ruling}[/]",
-            escape(judgement.reason),
-        ]
-        table.add_row(*compress(cells, shown))
-    return table
+    claims, letters = [judgement.claim for judgement in judgements], _settings(judgements)
+    settings = [letters.get(judgement.differences, "") for judgement in judgements]
+    columns = [
+        GridColumn("Claim", [claim.sentence for claim in claims], wraps=True),
+        GridColumn("Source", [claim.source for claim in claims], wraps=True, stacks=True),
+        GridColumn("Published", list(map(_published, claims))),
+        GridColumn("Ours [95 %]", list(map(_ours, judgements))),
+        *([GridColumn("Setting", settings, justify="left")] if letters else []),
+        GridColumn(
+            "Verdict", [judgement.ruling for judgement in judgements], justify="left", colours=COLOURS
+        ),
+        GridColumn("Why", [judgement.reason for judgement in judgements], wraps=True, stacks=True),
+    ]
+    return Grid(columns, caption=RATIOS)
 
 
 def claims_notes(judgements: Sequence[Judgement], variants: Collection[Variant]) -> list[str]:
@@ -63,8 +52,8 @@ def claims_notes(judgements: Sequence[Judgement], variants: Collection[Variant])
 
 def _settings(judgements: Sequence[Judgement]) -> dict[tuple[Difference, ...], str]:
     """A letter for each way in which settings differ from those of claims."""
-    found = dict.fromkeys(judgement.differences for judgement in judgements if judgement.differences)
-    return dict(zip(found, ascii_lowercase, strict=False))
+    ways = dict.fromkeys(judgement.differences for judgement in judgements if judgement.differences)
+    return dict(zip(ways, ascii_lowercase, strict=False))
 
 
 def _published(claim: Claim) -> str:

@@ -2,10 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
-
 from attnbench.records.cost import BranchCost, Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.caption import CONVENTION
 from attnbench.report.terminal.grid import Grid, GridColumn
@@ -13,8 +9,7 @@ from attnbench.words import NOTHING
 
 MECHANISM = "Mechanism"
 PAPER = "paper"
-LONGEST = 40  # letters of a title on one line
-SIZE_LETTERS = len("271,287.6  ")  # of a column, with its padding
+INDENT = "  "
 
 
 def choices_table(entries: Sequence[Entry]) -> Grid:
@@ -56,34 +51,29 @@ def exact(count: int | None) -> str:
     return NOTHING if count is None else f"{count:,}"
 
 
-def flops_tables(points: Sequence[Point], width: int) -> list[Table]:
-    """FLOPs of choices and their branches, a column a size: as many tables as a terminal's width asks for."""
-    sizes = list(dict.fromkeys(point.geometry.size for point in points_of(points[0].choice, points)))
-    names = min(LONGEST, max(len(point.choice.title) for point in points)) + 2
-    at_once = max(1, (width - names) // SIZE_LETTERS)
-    return [_flops_table(points, sizes[first : first + at_once]) for first in range(0, len(sizes), at_once)]
-
-
-def _flops_table(points: Sequence[Point], sizes: Sequence[str]) -> Table:
+def flops_table(points: Sequence[Point]) -> Grid:
+    """FLOPs of choices, and of their branches below them, a column a size."""
+    lines = [line for choice in choices_of(points) for line in _lines(points_of(choice, points))]
+    titles, costs = [title for title, _ in lines], [macs for _, macs in lines]
+    sizes = dict.fromkeys(point.geometry.size for point in points)
     geometry = points[0].geometry
-    table = Table(
-        title=f"FLOPs (M), dim {geometry.dim}, {geometry.heads} heads",
-        caption=f"{CONVENTION}; closed forms, nothing is measured",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+    by_size = zip(sizes, zip(*costs, strict=True), strict=True)
+    columns = [GridColumn(size, list(map(_millions, macs))) for size, macs in by_size]
+    return Grid(
+        [GridColumn(MECHANISM, titles, wraps=True), *columns],
+        f"FLOPs (M), dim {geometry.dim}, {geometry.heads} heads",
+        f"{CONVENTION}; closed forms, nothing is measured",
+        continued=True,
+        faint=[index for index, title in enumerate(titles) if title.startswith(INDENT)],
     )
-    table.add_column(MECHANISM, overflow="fold", max_width=LONGEST)
-    for size in sizes:
-        table.add_column(size, justify="right", no_wrap=True)
-    for choice in choices_of(points):
-        mine = [point for point in points_of(choice, points) if point.geometry.size in sizes]
-        table.add_row(escape(choice.title), *(_millions(point.macs) for point in mine))
-        for title in branch_titles(mine):
-            table.add_row(
-                f"  {escape(title)}", *(_millions(point.branch(title)) for point in mine), style="dim"
-            )
-    return table
+
+
+def _lines(points: Sequence[Point]) -> list[tuple[str, Sequence[int | None]]]:
+    """A choice's title with its cost at each size, and below it those of its branches, which are indented."""
+    branches = [
+        (f"{INDENT}{title}", [point.branch(title) for point in points]) for title in branch_titles(points)
+    ]
+    return [(points[0].choice.title, [point.macs for point in points]), *branches]
 
 
 def _branch(entry: Entry, title: str) -> BranchCost | None:

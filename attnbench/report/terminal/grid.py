@@ -1,7 +1,7 @@
-"""A table whose numbers are whole on every terminal: text wraps, and columns go before a number is cut."""
+"""A table whose numbers are whole on every terminal: what gives way is air, then lines, then columns."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rich.box import HEAVY_HEAD, SIMPLE_HEAD, Box
@@ -11,108 +11,185 @@ from rich.table import Table
 from rich.text import Text
 
 WORDS = re.compile(r"\[.*?\]|\S+")  # `[95 %]` is one
+LONGEST = 40  # letters of a column whose table goes on in another
 
 
 @dataclass(frozen=True, slots=True)
 class GridColumn:
     """A heading and a cell a line, shown as they are: what looks like markup is none.
 
-    Cells are kept whole, but for text that `wraps`. Where a terminal has no room for all, the columns whose
-    `drop_order` is 1 are left out first, then 2, and so on; 0 stays.
+    Cells are kept whole, but for text that `wraps`. Where a terminal has no room for all, text that `stacks`
+    goes below the first column; then the columns whose `drop_order` is 1 are left out, then 2, and so on; 0
+    stays. Text that wraps is flush left and numbers are flush right, unless `justify` says otherwise.
     """
 
     heading: str
     cells: Sequence[str]
     wraps: bool = False
+    stacks: bool = False
     drop_order: int = 0
+    justify: JustifyMethod = "default"
     style: str = ""
     colours: Mapping[str, str] = field(default_factory=dict)
+    below: Sequence[str] = ()
+
+    @property
+    def side(self) -> JustifyMethod:
+        """Where cells are flush."""
+        if self.justify == "default":
+            return "left" if self.wraps else "right"
+        return self.justify
 
     def lines(self) -> list[str]:
         """What must not be broken unless the column wraps."""
-        return [line for cell in self.cells for line in cell.splitlines()]
+        return [line for text in [*self.cells, *self.below] for line in text.splitlines()]
+
+    def wanted(self) -> int:
+        """The width at which nothing is broken."""
+        return _longest([*self.heading.splitlines(), *self.lines()])
+
+    def texts(self) -> list[Text]:
+        """The cells in their colours, with what stands below them."""
+        coloured = [Text.assemble((cell, self.colours.get(cell, ""))) for cell in self.cells]
+        return [
+            text.append(f"\n{below}", "dim") if below else text
+            for text, below in zip(coloured, self.below or [""] * len(coloured), strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """How densely a table is set; text has `least_text` letters beside each other, or its longest part."""
 
-    box: Box
+    box: Box | None
     padding: int
     least_text: int
     parted: Callable[[str], list[str]]
 
     def frame(self, columns: Sequence[GridColumn]) -> int:
         """What stands between and around columns."""
-        return len(columns) * (2 * self.padding + 1) + 1
+        rules = len(columns) + 1 if self.box else 0
+        return 2 * self.padding * len(columns) + rules
 
     def least(self, column: GridColumn) -> int:
         """The narrowest that a column may be."""
         words = WORDS.findall(column.heading)
         if column.wraps:
-            words += [part for cell in column.cells for part in self.parted(cell)]
+            words += [part for line in column.lines() for part in self.parted(line)]
             return min(_longest(words), self.least_text)
         return _longest([*words, *column.lines()])
 
     def widths(self, columns: Sequence[GridColumn], width: int) -> list[int]:
-        """The narrowest for each, and what is left over in turn to those that have more to say."""
-        found = list(map(self.least, columns))
+        """The narrowest for each; what is left over goes evenly to texts, and then to headings."""
+        widths = list(map(self.least, columns))
+        wants = [max(0, column.wanted() - least) for column, least in zip(columns, widths, strict=True)]
         spare = max(0, width - self.needed(columns))
-        for index, column in enumerate(columns):
-            wanted = _longest([*column.heading.splitlines(), *column.lines()])
-            more = min(spare, max(0, wanted - found[index]))
-            found[index] += more
-            spare -= more
-        return found
+        texts = {index for index, column in enumerate(columns) if column.wraps}
+        for group in (texts, set(range(len(columns))) - texts):
+            for number, index in enumerate(sorted(group, key=wants.__getitem__)):
+                more = min(wants[index], spare // (len(group) - number))
+                widths[index] += more
+                spare -= more
+        return widths
 
     def needed(self, columns: Sequence[GridColumn]) -> int:
         """The width of the narrowest table."""
         return self.frame(columns) + sum(map(self.least, columns))
 
+    def parts(self, columns: Sequence[GridColumn], width: int) -> list[list[GridColumn]]:
+        """The first column with each of as few groups of the others as have room beside it unbroken."""
+        first, *others = columns
+        parts = [[first]]
+        for column in others:
+            beside = [*parts[-1], column]
+            asked = sum(max(self.least(each), min(each.wanted(), LONGEST)) for each in beside)
+            if len(beside) > 2 and self.frame(beside) + asked > width:
+                parts.append([first])
+            parts[-1].append(column)
+        return parts
+
 
 LOOSE = _Layout(HEAVY_HEAD, padding=1, least_text=20, parted=str.splitlines)
+SNUG = _Layout(SIMPLE_HEAD, padding=0, least_text=20, parted=str.splitlines)
 TIGHT = _Layout(SIMPLE_HEAD, padding=0, least_text=16, parted=str.split)
+UNRULED = _Layout(None, padding=1, least_text=20, parted=str.split)
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Columns under a title, over a caption; `narrow` ones are set tightly although there is room."""
+    """Columns under a title, over a caption, as dense as a terminal asks for.
+
+    A grid that is `continued` has all its columns on every terminal: further tables have those that find no
+    room, each beside the first column. One that is not `ruled` has no lines around it. The rows of `faint`
+    indices stand back, and the last one is a `total` below a line.
+    """
 
     columns: Sequence[GridColumn]
     title: str = ""
     caption: str = ""
     title_justify: JustifyMethod = "center"
-    narrow: bool = False
+    continued: bool = False
+    ruled: bool = True
+    faint: Collection[int] = ()
+    total: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if not self.narrow and LOOSE.needed(self.columns) <= options.max_width:
-            yield self._table(LOOSE, self.columns, options.max_width)
-        else:
-            folded = list(map(_folded, self.columns))
-            yield self._table(TIGHT, _with_room(folded, options.max_width), options.max_width)
+        width = options.max_width
+        layout, columns = self._fitting(width)
+        parts = layout.parts(columns, width) if self.continued else [columns]
+        for part in parts:
+            yield self._table(layout, part, width, self.title if part is parts[0] else "")
+        if caption := "\n".join(filter(None, [self.caption, self._left_out(columns)])):
+            yield Text(caption, "table.caption")
 
-    def _table(self, layout: _Layout, columns: Sequence[GridColumn], width: int) -> Table:
+    def _fitting(self, width: int) -> tuple[_Layout, Sequence[GridColumn]]:
+        """The first layout that has room for the columns, or the densest and what it has room for."""
+        stacked = _stacked(self.columns)
+        folded = list(map(_folded, stacked))
+        loose = LOOSE if self.ruled else UNRULED
+        for layout, columns in ((loose, self.columns), (SNUG, stacked), (TIGHT, folded)):
+            if self._needed(layout, columns) <= width:
+                return layout, columns
+        return TIGHT, _with_room(folded, width)
+
+    def _needed(self, layout: _Layout, columns: Sequence[GridColumn]) -> int:
+        """The width of the narrowest table, in which a continued grid has one column beside the first."""
+        if not self.continued:
+            return layout.needed(columns)
+        return max(layout.needed([columns[0], column]) for column in columns[1:])
+
+    def _table(self, layout: _Layout, columns: Sequence[GridColumn], width: int, title: str) -> Table:
         table = Table(
-            title=Text(self.title, "table.title"),
+            title=Text(title, "table.title"),
             title_justify=self.title_justify,
-            caption=Text("\n".join(filter(None, [self.caption, self._left_out(columns)])), "table.caption"),
-            caption_justify="left",
             box=layout.box,
             padding=(0, layout.padding),
+            show_header=any(column.heading for column in columns),
         )
         for column, letters in zip(columns, layout.widths(columns, width), strict=True):
-            justify: JustifyMethod = "left" if column.wraps else "right"
             heading = Text(column.heading)
-            table.add_column(heading, justify=justify, style=column.style, width=letters, overflow="fold")
-        for cells in zip(*(column.cells for column in columns), strict=True):
-            styles = [column.colours.get(cell, "") for column, cell in zip(columns, cells, strict=True)]
-            table.add_row(*(Text.assemble(part) for part in zip(cells, styles, strict=True)))
+            table.add_column(heading, justify=column.side, style=column.style, width=letters, overflow="fold")
+        for index, texts in enumerate(zip(*(column.texts() for column in columns), strict=True)):
+            table.add_row(*texts, style="dim" if index in self.faint else None)
+        if self.total:
+            table.rows[-2].end_section = True
         return table
 
     def _left_out(self, columns: Sequence[GridColumn]) -> str:
         shown = {column.heading.replace("\n", " ") for column in columns}
-        missing = dict.fromkeys(column.heading for column in self.columns if column.heading not in shown)
+        gone = [column.heading for column in self.columns if column.drop_order]
+        missing = dict.fromkeys(heading for heading in gone if heading not in shown)
         return f"left out for want of width: {', '.join(missing)}" if missing else ""
+
+
+def _stacked(columns: Sequence[GridColumn]) -> list[GridColumn]:
+    """The first column over the text of those that go below it, and the others beside it."""
+    stacks = [column for column in columns if column.stacks]
+    below = [
+        "; ".join(filter(None, cells)) for cells in zip(*(column.cells for column in stacks), strict=True)
+    ]
+    first, *others = (column for column in columns if not column.stacks)
+    return [replace(first, below=below), *others]
 
 
 def _with_room(columns: Sequence[GridColumn], width: int) -> list[GridColumn]:
@@ -128,7 +205,7 @@ def _with_room(columns: Sequence[GridColumn], width: int) -> list[GridColumn]:
 def _folded(column: GridColumn) -> GridColumn:
     """Intervals below their values, `165` and `[163–168]`, and what is new below what was."""
     heading = column.heading.replace(" [", "\n[")
-    if column.wraps:
+    if column.side != "right":
         return replace(column, heading=heading)
     cells = [re.sub(r" ([\[→])", r"\n\1", cell).replace(", ", "–") for cell in column.cells]
     return replace(column, heading=heading, cells=cells)

@@ -3,26 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.markup import escape
-from rich.table import Table
-
 from attnbench.analysis.ceilings import rate_per_s
 from attnbench.machine.fingerprint import Machine
 from attnbench.records.record import Record
 from attnbench.report.digits import estimated
+from attnbench.report.terminal.grid import Grid, GridColumn
 
 UNITS = {"matmul": "G multiply-adds/s", "copy": "GB/s, read and written"}
 
 
-def machine_table(machine: Machine) -> Table:
+def machine_table(machine: Machine) -> Grid:
     """The fingerprint that every record carries, a line a field that the system tells."""
-    table = Table(box=None, show_header=False)
-    table.add_column(style="dim")
-    table.add_column()
-    for name, value in asdict(machine).items():
-        if value not in (None, {}):
-            table.add_row(*map(escape, _readable(name, value)))
-    return table
+    fields = {name: value for name, value in asdict(machine).items() if value not in (None, {})}
+    names, values = zip(*(_readable(name, value) for name, value in fields.items()), strict=True)
+    columns = [GridColumn("", names, justify="left", style="dim"), GridColumn("", values, wraps=True)]
+    return Grid(columns, ruled=False)
 
 
 def ceiling_lines(records: Sequence[Record]) -> list[str]:

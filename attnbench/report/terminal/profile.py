@@ -1,54 +1,36 @@
 """A layer's time by operator and by part."""
 
-from collections.abc import Sequence
-
-from rich.box import HEAVY_HEAD, SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
+from collections.abc import Callable, Sequence
 
 from attnbench.records.profile import Line, Profile
 from attnbench.report.profile import title
+from attnbench.report.terminal.grid import Grid, GridColumn
 
 
-def operators_table(profile: Profile, *, narrow: bool = False) -> Table:
-    """The operators of one call, largest first, and what they do; a `narrow` table leaves parts out."""
-    table = _table(title(profile), ["operator", *["part"] * (not narrow)], narrow=narrow)
-    for line in [*profile.main_lines, profile.total]:
-        part = [escape(line.part or "")] * (not narrow)
-        table.add_row(escape(line.operator.lstrip("_")), *part, *_cells(profile, line))
-    table.rows[-2].end_section = True
-    return table
+def operators_table(profile: Profile) -> Grid:
+    """The operators of one call, largest first, and what they do, over the total."""
+    lines = [*profile.main_lines, profile.total]
+    operators = GridColumn("operator", [line.operator.lstrip("_") for line in lines], wraps=True)
+    parts = GridColumn("part", [line.part or "" for line in lines], wraps=True, drop_order=1)
+    columns = [operators, parts, *_numbers(profile, lines)]
+    return Grid(columns, title(profile), title_justify="left", total=True)
 
 
-def parts_table(profile: Profile, *, narrow: bool = False) -> Table:
+def parts_table(profile: Profile) -> Grid:
     """The same by part."""
-    table = _table("The same by part", ["part"], narrow=narrow)
-    for line in profile.parts:
-        table.add_row(escape(line.operator), *_cells(profile, line))
-    return table
+    parts = GridColumn("part", [line.operator for line in profile.parts], wraps=True)
+    return Grid([parts, *_numbers(profile, profile.parts)], "The same by part", title_justify="left")
 
 
-def _table(title: str, names: Sequence[str], *, narrow: bool) -> Table:
-    table = Table(
-        title=escape(title),
-        title_justify="left",
-        box=SIMPLE_HEAD if narrow else HEAVY_HEAD,
-        padding=(0, 0) if narrow else (0, 1),
-    )
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for heading in ("calls", "time (ms)", "% of call", "MACs (M)", "moved (MB)", "GMAC/s", "GB/s"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
-
-
-def _cells(profile: Profile, line: Line) -> list[str]:
-    return [
-        f"{line.calls:,}" if line.calls else "",
-        f"{line.self_s * 1e3:,.3f}",
-        f"{100 * profile.share(line):.1f}",
-        f"{line.macs / 1e6:,.1f}" if line.macs else "",
-        f"{line.bytes / 1e6:,.1f}" if line.bytes else "",
-        f"{line.macs_per_s / 1e9:,.1f}" if line.macs else "",
-        f"{line.bytes_per_s / 1e9:,.1f}" if line.bytes else "",
-    ]
+def _numbers(profile: Profile, lines: Sequence[Line]) -> list[GridColumn]:
+    """What each line takes, and how fast it goes; nothing where it has no calls, products or bytes."""
+    texts: dict[str, Callable[[Line], str]] = {
+        "calls": lambda line: f"{line.calls:,}" if line.calls else "",
+        "time (ms)": lambda line: f"{line.self_s * 1e3:,.3f}",
+        "% of call": lambda line: f"{100 * profile.share(line):.1f}",
+        "MACs (M)": lambda line: f"{line.macs / 1e6:,.1f}" if line.macs else "",
+        "moved (MB)": lambda line: f"{line.bytes / 1e6:,.1f}" if line.bytes else "",
+        "GMAC/s": lambda line: f"{line.macs_per_s / 1e9:,.1f}" if line.macs else "",
+        "GB/s": lambda line: f"{line.bytes_per_s / 1e9:,.1f}" if line.bytes else "",
+    }
+    return [GridColumn(heading, list(map(text, lines))) for heading, text in texts.items()]

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from rich.table import Table
-
 from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, grouped, measured
 from attnbench.records.cost import CheckResult, Entry
@@ -22,10 +20,10 @@ PLACED = (PARAMS, FLOPS, MEMORY, THROUGHPUT, SPEED, LIMIT)  # each where Table I
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 
-def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Grid:
+def result_table(rows: Sequence[Row]) -> Grid:
     """Table IV for the rows of one size: ours on each device, the published figures beside them, verdicts.
 
-    The paper's columns are left out where no row is in the paper's setting, and in a `narrow` table.
+    The paper's columns are left out where no row is in the paper's setting.
     """
     firsts = [mine[0] for mine in grouped(rows, lambda row: row.record.case.label)]
     devices = list(dict.fromkeys(row.device for row in rows))
@@ -45,9 +43,9 @@ def result_table(rows: Sequence[Row], *, narrow: bool = False) -> Grid:
             columns.append(_ours(MEMORY, there, heading, drop_order=3))
         columns += _speed_columns(device, there)
         columns += _others(there, f"{device.upper()} " if len(devices) > 1 else "", of_layer=False)
-    with_paper = not narrow and any(row.published for row in rows)
+    with_paper = any(row.published for row in rows)
     shown = [column for column in columns if with_paper or column.heading != PAPER]
-    return Grid(shown, _title(rows, devices), _caption(rows), narrow=narrow)
+    return Grid(shown, _title(rows, devices), _caption(rows))
 
 
 def change_table(changes: Sequence[Change]) -> Grid:
@@ -90,16 +88,15 @@ def registry_table(entries: Sequence[Entry]) -> Grid:
     return Grid(columns, caption=CONVENTION)
 
 
-def contract_table(findings: Sequence[CheckResult]) -> Table:
+def contract_table(findings: Sequence[CheckResult]) -> Grid:
     """A line a question, a column a size: ✓ kept, ✗ broken, – the size is refused."""
-    sizes = list(dict.fromkeys(finding.geometry.size for finding in findings))
     answers = {(finding.question, finding.geometry.size): finding.passed for finding in findings}
-    table = Table(box=None)
-    for heading in ("", *sizes):
-        table.add_column(heading, justify="center" if heading else "left")
-    for question in dict.fromkeys(finding.question for finding in findings):
-        table.add_row(question, *(MARKS[answers.get((question, size))] for size in sizes))
-    return table
+    questions = list(dict.fromkeys(finding.question for finding in findings))
+    columns = [GridColumn("", questions, wraps=True)]
+    for size in dict.fromkeys(finding.geometry.size for finding in findings):
+        marks = [MARKS[answers.get((question, size))] for question in questions]
+        columns.append(GridColumn(size, marks, justify="center"))
+    return Grid(columns, continued=True, ruled=False)
 
 
 def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:

@@ -1,11 +1,9 @@
 """The matrix for the terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.console import RenderableType
 from rich.markup import escape
-from rich.table import Table
 
 from attnbench.analysis.claims import Judgement
 from attnbench.analysis.orders import correlation
@@ -24,36 +22,23 @@ from attnbench.paper.claims import Claim
 from attnbench.report.caption import how_measured, what_is_open
 from attnbench.report.columns import THROUGHPUT
 from attnbench.report.digits import estimated, shown
-from attnbench.report.terminal.costs import LONGEST
+from attnbench.report.terminal.costs import MECHANISM
+from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.statistics import Estimate
 from attnbench.words import NOTHING, plural
 
 FEW = 6  # variants, whose orders are all compared with each other
 MOST_SWAPS = 5
-FRAME = 3  # columns of the terminal between two columns of a table
-MECHANISM = "Mechanism"
 HEADINGS = ("img/s", "limit", "gain [95 %]")
 MEMORY_BOUND = " m"
 NO_PLAIN = f" (nothing has a time in {PLAIN.brief})"
 LIMIT = "limit = share of what this machine can do at best in that number format"
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """A variant's column: its headings, and a line for each mechanism, whose parts stand below each other."""
-
-    heading: str
-    lines: Mapping[str, str]
-
-    @property
-    def width(self) -> int:
-        return max(map(len, [*self.heading.splitlines(), *self.lines.values()])) + FRAME
-
-
-def report(matrix: VariantMatrix, width: int) -> Iterator[RenderableType]:
-    """All that there is to say about a matrix, in tables and sentences as wide as the terminal."""
+def report(matrix: VariantMatrix) -> Iterator[RenderableType]:
+    """All that there is to say about a matrix, in tables and sentences."""
     yield escape(_title(matrix))
-    yield from matrix_tables(matrix, width)
+    yield matrix_table(matrix)
     yield from _captions(matrix)
     yield best_table(matrix)
     if len(matrix.titles) > 1:
@@ -64,91 +49,61 @@ def report(matrix: VariantMatrix, width: int) -> Iterator[RenderableType]:
         yield claims_in_variants(matrix, claims)
 
 
-def matrix_tables(matrix: VariantMatrix, width: int) -> list[Table]:
-    """A line a mechanism, a column a variant; more tables where these are wider than `width` together."""
-    names = min(LONGEST, max(map(len, [MECHANISM, *matrix.titles.values()]))) + FRAME + 1
-    groups = [_group(matrix, variant) for variant in matrix.variants]
-    return [_table(matrix, beside) for beside in _fitting(groups, width - names)]
+def matrix_table(matrix: VariantMatrix) -> Grid:
+    """A line a mechanism, a column a variant."""
+    mechanisms = GridColumn(MECHANISM, list(matrix.titles.values()), wraps=True)
+    return Grid([mechanisms, *(_column(matrix, variant) for variant in matrix.variants)], continued=True)
 
 
-def best_table(matrix: VariantMatrix) -> Table:
+def best_table(matrix: VariantMatrix) -> Grid:
     """In which variant each mechanism is fastest, and by how much that beats the reference."""
-    table = _plain_table("The best variant of each mechanism")
-    for heading in (MECHANISM, "Variant"):
-        table.add_column(heading, overflow="fold")
-    for heading in (HEADINGS[0], HEADINGS[-1]):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for label, title in matrix.titles.items():
-        best = matrix.best(label)
-        if best:
-            cell = matrix.cells[label, best]
-            table.add_row(escape(title), best.brief, _throughput(cell), _gain(cell, matrix.reference))
-    return table
+    bests = {label: best for label in matrix.titles if (best := matrix.best(label))}
+    cells = [matrix.cells[label, best] for label, best in bests.items()]
+    columns = [
+        GridColumn(MECHANISM, [matrix.titles[label] for label in bests], wraps=True),
+        GridColumn("Variant", [best.brief for best in bests.values()], wraps=True),
+        GridColumn(HEADINGS[0], list(map(_throughput, cells))),
+        GridColumn(HEADINGS[-1], [_gain(cell, matrix.reference) for cell in cells]),
+    ]
+    return Grid(columns, "The best variant of each mechanism", title_justify="left")
 
 
-def order_table(matrix: VariantMatrix) -> Table:
+def order_table(matrix: VariantMatrix) -> Grid:
     """How far the order of throughputs in one variant is that in others, and the paper's: Kendall's τ."""
     others = matrix.variants if len(matrix.variants) <= FEW else [matrix.reference]
-    table = _plain_table("Kendall's τ between orders of throughput")
-    table.add_column("Variant")
-    table.add_column("mechanisms", justify="right")
-    for other in others:
-        table.add_column(other.brief.replace(" ", "\n"), justify="right")
+    orders = {other.brief.replace(" ", "\n"): matrix.order(other) for other in others}
     if matrix.published_order:
-        table.add_column("Table IV", justify="right")
-    for variant in matrix.variants:
-        mine = matrix.order(variant)
-        theirs = [matrix.order(other) for other in others]
-        theirs += [matrix.published_order] if matrix.published_order else []
-        table.add_row(variant.brief, str(len(mine)), *(_tau(correlation(mine, order)) for order in theirs))
-    return table
+        orders["Table IV"] = matrix.published_order
+    mine = [matrix.order(variant) for variant in matrix.variants]
+    columns = [
+        GridColumn("Variant", [variant.brief for variant in matrix.variants], wraps=True),
+        GridColumn("mechanisms", [f"{len(order)}" for order in mine]),
+    ]
+    for heading, theirs in orders.items():
+        columns.append(GridColumn(heading, [_tau(correlation(order, theirs)) for order in mine]))
+    return Grid(columns, "Kendall's τ between orders of throughput", title_justify="left")
 
 
-def swap_sentences(matrix: VariantMatrix, found: Sequence[Swap]) -> list[str]:
+def swap_sentences(matrix: VariantMatrix, largest_first: Sequence[Swap]) -> list[str]:
     """A sentence for each of the largest changes of order, or that there are none."""
-    if not found:
+    if not largest_first:
         return ["No two mechanisms are seen to change places between these variants."]
-    left_out = len(found) - MOST_SWAPS
+    left_out = len(largest_first) - MOST_SWAPS
     more = [f"· and {plural(left_out, 'smaller swap')}"] if left_out > 0 else []
-    return [f"· {_sentence(matrix, swap)}" for swap in found[:MOST_SWAPS]] + more
+    return [f"· {_sentence(matrix, swap)}" for swap in largest_first[:MOST_SWAPS]] + more
 
 
-def claims_in_variants(matrix: VariantMatrix, claims: Sequence[Judged]) -> Table:
+def claims_in_variants(matrix: VariantMatrix, claims: Sequence[Judged]) -> Grid:
     """A line a variant, a column a sentence of the paper: the ratio and what it says of the sentence."""
-    table = _plain_table("The paper's sentences in each variant")
-    table.add_column("Variant", no_wrap=True)
+    columns = [GridColumn("Variant", [variant.brief for variant in matrix.variants], wraps=True)]
     for judged in claims:
-        table.add_column(escape(_heading(judged.claim, matrix.titles)))
-    for variant in matrix.variants:
-        table.add_row(variant.brief, *(_finding(judged.findings[variant]) for judged in claims))
-    return table
+        cells = [_finding(judged.findings[variant]) for variant in matrix.variants]
+        columns.append(GridColumn(_heading(judged.claim, matrix.titles), cells, justify="left"))
+    return Grid(columns, "The paper's sentences in each variant", title_justify="left", continued=True)
 
 
-def _table(matrix: VariantMatrix, groups: Sequence[_Group]) -> Table:
-    table = Table()
-    table.add_column(MECHANISM, max_width=LONGEST, overflow="fold")
-    for group in groups:
-        table.add_column(group.heading, no_wrap=True)
-    for label, title in matrix.titles.items():
-        table.add_row(escape(title), *(group.lines[label] for group in groups))
-    return table
-
-
-def _plain_table(title: str) -> Table:
-    return Table(title=title, title_justify="left")
-
-
-def _fitting(groups: Sequence[_Group], width: int) -> list[list[_Group]]:
-    """The groups in their order, as many beside each other as are not wider, and at least one."""
-    lines: list[list[_Group]] = [[]]
-    for group in groups:
-        if lines[-1] and sum(other.width for other in lines[-1]) + group.width > width:
-            lines.append([])
-        lines[-1].append(group)
-    return lines
-
-
-def _group(matrix: VariantMatrix, variant: Variant) -> _Group:
+def _column(matrix: VariantMatrix, variant: Variant) -> GridColumn:
+    """A variant's numbers of each mechanism below each other, and outcomes where there are none."""
     shown = 2 if variant == matrix.reference else 3  # a gain over itself is none
     cells = {label: matrix.cells.get((label, variant)) for label in matrix.titles}
     parts = {
@@ -158,11 +113,11 @@ def _group(matrix: VariantMatrix, variant: Variant) -> _Group:
     }
     headings = HEADINGS[:shown] if parts else ()
     widths = [max(map(len, column)) for column in zip(headings, *parts.values(), strict=True)]
-    lines = {
-        label: _line(parts[label], widths) if label in parts else cell.row.record.outcome if cell else ""
+    lines = [
+        _line(parts[label], widths) if label in parts else cell.row.record.outcome if cell else ""
         for label, cell in cells.items()
-    }
-    return _Group(f"{variant.brief}\n{_line(headings, widths)}", lines)
+    ]
+    return GridColumn(f"{variant.brief}\n{_line(headings, widths)}", lines, justify="left")
 
 
 def _line(parts: Sequence[str], widths: Sequence[int]) -> str:
@@ -172,8 +127,8 @@ def _line(parts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _throughput(cell: Cell) -> str:
-    found = THROUGHPUT.shown(cell.row)
-    return f"{THROUGHPUT.mark(cell.row)}{found.value}" if found else NOTHING
+    throughput = THROUGHPUT.shown(cell.row)
+    return f"{THROUGHPUT.mark(cell.row)}{throughput.value}" if throughput else NOTHING
 
 
 def _share(cell: Cell) -> str:

@@ -146,7 +146,7 @@ def test_the_table_says_how_far_each_curve_falls_to_nyquist(survey: Survey):
     assert columns[1] == ["1.69", "0.85", "2.54", "0.85"]
     assert columns[2] == ["0.85"] * 4
     assert (columns[3][3], columns[4][2]) == ("1", "4e+07")
-    assert table.columns[4].header == "× input at 0.50"
+    assert table.columns[4].heading == "× input at 0.50"
 
 
 def test_a_curve_of_rounding_is_said_to_be_one(survey: Survey):

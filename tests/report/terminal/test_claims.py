@@ -31,20 +31,20 @@ def judgement(about: Claim | None = None, **changes: Any) -> Judgement:
 def printed(judgements: Sequence[Judgement], width: int = 160) -> str:
     console = Console(width=width, highlight=False)
     with console.capture() as capture:
-        console.print(claims_table(judgements, width))
+        console.print(claims_table(judgements))
     return capture.get()
 
 
 def cells(about: Claim, ours: Estimate | None) -> tuple[str, str]:
     """What stands below «Published» and «Ours»."""
     line = printed([judgement(about, ours=ours, differences=(), reason="")]).splitlines()[3]
-    columns = [cell.strip() for cell in line.split("  ") if cell.strip()]
+    columns = [cell.strip() for cell in line.strip("│").split("│")]
     return columns[2], columns[3]
 
 
 def test_a_line_has_sentence_source_numbers_setting_verdict_and_reason():
     line = printed([judgement()]).splitlines()[3]
-    assert [cell.strip() for cell in line.split("  ") if cell.strip()] == [
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
         "HiLo is fast.", "page 1", "≥ 1.4", "1.50 [1.45, 1.55]", "a", "holds", "as was said",
     ]  # fmt: skip
 
@@ -92,8 +92,8 @@ def test_each_way_in_which_a_setting_differs_has_a_letter():
         judgement(differences=()),
         judgement(),
     ]
-    lines = [line.split() for line in printed(judgements).splitlines()[3:7]]
-    assert [line[-5] for line in lines] == ["a", "b", "1.55]", "a"]
+    lines = [line.split("│") for line in printed(judgements).splitlines()[3:7]]
+    assert [line[5].strip() for line in lines] == ["a", "b", "", "a"]
     assert claims_notes(judgements, {PLAIN}) == [
         "setting a: machine Abacus, not Slide rule",
         "setting b: batch 1, not 64; machine Abacus, not Slide rule",

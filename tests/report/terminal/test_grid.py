@@ -33,12 +33,43 @@ def test_where_there_is_room_a_line_holds_a_row():
 
 
 def test_a_long_title_wraps_and_pushes_no_number_out():
-    text = drawn(Grid(COLUMNS), 80)
+    text = drawn(Grid(COLUMNS), 70)
     assert text.count("Attention") == 14
     assert all(
         number in text for number in (" 1,280.0 ", " 1,234,567.8 ", "[1,234,567.0–1,234,568.9]", " 8.25 ")
     )
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= 70
+
+
+def test_rules_go_before_a_line_is_folded():
+    text = drawn(Grid(COLUMNS), 80)
+    assert (f" {NUMBER} " in text, "│" in text) == (True, False)
+
+
+def test_text_that_stacks_goes_below_the_first_column_and_is_not_left_out():
+    columns = [
+        GridColumn("Claim", ["fast"], wraps=True),
+        GridColumn("Why", ["it is so"], wraps=True, stacks=True),
+    ]
+    assert "│ fast  │ it is so │" in drawn(Grid(columns), 40)
+    lines = [
+        line.strip() for line in drawn(Grid([*columns, GridColumn("Ours", ["1" * 20])]), 32).splitlines()
+    ]
+    assert lines[3:5] == [f"fast     {'1' * 20}", "it is so"]
+    assert "left out" not in "".join(lines)
+
+
+def test_a_continued_grid_has_every_column_beside_the_first():
+    columns = [GridColumn("Mechanism", ["MSA"]), *(GridColumn(f"{n}", [f"{n}" * 9]) for n in range(1, 8))]
+    text = drawn(Grid(columns, "title", "means", continued=True), 40)
+    assert [line.count("│") - 2 for line in text.splitlines() if line.startswith("│")] == [2, 2, 2, 1]
+    assert all(f" {n * 111_111_111} " in text for n in range(1, 8))
+    assert (text.count("title"), text.count("means"), text.splitlines()[-1]) == (1, 1, "means")
+
+
+def test_what_is_left_over_goes_evenly_to_headings_that_are_broken():
+    columns = [GridColumn("one two three", ["1"]), GridColumn("four five six", ["1"])]
+    assert len(drawn(Grid(columns), 25).splitlines()) == len(drawn(Grid(columns), 40).splitlines()) + 1
 
 
 def test_columns_go_in_their_order_and_are_named_before_a_number_is_cut():

@@ -13,7 +13,7 @@ from attnbench.cases.registry import discover
 from attnbench.measure.catalogue import points
 from attnbench.measure.spectrum import survey
 from attnbench.mechanism import Geometry
-from attnbench.report.terminal.costs import flops_tables
+from attnbench.report.terminal.costs import flops_table
 from attnbench.report.terminal.crossover import crossover_table
 from attnbench.report.terminal.profile import operators_table
 from attnbench.report.terminal.spectrum import spectrum_table
@@ -47,7 +47,7 @@ def test_a_matrix_shows_a_title_as_it_is(title: str):
     fused = block({"msa": HALF, "hilo": TIMES}, kernel="fused", title=title)
     plain = block({"msa": TIMES, "hilo": HALF}, title=title)
     (matrix,) = matrices(rows([*plain, *fused]))
-    text = printed(*report(matrix, 160))
+    text = printed(*report(matrix))
     assert text.count(f"│ {title} ") == 4
     assert f"{title} is faster than {title} in" in text
 
@@ -69,5 +69,5 @@ def test_closed_forms_and_spectra_show_a_title_as_it_is(title: str):
     msa = discover().choose("msa")
     mine = replace(msa, mechanism=replace(msa.mechanism, title=title))
     geometry = Geometry(8, 2, 7, 7)
-    assert f" {title} " in printed(*flops_tables(points([mine], [geometry]), 160))
+    assert f" {title} " in printed(flops_table(points([mine], [geometry])))
     assert f"│ {title} " in printed(spectrum_table(survey([mine], geometry, images=1, seed=0)))
