@@ -17,7 +17,7 @@ from attnbench.cases.protocol import Protocol
 from attnbench.records.journal import Allocated, Began, Checked, Fact, Failed, Timed, Warmed
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.run.plan import Forecast, Planned
-from attnbench.words import plural
+from attnbench.words import duration, plural
 
 REFRESH_HZ = 1  # drawing costs milliseconds of a core that is being measured on
 
@@ -40,8 +40,8 @@ def plan_lines(
         members = plural(len(planned.block.members), "row")
         lines.append(
             f"{planned.block.name}: {members}, {plural(protocol.sessions, 'session')}, "
-            f"until ±{100 * protocol.precision:g} % or {_duration(protocol.max_seconds)} of timing: "
-            f"about {plural(forecast.rounds, 'round')} in {_duration(forecast.seconds)}"
+            f"until ±{100 * protocol.precision:g} % or {duration(protocol.max_seconds)} of timing: "
+            f"about {plural(forecast.rounds, 'round')} in {duration(forecast.seconds)}"
         )
         lines += [
             f"  not timed: {case.heading}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit
@@ -49,7 +49,7 @@ def plan_lines(
     if left:
         total_s = sum(forecast.seconds for forecast in expected)
         lines.append(
-            f"This takes about {_duration(total_s)}; Ctrl-C keeps what is measured by then, and the same "
+            f"This takes about {duration(total_s)}; Ctrl-C keeps what is measured by then, and the same "
             "command goes on."
         )
     return lines
@@ -142,10 +142,6 @@ class Progress:
     def _bar(self) -> Table:
         gone_s, left_s = self.now() - self.began, self.left_s()
         bar = Table.grid(padding=(0, 1))
-        text = f"{_duration(gone_s)} gone, about {_duration(left_s)} left"
+        text = f"{duration(gone_s)} gone, about {duration(left_s)} left"
         bar.add_row(ProgressBar(total=max(gone_s + left_s, 1e-9), completed=gone_s, width=40), text)
         return bar
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

@@ -18,7 +18,7 @@ from attnbench.paper.claims import Metric
 from attnbench.records.record import RecordFile
 from attnbench.report.export import changes_csv, matrices_csv, table_csv, write_crossovers, write_matrices
 from attnbench.report.figure.print_size import PrintSize
-from attnbench.report.notes import agreement, disturbances, notes
+from attnbench.report.notes import agreement, disturbances, notes, too_noisy
 from attnbench.report.objects import changes_json, matrices_json, run_json
 from attnbench.report.terminal.claims import claims_notes, claims_table
 from attnbench.report.terminal.crossover import UNCHANGED, crossover_table
@@ -38,7 +38,11 @@ def print_notes(output: Output, run: Analysis) -> None:
 
 
 def print_matrices(output: Output, run: Analysis) -> None:
-    """The matrix of each setting that has several variants, tables of the others, and what to know of all."""
+    """The matrix of each setting that has several variants, tables of the others, and what to know of all.
+
+    Above them stands why none of their speeds is usable, where that is so.
+    """
+    output.note(too_noisy(run.rows))
     for matrix in run.matrices:
         for part in report(matrix):
             output.out.print(part)
@@ -145,6 +149,7 @@ def _print_heading(output: Output, heading: str) -> None:
 
 def _print_run_table(output: Output, run: Analysis) -> None:
     _print_heading(output, f"{run.file.folder}")
+    output.note(too_noisy(run.rows))
     print_tables(output, run.rows)
     print_notes(output, run)
     for line in agreement(run.agreements):

@@ -8,15 +8,16 @@ from attnbench.paper import DEVICES
 from attnbench.records.record import Record
 from attnbench.report.column import OPEN
 from attnbench.report.columns import MEMORY
-from attnbench.report.notes import remarks
+from attnbench.report.notes import remarks, too_noisy
 from attnbench.report.paper_table import Group, PaperTable
-from attnbench.statistics import MARGIN
+from attnbench.statistics import MARGIN, Estimate
 from attnbench.words import plural
 
 TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
 CORRECTED = f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together"
-VERDICTS = f"{CORRECTED} and agree in all sessions"
+VERDICTS = f"{CORRECTED} and go beyond the scatter between sessions"
+PROVISIONAL = f"{CORRECTED}, and provisional, from one session"
 
 
 def caption(paper_table: PaperTable) -> list[str]:
@@ -24,7 +25,8 @@ def caption(paper_table: PaperTable) -> list[str]:
     rows = paper_table.rows
     where = _by_group(paper_table, lambda group: group.machine) + _by_group(paper_table, _protocol)
     what = [*facts(rows), *what_is_open(rows), *remarks(rows)]
-    return [sentence(setting_of(paper_table.record)), *where, *map(sentence, what)]
+    lines = [*too_noisy(rows), setting_of(paper_table.record)]
+    return [*map(sentence, lines), *where, *map(sentence, what)]
 
 
 def sentence(line: str) -> str:
@@ -58,12 +60,18 @@ def how_measured(timings: Sequence[Timing], floors: Sequence[float | None] = ())
     sessions = _span([timing.sessions for timing in timings], "session")
     known = [floor for floor in floors or [timing.noise_floor for timing in timings] if floor is not None]
     noise = f"; noise floor {_floors(known)} %, from the baseline's twin" if known else ""
-    return f"medians of {rounds} in {sessions}, 95 % bootstrap intervals{noise}"
+    intervals = ", 95 % bootstrap intervals" if any(has_interval(timing.time_s) for timing in timings) else ""
+    return f"medians of {rounds} in {sessions}{intervals}{noise}"
+
+
+def has_interval(estimate: Estimate | None) -> bool:
+    """Whether there were rounds enough for one."""
+    return estimate is not None and estimate.low is not None
 
 
 def verdicts(timings: Sequence[Timing]) -> str:
-    """What verdicts mean; of sessions only where there are several to agree."""
-    return VERDICTS if any(timing.sessions > 1 for timing in timings) else CORRECTED
+    """What verdicts mean, and how far those of one session may be believed."""
+    return VERDICTS if any(timing.sessions > 1 for timing in timings) else PROVISIONAL
 
 
 def what_is_open(rows: Sequence[Row]) -> list[str]:

@@ -1,19 +1,22 @@
 """What a reader must know beside a table, a line each."""
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
 from attnbench.analysis.advice import advice
 from attnbench.analysis.orders import Agreement
 from attnbench.analysis.rows import Measured, Row, grouped, measured
+from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import PLAIN
 from attnbench.paper import processor
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
-from attnbench.words import readable
+from attnbench.words import duration, readable
 
-FEW_SESSIONS = 2  # a t-test over them has one degree of freedom
+NOISY = 0.2  # a noise floor from which on speeds say little
+LONG_S = 3600.0  # what would take longer is told in other words
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -171,11 +174,9 @@ def _where(dearer: Sequence[Point], points: Sequence[Point], other: str) -> str:
 
 
 def _session_notes(rows: Sequence[Measured]) -> list[str]:
-    """What more sessions would mend: verdicts from one, from two, and from several whose speeds differ."""
+    """What more sessions would mend: verdicts from one, and from several whose speeds differ."""
     lines = []
     unclear = [row for row in rows if row.timing.verdict is Verdict.unclear]
-    if any(row.timing.sessions == FEW_SESSIONS for row in unclear):
-        lines.append("Two sessions are too few for most verdicts; --sessions 3 gives them.")
     apart = [
         (row.timing.speed_spread or 0.0, row.record.case.title) for row in unclear if _sessions_disagree(row)
     ]
@@ -192,8 +193,8 @@ def _session_notes(rows: Sequence[Measured]) -> list[str]:
 
 
 def _sessions_disagree(row: Measured) -> bool:
-    """Whether the speeds of enough sessions are further apart than what counts as the same."""
-    return row.timing.sessions > FEW_SESSIONS and (row.timing.speed_spread or 0.0) > MARGIN
+    """Whether the speeds of sessions are further apart than what counts as the same."""
+    return row.timing.sessions > 1 and (row.timing.speed_spread or 0.0) > MARGIN
 
 
 def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
@@ -207,4 +208,39 @@ def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
             f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
             "--max-seconds gives them more time, --precision asks for less."
         )
+    unclear = [row for row in rows if row.timing.verdict is Verdict.unclear]
+    needed_s = max(map(_needed_s, unclear), default=0.0)
+    if needed_s:
+        names = ", ".join(dict.fromkeys(row.record.case.title for row in unclear))
+        lines.append(f"Unclear: {names}. {_need(needed_s, unclear[0].record.conditions.protocol)}")
     return lines + _session_notes(rows)
+
+
+def _needed_s(row: Measured) -> float:
+    """How many seconds more make a ratio's interval as narrow as was asked; 0 where it is, or nobody knows.
+
+    Intervals narrow with the root of the rounds.
+    """
+    speed, precision = row.timing.speed, row.record.conditions.protocol.precision
+    if speed is None or not math.isfinite(speed.half_width) or speed.within(precision):
+        return 0.0
+    spent_s = sum(witness.wall_s for witness in row.record.witnesses)
+    return spent_s * ((speed.half_width / precision) ** 2 - 1)
+
+
+def _need(seconds: float, protocol: Protocol) -> str:
+    """How much longer the precision takes that was asked for, and how to ask for that."""
+    what = f"±{100 * protocol.precision:g} % needs"
+    if seconds > LONG_S:
+        return f"{what} hours more here; a quieter machine helps more."
+    whole_s = 10 * math.ceil((protocol.max_seconds + seconds) / 10)
+    return f"{what} about {duration(seconds)} more: --max-seconds {whole_s} gives it."
+
+
+def too_noisy(rows: Sequence[Row]) -> list[str]:
+    """What stands above all where speeds are not usable: how noisy it was, and the first of the reasons."""
+    floors = [row.timing.noise_floor or 0.0 for row in measured(rows)]
+    if max(floors, default=0.0) <= NOISY:
+        return []
+    why = next(iter(disturbances(rows)), "something else was at work on this machine.")
+    return [f"Not usable: two identical layers differed by up to {100 * max(floors):.0f} %. {why}"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, measured
-from attnbench.report.caption import caption, sentence, verdicts
+from attnbench.report.caption import caption, has_interval, sentence, verdicts
 from attnbench.report.column import Standing
 from attnbench.report.columns import SPEED, verdict
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
@@ -58,7 +58,8 @@ def _heading(paper_table: PaperTable, field: Field) -> str:
         return column.heading
     group = paper_table.groups[field.index]
     title = f"× {_plain(group.baselines)}" if column is SPEED else column.heading
-    interval = " [95 %]" if column.decimals is None else ""
+    has_intervals = any(row and has_interval(column.estimate(row)) for row in group.rows)
+    interval = " [95 %]" if column.decimals is None and has_intervals else ""
     return (
         f"{_plain(group.heading)}: {title}{interval}" if len(paper_table.groups) > 1 else f"{title}{interval}"
     )

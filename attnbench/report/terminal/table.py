@@ -1,6 +1,7 @@
 """Tables for the terminal."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, grouped, measured
@@ -64,7 +65,7 @@ def change_table(changes: Sequence[Change]) -> Grid:
         GridColumn("Memory (MiB)", [_changed(change, MEMORY.text) for change in changes], drop_order=1),
         _ours(THROUGHPUT, befores, "img/s before", drop_order=4),
         _ours(THROUGHPUT, afters, "img/s after", drop_order=5),
-        GridColumn("× before [95 %]", [estimated(change.speed) for change in changes]),
+        _with_interval(GridColumn("× before", [estimated(change.speed) for change in changes])),
         GridColumn("verdict", list(map(_change_verdict, changes)), colours=COLOURS),
     ]
     return Grid(columns, "\n".join(machines), _change_caption(changes))
@@ -155,9 +156,15 @@ def _millions(count: int | None, decimals: int) -> str:
 
 
 def _ours(column: Quantity, rows: Sequence[Row | None], heading: str = "", drop_order: int = 0) -> GridColumn:
-    return GridColumn(
-        heading or column.heading, [column.text(row) if row else "" for row in rows], drop_order=drop_order
-    )
+    cells = [column.text(row) if row else "" for row in rows]
+    shown = GridColumn(heading or column.heading, cells, drop_order=drop_order)
+    return shown if column.decimals is not None else _with_interval(shown)
+
+
+def _with_interval(column: GridColumn) -> GridColumn:
+    """The column, which says how sure its intervals are, if it has any."""
+    has_intervals = any("[" in cell for cell in column.cells)
+    return replace(column, heading=f"{column.heading} [95 %]") if has_intervals else column
 
 
 def _papers(column: Quantity, rows: Sequence[Row | None]) -> GridColumn:
@@ -168,9 +175,9 @@ def _speed_columns(device: str, rows: Sequence[Row | None]) -> list[GridColumn]:
     """Throughput, ratio and verdict on one device, and how near they are to what its machine can do."""
     verdicts = [verdict(row) if row else "" for row in rows]
     return [
-        _ours(THROUGHPUT, rows, f"{device.upper()} {THROUGHPUT.unit} [95 %]", drop_order=6),
+        _ours(THROUGHPUT, rows, f"{device.upper()} {THROUGHPUT.unit}", drop_order=6),
         _papers(THROUGHPUT, rows),
-        _ours(SPEED, rows, f"{SPEED.unit} {_baselines(rows, device)} [95 %]"),
+        _ours(SPEED, rows, f"{SPEED.unit} {_baselines(rows, device)}"),
         _papers(SPEED, rows),
         GridColumn("verdict", verdicts, colours=COLOURS),
         GridColumn(LIMIT.heading.lower(), [_share(row) if row else "" for row in rows], drop_order=2),
@@ -180,7 +187,7 @@ def _speed_columns(device: str, rows: Sequence[Row | None]) -> list[GridColumn]:
 def _others(rows: Sequence[Row | None], where: str = "", *, of_layer: bool) -> list[GridColumn]:
     """The quantities that have no place of their own in the table, if any row has a value."""
     return [
-        _ours(column, rows, f"{where}{column.heading}{' [95 %]' * (column.decimals is None)}", drop_order=2)
+        _ours(column, rows, f"{where}{column.heading}", drop_order=2)
         for column in seen_in(View.terminal, of_layer=of_layer)
         if column not in PLACED and any(row and column.estimate(row) for row in rows)
     ]

@@ -13,9 +13,9 @@ from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.records.record import Record, RecordFile
 from attnbench.report.caption import TRAINING, facts, how_measured, what_is_open
-from attnbench.report.notes import notes
+from attnbench.report.notes import notes, too_noisy
 from attnbench.report.terminal.table import change_table, result_table
-from tests.fakes import MEMORY, block, changed, record
+from tests.fakes import MEMORY, block, changed, record, witness
 
 TIMES = [0.4, 0.41, 0.39, 0.4, 0.4, 0.4] * 3
 HALF = [time / 2 for time in TIMES]
@@ -154,17 +154,24 @@ def test_blocks_of_different_noise_are_said_from_the_calmest_to_the_noisiest():
     assert "; noise floor ±2.4 to ±4.6 %, from" in how_measured(timings, [0.046, None, 0.024])
 
 
-def test_one_round_is_not_called_rounds():
-    assert "medians of 1 paired round in 1 session, 95 %" in shown([record("msa", [1.0])])
+def test_one_round_is_not_called_rounds_and_promises_no_interval():
+    text = shown([record("msa", [1.0])])
+    assert "medians of 1 paired round in 1 session" in text
+    assert "95 %" not in text
+    assert "95 %" in shown(block(TABLE))
 
 
-def test_sessions_are_said_to_agree_only_where_there_are_several():
+def test_verdicts_of_one_session_are_provisional():
     one, three = (block(TABLE, sessions=sessions) for sessions in (1, 3))
-    assert "corrected for all rows together" in shown(one)
-    assert "agree in all sessions" not in shown(one)
-    assert "corrected for all rows together and agree in all sessions" in shown(three)
-    assert "agree in all sessions" not in change_text(one, one)
-    assert "agree in all sessions" in change_text(three, three)
+    provisional, sure = "and provisional, from one session", "and go beyond the scatter between sessions"
+    for text, says, says_not in (
+        (shown(one), provisional, sure),
+        (shown(three), sure, provisional),
+        (change_text(one, one), provisional, sure),
+        (change_text(three, three), sure, provisional),
+    ):
+        assert f"corrected for all rows together, {says}".replace(", and go", " and go") in text
+        assert says_not not in text
 
 
 def test_a_table_without_a_time_promises_no_medians():
@@ -346,9 +353,34 @@ def test_sessions_that_differ_in_times_alone_are_not_why_a_verdict_is_open():
     assert not any("sessions differ" in note for note in notes(table))
 
 
-def test_a_verdict_that_two_sessions_leave_open_asks_for_a_third():
+def test_a_verdict_that_two_sessions_leave_open_says_that_they_differ():
     table = rows(block({"msa": [0.4] * 12, "hilo": [0.3] * 6 + [0.25] * 6}, sessions=2))
-    said = [note for note in notes(table) if "ession" in note]
-    assert said == ["Two sessions are too few for most verdicts; --sessions 3 gives them."]
+    (said,) = (note for note in notes(table) if "ession" in note)
+    assert said.startswith("Unclear because sessions differ, by up to 20 %: HILO.")
     clear = rows(block({"msa": [0.4] * 12, "hilo": [0.2] * 12}, sessions=2))
     assert not any("ession" in note for note in notes(clear))
+
+
+def test_an_open_verdict_says_how_much_longer_it_takes():
+    noise = [1.2, 0.8, 1.1, 0.9, 1.0] * 4
+    (said,) = unclear_note([0.4 * each for each in noise])  # an interval of 0.91 to 1.11
+    assert said == "Unclear: HILO. ±2 % needs about 12.3 min more: --max-seconds 1040 gives it."
+    (said,) = unclear_note([0.4 * each**3 for each in noise])
+    assert said == "Unclear: HILO. ±2 % needs hours more here; a quieter machine helps more."
+
+
+def unclear_note(hilo: Sequence[float]) -> list[str]:
+    """What is said of HiLo beside an MSA of 0.4 s, after a session of 30 seconds."""
+    table = rows(block({"msa": [0.4] * len(hilo), "hilo": hilo}, witnesses=(witness(wall_s=30.0),)))
+    return [note for note in notes(table) if note.startswith("Unclear:")]
+
+
+def test_above_all_stands_that_nothing_is_usable_where_two_identical_layers_differ():
+    quiet, noisy = (block({"msa": [0.4] * 12}) for _ in range(2))
+    quiet[-1], noisy[-1] = (
+        replace(twin, samples=record("msa", [0.4 * each for each in (1, far, 1 / far) * 4]).samples)
+        for twin, far in ((quiet[-1], 1.19), (noisy[-1], 1.3))
+    )
+    assert too_noisy(rows(quiet)) == []
+    (said,) = too_noisy(rows(noisy))
+    assert said.startswith("Not usable: two identical layers differed by up to 30 %. ")
