@@ -27,7 +27,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
     launch_bound = dict.fromkeys(row.record.case.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
         lines.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
-    paced = {row.record.case.title: None for row in with_time if _is_host_paced(row)}
+    samples = [(row, sample) for row in with_time for sample in row.record.samples]
+    paced = dict.fromkeys(row.record.case.title for row, sample in samples if sample.host_paced)
     if paced:
         lines.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
     lines += _backend_notes(with_time)
@@ -36,10 +37,6 @@ def notes(rows: Sequence[Row]) -> list[str]:
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
     return lines + _published_notes(rows)
-
-
-def _is_host_paced(row: Row) -> bool:
-    return any(sample.host_paced for sample in row.record.samples)
 
 
 def _backend_notes(rows: Sequence[Row]) -> list[str]:

@@ -49,21 +49,15 @@ def curves_of(rows: Sequence[Row], quantity: ValueOf) -> list[Curve]:
     for mine in grouped(rows, lambda row: row.record.case.label):
         by_side = {row.side: (row, quantity(row)) for row in sorted(mine, key=lambda row: row.side)}
         points = {side: estimate for side, (_, estimate) in by_side.items() if estimate}
-        misfits = [
-            _misfit(row) for side, (row, _) in by_side.items() if _fits_not(row) and side not in points
-        ]
+        needs = {
+            side: row.record.predicted_bytes
+            for side, (row, _) in by_side.items()
+            if side not in points and row.record.outcome == "out_of_memory"
+        }
+        misfits = [Misfit(side, None if need is None else need / 2**20) for side, need in needs.items()]
         if points or misfits:
             curves.append(Curve(mine[0].record.case.label, mine[0].record.case.title, points, misfits))
     return curves
-
-
-def _fits_not(row: Row) -> bool:
-    return row.record.outcome == "out_of_memory"
-
-
-def _misfit(row: Row) -> Misfit:
-    predicted = row.record.predicted_bytes
-    return Misfit(row.side, predicted / 2**20 if predicted is not None else None)
 
 
 def crosses_of(curves: Sequence[Curve], edge: float, nudge: float) -> list[Crosses]:

@@ -55,7 +55,9 @@ def flops_page(points: Sequence[Point], wanted: PrintSize = PLAIN) -> Figure:
             axes.tick_params(labelbottom=True)
             axes.grid()
             draw(axes)
-        add_note(page, f"{_setting(points)}. Closed forms: nothing was measured.", wanted)
+        geometry = points[0].geometry
+        setting = f"dim {geometry.dim}, {geometry.heads} heads"
+        add_note(page, f"{setting}. Closed forms: nothing was measured.", wanted)
     return page
 
 
@@ -133,11 +135,6 @@ def _cost(point: Point, branch: str | None) -> float:
     """G multiply-adds of a point or of one of its branches; NaN, which leaves a gap, where there are none."""
     macs = point.macs if branch is None else point.branch(branch)
     return macs / G if macs else math.nan
-
-
-def _setting(points: Sequence[Point]) -> str:
-    geometry = points[0].geometry
-    return f"dim {geometry.dim}, {geometry.heads} heads"
 
 
 def _sides(points: Sequence[Point]) -> list[float]:

@@ -128,7 +128,8 @@ def _draw(
     at_top: bool = False,
 ) -> None:
     """Lines and crosses over all sizes of the run; crosses without a number stand at the axis' edge."""
-    sizes = {row.side: _size(row) for row in sorted(rows, key=lambda row: row.side)}
+    by_side = {row.side: row.record.case.workload for row in sorted(rows, key=lambda row: row.side)}
+    sizes = {side: workload.brief_size.replace("x", "×") for side, workload in by_side.items()}
     axes.set_title(what, loc="left")
     heights = [height for curve in curves for height in curve.heights]
     if not heights:
@@ -188,8 +189,3 @@ def _draw_crosses(axes: Axes, crosses: Sequence[Crosses], styles: MarkStyles) ->
         axes.plot(xs, ys, ":", color=styles[label].colour, linewidth=0.9, clip_on=False)
         xs, ys = zip(*cross.points, strict=True)
         axes.plot(xs, ys, **CROSS)
-
-
-def _size(row: Row) -> str:
-    record = row.record
-    return record.case.workload.brief_size.replace("x", "×")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attnbench.records.cost import BranchCost, Entry, Point, branch_titles, choices_of, points_of
+from attnbench.records.cost import Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.caption import CONVENTION
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.words import NOTHING
@@ -24,7 +24,8 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
         paper_column([f"{paper.flops_m:.1f} M" if paper else "" for paper in published], drop_order=1),
     ]
     for title in branch_titles(entries):
-        branches = [_branch(entry, title) for entry in entries]
+        by_title = [{branch.title: branch for branch in entry.branches} for entry in entries]
+        branches = [mine.get(title) for mine in by_title]
         costs = [f"{branch.macs:,}" if branch else "" for branch in branches]
         heads = [f"{branch.heads}" if branch else "" for branch in branches]
         columns += [
@@ -74,10 +75,6 @@ def _lines(points: Sequence[Point]) -> list[tuple[str, Sequence[int | None]]]:
         (f"{INDENT}{title}", [point.branch(title) for point in points]) for title in branch_titles(points)
     ]
     return [(points[0].choice.title, [point.macs for point in points]), *branches]
-
-
-def _branch(entry: Entry, title: str) -> BranchCost | None:
-    return next((branch for branch in entry.branches if branch.title == title), None)
 
 
 def _millions(macs: int | None) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 WORDS = re.compile(r"\[.*?\]|\S+")  # `[95 %]` is one
+STACKS_BELOW = 28  # letters of text that could stand below the first column instead
 LONGEST = 40  # letters of a column whose table goes on in another
 
 
@@ -18,9 +19,10 @@ LONGEST = 40  # letters of a column whose table goes on in another
 class GridColumn:
     """A heading and a cell a line, shown as they are: what looks like markup is none.
 
-    Cells are kept whole, but for text that `wraps`. Where a terminal has no room for all, text that `stacks`
-    goes below the first column; then the columns whose `drop_order` is 1 are left out, then 2, and so on; 0
-    stays. Text that wraps is flush left and numbers are flush right, unless `justify` says otherwise.
+    Cells are kept whole, but for text that `wraps`. Where a terminal has no room for all, text that `stacks`,
+    for which a grid does without rules, goes below the first column; then the columns whose `drop_order` is 1
+    are left out, then 2, and so on; 0 stays. Text that wraps is flush left and numbers are flush right,
+    unless `justify` says otherwise.
     """
 
     heading: str
@@ -76,7 +78,7 @@ class _Layout:
         words = WORDS.findall(column.heading)
         if column.wraps:
             words += [part for line in column.lines() for part in self.parted(line)]
-            return min(_longest(words), self.least_text)
+            return min(_longest(words), STACKS_BELOW if column.stacks else self.least_text)
         return _longest([*words, *column.lines()])
 
     def widths(self, columns: Sequence[GridColumn], width: int) -> list[int]:
@@ -96,14 +98,19 @@ class _Layout:
         """The width of the narrowest table."""
         return self.frame(columns) + sum(map(self.least, columns))
 
+    def asked(self, column: GridColumn) -> int:
+        """The width at which nothing is broken, unless that is long."""
+        return max(self.least(column), min(column.wanted(), LONGEST))
+
     def parts(self, columns: Sequence[GridColumn], width: int) -> list[list[GridColumn]]:
         """The first column with each of as few groups of the others as have room beside it unbroken."""
         first, *others = columns
+        if self.frame(columns) + self.least(first) + sum(map(self.asked, others)) <= width:
+            return [list(columns)]
         parts = [[first]]
         for column in others:
             beside = [*parts[-1], column]
-            asked = sum(max(self.least(each), min(each.wanted(), LONGEST)) for each in beside)
-            if len(beside) > 2 and self.frame(beside) + asked > width:
+            if len(beside) > 2 and self.frame(beside) + sum(map(self.asked, beside)) > width:
                 parts.append([first])
             parts[-1].append(column)
         return parts
@@ -146,7 +153,7 @@ class Grid:
         """The first layout that has room for the columns, or the densest and what it has room for."""
         stacked = _stacked(self.columns)
         folded = list(map(_folded, stacked))
-        loose = LOOSE if self.ruled else UNRULED
+        loose = (LOOSE if self.ruled else UNRULED) if len(stacked) == len(self.columns) else SNUG
         for layout, columns in ((loose, self.columns), (SNUG, stacked), (TIGHT, folded)):
             if self._needed(layout, columns) <= width:
                 return layout, columns

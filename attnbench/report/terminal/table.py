@@ -57,16 +57,19 @@ def change_table(changes: Sequence[Change]) -> Grid:
         record.conditions.machine.describe(record.case.device, record.conditions.threads)
         for record in records
     )
+    params = [_changed(change, lambda row: exact(row.record.params)) for change in changes]
+    macs = [_changed(change, lambda row: exact(row.record.macs)) for change in changes]
+    verdicts = ["control" if change.control else change.verdict or NOTHING for change in changes]
     columns = [
         GridColumn(MECHANISM, [record.case.title for record in records], wraps=True),
         GridColumn("", [row.where for row in afters], wraps=True),
-        GridColumn("Params", [_changed(change, _params) for change in changes], drop_order=2),
-        GridColumn("FLOPs", [_changed(change, _macs) for change in changes], drop_order=3),
+        GridColumn("Params", params, drop_order=2),
+        GridColumn("FLOPs", macs, drop_order=3),
         GridColumn("Memory (MiB)", [_changed(change, MEMORY.text) for change in changes], drop_order=1),
         _ours(THROUGHPUT, befores, "img/s before", drop_order=4),
         _ours(THROUGHPUT, afters, "img/s after", drop_order=5),
         _with_interval(GridColumn("× before", [estimated(change.speed) for change in changes])),
-        GridColumn("verdict", list(map(_change_verdict, changes)), colours=COLOURS),
+        GridColumn("verdict", verdicts, colours=COLOURS),
     ]
     return Grid(columns, "\n".join(machines), _change_caption(changes))
 
@@ -124,18 +127,6 @@ def _changed(change: Change, text: Callable[[Row], str]) -> str:
     """A value, or both where they differ."""
     before, after = text(change.before), text(change.after)
     return after if before == after else f"{before} → {after}"
-
-
-def _params(row: Row) -> str:
-    return exact(row.record.params)
-
-
-def _macs(row: Row) -> str:
-    return exact(row.record.macs)
-
-
-def _change_verdict(change: Change) -> str:
-    return "control" if change.control else change.verdict or NOTHING
 
 
 def _change_caption(changes: Sequence[Change]) -> str:

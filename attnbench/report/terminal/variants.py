@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import RenderableType
 from rich.markup import escape
 
-from attnbench.analysis.claims import Judgement
 from attnbench.analysis.orders import correlation
 from attnbench.analysis.rows import measured
 from attnbench.analysis.variant_matrix import (
@@ -97,7 +96,8 @@ def claims_in_variants(matrix: VariantMatrix, claims: Sequence[Judged]) -> Grid:
     """A line a variant, a column a sentence of the paper: the ratio and what it says of the sentence."""
     columns = [GridColumn("Variant", [variant.brief for variant in matrix.variants], wraps=True)]
     for judged in claims:
-        cells = [_finding(judged.findings[variant]) for variant in matrix.variants]
+        judgements = [judged.findings[variant] for variant in matrix.variants]
+        cells = [f"{estimated(each.ours)} {each.ruling}" if each.ours else NOTHING for each in judgements]
         columns.append(GridColumn(_heading(judged.claim, matrix.titles), cells, justify="left"))
     return Grid(columns, "The paper's sentences in each variant", title_justify="left", continued=True)
 
@@ -155,10 +155,6 @@ def _heading(claim: Claim, titles: Mapping[str, str]) -> str:
         return f"{titles[claim.mechanism]} {claim.relation} than\n{others}"
     sign = "≥" if claim.relation.is_upward else "≤"
     return f"{titles[claim.mechanism]} {sign} {claim.number:.3g} ×\n{others}"
-
-
-def _finding(judgement: Judgement) -> str:
-    return f"{estimated(judgement.ours)} {judgement.ruling}" if judgement.ours else NOTHING
 
 
 def _sentence(matrix: VariantMatrix, swap: Swap) -> str:

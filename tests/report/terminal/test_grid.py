@@ -51,7 +51,7 @@ def test_text_that_stacks_goes_below_the_first_column_and_is_not_left_out():
         GridColumn("Claim", ["fast"], wraps=True),
         GridColumn("Why", ["it is so"], wraps=True, stacks=True),
     ]
-    assert "│ fast  │ it is so │" in drawn(Grid(columns), 40)
+    assert drawn(Grid(columns), 40).splitlines()[3] == " fast  it is so "
     lines = [
         line.strip() for line in drawn(Grid([*columns, GridColumn("Ours", ["1" * 20])]), 32).splitlines()
     ]
@@ -65,6 +65,17 @@ def test_a_continued_grid_has_every_column_beside_the_first():
     assert [line.count("│") - 2 for line in text.splitlines() if line.startswith("│")] == [2, 2, 2, 1]
     assert all(f" {n * 111_111_111} " in text for n in range(1, 8))
     assert (text.count("title"), text.count("means"), text.splitlines()[-1]) == (1, 1, "means")
+
+
+def test_a_continued_grid_breaks_text_rather_than_go_on():
+    columns = [
+        GridColumn("Mechanism", [LONG], wraps=True),
+        GridColumn("a", ["1" * 9]),
+        GridColumn("b", ["2" * 9]),
+    ]
+    assert drawn(Grid(columns, continued=True), 60).count("Mechanism") == 1
+    assert drawn(Grid(columns, continued=True), 50).count("Mechanism") == 1
+    assert drawn(Grid(columns, continued=True), 45).count("Mechanism") == 2
 
 
 def test_what_is_left_over_goes_evenly_to_headings_that_are_broken():
