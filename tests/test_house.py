@@ -6,8 +6,8 @@ from pathlib import Path
 import attnbench
 
 HOUSE = Path(attnbench.__file__).parent
-ROOT = {"__init__", "__main__", "attention", "errors", "mechanism", "statistics", "words"}
-ROOMS = {"analysis", "cases", "cli", "machine", "measure", "paper", "records", "report", "run"}
+ROOT = {"__init__", "__main__", "attention", "errors", "mechanism", "words"}
+ROOMS = {"analysis", "cases", "cli", "machine", "measure", "paper", "records", "report", "run", "statistics"}
 BY_NAME = re.compile(r"""[=!]= ["'](cpu|cuda)["']|in \(["']cpu["']|["'](cpu|cuda)["']:""")
 
 

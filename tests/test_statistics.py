@@ -10,7 +10,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from attnbench import statistics
 from attnbench.measure.attendance import Checks
 from attnbench.statistics import (
     LEAST_ROUNDS,
@@ -20,10 +19,13 @@ from attnbench.statistics import (
     Verdict,
     compare_apart,
     compare_pairs,
+    comparison,
+    estimate,
     median_with_interval,
     noise_floor,
     paired_ratio,
     rank_correlation,
+    scatter,
     session_ratios,
     session_scatter,
     session_spread,
@@ -171,7 +173,7 @@ def test_where_everything_is_level_there_is_no_rank_correlation():
 def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_narrow(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(statistics, "RESAMPLES", 500)
+    monkeypatch.setattr(estimate, "RESAMPLES", 500)
     random = np.random.default_rng(1)
     covered = []
     for _ in range(150):
@@ -300,7 +302,7 @@ def test_verdicts_are_corrected_as_scipy_does(p_values: tuple[float, ...]):
 def test_p_values_are_corrected_as_scipy_does():
     for p_values in np.random.default_rng(0).random((50, 9)).round(1):  # rounded, some are equal
         np.testing.assert_allclose(
-            statistics._corrected(p_values), stats.false_discovery_control(p_values), rtol=1e-12
+            comparison._corrected(p_values), stats.false_discovery_control(p_values), rtol=1e-12
         )
 
 
@@ -363,7 +365,7 @@ def test_rounds_that_say_neither_count_for_neither():
 
 
 def test_equal_members_of_a_wandering_machine_are_hardly_ever_told_apart(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    monkeypatch.setattr(estimate, "RESAMPLES", 200)
     random = np.random.default_rng(0)
     blocks = [judged_against_the_first(noisy_machine(random, members=5)) for _ in range(200)]
     wrong = [bool(SAID & set(verdicts(*block))) for block in blocks]
@@ -371,7 +373,7 @@ def test_equal_members_of_a_wandering_machine_are_hardly_ever_told_apart(monkeyp
 
 
 def test_a_command_with_seventy_equal_pairs_hardly_ever_has_a_false_verdict(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    monkeypatch.setattr(estimate, "RESAMPLES", 100)
     random = np.random.default_rng(0)
     wrong = []
     for _ in range(40):
@@ -423,7 +425,7 @@ def test_variances_of_members_that_scatter_unlike_are_shrunk_towards_each_other(
 def test_the_prior_is_found_again_in_many_variances_drawn_from_it():
     random, freedom, weight, usual = np.random.default_rng(0), 4.0, 6.0, 0.5
     truths = usual * weight / random.chisquare(weight, 20_000)
-    found, counts = statistics._prior(
+    found, counts = scatter._prior(
         truths * random.chisquare(freedom, 20_000) / freedom, np.full(20_000, freedom)
     )
     assert found == pytest.approx(usual, rel=0.05)
@@ -465,14 +467,14 @@ def test_the_test_over_sessions_has_the_scatter_of_the_block():
 def test_equal_members_that_sessions_treat_unequally_are_hardly_ever_told_apart(
     monkeypatch: pytest.MonkeyPatch, sessions: int, offset: float
 ):
-    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    monkeypatch.setattr(estimate, "RESAMPLES", 100)
     random = np.random.default_rng(sessions)
     wrong = [bool(SAID & set(said_of_block(random, sessions, offset))) for _ in range(200)]
     assert np.mean(wrong) <= 0.05
 
 
 def test_more_sessions_never_cost_verdicts(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    monkeypatch.setattr(estimate, "RESAMPLES", 100)
     random = np.random.default_rng(0)
     power = [
         np.mean(

@@ -1,0 +1,44 @@
+"""From samples to numbers, and from numbers to verdicts: arrays in, numbers out; no torch, no files."""
+
+from attnbench.statistics.comparison import (
+    MARGIN,
+    Comparison,
+    Verdict,
+    compare_apart,
+    compare_pairs,
+    noise_floor,
+    session_ratios,
+    verdicts,
+)
+from attnbench.statistics.estimate import (
+    LEAST_ROUNDS,
+    Estimate,
+    median_with_interval,
+    paired_ratio,
+    session_spread,
+    settling_rounds,
+)
+from attnbench.statistics.orders import Crossing, crossings, rank_correlation
+from attnbench.statistics.scatter import Scatter, session_scatter
+
+__all__ = [
+    "LEAST_ROUNDS",
+    "MARGIN",
+    "Comparison",
+    "Crossing",
+    "Estimate",
+    "Scatter",
+    "Verdict",
+    "compare_apart",
+    "compare_pairs",
+    "crossings",
+    "median_with_interval",
+    "noise_floor",
+    "paired_ratio",
+    "rank_correlation",
+    "session_ratios",
+    "session_scatter",
+    "session_spread",
+    "settling_rounds",
+    "verdicts",
+]

@@ -1,0 +1,119 @@
+"""Medians over rounds, and how well they are known.
+
+Intervals come from the percentile bootstrap with a fixed seed, rounds resampled within their sessions.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+LEAST_ROUNDS = 5  # the median of fewer rounds has no interval worth printing
+Floats = Sequence[float] | NDArray[np.float64]
+Integers = Sequence[int] | NDArray[np.int_]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value and its 95 % interval; `low` and `high` are None where there are too few rounds for one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def within(self, precision: float) -> bool:
+        """Whether half the interval is at most `precision` of the value."""
+        return None not in (self.low, self.high) and self.half_width <= precision
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width relative to the value; infinite without an interval."""
+        if self.low is None or self.high is None:
+            return math.inf
+        return (self.high - self.low) / 2 / self.value
+
+    def scaled(self, factor: float) -> "Estimate":
+        """The same quantity in another unit."""
+        if self.low is None or self.high is None:
+            return Estimate(self.value * factor)
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+
+
+def median_with_interval(values: Floats, sessions: Integers) -> Estimate:
+    """The median of `values`, each measured in the session of the same index."""
+    array = np.asarray(values, dtype=float)
+    middle = float(np.median(array))
+    if len(array) < LEAST_ROUNDS:
+        return Estimate(middle)
+    medians = np.median(array[resamples(np.asarray(sessions))], axis=1)
+    return Estimate(middle, *percentile_interval(medians))
+
+
+def paired_ratio(numerators: Floats, denominators: Floats, sessions: Integers) -> Estimate:
+    """The median ratio of values that were measured in the same rounds, on the scale of logarithms."""
+    return exponential(median_with_interval(log_ratios(numerators, denominators), sessions))
+
+
+def session_spread(values: Floats, sessions: Integers) -> float | None:
+    """How far apart the medians of the sessions lie, relative to the smallest; None for one session."""
+    medians = session_medians(np.asarray(values, dtype=float), np.asarray(sessions))
+    return float(medians.max() / medians.min() - 1) if len(medians) > 1 else None
+
+
+def settling_rounds(rounds: Sequence[Mapping[int, float]]) -> int:
+    """How many of a session's first rounds were taken before the machine was as fast as later; mostly 0.
+
+    `rounds` are seconds by member. A round is as slow as the median of its members' times beside their own
+    medians. First rounds are settling that are slower than all later ones, by more than the range of the
+    middle half of those. Never more than a quarter of all are.
+    """
+    members = sorted(set().union(*rounds))
+    times = np.array([[each.get(member, math.nan) for member in members] for each in rounds])
+    if len(rounds) < 4 * LEAST_ROUNDS:
+        return 0
+    slowness = np.nanmedian(np.log(times) - np.nanmedian(np.log(times), axis=0), axis=1)
+    for count in range(len(rounds) // 4, 0, -1):
+        first, later = slowness[:count], slowness[count:]
+        if first.min() > later.max() + np.subtract(*np.percentile(later, [75, 25])):
+            return count
+    return 0
+
+
+def log_ratios(numerators: Floats, denominators: Floats) -> NDArray[np.float64]:
+    logarithms: NDArray[np.float64] = np.log(np.asarray(numerators, float) / np.asarray(denominators, float))
+    return logarithms
+
+
+def exponential(logarithm: Estimate) -> Estimate:
+    if logarithm.low is None or logarithm.high is None:
+        return Estimate(math.exp(logarithm.value))
+    return Estimate(math.exp(logarithm.value), math.exp(logarithm.low), math.exp(logarithm.high))
+
+
+def percentile_interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(resampled, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def session_medians(values: NDArray[np.float64], sessions: NDArray[np.int_]) -> NDArray[np.float64]:
+    """The median of each session with at least `LEAST_ROUNDS` rounds."""
+    groups = [values[sessions == session] for session in np.unique(sessions)]
+    return np.array([np.median(group) for group in groups if len(group) >= LEAST_ROUNDS])
+
+
+def resamples(sessions: NDArray[np.int_], seed: int = 0) -> NDArray[np.int_]:
+    """Indices `[RESAMPLES, rounds]`: each session's rounds drawn from that session, with replacement."""
+    return _drawn(tuple(sessions.tolist()), seed, RESAMPLES)
+
+
+@lru_cache(maxsize=2)  # the rows of a block have the same rounds, and thousands take much memory
+def _drawn(sessions: tuple[int, ...], seed: int, count: int) -> NDArray[np.int_]:
+    random, numbers = np.random.default_rng(seed), np.array(sessions)
+    members = [np.flatnonzero(numbers == session) for session in np.unique(numbers)]
+    return np.concatenate([random.choice(rounds, (count, len(rounds))) for rounds in members], axis=1)
