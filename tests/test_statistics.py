@@ -264,11 +264,13 @@ def test_slower_asks_for_an_interval_and_significance(lacking: dict[str, Any]):
     assert verdict(replace(SLOWER, **lacking)) is Verdict.unclear
 
 
-def test_the_same_asks_for_sessions_that_are_within_the_margin_too():
-    near = Comparison(Estimate(1.01, 0.98, 1.02), 0.3, (1.0, 1.02), Estimate(1.01, 0.99, 1.029))
+def test_the_same_asks_for_every_session_or_for_their_mean_within_the_margin_too():
+    near = Comparison(Estimate(1.01, 0.98, 1.02), 0.3, (0.95, 1.02), Estimate(1.01, 0.99, 1.029))
     assert verdict(near) is Verdict.same
-    assert verdict(replace(near, between=Estimate(1.01, 0.99, 1.031))) is Verdict.unclear
-    assert verdict(replace(near, between=Estimate(1.01, 0.96, 1.02))) is Verdict.unclear
+    for low, high in ((0.99, 1.031), (0.96, 1.02)):
+        assert verdict(replace(near, between=Estimate(1.01, low, high))) is Verdict.unclear
+        alike = replace(near, by_session=(0.98, 1.02), between=Estimate(1.01, low, high))
+        assert verdict(alike) is Verdict.same
 
 
 def test_an_effect_below_the_noise_floor_is_no_verdict():

@@ -150,8 +150,9 @@ def _verdict(comparison: Comparison, significant: bool, floor: float) -> Verdict
     ratio, between = comparison.ratio, comparison.between
     if ratio.low is None or ratio.high is None:
         return Verdict.unclear
-    ends = (ratio.low, ratio.high, *((between.low, between.high) if between else ()))
-    if all(end is not None and 1 / (1 + MARGIN) <= end <= 1 + MARGIN for end in ends):
+    if _within_margin(ratio.low, ratio.high) and (
+        _within_margin(*comparison.by_session) or (between and _within_margin(between.low, between.high))
+    ):
         return Verdict.same
     above_floor = max(ratio.value, 1 / ratio.value) - 1 > floor
     if significant and above_floor and ratio.low > 1:
@@ -159,6 +160,10 @@ def _verdict(comparison: Comparison, significant: bool, floor: float) -> Verdict
     if significant and above_floor and ratio.high < 1:
         return Verdict.slower
     return Verdict.unclear
+
+
+def _within_margin(*ratios: float | None) -> bool:
+    return all(ratio is not None and 1 / (1 + MARGIN) <= ratio <= 1 + MARGIN for ratio in ratios)
 
 
 def _sign_test(logarithms: NDArray[np.float64]) -> float:
