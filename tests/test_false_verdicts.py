@@ -50,7 +50,7 @@ def heavy_tails(random: Generator) -> NDArray[np.float64]:
 
 @cache
 def recorded() -> list[NDArray[np.float64]]:
-    """For each session of the kept runs, how far each sample was from what is usual of its layer, in order."""
+    """How far each sample of each session of kept runs was from what is usual of its layer, in order."""
     return [trace for name in RECORDED for trace in _traces(RESULTS / name) if len(trace) >= MOMENTS]
 
 
