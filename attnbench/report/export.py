@@ -31,35 +31,24 @@ CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", 
 
 def write_table(rows: Sequence[Row], folder: Path) -> Path:
     """Write the rows to `table.csv` in the run's folder and return its path."""
-    path = folder / TABLE
-    with writing(path):
-        path.write_text(table_csv(rows), encoding="utf-8")
-    return path
+    return _written(folder / TABLE, table_csv(rows))
 
 
 def write_crossovers(crossovers: Sequence[Crossover], folder: Path) -> Path:
     """Write all crossovers to `crossovers.csv` in the run's folder and return its path."""
-    path = folder / CROSSOVERS
-    with writing(path):
-        path.write_text(csv_text(map(crossover_line, crossovers), CROSSOVER), encoding="utf-8")
-    return path
+    return _written(folder / CROSSOVERS, csv_text(map(crossover_line, crossovers), CROSSOVER))
 
 
 def write_matrices(matrices: Sequence[VariantMatrix], folder: Path) -> Path:
     """Write a line a mechanism and variant to `kernels.csv` in the run's folder and return its path."""
-    path = folder / KERNELS
-    with writing(path):
-        path.write_text(matrices_csv(matrices), encoding="utf-8")
-    return path
+    return _written(folder / KERNELS, matrices_csv(matrices))
 
 
 def write_flops(points: Sequence[Point], folder: Path) -> Path:
     """Write the points to `flops.csv` in a folder, which is made, and return its path."""
-    path = folder / FLOPS
-    with writing(path):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(flops_csv(points), encoding="utf-8")
-    return path
+    return _written(folder / FLOPS, flops_csv(points))
 
 
 def table_csv(rows: Sequence[Row]) -> str:
@@ -158,6 +147,12 @@ def change_line(change: Change) -> Line:
         "control": change.control,
         "noise_floor": change.noise_floor,
     }
+
+
+def _written(path: Path, text: str) -> Path:
+    with writing(path):
+        path.write_text(text, encoding="utf-8")
+    return path
 
 
 def _branch_cells(row: Entry | Point) -> Line:
