@@ -90,17 +90,20 @@ def _warm(
         with failure_as_fact(index, writer, case.variant):
             writer.write(Started(index, "its construction"))
             run: Callable[[], object]
+            first_s = 0.0
             if case.role is Role.ceiling:
                 run = ceiling(case.mechanism, case.device, dtype, job.threads).call
             else:
                 layer = build(registry, case, job.protocol.seed)
                 call = make_call(layer, case, data[dtype])
                 writer.write(Started(index, "its first call"))
+                started = time.perf_counter()
                 check_results(call(), layer, case)
+                first_s = time.perf_counter() - started if device_of(case.device).on_host else 0.0
                 run = call.run
             writer.write(Started(index, "its warm-up"))
             with around():
-                pace = warm_up(run, clock, protocol)
+                pace = warm_up(run, clock, protocol, first_s)
             ready[index] = Member(run, calls_per_sample(pace.per_call_s, protocol), around)
             warmup = Warmup(session, pace.calls, pace.seconds, pace.stable, ready[index].calls)
             writer.write(Warmed(index, warmup))

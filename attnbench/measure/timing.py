@@ -61,12 +61,15 @@ def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
     return clock.time(call, calls).seconds / calls
 
 
-def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol) -> Pace:
+def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol, first_s: float = 0.0) -> Pace:
     """Call until the time of a call is stable, the medians of the last halves within 2 %, or time is over.
 
-    What happens once, such as allocation, happened in the first call, before this. Calls are taken by twos,
-    fours and so on for as long as they make less than a sample together.
+    What happens once, such as allocation, happened in the first call, before this; where that took `first_s`,
+    more than there is time for, it was all. Calls are taken by twos, fours and so on for as long as they make
+    less than a sample together.
     """
+    if first_s >= protocol.most_warmup_s > 0:
+        return Pace(calls=1, seconds=first_s, per_call_s=first_s, stable=False)
     seconds: list[float] = []
     calls, done, total = 1, 0, 0.0
     while True:

@@ -121,6 +121,14 @@ def test_a_slow_call_is_warmed_up_by_one_where_there_is_time_for_no_more():
     assert warm_up(clock.work(0.4), clock, PROTOCOL.within(0.3)).calls == 1
 
 
+def test_a_first_call_that_took_all_the_time_for_warm_up_was_all_of_it():
+    clock = FakeClock()
+    pace = warm_up(clock.work(0.4), clock, PROTOCOL.within(0.3), first_s=0.5)
+    assert (pace.calls, pace.seconds, pace.per_call_s, pace.stable) == (1, 0.5, 0.5, False)
+    assert clock.now == 0
+    assert warm_up(clock.work(0.4), clock, PROTOCOL.within(0.3), first_s=0.2).per_call_s == 0.4
+
+
 def test_a_round_holds_those_who_attend_it():
     clock = FakeClock()
     members = [Member(clock.work(seconds), 1) for seconds in (1, 2, 3)]
