@@ -162,6 +162,12 @@ def test_energy_is_the_median_over_sessions():
     assert [none[name] for name in ("energy_j_per_image", "energy_w", "energy_idle_w")] == [None] * 3
 
 
+def test_what_is_wrong_has_no_energy_either():
+    spent = Energy(0, 64.0, 2.0, 10, 70.0)
+    line = row_line(rows([record("msa", [0.4] * 6, energies=(spent,), outcome="wrong")])[0])
+    assert [line[name] for name in ("energy_j_per_image", "energy_w", "energy_idle_w")] == [None] * 3
+
+
 def test_a_line_says_which_share_of_samples_the_host_paced():
     msa = record("msa", [0.4] * 4)
     samples = (replace(msa.samples[0], host_paced=True), *msa.samples[1:])
