@@ -246,6 +246,13 @@ def test_too_few_rounds_are_said_to_be_too_few():
     assert "Fewer than 5 rounds give no interval; --max-seconds gives them more time." in few
 
 
+def test_a_row_that_was_not_compared_says_why():
+    found = notes(rows([record("msa", TIMES, 3, title="MSA", unchecked="it is random")]))
+    assert found == [
+        "MSA (cpu 14x14 batch 64): not compared with a new layer after its samples: it is random."
+    ]
+
+
 def test_a_launch_bound_row_is_named():
     samples = [replace(sample, wall_s=1.3 * sample.seconds) for sample in record("msa", TIMES, 3).samples]
     slow = record("msa", device="cuda", title="MSA", samples=tuple(samples))
