@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from attnbench.analysis.rows import Measured, Round, Row, by_round, family, grouped, measured
+from attnbench.analysis.rows import Measured, Round, Row, believed, by_round, family, grouped, measured
 from attnbench.cases.sweep import BASELINE
 from attnbench.statistics import Estimate, crossings
 
@@ -35,7 +35,7 @@ def crossovers(table: Sequence[Row]) -> list[Crossover]:
     Sorted by size within a device, batch and mode; `statistics.crossings` says when a change is reported.
     """
     ordered = []
-    for together in grouped(measured(table), lambda row: (family(row), row.record.case.workload.mode)):
+    for together in grouped(believed(table), lambda row: (family(row), row.record.case.workload.mode)):
         pairs = combinations(grouped(together, lambda row: row.record.case.label), 2)
         mine = [crossover for pair in pairs for crossover in _crossovers(*pair)]
         ordered += sorted(mine, key=lambda crossover: crossover.side.value)

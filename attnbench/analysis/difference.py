@@ -36,11 +36,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class _Speedup:
-    """How a case changed, before the verdicts of all are known."""
+    """How a case changed, before the verdicts of all are known.
+
+    One is `doubtful` for a time that is impossible, its own or that of what it is compared with.
+    """
 
     comparison: Comparison
     noise_floor: float
     control: bool
+    doubtful: bool
 
 
 def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
@@ -65,7 +69,7 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
     speedups = [
         _speedup(old, new, old_blocks[old.record.block], new_blocks[new.record.block]) for old, new in pairs
     ]
-    open_ones = [change for change in speedups if change and not change.control]
+    open_ones = [change for change in speedups if change and not change.control and not change.doubtful]
     judged = iter(
         verdicts([change.comparison for change in open_ones], [change.noise_floor for change in open_ones])
     )
@@ -74,7 +78,7 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
             old,
             new,
             change.comparison.ratio,
-            None if change.control else next(judged),
+            None if change.control else Verdict.unclear if change.doubtful else next(judged),
             change.control,
             change.noise_floor,
         )
@@ -136,16 +140,20 @@ def _speedup(before: Row, after: Row, old_block: Block, new_block: Block) -> _Sp
     variant = before.record.case.variant
     old_base, new_base = old_block.baseline_of(variant), new_block.baseline_of(variant)
     floor = math.hypot(old_block.noise_floor or 0.0, new_block.noise_floor or 0.0)
+    doubtful = before.timing.impossible or after.timing.impossible
     if (
         not old_base
         or not new_base
         or (old_base.case.label, old_base.case.source) != (new_base.case.label, new_base.case.source)
     ):
-        return _Speedup(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=False)
+        alone = compare_apart(_speeds(after.record), _speeds(before.record))
+        return _Speedup(alone, floor, control=False, doubtful=doubtful)
     if before.record.case.label == old_base.case.label:
-        return _Speedup(compare_apart(_speeds(after.record), _speeds(before.record)), floor, control=True)
-    speeds = _speeds(after.record, new_base), _speeds(before.record, old_base)
-    return _Speedup(compare_apart(*speeds), floor, control=False)
+        alone = compare_apart(_speeds(after.record), _speeds(before.record))
+        return _Speedup(alone, floor, control=True, doubtful=doubtful)
+    relative = compare_apart(_speeds(after.record, new_base), _speeds(before.record, old_base))
+    doubtful |= old_block.is_impossible(old_base) or new_block.is_impossible(new_base)
+    return _Speedup(relative, floor, control=False, doubtful=doubtful)
 
 
 def _speeds(record: Record, baseline: Record | None = None) -> tuple[list[float], list[int]]:

@@ -1,6 +1,6 @@
 """What a run has to say about a claim: the layers that it names, where they may be compared."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from attnbench.analysis.rows import Block, blocks, both, compared, grouped, identity
@@ -26,12 +26,13 @@ class Group:
     """Records that may be compared with each other in one metric, by label.
 
     `noise_floor` is how far from 1 the ratio of two identical layers may lie, `scatters` how far each is from
-    session to session.
+    session to session. Those that are `impossible` took less time than their work needs.
     """
 
     records: Mapping[str, Record]
     noise_floor: float = 0.0
     scatters: Mapping[str, Scatter] = field(default_factory=dict)
+    impossible: Collection[str] = ()
 
     @property
     def example(self) -> Record:
@@ -88,7 +89,8 @@ def _group(records: Mapping[str, Record], block: Block | None) -> Group:
     if block is None:
         return Group(records)
     scatters = {label: scatter for label, record in records.items() if (scatter := block.scatter_of(record))}
-    return Group(records, block.noise_floor or 0.0, scatters)
+    impossible = {label for label, record in records.items() if block.is_impossible(record)}
+    return Group(records, block.noise_floor or 0.0, scatters, impossible)
 
 
 def as_labelled(claims: Iterable[Claim], records: Sequence[Record]) -> list[Claim]:
@@ -124,7 +126,7 @@ def evidence(claim: Claim, candidates: Sequence[Group]) -> Evidence:
         lacking=_why_lacking(
             [label for label in claim.than if label not in comparisons], claim, group, fitting
         ),
-        doubt=_doubt(known.values(), claim.metric),
+        doubt=_doubt(known.values(), claim.metric, group.impossible),
         noise_floor=group.noise_floor,
         differences=_differences(claim, ours, _way(claim)),
         variant=None if claim.metric.is_count else ours.case.variant,
@@ -179,10 +181,14 @@ def _comparison(
     return Comparison(Estimate(ratio, ratio, ratio), p_value=0.0, by_session=())
 
 
-def _doubt(records: Iterable[Record], metric: Metric) -> str:
+def _doubt(records: Iterable[Record], metric: Metric, impossible: Collection[str]) -> str:
     """Why a number is not certain."""
-    open_ones = [record.case.label for record in records if metric is Metric.flops and record.uncounted]
-    return f"a lower bound of FLOPs: {listed(open_ones)}" if open_ones else ""
+    labels = {record.case.label: record for record in records}
+    open_ones = [label for label, record in labels.items() if metric is Metric.flops and record.uncounted]
+    if open_ones:
+        return f"a lower bound of FLOPs: {listed(open_ones)}"
+    too_fast = [label for label in labels if label in impossible]
+    return f"faster than this machine allows: {listed(too_fast)}" if too_fast else ""
 
 
 def _setting(claim: Claim) -> tuple[str, ...]:

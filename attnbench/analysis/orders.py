@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attnbench.analysis.rows import Row, grouped, measured
+from attnbench.analysis.rows import Row, believed, grouped
 from attnbench.cases.variant import Variant
 from attnbench.statistics import rank_correlation
 
@@ -32,7 +32,7 @@ def correlation(ours: Order, theirs: Order) -> float | None:
 def agreements(rows: Sequence[Row]) -> list[Agreement]:
     """One for each device and variant with several mechanisms of the paper's table."""
     by_group = []
-    for together in grouped(measured(rows), lambda row: (row.device, row.record.case.variant)):
+    for together in grouped(believed(rows), lambda row: (row.device, row.record.case.variant)):
         device, variant = together[0].device, together[0].record.case.variant
         ours = {row.record.case.label: row.timing.throughput.value for row in together}
         theirs = {

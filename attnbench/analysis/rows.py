@@ -1,6 +1,7 @@
 """What a record's facts mean beside those of its block: speeds, intervals, verdicts, shares of the limit."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -13,6 +14,7 @@ from attnbench.cases.labels import did_you_mean, find, nearest
 from attnbench.cases.sweep import BASELINE
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
+from attnbench.machine.devices import device_of
 from attnbench.paper import DEVICES, Published, published
 from attnbench.records.record import Record
 from attnbench.statistics import (
@@ -30,8 +32,12 @@ from attnbench.statistics import (
 )
 
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
+IMPOSSIBLE = 1.1  # share of a limit beyond which no layer does its work in the time
+MOST_CACHE_BYTES = 2**27  # what a cache may hold where nobody says what it does: as much as a GPU's largest
 Round = tuple[int, int]
 Member = tuple[str, Variant, Role]
+Work = Callable[[Record], float]
+"""What one call of a record comes to, in multiply-adds or bytes."""
 AnyRow = TypeVar("AnyRow", bound="Row | Record")
 
 
@@ -51,7 +57,8 @@ class Timing:
     so that 2 is twice as fast; it is None for the baseline itself and without one. `noise_floor` is how far
     from 1 the baseline's twin may lie; `session_spread` and `speed_spread` say how far apart the sessions'
     times and speeds are, and `scatter` what its block tells of that; `converged` says that level and ratio
-    are as precise as was asked.
+    are as precise as was asked. What is `impossible` took less time than this machine needs for its work: no
+    verdict rests on it.
     """
 
     time_s: Estimate
@@ -68,6 +75,7 @@ class Timing:
     converged: bool
     limit: Limit | None
     launch_bound: bool
+    impossible: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +176,36 @@ class Block:
 
     def limit_of(self, record: Record) -> Limit | None:
         """The time that this machine's matmul rate or bandwidth asks for, over the record's own, by round."""
-        bounds = {"compute": self._bound_s(record, "matmul"), "memory": self._bound_s(record, "copy")}
-        times = by_round(record)
-        shared = sorted(set(times).intersection(*bounds.values()))
-        if not shared:
+        bounds = {
+            "compute": self._bound_s(record, "matmul", _multiply_adds),
+            "memory": self._bound_s(record, "copy", _least_bytes),
+        }
+        shares = _shares(record, bounds.values())
+        if not shares:
             return None
-        shares = [max(bound[key] for bound in bounds.values()) / times[key] for key in shared]
-        heaviest = max(bounds, key=lambda name: median(bounds[name][key] for key in shared))
-        return Limit(median_with_interval(shares, [session for session, _ in shared]), heaviest)
+        heaviest = max(bounds, key=lambda name: median(bounds[name][key] for key in shares))
+        return Limit(_over_rounds(shares), heaviest)
 
-    def _bound_s(self, record: Record, ceiling: str) -> dict[Round, float]:
-        """Seconds that the work of one call takes at the ceiling's rate, in each round that has it."""
+    def is_impossible(self, record: Record) -> bool:
+        """Whether a record is faster than its multiply-adds, or the bytes that no cache holds, allow here.
+
+        Multiply-adds that are a lower bound, or unknown, judge nobody.
+        """
+        return member(record) in self._impossible
+
+    @cached_property
+    def _impossible(self) -> frozenset[Member]:
+        timed = (each for each in self.records if each.case.role is not Role.ceiling and _has_time(each))
+        return frozenset(member(record) for record in timed if self._beats_a_limit(record))
+
+    def _beats_a_limit(self, record: Record) -> bool:
+        bounds = [self._bound_s(record, "copy", _uncached_bytes)]
+        if not record.uncounted:
+            bounds.append(self._bound_s(record, "matmul", _multiply_adds))
+        return any(_is_above(IMPOSSIBLE, _shares(record, [bound])) for bound in bounds)
+
+    def _bound_s(self, record: Record, ceiling: str, work: Work) -> dict[Round, float]:
+        """Seconds that a record's work takes at the ceiling's rate, in each round that has it."""
         limit = self._first(
             lambda found: (
                 (found.case.role, found.case.mechanism, found.case.variant.dtype)
@@ -187,7 +214,7 @@ class Block:
         )
         if limit is None:
             return {}
-        share = _work(record, ceiling) / _work(limit, ceiling)
+        share = work(record) / WORK_OF_CEILINGS[ceiling](limit)
         return {key: share * seconds for key, seconds in by_round(limit).items()}
 
     def original(self, label: str | None, variant: Variant) -> Record | None:
@@ -206,23 +233,24 @@ class Block:
 def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "this run") -> list[Row]:
     """A row for each case, in the records' order, compared with the baseline of its own block.
 
-    All verdicts are corrected together. A `baseline` that no record has is an `AttnbenchError`, which says so
-    of the `run`.
+    All verdicts are corrected together; beside a time that is impossible they are unclear. A `baseline` that
+    no record has is an `AttnbenchError`, which says so of the `run`.
     """
     baseline = _label_of(baseline, records, run)
     in_blocks = blocks(records, baseline)
     current = {identity(record): record for record in records if record.case.role is Role.member}
     pairs = [(record, in_blocks[record.block]) for record in current.values()]
     comparisons = [_comparison(record, block) for record, block in pairs]
-    judged = iter(
-        verdicts(
-            [comparison for comparison in comparisons if comparison],
-            [block.noise_floor or 0.0 for (_, block), found in zip(pairs, comparisons, strict=True) if found],
-        )
-    )
+    doubts = [_is_doubtful(record, block) for record, block in pairs]
+    asked = [
+        (comparison, block.noise_floor or 0.0)
+        for (_, block), comparison, doubt in zip(pairs, comparisons, doubts, strict=True)
+        if comparison and not doubt
+    ]
+    judged = iter(verdicts([comparison for comparison, _ in asked], [floor for _, floor in asked]))
     return [
-        _row(record, block, comparison, next(judged) if comparison else None)
-        for (record, block), comparison in zip(pairs, comparisons, strict=True)
+        _row(record, block, comparison, (Verdict.unclear if doubt else next(judged)) if comparison else None)
+        for (record, block), comparison, doubt in zip(pairs, comparisons, doubts, strict=True)
     ]
 
 
@@ -269,6 +297,11 @@ def grouped(table: Iterable[AnyRow], key: Callable[[AnyRow], object]) -> list[li
 def measured(table: Iterable[Row]) -> list[Measured]:
     """The rows that have a time."""
     return [row for row in table if isinstance(row, Measured)]
+
+
+def believed(table: Iterable[Row]) -> list[Measured]:
+    """The rows that have a time in which a layer can do its work."""
+    return [row for row in measured(table) if not row.timing.impossible]
 
 
 def compared(record: Record, baseline: Record, scatter: Scatter | None = None) -> Comparison | None:
@@ -345,6 +378,12 @@ def _comparison(record: Record, block: Block) -> Comparison | None:
     return block.compared(record, baseline)
 
 
+def _is_doubtful(record: Record, block: Block) -> bool:
+    """Whether a record, or what it is compared with, has a time that is impossible."""
+    baseline = block.baseline_of(record.case.variant)
+    return block.is_impossible(record) or (baseline is not None and block.is_impossible(baseline))
+
+
 def _is_timed_beside(record: Record, reference: Record) -> bool:
     return record is not reference and record.case.role is not Role.ceiling and _has_time(record)
 
@@ -373,6 +412,7 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         converged=time_s.within(precision) and (not comparison or comparison.ratio.within(precision)),
         limit=block.limit_of(record),
         launch_bound=median(sample.wall_s for sample in record.settled_samples) > LAUNCH_BOUND * time_s.value,
+        impossible=block.is_impossible(record),
     )
     return Measured(record, timing, paper)
 
@@ -386,11 +426,44 @@ def _has_time(record: Record) -> bool:
     return record.outcome == "measured" and bool(record.samples)
 
 
-def _work(record: Record, ceiling: str) -> float:
-    """What one call of a record comes to, in the ceiling's own unit: multiply-adds, or bytes."""
-    if ceiling == "copy":
-        return record.least_bytes or 0
+def _multiply_adds(record: Record) -> float:
+    """What one call of a record comes to; 0 where that is not known."""
     return record.case.workload.mode.passes * record.case.workload.batch * (record.macs or 0)
+
+
+def _least_bytes(record: Record) -> float:
+    """What one call must move at least; 0 where that is not known."""
+    return record.least_bytes or 0
+
+
+WORK_OF_CEILINGS: Mapping[str, Work] = {"matmul": _multiply_adds, "copy": _least_bytes}
+
+
+def _uncached_bytes(record: Record) -> float:
+    """What one call must move at least between memory and the last cache, whatever that holds.
+
+    Where nothing could be counted, of input and output alone.
+    """
+    case, machine = record.case, record.conditions.machine
+    known = machine.last_level_cache_bytes if device_of(case.device).on_host else None
+    through = 2 * math.prod(case.workload.shape) * case.variant.bytes_each
+    return max(0, (record.least_bytes or through) - (known or MOST_CACHE_BYTES))
+
+
+def _shares(record: Record, bounds: Collection[Mapping[Round, float]]) -> dict[Round, float]:
+    """The largest of the bounds over the record's own time, in each round that has them all."""
+    times = by_round(record)
+    shared = sorted(set(times).intersection(*bounds))
+    return {key: max(bound[key] for bound in bounds) / times[key] for key in shared}
+
+
+def _is_above(share: float, shares: Mapping[Round, float]) -> bool:
+    """Whether the whole interval of the median is; that takes long, and the median alone can deny it."""
+    return bool(shares) and median(shares.values()) > share and (_over_rounds(shares).low or 0.0) > share
+
+
+def _over_rounds(values: Mapping[Round, float]) -> Estimate:
+    return median_with_interval(list(values.values()), [session for session, _ in values])
 
 
 def _per_second(batch: int, time_s: Estimate) -> Estimate:

@@ -9,7 +9,16 @@ from itertools import combinations
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
 from attnbench.analysis.orders import Order
-from attnbench.analysis.rows import Measured, Row, both, compared, grouped, has_paper_shape, measured
+from attnbench.analysis.rows import (
+    Measured,
+    Row,
+    believed,
+    both,
+    compared,
+    grouped,
+    has_paper_shape,
+    measured,
+)
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import published
 from attnbench.paper.builtin import sentences
@@ -57,8 +66,8 @@ class VariantMatrix:
         return self.rows[0].device
 
     def timed(self, variant: Variant) -> list[Measured]:
-        """The mechanisms that have a time in a variant."""
-        return [row for row in measured(self.rows) if row.record.case.variant == variant]
+        """The mechanisms that have a time in a variant, which is possible."""
+        return [row for row in believed(self.rows) if row.record.case.variant == variant]
 
     def order(self, variant: Variant) -> Order:
         """Throughput by label, of all that have one in a variant."""
@@ -80,7 +89,7 @@ class VariantMatrix:
         """
         mine = {
             row.record.case.variant: row.timing
-            for row in measured(self.rows)
+            for row in believed(self.rows)
             if row.record.case.label == label
         }
         base = mine[self.reference].throughput.value if self.reference in mine else 1.0
@@ -184,6 +193,7 @@ def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
             {row.record.case.label: row.record for row in rows},
             _noise_floor(matrix),
             {row.record.case.label: row.timing.scatter for row in measured(rows) if row.timing.scatter},
+            {row.record.case.label for row in measured(rows) if row.timing.impossible},
         )
         for rows in grouped(mine, lambda row: row.record.block)
     ]
@@ -210,8 +220,10 @@ def _matrix(rows: Sequence[Row]) -> VariantMatrix:
 
 
 def _paired(row: Row | None, other: Row | None) -> Comparison | None:
-    """How many times as fast one row is as another that was timed in turn with it."""
+    """How many times as fast one row is as another that was timed in turn with it, where both can be."""
     if not row or not other or row.record.block != other.record.block or not (row.timing and other.timing):
+        return None
+    if row.timing.impossible or other.timing.impossible:
         return None
     return compared(row.record, other.record, both(row.timing.scatter, other.timing.scatter))
 

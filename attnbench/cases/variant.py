@@ -6,7 +6,8 @@ from itertools import product
 from typing import Any, TypeVar
 
 KERNELS = ("explicit", "fused", "flash", "efficient", "cudnn", "math")
-DTYPES = ("float32", "tf32", "bfloat16", "float16", "float64")
+BYTES = {"float32": 4, "tf32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+DTYPES = tuple(BYTES)
 EAGER = "off"
 COMPILE_MODES = (EAGER, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
@@ -29,6 +30,11 @@ class Variant:
     dtype: str = _one_of(DTYPES, "Number format of weights and inputs.")
     compile: str = _one_of(COMPILE_MODES, "Mode of torch.compile, or off.")
     cuda_graph: bool = _one_of((False, True), "Whether calls are captured once and then replayed.")
+
+    @property
+    def bytes_each(self) -> int:
+        """Of a number in its format."""
+        return BYTES[self.dtype]
 
     @property
     def compiled(self) -> bool:

@@ -51,10 +51,15 @@ Results = tuple[Tensor, Tensor | None]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a case. `run` must be inside `around`, which can be entered once for many calls."""
+    """One call of a case. `run` must be inside `around`, which can be entered once for many calls.
+
+    It runs the `layer` on the next of the inputs in `data`.
+    """
 
     run: Callable[[], Results]
     variant: Variant
+    layer: nn.Module
+    data: Data
 
     def around(self) -> AbstractContextManager[None]:
         """What its kernel and number format need."""
@@ -97,9 +102,9 @@ def make_call(layer: nn.Module, case: Case, data: Data) -> Call:
     """One call of the case: its step on the next of the inputs."""
     step = make_step(layer, case, data.gradient)
     if case.variant.cuda_graph:
-        return Call(graphed(step, data.inputs), case.variant)
+        return Call(graphed(step, data.inputs), case.variant, layer, data)
     feed = itertools.cycle(data.inputs)
-    return Call(lambda: step(next(feed)), case.variant)
+    return Call(lambda: step(next(feed)), case.variant, layer, data)
 
 
 def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable[[Tensor], Results]:

@@ -10,6 +10,7 @@ from attnbench.cases.registry import Registry
 from attnbench.cases.variant import PLAIN
 from attnbench.measure.accuracy import ask_in_float64, require_agreement
 from attnbench.measure.execution import backends_of, dtype_of, forget_compiled, ready_compiler
+from attnbench.measure.fidelity import expect, renew
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import build, make_call, make_data_by_dtype
 from attnbench.measure.memory import memory_of
@@ -19,7 +20,10 @@ from attnbench.records.record import Check
 
 
 def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
-    """Compare each member with float64, unless it is plain, and measure its memory, one after the other."""
+    """Compare each member with float64, unless it is plain, and measure its memory, one after the other.
+
+    What it gives for new tokens is kept, for the sessions to compare timed layers with.
+    """
     writer.write(Began(0))
     job = state.job
     with torch.inference_mode(job.cases[0].workload.mode is Mode.inference):
@@ -27,6 +31,8 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
             writer.write(Started(0, "the start of a compiler"))
             ready_compiler(job.cases[0].device)
         data = make_data_by_dtype(job.cases, job.protocol.seed, most_inputs=1)
+        for mine in data.values():
+            renew(mine, job.protocol.seed)
         for index in state.without_memory:
             if job.cases[index].variant != PLAIN and index not in state.checked:
                 _check(state, registry, writer, index)
@@ -41,7 +47,10 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                     eager = replace(case, variant=replace(case.variant, cuda_graph=False))
                     writer.write(Attended(index, backends_of(make_call(layer, eager, mine))))
                 writer.write(Started(index, "the measurement of its memory"))
-                writer.write(Allocated(index, memory_of(layer, case, mine)))
+                memory = memory_of(layer, case, mine)
+                writer.write(Started(index, "a look at its images one by one"))
+                writer.write(expect(registry, case, job.protocol.seed, mine, index))
+                writer.write(Allocated(index, memory))
 
 
 def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: int) -> None:

@@ -16,8 +16,9 @@ from attnbench.measure.attendance import Attendance, Checks, imprecise
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.energy import kept_busy, spent
 from attnbench.measure.execution import dtype_of, running
+from attnbench.measure.fidelity import compare_with_new_layers
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact, failure_ends_process
-from attnbench.measure.layers import build, check_results, make_call, make_data_by_dtype
+from attnbench.measure.layers import Call, build, check_results, make_call, make_data_by_dtype
 from attnbench.measure.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Powered, Started, Timed, Warmed
@@ -35,7 +36,7 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
     writer.write(Began(session))
 
     with torch.inference_mode(state.job.cases[0].workload.mode is Mode.inference):
-        ready = _warm(state, registry, witness, session, writer)
+        ready, calls = _warm(state, registry, witness, session, writer)
         indices, checks = list(ready), Checks(protocol.least_rounds)
         attendance = Attendance(state, indices, protocol.least_rounds)
         with collector_paused(), failure_ends_process(state.job.cases, writer):
@@ -68,6 +69,7 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
                     writer.write(
                         Powered(index, Energy(session, used.joules, used.seconds, used.calls, idle_w))
                     )
+        compare_with_new_layers(state, registry, calls, writer)
     if ready:
         writer.write(Ended(seen))
 
@@ -79,9 +81,12 @@ def _rest() -> int:
 
 def _warm(
     state: BlockState, registry: Registry, clock: Clock, session: int, writer: JournalWriter
-) -> dict[int, Member]:
-    """Build, check and warm up all cases that are alive; what fails is told, and left out."""
-    job, ready = state.job, dict[int, Member]()
+) -> tuple[dict[int, Member], dict[int, Call]]:
+    """Build, check and warm up all cases that are alive; what fails is told, and left out.
+
+    Calls are those of layers.
+    """
+    job, ready, calls = state.job, dict[int, Member](), dict[int, Call]()
     protocol = job.protocol.within(WARMUP_SHARE * state.next_session_s / len(state.alive))
     data = make_data_by_dtype(job.cases, job.protocol.seed)
     for index in state.alive:
@@ -105,6 +110,7 @@ def _warm(
             with around():
                 pace = warm_up(run, clock, protocol, first_s)
             ready[index] = Member(run, calls_per_sample(pace.per_call_s, protocol), around)
+            calls |= {index: call} if case.role is not Role.ceiling else {}
             warmup = Warmup(session, pace.calls, pace.seconds, pace.stable, ready[index].calls)
             writer.write(Warmed(index, warmup))
-    return ready
+    return ready, calls

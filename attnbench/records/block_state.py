@@ -16,6 +16,7 @@ from attnbench.records.journal import (
     Counted,
     Ended,
     Environment,
+    Expected,
     Fact,
     Failed,
     Job,
@@ -88,6 +89,11 @@ class BlockState:
     def backends(self) -> Mapping[int, tuple[str, ...]]:
         """Which forms of fused attention ran in each case, where that was asked."""
         return {fact.case: fact.backends for fact in self._all(Attended)}
+
+    @cached_property
+    def expected(self) -> Mapping[int, Expected]:
+        """What new layers give for new tokens, where that was asked."""
+        return {fact.case: fact for fact in self._all(Expected)}
 
     @cached_property
     def warmups(self) -> Mapping[int, tuple[Warmup, ...]]:

@@ -117,6 +117,22 @@ class Attended:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What a new layer of the case of this index gives for new tokens, or the reason why nobody can tell.
+
+    `images` has a few projections of each image's output and, in training, of its gradient; `scales` what
+    lies between two images of either, and 0 where that is nothing. They are those of images that are `alone`,
+    or else of a whole batch.
+    """
+
+    case: int
+    images: tuple[tuple[float, ...], ...]
+    scales: tuple[float, ...]
+    alone: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Allocated:
     """What a call of the case of this index takes."""
 
@@ -166,6 +182,7 @@ Fact = (
     | Failed
     | Checked
     | Attended
+    | Expected
     | Allocated
     | Warmed
     | Timed

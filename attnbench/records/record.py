@@ -161,7 +161,8 @@ class Record:
     `outcome` is measured, unsupported, out_of_memory, timed_out, crashed or wrong. `key` stands for all that
     decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
     record that is not `complete` was written when its run was interrupted. `backends` are torch's forms of
-    fused attention that ran in it.
+    fused attention that ran in it. What is `unchecked`, for this reason, was not compared with a new layer
+    after its samples.
     """
 
     key: str
@@ -181,6 +182,7 @@ class Record:
     conditions: Conditions = field(metadata=FLAT)
     backends: tuple[str, ...] = field(default=(), metadata=SPARSE)
     energies: tuple[Energy, ...] = field(default=(), metadata=SPARSE)
+    unchecked: str | None = field(default=None, metadata=SPARSE)
     schema: int = SCHEMA
 
     @property

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from attnbench.analysis.rows import Row, Timing, measured
+from attnbench.analysis.rows import Row, Timing, believed, measured
 from attnbench.cases.case import Mode
 from attnbench.paper import DEVICES
 from attnbench.records.record import Record
-from attnbench.report.column import OPEN
+from attnbench.report.column import IMPOSSIBLE, OPEN
 from attnbench.report.columns import MEMORY
 from attnbench.report.notes import remarks, too_noisy
 from attnbench.report.paper_table import Group, PaperTable
@@ -24,7 +24,7 @@ def caption(paper_table: PaperTable) -> list[str]:
     """Sentences on a table: setting, machines, protocol, columns, and what is to be said of rows."""
     rows = paper_table.rows
     where = _by_group(paper_table, lambda group: group.machine) + _by_group(paper_table, _protocol)
-    what = [*facts(rows), *what_is_open(rows), *remarks(rows)]
+    what = [*facts(rows), *what_marks_mean(rows), *remarks(rows)]
     lines = [*too_noisy(rows), setting_of(paper_table.record)]
     return [*map(sentence, lines), *where, *map(sentence, what)]
 
@@ -74,10 +74,13 @@ def verdicts(timings: Sequence[Timing]) -> str:
     return VERDICTS if any(timing.sessions > 1 for timing in timings) else PROVISIONAL
 
 
-def what_is_open(rows: Sequence[Row]) -> list[str]:
-    """What the mark of a row that did not converge means, where there is one."""
-    wide = [row.record.conditions.protocol.precision for row in measured(rows) if not row.timing.converged]
-    return [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
+def what_marks_mean(rows: Sequence[Row]) -> list[str]:
+    """What the marks of speeds mean, where there are any: of what did not converge, and of what cannot be."""
+    wide = [row.record.conditions.protocol.precision for row in believed(rows) if not row.timing.converged]
+    found = [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
+    if any(row.timing.impossible for row in measured(rows)):
+        found.append(f"{IMPOSSIBLE} = faster than this machine can do that work")
+    return found
 
 
 def _by_group(paper_table: PaperTable, tell: Callable[[Group], str]) -> list[str]:

@@ -15,6 +15,7 @@ Line = dict[str, object]
 """What programs read, by name."""
 OPEN = "~"
 LOWER_BOUND = "≥ "
+IMPOSSIBLE = "!"
 
 
 class Better(Enum):
@@ -196,7 +197,8 @@ def standings(column: Quantity, rows: Sequence[Row | None]) -> list[Standing | N
     """Which rows have a column's best value, and which the next, in the order of the rows.
 
     Values that read the same share a place. Where all do, or neither direction is better, nothing stands out,
-    nor does the worse of only two. A row that is not there has no place, nor has a mere lower bound.
+    nor does the worse of only two. A row that is not there has no place, nor has a mere lower bound, nor what
+    is impossible.
     """
     values = [_as_shown(column, row) for row in rows]
     ranked = sorted({value for value in values if value is not None}, reverse=column.better is Better.higher)
@@ -208,6 +210,6 @@ def standings(column: Quantity, rows: Sequence[Row | None]) -> list[Standing | N
 
 def _as_shown(column: Quantity, row: Row | None) -> float | None:
     found = column.shown(row) if row else None
-    if row is None or found is None or column.mark(row) == LOWER_BOUND:
+    if row is None or found is None or column.mark(row) in (LOWER_BOUND, IMPOSSIBLE):
         return None
     return float(found.value.replace(",", ""))

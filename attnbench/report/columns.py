@@ -6,13 +6,14 @@ A new quantity is defined here and takes its place in `ALL_COLUMNS`: every table
 from attnbench.analysis.energy import idle_w, joules_per_image, watts
 from attnbench.analysis.rows import Row, published_ratio
 from attnbench.paper import Published
-from attnbench.report.column import LOWER_BOUND, OPEN, Better, Column, Quantity, View
+from attnbench.report.column import IMPOSSIBLE, LOWER_BOUND, OPEN, Better, Column, Quantity, View
 from attnbench.report.fields import (
     BASELINE,
     CASE,
     CHECKED,
     COUNTED,
     EVIDENCE,
+    IMPOSSIBLY_FAST,
     LIMITED_BY,
     ORIGIN,
     OUTCOME,
@@ -66,8 +67,12 @@ def _published_throughput(row: Row) -> float | None:
     return row.published.imgs_per_s(row.device) if row.published else None
 
 
-def _open(row: Row) -> str:
-    return OPEN if row.timing and not row.timing.converged else ""
+def _impossible(row: Row) -> str:
+    return IMPOSSIBLE if row.timing and row.timing.impossible else ""
+
+
+def _impossible_or_open(row: Row) -> str:
+    return _impossible(row) or (OPEN if row.timing and not row.timing.converged else "")
 
 
 def published_params(paper: Published | None) -> int | None:
@@ -131,7 +136,7 @@ TIME = Quantity(
     meaning="Time of one call on the whole batch: the median over rounds, with a bootstrap interval.",
     estimate=_time,
     scale=1e-3,
-    mark=_open,
+    mark=_impossible_or_open,
     tells_outcome=True,
     views=View.page,
 )
@@ -144,7 +149,7 @@ THROUGHPUT = Quantity(
     meaning="Images per second: the batch over the median time of a call, with a bootstrap interval.",
     estimate=_throughput,
     published=_published_throughput,
-    mark=_open,
+    mark=_impossible_or_open,
     tells_outcome=True,
 )
 SPEED = Quantity(
@@ -157,6 +162,7 @@ SPEED = Quantity(
     estimate=_speed,
     published=published_ratio,
     published_decimals=2,
+    mark=_impossible,
 )
 LIMIT = Quantity(
     name="fraction_of_limit",
@@ -222,6 +228,7 @@ ALL_COLUMNS: tuple[Column, ...] = (
     VERDICT,
     LIMIT,
     LIMITED_BY,
+    IMPOSSIBLY_FAST,
     *EVIDENCE,
     ENERGY,
     POWER,

@@ -24,7 +24,7 @@ TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"
 FLOPS = "flops.csv"
 KERNELS = "kernels.csv"
-CHANGING = ("outcome", "params", "macs", "memory_bytes", "rounds", "sessions", "converged")
+CHANGING = ("outcome", "params", "macs", "memory_bytes", "rounds", "sessions", "converged", "impossible")
 OVER_SIZES = (DEVICE, *SETTING)
 CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", None), *names_of(OVER_SIZES))
 
@@ -125,6 +125,7 @@ def matrix_line(matrix: VariantMatrix, cell: Cell) -> Line:
         "outcome": line["outcome"],
         **estimate_cells("imgs_per_s", THROUGHPUT.estimate(cell.row)),
         "converged": line["converged"],
+        "impossible": line["impossible"],
         "reference": matrix.reference.brief,
         **estimate_cells("speed_vs_reference", cell.gain),
         **cells_of((LIMIT, LIMITED_BY), cell.row),

@@ -155,6 +155,11 @@ LIMITED_BY = Field(
     "The limit that is nearer: compute or memory.",
     _of(lambda row: row.timing.limit if row.timing else None, lambda limit: limit.by),
 )
+IMPOSSIBLY_FAST = Field(
+    "impossible",
+    "Whether it took less time than this machine needs for its work, so that no verdict rests on it.",
+    _of(_timing, lambda timing: timing.impossible),
+)
 EVIDENCE = (
     Field(
         "noise_floor",

@@ -6,7 +6,7 @@ from itertools import combinations
 
 from attnbench.analysis.advice import advice
 from attnbench.analysis.orders import Agreement
-from attnbench.analysis.rows import Measured, Row, grouped, measured
+from attnbench.analysis.rows import Measured, Row, believed, grouped, measured
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import PLAIN
 from attnbench.paper import processor
@@ -23,7 +23,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
     lines = _notes_on_rows(rows)
     with_time = measured(rows)
-    lines += _convergence_notes(with_time)
+    lines += _convergence_notes(believed(rows))
     launch_bound = dict.fromkeys(row.record.case.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
         lines.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
@@ -119,7 +119,7 @@ def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
     """What is to be said of single rows, once for all of which it is true."""
     said: dict[str, list[Row]] = {}
     for row in rows:
-        for remark in _remarks(row.record):
+        for remark in [*_remarks(row.record), *_doubts(row)]:
             said.setdefault(remark, []).append(row)
     return [f"{_named(those)}: {remark}" for remark, those in said.items()]
 
@@ -136,9 +136,22 @@ def _remarks(record: Record) -> list[str]:
     if record.macs is not None and record.macs != record.macs_closed_form:
         promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
         lines.append(f"{record.macs:,} multiply-adds counted, but the closed form is {promised}.")
+    if record.unchecked:
+        lines.append(f"not compared with a new layer after its samples: {record.unchecked}.")
     if record.memory and not record.memory.repeatable:
         lines.append("memory differed from call to call; the larger number is shown.")
     return lines
+
+
+def _doubts(row: Row) -> list[str]:
+    """Why no verdict rests on a row, behind its name and a colon."""
+    if not (row.timing and row.timing.impossible):
+        return []
+    return [
+        "faster than this machine's matmul and copy, timed in the same rounds, can do what it must at least. "
+        "Either they were disturbed, so that a quieter machine or more --sessions shows it, or the layer "
+        "does not do its work in every call."
+    ]
 
 
 def _named(rows: Sequence[Row]) -> str:

@@ -194,7 +194,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
     job, case = state.job, state.job.cases[index]
     counted, not_counted = state.counted.get(index), state.not_counted.get(index)
     failed, predicted = state.failed.get(index), state.predicted.get(index)
-    checked = state.checked.get(index)
+    checked, expected = state.checked.get(index), state.expected.get(index)
     priced = counted or not_counted
     return Record(
         key=key,
@@ -220,6 +220,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
         ),
         backends=state.backends.get(index, ()),
         energies=state.energies.get(index, ()),
+        unchecked=(expected.reason or None) if expected else None,
     )
 
 

@@ -53,6 +53,17 @@ def test_claims_hold_or_fail_or_cannot_be_tested():
     ]
 
 
+def test_a_claim_is_unclear_where_a_time_is_impossible():
+    run = a_run({"hilo": 0.2, "sra": 0.3, "van": 0.4}, macs=10**6)
+    limits = [
+        changed(record(name, [0.25 * drift for drift in DRIFT], 2, macs=10**6),
+                role=Role.ceiling, mechanism=name) for name in ("matmul", "copy")
+    ]  # fmt: skip
+    first, second = judge([claim(), claim(mechanism="sra", than=("van",), times=1.2)], [*run, *limits])
+    assert (first.ruling, first.reason) == ("unclear", "faster than this machine allows: hilo")
+    assert second.ruling == "holds"
+
+
 def test_a_claim_about_a_gpu_is_not_testable_on_a_cpu():
     run = a_run({"hilo": 0.2, "sra": 0.1})
     for relation in (Relation.faster, Relation.slower):

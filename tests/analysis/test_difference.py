@@ -50,6 +50,19 @@ def test_a_layer_that_became_faster_is_faster_on_a_machine_that_is_slower():
     assert compared(after, before)["hilo"].verdict is Verdict.slower
 
 
+def test_a_layer_whose_time_is_impossible_has_become_neither_faster_nor_slower():
+    limits = [changed(record(name, STEADY), role=Role.ceiling, mechanism=name) for name in ("matmul", "copy")]
+    before = [*block({"msa": [1.5] * 12, "hilo": STEADY}), *limits]
+    after = [*block({"msa": [1.5] * 12, "hilo": [0.5] * 12}), *limits]
+    found = compared(before, after)["hilo"]
+    assert (found.speed, found.verdict) == (exactly(2.0), Verdict.unclear)
+    relative = compared(
+        [*block({"msa": [0.5] * 12, "hilo": [1.5] * 12}), *limits],
+        [*block({"msa": [0.5] * 12, "hilo": [3.0] * 12}), *limits],
+    )
+    assert relative["hilo"].verdict is Verdict.unclear
+
+
 def test_the_baseline_itself_shows_the_machine_and_has_no_verdict():
     control = compared(block({"msa": STEADY}), block({"msa": [1.25] * 12}))["msa"]
     assert control.control

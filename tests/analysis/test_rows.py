@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attnbench.analysis.rows import (
+    MOST_CACHE_BYTES,
     Row,
     Timing,
+    believed,
     blocks,
     family,
     grouped,
@@ -20,12 +23,13 @@ from attnbench.analysis.rows import (
 )
 from attnbench.cases.case import Mode, Role
 from attnbench.errors import AttnbenchError
-from attnbench.records.record import Record, Sample
+from attnbench.records.record import Record, Sample, read
 from attnbench.statistics import Estimate, Verdict
-from tests.fakes import block, changed, exactly, record
+from tests.fakes import MACHINE, block, changed, exactly, record
 
 DRIFT = [1.0, 1.4, 0.8, 1.1, 2.0, 1.0]
 STEADY = [1.0] * 12
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def ceiling(mechanism: str, times_s: Sequence[float]) -> Record:
@@ -216,6 +220,62 @@ def test_the_share_of_the_limit_is_paired_by_round_and_leaves_out_rounds_that_ar
     (row,) = measured(rows([ours, matmul, copy]))
     assert row.timing.limit is not None
     assert row.timing.limit.fraction == exactly(0.5)
+
+
+def judged(ours: Record, matmul_s: float, copy_s: float) -> bool:
+    """Whether a record is impossible, where 1 M multiply-adds and 1 MB take so many seconds."""
+    matmul, copy = ceiling("matmul", [matmul_s] * 6), ceiling("copy", [copy_s] * 6)
+    return timings(rows([ours, matmul, copy]))["msa"].impossible
+
+
+def test_what_is_faster_than_its_products_allow_is_impossible():
+    ours = record("msa", [1.0] * 6, batch=1, macs=1_000_000, least_bytes=0)
+    assert [judged(ours, second, 1e-9) for second in (1.05, 1.15)] == [False, True]
+
+
+def test_what_is_faster_than_the_bytes_allow_that_no_cache_holds_is_impossible():
+    held = MACHINE.last_level_cache_bytes or 0
+    beyond = record("msa", [1.0] * 6, batch=1, macs=0, least_bytes=held + 1_000_000)
+    assert [judged(beyond, 1e-9, second) for second in (1.05, 1.15)] == [False, True]
+    assert not judged(changed(beyond, least_bytes=held), 1e-9, 1e9)
+
+
+def test_no_cache_of_a_gpu_is_known_and_the_largest_is_taken_for_it():
+    ours = record("msa", [1.0] * 6, device="cuda", batch=1, macs=0)
+    for beyond, expected in ((1_000_000, True), (0, False)):
+        assert judged(changed(ours, least_bytes=MOST_CACHE_BYTES + beyond), 1e-9, 1.15) is expected
+
+
+def test_what_could_not_be_counted_is_judged_by_bytes_alone():
+    ours = record("msa", [1.0] * 6, batch=1, macs=1_000_000, least_bytes=0)
+    assert not judged(changed(ours, uncounted=("aten::x",)), 100.0, 1e-9)
+    assert judged(changed(ours, uncounted=("aten::x",), least_bytes=10**8), 1e-9, 1.15)
+    through = replace(changed(ours, batch=64), cost=None)  # 2 · 64 · 196 · 768 numbers of 4 bytes
+    assert [judged(through, 1e-9, second) for second in (0.02, 0.03)] == [False, True]
+
+
+def test_an_impossible_time_needs_an_interval_that_is_all_beyond_the_limit():
+    ours = record("msa", [1.0] * 5 + [0.5] * 6, batch=1, macs=600_000, least_bytes=0)
+    assert not judged(ours, 1.0, 1e-9)  # 1.2 in the median, 0.6 at the low end
+    assert not judged(record("msa", [1.0] * 4, batch=1, macs=10_000_000, least_bytes=0), 1.0, 1e-9)
+
+
+def test_no_verdict_rests_on_a_time_that_is_impossible():
+    records = block({"msa": STEADY, "hilo": [0.5] * 12, "sra": [0.9] * 12}, batch=1, macs=1_000_000)
+    limits = [ceiling("matmul", [0.8] * 12), ceiling("copy", [1e-9] * 12)]
+    found = timings(rows([*records, *limits]))
+    assert [found[label].impossible for label in ("msa", "hilo", "sra")] == [False, True, False]
+    assert [found[label].verdict for label in ("hilo", "sra")] == [Verdict.unclear, Verdict.faster]
+    beside = timings(rows([*records, *limits], "hilo"))
+    assert {beside[label].verdict for label in ("msa", "sra")} == {Verdict.unclear}
+    assert [row.record.case.label for row in believed(rows([*records, *limits]))] == ["msa", "sra"]
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/records.jsonl")), ids=lambda path: path.parent.name)
+def test_no_time_of_a_kept_run_is_impossible(path: Path):
+    records = read(path.parent).records
+    in_blocks = blocks(records)
+    assert [record.case for record in records if in_blocks[record.block].is_impossible(record)] == []
 
 
 def test_a_call_of_training_has_the_work_of_three_forward_passes():

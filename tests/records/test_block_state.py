@@ -11,7 +11,7 @@ from attnbench.cases.case import Role
 from attnbench.cases.sweep import ceilings
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Began, Ended, Fact, Failed, Predicted, Started, Uncounted
+from attnbench.records.journal import Began, Ended, Expected, Fact, Failed, Predicted, Started, Uncounted
 from attnbench.records.record import Prediction, Warmup
 from tests.fakes import changed, witness
 from tests.shards import (
@@ -36,6 +36,8 @@ EVERY_KIND: list[Fact] = [
     Began(3),
     Started(1, "its first call"),
     Predicted(0, Prediction(None, 8)),
+    Expected(0, ((0.1, -2e-9), (1.0, 3.0)), (0.5,), True, ""),
+    Expected(1, (), (), False, "it is random"),
     allocated(0),
     changed(counted(0), uncounted=("aten::x",)),
     Uncounted(1, "ValueError: ²", None),

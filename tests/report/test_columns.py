@@ -166,6 +166,13 @@ def test_nothing_stands_out_where_all_are_the_same_or_no_direction_is_better():
     assert standings(LIMIT, rows([*block({"msa": SLOW, "hilo": FAST}), *limits])) == [None, None]
 
 
+def test_an_impossible_speed_has_no_place():
+    times = {"msa": SLOW, "hilo": [0.1] * 18, "sra": FAST, "van": [0.3] * 18}
+    limits = [record(name, [0.15] * 18, mechanism=name, role=Role.ceiling) for name in ("matmul", "copy")]
+    places = standings(THROUGHPUT, rows([*block(times), *limits]))
+    assert places == [None, None, Standing.best, Standing.second]
+
+
 def test_a_lower_bound_has_no_place():
     least, *others = (record(str(power), macs=10**power) for power in (6, 7, 8, 9))
     places = standings(FLOPS, rows([changed(least, uncounted=("aten::cdist",)), *others]))

@@ -64,7 +64,7 @@ def test_a_line_has_what_the_paper_published():
 
 def test_a_line_says_how_sure_a_number_is():
     drift = [1.0, 1.1] * 9
-    limits = [record(f"ceiling/{name}", [10 * d for d in drift], 3, mechanism=name, role=Role.ceiling,
+    limits = [record(f"ceiling/{name}", [2.5 * d for d in drift], 3, mechanism=name, role=Role.ceiling,
                      batch=1, macs=10**12, least_bytes=10**9) for name in ("matmul", "copy")]  # fmt: skip
     records = block({"msa": drift, "hilo": [d / 2 for d in drift]}, sessions=3)
     records[-1] = replace(records[-1], samples=record("msa", [1.04 * d for d in drift], 3).samples)
@@ -75,7 +75,8 @@ def test_a_line_says_how_sure_a_number_is():
     assert (line["rounds"], line["sessions"], line["session_spread"]) == (18, 3, 0.0)
     assert (line["precision"], line["converged"]) == (0.02, False)
     assert line["limited_by"] == "memory"
-    assert [line[f"fraction_of_limit{end}"] for end in ("_low", "", "_high")] == pytest.approx([2.0] * 3)
+    assert [line[f"fraction_of_limit{end}"] for end in ("_low", "", "_high")] == pytest.approx([0.5] * 3)
+    assert line["impossible"] is False
 
 
 def test_a_line_leaves_empty_what_was_not_measured():
@@ -159,6 +160,12 @@ def test_energy_is_the_median_over_sessions():
     assert (line["energy_j_per_image"], line["energy_w"], line["energy_idle_w"]) == (0.2, 64.0, 80.0)
     none = row_line(rows([record("msa", [0.4] * 6)])[0])
     assert [none[name] for name in ("energy_j_per_image", "energy_w", "energy_idle_w")] == [None] * 3
+
+
+def test_what_is_wrong_has_no_energy_either():
+    spent = Energy(0, 64.0, 2.0, 10, 70.0)
+    line = row_line(rows([record("msa", [0.4] * 6, energies=(spent,), outcome="wrong")])[0])
+    assert [line[name] for name in ("energy_j_per_image", "energy_w", "energy_idle_w")] == [None] * 3
 
 
 def test_a_line_says_which_share_of_samples_the_host_paced():

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
 from attnbench.report.caption import caption
-from attnbench.report.column import LOWER_BOUND, OPEN, Standing
+from attnbench.report.column import IMPOSSIBLE, LOWER_BOUND, OPEN, Standing
 from attnbench.report.columns import SPEED
 from attnbench.report.formats.tex import escape, foreign, number, reach
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
 from attnbench.words import NOTHING
 
 STYLES = {Standing.best: "\\mathbf{{{}}}", Standing.second: "\\underline{{{}}}", None: "{}"}
-MARKS = {OPEN: "{\\sim}", LOWER_BOUND: "{\\geq}\\,", "": ""}
+MARKS = {IMPOSSIBLE: "{!}\\,", OPEN: "{\\sim}", LOWER_BOUND: "{\\geq}\\,", "": ""}
 LEGEND = "Bold = best, underlined = second best of a column; small numbers reach to the ends of intervals."
 NEEDS = "% Needs \\usepackage{booktabs}.\n"
 UNKNOWN = "%% pdflatex cannot set %s; xelatex and lualatex can, with a font that has it.\n"

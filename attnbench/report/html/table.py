@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from attnbench.analysis.rows import Row
-from attnbench.report.caption import VERDICTS, facts, sentence, what_is_open
+from attnbench.report.caption import VERDICTS, facts, sentence, what_marks_mean
 from attnbench.report.colours import MarkStyles
 from attnbench.report.column import Better, Quantity, Standing, standings
 from attnbench.report.columns import COLUMNS, LIMIT, verdict
@@ -159,7 +159,7 @@ def result_table(settings: Sequence[MeasuredSetting], facets: Sequence[Facet], s
 
 def key(rows: Sequence[Row]) -> str:
     """What marks and emphasis mean."""
-    return " ".join(map(sentence, [EMPHASIS, *what_is_open(rows), *facts(rows)]))
+    return " ".join(map(sentence, [EMPHASIS, *what_marks_mean(rows), *facts(rows)]))
 
 
 def meanings(rows: Sequence[Row]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, grouped, measured
 from attnbench.records.cost import CheckResult, Entry
-from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_is_open
+from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_marks_mean
 from attnbench.report.column import Quantity, View
 from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, seen_in, verdict
 from attnbench.report.digits import estimated
@@ -114,7 +114,7 @@ def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
 def _caption(rows: Sequence[Row]) -> str:
     timings = [row.timing for row in measured(rows)]
     how = [how_measured(timings), verdicts(timings)] if timings else []
-    return "\n".join([*facts(rows), *how, *what_is_open(rows)])
+    return "\n".join([*facts(rows), *how, *what_marks_mean(rows)])
 
 
 def _baselines(rows: Sequence[Row | None], device: str) -> str:
@@ -139,7 +139,7 @@ def _change_caption(changes: Sequence[Change]) -> str:
     floors = [change.noise_floor for change in compared]
     timings = [row.timing for row in measured(both)]
     meaning = f"× before: how many times as fast the later run is{relative}"
-    return "\n".join([meaning, how_measured(timings, floors), verdicts(timings), *what_is_open(both)])
+    return "\n".join([meaning, how_measured(timings, floors), verdicts(timings), *what_marks_mean(both)])
 
 
 def _millions(count: int | None, decimals: int) -> str:

@@ -18,7 +18,7 @@ from attnbench.analysis.variant_matrix import (
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import processor
 from attnbench.paper.claims import Claim
-from attnbench.report.caption import how_measured, what_is_open
+from attnbench.report.caption import how_measured, what_marks_mean
 from attnbench.report.columns import THROUGHPUT
 from attnbench.report.digits import estimated, shown
 from attnbench.report.terminal.costs import MECHANISM
@@ -188,7 +188,7 @@ def _captions(matrix: VariantMatrix) -> list[str]:
         lines.append(LIMIT + f";{MEMORY_BOUND} = set by memory, else by products" * ("memory" in limits))
     if timings:
         lines.append(how_measured(timings))
-    return lines + what_is_open(matrix.rows)
+    return lines + what_marks_mean(matrix.rows)
 
 
 def _order_caption(matrix: VariantMatrix) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.analysis.analysis import Analysis
+from attnbench.cases.case import Role
 from attnbench.records.record import Record, read
 from attnbench.report import columns
 from attnbench.report.columns import THROUGHPUT
@@ -112,6 +113,8 @@ def test_marks_are_set_as_relations():
     text = latex(runs(mine=wide))
     assert cells(text, "MSA")[2:4] == ["${\\geq}\\,500.0$", "${\\sim}20$"]
     assert "$\\sim$ = not within $\\pm$2 \\% when time was over." in text
+    limits = [record(name, [9.0] * 18, mechanism=name, role=Role.ceiling) for name in ("matmul", "copy")]
+    assert cells(latex(runs(mine=[*wide, *limits])), "MSA")[3] == "${!}\\,20$"
 
 
 def test_a_row_without_a_time_says_what_became_of_it_and_why():

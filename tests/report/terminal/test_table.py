@@ -12,7 +12,7 @@ from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.records.record import Record, RecordFile
-from attnbench.report.caption import TRAINING, facts, how_measured, what_is_open
+from attnbench.report.caption import TRAINING, facts, how_measured, what_marks_mean
 from attnbench.report.notes import notes, too_noisy
 from attnbench.report.terminal.table import change_table, result_table
 from tests.fakes import MEMORY, block, changed, record, witness
@@ -122,7 +122,25 @@ def test_a_row_that_has_not_converged_is_marked_and_the_mark_explained():
 def test_the_mark_of_open_rows_is_explained_by_what_is_true_of_all():
     coarse = Protocol(sessions=3, precision=0.05, max_seconds=60)
     open_rows = rows([record("msa", WIDE), record("hilo", WIDE, protocol=coarse)])
-    assert what_is_open(open_rows) == ["~ = not within ±2 % when time was over"]
+    assert what_marks_mean(open_rows) == ["~ = not within ±2 % when time was over"]
+
+
+def with_limits(records: Sequence[Record]) -> list[Record]:
+    """The records, and ceilings that do as much as they in 0.3 seconds."""
+    limits = [record(f"ceiling/{name}", [0.3] * 18, mechanism=name) for name in ("matmul", "copy")]
+    return [*records, *(changed(one, role=Role.ceiling) for one in limits)]
+
+
+def test_an_impossible_row_is_marked_and_the_mark_explained():
+    records = with_limits(block(TABLE))
+    text = shown(records)
+    assert cells(text, "HILO")[5:] == [
+        "!320 [320, 320]", "1,029", "!2.00 [2.00, 2.00]", "2.04", "unclear", "1.50"
+    ]  # fmt: skip
+    assert cells(text, "MSA")[5] == "160 [160, 160]"
+    assert what_marks_mean(rows(records)) == ["! = faster than this machine can do that work"]
+    assert any(note.startswith("HILO (cpu 14x14 batch 64): faster than") for note in notes(rows(records)))
+    assert not any("MSA" in note for note in notes(rows(records)))
 
 
 def test_a_row_without_a_time_says_why():
@@ -233,6 +251,13 @@ def test_a_single_session_is_said_to_be_one():
 def test_too_few_rounds_are_said_to_be_too_few():
     few = notes(rows([record("msa", TIMES[:4])]))
     assert "Fewer than 5 rounds give no interval; --max-seconds gives them more time." in few
+
+
+def test_a_row_that_was_not_compared_says_why():
+    found = notes(rows([record("msa", TIMES, 3, title="MSA", unchecked="it is random")]))
+    assert found == [
+        "MSA (cpu 14x14 batch 64): not compared with a new layer after its samples: it is random."
+    ]
 
 
 def test_a_launch_bound_row_is_named():
