@@ -10,7 +10,7 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from attnbench.analysis.rows import blocks
+from attnbench.analysis.block import blocks
 from attnbench.records.record import read
 from attnbench.statistics import (
     Verdict,

@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from attnbench.analysis.rows import Measured, Round, Row, believed, by_round, family, grouped, measured
+from attnbench.analysis.block import Round, by_round
+from attnbench.analysis.rows import Measured, Row, believed, family, grouped, measured
 from attnbench.cases.sweep import BASELINE
 from attnbench.statistics import Estimate, crossings
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from attnbench.analysis.rows import Block, Measured, Row, blocks, by_round, identity, rows
+from attnbench.analysis.block import Block, blocks, by_round
+from attnbench.analysis.rows import Measured, Row, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
 from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 from attnbench.machine.fingerprint import Machine, differences

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from attnbench.analysis.rows import Block, blocks, both, compared, grouped, identity
+from attnbench.analysis.block import Block, blocks, both, compared
+from attnbench.analysis.rows import grouped, identity
 from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import find, nearest
 from attnbench.cases.variant import AXES, Variant

@@ -1,20 +1,13 @@
 """What a record's facts mean beside those of its block: speeds, intervals, verdicts, shares of the limit."""
 
-import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from statistics import median
 from typing import TypeVar
 
-import numpy as np
-
+from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline
 from attnbench.cases.case import Role
-from attnbench.cases.labels import did_you_mean, find, nearest
 from attnbench.cases.sweep import BASELINE
-from attnbench.cases.variant import Variant
-from attnbench.errors import AttnbenchError
-from attnbench.machine.devices import device_of
 from attnbench.paper import DEVICES, Published, published
 from attnbench.records.record import Record
 from attnbench.statistics import (
@@ -22,31 +15,13 @@ from attnbench.statistics import (
     Estimate,
     Scatter,
     Verdict,
-    compare_pairs,
     median_with_interval,
-    noise_floor,
-    session_ratios,
-    session_scatter,
     session_spread,
     verdicts,
 )
 
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
-IMPOSSIBLE = 1.1  # share of a limit beyond which no layer does its work in the time
-MOST_CACHE_BYTES = 2**27  # what a cache may hold where nobody says what it does: as much as a GPU's largest
-Round = tuple[int, int]
-Member = tuple[str, Variant, Role]
-Work = Callable[[Record], float]
-"""What one call of a record comes to, in multiply-adds or bytes."""
 AnyRow = TypeVar("AnyRow", bound="Row | Record")
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """The share of this machine's own limit that a layer reaches, and which limit that is."""
-
-    fraction: Estimate
-    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,121 +97,13 @@ class Measured(Row):
     timing: Timing
 
 
-@dataclass(frozen=True)
-class Block:
-    """The records that were timed in turn, and what their members are judged by."""
-
-    records: Sequence[Record]
-    baseline_label: str | None
-
-    @cached_property
-    def twin(self) -> Record | None:
-        return self._first(lambda record: record.case.role is Role.twin)
-
-    def baseline_of(self, variant: Variant) -> Record | None:
-        """What others in a variant are compared with: the one that was asked for, or the twin's original."""
-        label = self.baseline_label or (self.twin.case.label if self.twin else None)
-        return self.original(label, variant)
-
-    @cached_property
-    def noise_floor(self) -> float | None:
-        """How far from 1 the ratio of two identical layers may lie in this block."""
-        comparison = self.compared(self.twin, self._reference) if self.twin and self._reference else None
-        return noise_floor(comparison.ratio) if comparison else None
-
-    @cached_property
-    def _scatters(self) -> Mapping[Member, Scatter]:
-        """How far each record is from session to session, as all of them together tell it.
-
-        Of those that were timed in the same sessions as the twin's original; without two such sessions, none.
-        """
-        if self._reference is None:
-            return {}
-        others = [record for record in self.records if _is_timed_beside(record, self._reference)]
-        ratios = {member(record): session_ratios(*_paired(self._reference, record)) for record in others}
-        usual = max(ratios.values(), key=len, default={})
-        whole = {key: list(found.values()) for key, found in ratios.items() if found.keys() == usual.keys()}
-        if len(usual) < 2:
-            return {}
-        reference, scatters = session_scatter(np.array(list(whole.values())))
-        return {member(self._reference): reference, **dict(zip(whole, scatters, strict=True))}
-
-    @cached_property
-    def _reference(self) -> Record | None:
-        """The twin's original."""
-        return self.original(self.twin.case.label, self.twin.case.variant) if self.twin else None
-
-    def compared(self, record: Record, baseline: Record) -> Comparison | None:
-        """How many times as fast as the baseline, over the rounds that have both; None if there are none."""
-        return compared(record, baseline, both(*map(self.scatter_of, (record, baseline))))
-
-    def scatter_of(self, record: Record) -> Scatter | None:
-        """How far a record is from session to session, where the block tells it."""
-        return self._scatters.get(member(record))
-
-    def limit_of(self, record: Record) -> Limit | None:
-        """The time that this machine's matmul rate or bandwidth asks for, over the record's own, by round."""
-        bounds = {
-            "compute": self._bound_s(record, "matmul", _multiply_adds),
-            "memory": self._bound_s(record, "copy", _least_bytes),
-        }
-        shares = _shares(record, bounds.values())
-        if not shares:
-            return None
-        heaviest = max(bounds, key=lambda name: median(bounds[name][key] for key in shares))
-        return Limit(_over_rounds(shares), heaviest)
-
-    def is_impossible(self, record: Record) -> bool:
-        """Whether a record is faster than its multiply-adds, or the bytes that no cache holds, allow here.
-
-        Multiply-adds that are a lower bound, or unknown, judge nobody.
-        """
-        return member(record) in self._impossible
-
-    @cached_property
-    def _impossible(self) -> frozenset[Member]:
-        timed = (each for each in self.records if each.case.role is not Role.ceiling and _has_time(each))
-        return frozenset(member(record) for record in timed if self._beats_a_limit(record))
-
-    def _beats_a_limit(self, record: Record) -> bool:
-        bounds = [self._bound_s(record, "copy", _uncached_bytes)]
-        if not record.uncounted:
-            bounds.append(self._bound_s(record, "matmul", _multiply_adds))
-        return any(_is_above(IMPOSSIBLE, _shares(record, [bound])) for bound in bounds)
-
-    def _bound_s(self, record: Record, ceiling: str, work: Work) -> dict[Round, float]:
-        """Seconds that a record's work takes at the ceiling's rate, in each round that has it."""
-        limit = self._first(
-            lambda found: (
-                (found.case.role, found.case.mechanism, found.case.variant.dtype)
-                == (Role.ceiling, ceiling, record.case.variant.dtype)
-            )
-        )
-        if limit is None:
-            return {}
-        share = work(record) / WORK_OF_CEILINGS[ceiling](limit)
-        return {key: share * seconds for key, seconds in by_round(limit).items()}
-
-    def original(self, label: str | None, variant: Variant) -> Record | None:
-        """The record of this label and variant that is no twin, if it has a time."""
-        partners = (Role.member, Role.control)
-        return self._first(
-            lambda record: (
-                (record.case.label, record.case.variant) == (label, variant) and record.case.role in partners
-            )
-        )
-
-    def _first(self, wanted: Callable[[Record], bool]) -> Record | None:
-        return next((record for record in self.records if wanted(record) and _has_time(record)), None)
-
-
 def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "this run") -> list[Row]:
     """A row for each case, in the records' order, compared with the baseline of its own block.
 
     All verdicts are corrected together; beside a time that is impossible they are unclear. A `baseline` that
     no record has is an `AttnbenchError`, which says so of the `run`.
     """
-    baseline = _label_of(baseline, records, run)
+    baseline = label_of_baseline(baseline, records, run)
     in_blocks = blocks(records, baseline)
     current = {identity(record): record for record in records if record.case.role is Role.member}
     pairs = [(record, in_blocks[record.block]) for record in current.values()]
@@ -252,15 +119,6 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
         _row(record, block, comparison, (Verdict.unclear if doubt else next(judged)) if comparison else None)
         for (record, block), comparison, doubt in zip(pairs, comparisons, doubts, strict=True)
     ]
-
-
-def blocks(records: Sequence[Record], baseline: str | None = None) -> dict[str, Block]:
-    """The blocks of a run by their key; of a case that was written twice the later record counts."""
-    label = _label_of(baseline, records)
-    found: dict[str, dict[Member, Record]] = {}
-    for record in records:
-        found.setdefault(record.block, {})[member(record)] = record
-    return {key: Block(list(members.values()), label) for key, members in found.items()}
 
 
 def identity(record: Record) -> tuple[object, ...]:
@@ -304,37 +162,6 @@ def believed(table: Iterable[Row]) -> list[Measured]:
     return [row for row in measured(table) if not row.timing.impossible]
 
 
-def compared(record: Record, baseline: Record, scatter: Scatter | None = None) -> Comparison | None:
-    """How many times as fast as the baseline, over the rounds that have both; None if there are none.
-
-    `scatter` is that of their difference from session to session; without, their own sessions tell it.
-    """
-    theirs, ours, sessions = _paired(baseline, record)
-    return compare_pairs(theirs, ours, sessions, scatter) if sessions else None
-
-
-def both(one: Scatter | None, other: Scatter | None) -> Scatter | None:
-    """The scatter of a difference, if that of either is known."""
-    return one + other if one and other else None
-
-
-def _paired(first: Record, second: Record) -> tuple[list[float], list[float], list[int]]:
-    """Seconds of both in the rounds that both have, and the rounds' sessions."""
-    ours, theirs = by_round(first), by_round(second)
-    shared = sorted(ours.keys() & theirs.keys())
-    return [ours[key] for key in shared], [theirs[key] for key in shared], [session for session, _ in shared]
-
-
-def member(record: Record) -> Member:
-    """What a record is in its block."""
-    return record.case.label, record.case.variant, record.case.role
-
-
-def by_round(record: Record) -> Mapping[Round, float]:
-    """Seconds per call in each round of each session."""
-    return {(sample.session, sample.round): sample.seconds for sample in record.settled_samples}
-
-
 def published_ratio(row: Row) -> float | None:
     """The paper's throughput of this mechanism over the row's baseline's, on the same kind of device."""
     base = published().get(row.timing.baseline or BASELINE if row.timing else BASELINE)
@@ -359,21 +186,9 @@ def has_paper_shape(record: Record) -> bool:
     return record.case.workload.is_paper
 
 
-def _label_of(baseline: str | None, records: Sequence[Record], run: str = "this run") -> str | None:
-    """The label of the baseline that a user asks for; one that the run has not is an `AttnbenchError`."""
-    if baseline is None:
-        return None
-    members = {record.case.label: record.case for record in records if record.case.role is Role.member}
-    label = find(baseline, members.values())
-    if label is None:
-        near = did_you_mean(nearest(baseline, members.values()))
-        raise AttnbenchError(f"{baseline!r} is not in {run}; --baseline can be {', '.join(members)}.{near}")
-    return label
-
-
 def _comparison(record: Record, block: Block) -> Comparison | None:
     baseline = block.baseline_of(record.case.variant)
-    if not _has_time(record) or baseline is None or baseline.case.label == record.case.label:
+    if not has_time(record) or baseline is None or baseline.case.label == record.case.label:
         return None
     return block.compared(record, baseline)
 
@@ -384,13 +199,9 @@ def _is_doubtful(record: Record, block: Block) -> bool:
     return block.is_impossible(record) or (baseline is not None and block.is_impossible(baseline))
 
 
-def _is_timed_beside(record: Record, reference: Record) -> bool:
-    return record is not reference and record.case.role is not Role.ceiling and _has_time(record)
-
-
 def _row(record: Record, block: Block, comparison: Comparison | None, verdict: Verdict | None) -> Row:
     paper = published().get(record.case.label) if is_paper_setting(record) else None
-    if not _has_time(record):
+    if not has_time(record):
         return Row(record, None, paper)
     seconds = [sample.seconds for sample in record.settled_samples]
     sessions = [sample.session for sample in record.settled_samples]
@@ -420,50 +231,6 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
 def _spread(by_session: Sequence[float]) -> float | None:
     """How far apart the ratios of sessions lie, relative to the smallest; None with fewer than two."""
     return max(by_session) / min(by_session) - 1 if len(by_session) > 1 else None
-
-
-def _has_time(record: Record) -> bool:
-    return record.outcome == "measured" and bool(record.samples)
-
-
-def _multiply_adds(record: Record) -> float:
-    """What one call of a record comes to; 0 where that is not known."""
-    return record.case.workload.mode.passes * record.case.workload.batch * (record.macs or 0)
-
-
-def _least_bytes(record: Record) -> float:
-    """What one call must move at least; 0 where that is not known."""
-    return record.least_bytes or 0
-
-
-WORK_OF_CEILINGS: Mapping[str, Work] = {"matmul": _multiply_adds, "copy": _least_bytes}
-
-
-def _uncached_bytes(record: Record) -> float:
-    """What one call must move at least between memory and the last cache, whatever that holds.
-
-    Where nothing could be counted, of input and output alone.
-    """
-    case, machine = record.case, record.conditions.machine
-    known = machine.last_level_cache_bytes if device_of(case.device).on_host else None
-    through = 2 * math.prod(case.workload.shape) * case.variant.bytes_each
-    return max(0, (record.least_bytes or through) - (known or MOST_CACHE_BYTES))
-
-
-def _shares(record: Record, bounds: Collection[Mapping[Round, float]]) -> dict[Round, float]:
-    """The largest of the bounds over the record's own time, in each round that has them all."""
-    times = by_round(record)
-    shared = sorted(set(times).intersection(*bounds))
-    return {key: max(bound[key] for bound in bounds) / times[key] for key in shared}
-
-
-def _is_above(share: float, shares: Mapping[Round, float]) -> bool:
-    """Whether the whole interval of the median is; that takes long, and the median alone can deny it."""
-    return bool(shares) and median(shares.values()) > share and (_over_rounds(shares).low or 0.0) > share
-
-
-def _over_rounds(values: Mapping[Round, float]) -> Estimate:
-    return median_with_interval(list(values.values()), [session for session, _ in values])
 
 
 def _per_second(batch: int, time_s: Estimate) -> Estimate:

@@ -6,19 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
+from attnbench.analysis.block import both, compared
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
 from attnbench.analysis.orders import Order
-from attnbench.analysis.rows import (
-    Measured,
-    Row,
-    believed,
-    both,
-    compared,
-    grouped,
-    has_paper_shape,
-    measured,
-)
+from attnbench.analysis.rows import Measured, Row, believed, grouped, has_paper_shape, measured
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import published
 from attnbench.paper.builtin import sentences

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
+from attnbench.analysis.block import MOST_CACHE_BYTES, blocks
 from attnbench.analysis.rows import (
-    MOST_CACHE_BYTES,
     Row,
     Timing,
     believed,
-    blocks,
     family,
     grouped,
     is_slower,

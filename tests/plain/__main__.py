@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import geometric_mean
 
-from attnbench.analysis.rows import Measured, compared, grouped, measured, rows
+from attnbench.analysis.block import compared
+from attnbench.analysis.rows import Measured, grouped, measured, rows
 from attnbench.cases.variant import PLAIN
 from attnbench.records.record import read
 from attnbench.statistics import Estimate
