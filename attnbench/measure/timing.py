@@ -44,7 +44,8 @@ class Member:
 class Turn:
     """One member's sample in a round: seconds per call by the clock that counts, and by its witness.
 
-    `is_last` says that the round ends with it, `host_paced` that the device waited for the host in it.
+    `is_last` says that the round ends with it, `host_paced` that the device waited for the host in it;
+    `probe_s` is how long a probe took beside it: the geometric mean of one before and one after.
     """
 
     member: int
@@ -54,6 +55,7 @@ class Turn:
     seconds: float
     wall_s: float
     host_paced: bool
+    probe_s: float | None
 
 
 def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
@@ -96,13 +98,14 @@ def rounds(
     announce: Callable[[int], None],
     seed: str,
     deadline: float,
+    probe: Callable[[], float] | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Turn]:
     """Time members once a round, in random order, until one more round would likely pass `deadline`.
 
     `attend` says who takes part in the round of a number; `announce` hears of a member before each of its
-    samples. `witness` times the same calls again; where it is `clock` itself, one sample serves both. The
-    first round is always done.
+    samples, and `probe` runs before and after each. `witness` times the same calls again; where it is `clock`
+    itself, one sample serves both. The first round is always done.
     """
     shuffle = random.Random(seed)
     durations_s: list[float] = []
@@ -111,6 +114,7 @@ def rounds(
         if durations_s and started + median(durations_s) > deadline:
             return
         order = shuffle.sample(present, len(present))
+        before_s = probe() if probe else None
         for position, index in enumerate(order):
             member = members[index]
             announce(index)
@@ -118,8 +122,10 @@ def rounds(
                 reading = clock.time(member.call, member.calls)
                 seconds = reading.seconds / member.calls
                 wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
-            is_last = position == len(order) - 1
-            yield Turn(index, number, position, is_last, seconds, wall_s, reading.host_paced)
+            after_s = probe() if probe else None
+            beside_s = math.sqrt(before_s * after_s) if before_s and after_s else None
+            before_s, is_last = after_s, position == len(order) - 1
+            yield Turn(index, number, position, is_last, seconds, wall_s, reading.host_paced, beside_s)
         gc.collect()
         durations_s.append(now() - started)
 
