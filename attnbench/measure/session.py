@@ -26,7 +26,7 @@ from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Fact, Powered, Started, Timed, Warmed
 from attnbench.records.record import Energy, Sample, Warmup
 
-PROBED_FROM = 20  # times as long as a probe that a sample must be
+PROBED_FROM = 10  # times as long as a probe that a sample must be
 
 
 def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -> None:

@@ -466,20 +466,6 @@ def test_a_case_that_runs_out_of_memory_in_a_sample_is_that_and_ends_the_process
     assert (failed.case, failed.outcome) == (1, "out_of_memory")
 
 
-@pytest.mark.parametrize(("probe_s", "probed"), [(1e-9, True), (1e9, False)])
-def test_probes_run_beside_samples_that_are_long_beside_them(
-    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe_s: float, probed: bool
-):
-    monkeypatch.setattr(Cpu, "probe", lambda device: lambda: probe_s)
-    said = worked(tmp_path / "shard", job("measure", cases(registry, "msa")[:2]), *READY)
-    samples = [fact.sample for fact in said if isinstance(fact, Timed)]
-    assert {sample.probe_s for sample in samples} == {pytest.approx(probe_s) if probed else None}
-
-
-def test_a_probe_on_a_cpu_takes_some_time():
-    assert 0 < Cpu().probe()() < 10
-
-
 def test_a_session_measures_energy_where_its_device_has_a_counter(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
