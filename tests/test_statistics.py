@@ -30,13 +30,11 @@ from attnbench.statistics import (
     session_scatter,
     session_spread,
     settling_rounds,
-    steadied,
     verdicts,
 )
 from tests.fakes import exactly
 
 SESSIONS = np.repeat([0, 1, 2], 10)
-SESSIONS_OF_36 = np.repeat([0, 1, 2], 12)
 CLEAR = Comparison(Estimate(1.2, 1.15, 1.25), 1e-6, (1.2, 1.18, 1.22))
 SLOWER = Comparison(Estimate(0.8, 0.75, 0.85), 1e-6, (0.8, 0.78, 0.82))
 SAID = {Verdict.faster, Verdict.slower}
@@ -166,47 +164,6 @@ def test_rank_correlation_is_scipys_with_ties_too():
 def test_where_everything_is_level_there_is_no_rank_correlation():
     assert math.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))
     assert math.isnan(rank_correlation([1, 2, 3], [1, 1, 1]))
-
-
-# Probes
-
-
-def test_a_steadied_ratio_is_nearer_to_the_truth_and_its_interval_still_holds_it():
-    random = np.random.default_rng(0)
-    errors, widths, covered = [], [], []
-    for _ in range(100):
-        speeds = random.normal(0, 0.2, (2, 36))
-        probes = np.exp(speeds + random.normal(0, 0.05, (2, 36)))
-        times = np.exp(0.8 * speeds + random.normal(0, 0.03, (2, 36)))
-        corrected, share = steadied(times[0], times[1], probes[0], probes[1])
-        assert 0.5 < share <= 1
-        plain, better = (paired_ratio(each, times[1], SESSIONS_OF_36) for each in (times[0], corrected))
-        errors.append((math.log(plain.value), math.log(better.value)))
-        widths.append((plain.half_width, better.half_width))
-        covered.append((better.low or 9) <= 1 <= (better.high or 0))
-    plain_error, better_error = np.sqrt(np.mean(np.square(errors), axis=0))
-    plain_width, better_width = np.mean(widths, axis=0)
-    assert better_error < plain_error / 2
-    assert better_width < plain_width / 2
-    assert np.mean(covered) >= 0.9
-
-
-def test_wild_rounds_do_not_decide_how_much_is_taken_out():
-    speeds = np.random.default_rng(0).normal(0, 0.2, 40)
-    times = np.exp(speeds)
-    times[3] *= 50
-    _, share = steadied(times, np.ones(40), np.exp(speeds), np.ones(40))
-    assert share == pytest.approx(1.0, abs=0.05)
-
-
-def test_probes_that_go_against_the_times_take_nothing_out_nor_do_few_rounds():
-    speeds = np.exp(np.random.default_rng(0).normal(0, 0.2, 40))
-    assert steadied(1 / speeds, np.ones(40), speeds, np.ones(40))[1] == 0.0
-    assert steadied(speeds[:9], np.ones(9), speeds[:9], np.ones(9))[1] == 0.0
-    assert steadied(speeds[:10], np.ones(10), speeds[:10], np.ones(10))[1] == pytest.approx(1.0)
-    assert steadied(speeds, np.ones(40), np.ones(40), np.ones(40))[1] == 0.0
-    times, _ = steadied(speeds**3, np.ones(40), speeds, np.ones(40))  # never more than all
-    np.testing.assert_allclose(times, speeds**2)
 
 
 # Stopping

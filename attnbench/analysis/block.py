@@ -13,7 +13,6 @@ from attnbench.cases.labels import did_you_mean, find, nearest
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of
-from attnbench.records.pairs import paired
 from attnbench.records.record import Record
 from attnbench.statistics import (
     Comparison,
@@ -72,8 +71,7 @@ class Block:
         if self._reference is None:
             return {}
         others = [record for record in self.records if _is_timed_beside(record, self._reference)]
-        pairs = {member(record): paired(self._reference.samples, record.samples) for record in others}
-        ratios = {key: session_ratios(of.first, of.second, of.sessions) for key, of in pairs.items()}
+        ratios = {member(record): session_ratios(*_paired(self._reference, record)) for record in others}
         usual = max(ratios.values(), key=len, default={})
         whole = {key: list(found.values()) for key, found in ratios.items() if found.keys() == usual.keys()}
         if len(usual) < 2:
@@ -176,8 +174,8 @@ def compared(record: Record, baseline: Record, scatter: Scatter | None = None) -
 
     `scatter` is that of their difference from session to session; without, their own sessions tell it.
     """
-    pairs = paired(baseline.samples, record.samples)
-    return compare_pairs(pairs.first, pairs.second, pairs.sessions, scatter) if pairs.sessions else None
+    theirs, ours, sessions = _paired(baseline, record)
+    return compare_pairs(theirs, ours, sessions, scatter) if sessions else None
 
 
 def both(one: Scatter | None, other: Scatter | None) -> Scatter | None:
@@ -197,6 +195,13 @@ def by_round(record: Record) -> Mapping[Round, float]:
 
 def has_time(record: Record) -> bool:
     return record.outcome == "measured" and bool(record.samples)
+
+
+def _paired(first: Record, second: Record) -> tuple[list[float], list[float], list[int]]:
+    """Seconds of both in the rounds that both have, and the rounds' sessions."""
+    ours, theirs = by_round(first), by_round(second)
+    shared = sorted(ours.keys() & theirs.keys())
+    return [ours[key] for key in shared], [theirs[key] for key in shared], [session for session, _ in shared]
 
 
 def _is_timed_beside(record: Record, reference: Record) -> bool:

@@ -9,7 +9,6 @@ from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_ba
 from attnbench.cases.case import Role
 from attnbench.cases.sweep import BASELINE
 from attnbench.paper import DEVICES, Published, published
-from attnbench.records.pairs import paired
 from attnbench.records.record import Record
 from attnbench.statistics import (
     Comparison,
@@ -32,8 +31,7 @@ class Timing:
     `throughput` is in images per second. `speed` is the time of `baseline` over this one's, paired by round,
     so that 2 is twice as fast; it is None for the baseline itself and without one. `noise_floor` is how far
     from 1 the baseline's twin may lie; `session_spread` and `speed_spread` say how far apart the sessions'
-    times and speeds are, and `scatter` what its block tells of that; `steadied` is the share of what probes
-    beside the samples differ by that is taken out of `speed`; `converged` says that level and ratio
+    times and speeds are, and `scatter` what its block tells of that; `converged` says that level and ratio
     are as precise as was asked. What is `impossible` took less time than this machine needs for its work: no
     verdict rests on it.
     """
@@ -49,7 +47,6 @@ class Timing:
     session_spread: float | None
     speed_spread: float | None
     scatter: Scatter | None
-    steadied: float
     converged: bool
     limit: Limit | None
     launch_bound: bool
@@ -223,7 +220,6 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         session_spread=session_spread(seconds, sessions),
         speed_spread=_spread(comparison.by_session) if comparison else None,
         scatter=block.scatter_of(record),
-        steadied=paired(baseline.samples, record.samples).share if baseline else 0.0,
         converged=time_s.within(precision) and (not comparison or comparison.ratio.within(precision)),
         limit=block.limit_of(record),
         launch_bound=median(sample.wall_s for sample in record.settled_samples) > LAUNCH_BOUND * time_s.value,

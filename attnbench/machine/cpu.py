@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from attnbench.words import plural
 if TYPE_CHECKING:
     from attnbench.machine.fingerprint import Machine
 
-PROBE_SIDE = 1024
 MATMUL_SIDE = 1024  # 97 % of the rate of larger ones on two cores, in 7 ms
 COPY_BYTES = 64 * 2**20
 
@@ -50,19 +48,6 @@ class Cpu(Device):
 
     def wait(self) -> None:
         """Nothing is queued."""
-
-    def probe(self) -> Callable[[], float]:
-        """A product of two matrices: what others take from a shared CPU they take from it, as from layers."""
-        import torch
-
-        one = torch.ones(PROBE_SIDE, PROBE_SIDE)
-
-        def timed() -> float:
-            started = time.perf_counter()
-            torch.mm(one, one)
-            return time.perf_counter() - started
-
-        return timed
 
     def peak_bytes(self, call: Callable[[], object]) -> int:
         """All allocations and frees are added up in their order, so that the number is exact.

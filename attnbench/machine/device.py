@@ -74,10 +74,6 @@ class Device(ABC):
     def wait(self) -> None:
         """Until all that is queued is done."""
 
-    def probe(self) -> Callable[[], float] | None:
-        """Seconds of some work that shows how fast the device is right now; None where none is needed."""
-        return None
-
     def mark(self) -> Callable[[], None]:
         """Mark the end of what is queued; the call that comes back waits until all before it is done."""
         return lambda: None

@@ -66,10 +66,5 @@ def imprecise(state: BlockState) -> list[int]:
     if baseline is None:
         return levels
     others = [case for case in state.judged if case != baseline]
-    pairs = {case: state.paired(baseline, case) for case in others}
-    ratios = [
-        case
-        for case, of in pairs.items()
-        if not paired_ratio(of.first, of.second, of.sessions).within(precision)
-    ]
+    ratios = [case for case in others if not paired_ratio(*state.paired(baseline, case)).within(precision)]
     return ratios or levels

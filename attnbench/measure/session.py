@@ -1,9 +1,8 @@
 """One session of a block: every case that is alive is warmed up, and then timed in rounds."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from statistics import median
 
 import torch
 
@@ -11,7 +10,6 @@ from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import WARMUP_SHARE
 from attnbench.cases.registry import Registry
 from attnbench.machine.clock import Clock
-from attnbench.machine.device import Device
 from attnbench.machine.devices import device_of
 from attnbench.machine.witness import Watch
 from attnbench.measure.attendance import Attendance, Checks, imprecise
@@ -23,10 +21,8 @@ from attnbench.measure.journal_writer import JournalWriter, failure_as_fact, fai
 from attnbench.measure.layers import Call, build, check_results, make_call, make_data_by_dtype
 from attnbench.measure.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Began, Ended, Fact, Powered, Started, Timed, Warmed
+from attnbench.records.journal import Began, Ended, Powered, Started, Timed, Warmed
 from attnbench.records.record import Energy, Sample, Warmup
-
-PROBED_FROM = 10  # times as long as a probe that a sample must be
 
 
 def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
@@ -53,12 +49,10 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
                 announce=lambda member: writer.write(Started(indices[member], "a sample")),
                 seed=f"{protocol.seed}/{session}",
                 deadline=deadline,
-                probe=_probe(device_of(device), writer.written),
             ):
                 sample = Sample(
-                    session, turn.round, turn.position, turn.seconds, turn.wall_s, turn.host_paced,
-                    probe_s=turn.probe_s,
-                )  # fmt: skip
+                    session, turn.round, turn.position, turn.seconds, turn.wall_s, turn.host_paced
+                )
                 writer.write(Timed(indices[turn.member], sample))
                 if turn.is_last:
                     writer.sync()
@@ -78,16 +72,6 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
         compare_with_new_layers(state, registry, calls, writer)
     if ready:
         writer.write(Ended(seen))
-
-
-def _probe(device: Device, written: Sequence[Fact]) -> Callable[[], float] | None:
-    """What shows how fast the device is beside each sample; None where it would take a tenth of the time."""
-    probe = device.probe()
-    warmups = [fact.warmup for fact in written if isinstance(fact, Warmed)]
-    if probe is None or not warmups:
-        return None
-    typical_s = median(each.seconds / each.calls * each.calls_per_sample for each in warmups)
-    return probe if typical_s > PROBED_FROM * min(probe() for _ in range(3)) else None
 
 
 def _rest() -> int:

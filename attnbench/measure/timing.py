@@ -44,8 +44,7 @@ class Member:
 class Turn:
     """One member's sample in a round: seconds per call by the clock that counts, and by its witness.
 
-    `is_last` says that the round ends with it, `host_paced` that the device waited for the host in it;
-    `probe_s` is how long a probe took beside it: the geometric mean of one before and one after.
+    `is_last` says that the round ends with it, `host_paced` that the device waited for the host in it.
     """
 
     member: int
@@ -55,7 +54,6 @@ class Turn:
     seconds: float
     wall_s: float
     host_paced: bool
-    probe_s: float | None
 
 
 def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
@@ -98,14 +96,13 @@ def rounds(
     announce: Callable[[int], None],
     seed: str,
     deadline: float,
-    probe: Callable[[], float] | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Turn]:
     """Time members once a round, in random order, until one more round would likely pass `deadline`.
 
     `attend` says who takes part in the round of a number; `announce` hears of a member before each of its
-    samples, and `probe` runs before and after each. `witness` times the same calls again; where it is `clock`
-    itself, one sample serves both. The first round is always done.
+    samples. `witness` times the same calls again; where it is `clock` itself, one sample serves both. The
+    first round is always done.
     """
     shuffle = random.Random(seed)
     durations_s: list[float] = []
@@ -114,7 +111,6 @@ def rounds(
         if durations_s and started + median(durations_s) > deadline:
             return
         order = shuffle.sample(present, len(present))
-        before_s = probe() if probe else None
         for position, index in enumerate(order):
             member = members[index]
             announce(index)
@@ -122,10 +118,8 @@ def rounds(
                 reading = clock.time(member.call, member.calls)
                 seconds = reading.seconds / member.calls
                 wall_s = seconds if witness is clock else sample(member.call, member.calls, witness)
-            after_s = probe() if probe else None
-            beside_s = math.sqrt(before_s * after_s) if before_s and after_s else None
-            before_s, is_last = after_s, position == len(order) - 1
-            yield Turn(index, number, position, is_last, seconds, wall_s, reading.host_paced, beside_s)
+            is_last = position == len(order) - 1
+            yield Turn(index, number, position, is_last, seconds, wall_s, reading.host_paced)
         gc.collect()
         durations_s.append(now() - started)
 

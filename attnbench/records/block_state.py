@@ -26,7 +26,6 @@ from attnbench.records.journal import (
     Uncounted,
     Warmed,
 )
-from attnbench.records.pairs import Pairs, paired
 from attnbench.records.record import Energy, Memory, Sample, Warmup
 from attnbench.statistics import settling_rounds
 
@@ -217,9 +216,18 @@ class BlockState:
         samples = [sample for sample in self.samples.get(case, ()) if not sample.settling]
         return [sample.seconds for sample in samples], [sample.session for sample in samples]
 
-    def paired(self, first: int, second: int) -> Pairs:
-        """Seconds of two cases in the rounds that both have."""
-        return paired(self.samples.get(first, ()), self.samples.get(second, ()))
+    def paired(self, first: int, second: int) -> tuple[list[float], list[float], list[int]]:
+        """Seconds of two cases in the rounds that both have, and the session of each."""
+        ours, theirs = (
+            {
+                (each.session, each.round): each.seconds
+                for each in self.samples.get(case, ())
+                if not each.settling
+            }
+            for case in (first, second)
+        )
+        shared = sorted(ours.keys() & theirs.keys())
+        return [ours[key] for key in shared], [theirs[key] for key in shared], [key[0] for key in shared]
 
     def _all(self, kind: type[Kind]) -> list[Kind]:
         return [fact for fact in self.facts if isinstance(fact, kind)]

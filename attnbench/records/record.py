@@ -40,8 +40,8 @@ class Sample:
 
     On a CUDA device `seconds` is the device's own time, and `wall_s` the synchronised time of the host. In a
     sample that is `host_paced` the device waited for the host to launch its work; one that is `settling` was
-    taken in a session's first rounds, before the machine was as fast as later, and counts for nothing;
-    `probe_s` is how long a small piece of work took right before and after. Files say so only where it is so.
+    taken in a session's first rounds, before the machine was as fast as later, and counts for nothing. Files
+    say so only where it is so.
     """
 
     session: int
@@ -51,7 +51,6 @@ class Sample:
     wall_s: float
     host_paced: bool = field(default=False, metadata=SPARSE)
     settling: bool = field(default=False, metadata=SPARSE)
-    probe_s: float | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

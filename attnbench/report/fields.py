@@ -188,11 +188,6 @@ EVIDENCE = (
         "Whether time and ratio are as precise as that.",
         _of(_timing, lambda timing: timing.converged),
     ),
-    Field(
-        "steadied",
-        "Share of the machine's changes of speed, by probes beside the samples, taken out of the ratio.",
-        _of(_timing, lambda timing: timing.steadied),
-    ),
     Field("host_paced", "Share of samples in which the device waited for the host.", _paced),
     Field("backends", "Torch's forms of fused attention that ran.", lambda row: row.record.backends),
 )

@@ -20,7 +20,6 @@ from attnbench.statistics.estimate import (
 )
 from attnbench.statistics.orders import Crossing, crossings, rank_correlation
 from attnbench.statistics.scatter import Scatter, session_scatter
-from attnbench.statistics.steadying import steadied
 
 __all__ = [
     "LEAST_ROUNDS",
@@ -41,6 +40,5 @@ __all__ = [
     "session_scatter",
     "session_spread",
     "settling_rounds",
-    "steadied",
     "verdicts",
 ]

@@ -218,27 +218,6 @@ def test_a_witness_of_its_own_times_the_same_calls_again():
     assert (turn.seconds, turn.wall_s) == (2, 3)
 
 
-def test_a_probe_runs_before_and_after_each_sample_and_once_between_two():
-    clock, took = FakeClock(), iter([1.0, 4.0, 16.0, 9.0, 1.0, 1.0])
-    heard: list[str] = []
-
-    def probe() -> float:
-        heard.append("probe")
-        return next(took)
-
-    members = [Member(lambda: heard.append("call"), 1)] * 2
-    timed = rounds(
-        members, clock, clock, attend=lambda number: [0, 1], announce=lambda member: None,
-        seed="", deadline=9, probe=probe, now=clock,
-    )  # fmt: skip
-    assert [turn.probe_s for turn in islice(timed, 3)] == [2.0, 8.0, 3.0]
-    assert heard == ["probe", "call", "probe", "call", "probe", "probe", "call", "probe"]
-
-
-def test_without_a_probe_a_sample_has_none():
-    assert next(turns([Member(lambda: None, 1)], FakeClock())).probe_s is None
-
-
 def test_the_collector_rests_inside_a_round_and_works_after_it():
     clock, states = FakeClock(), []
 

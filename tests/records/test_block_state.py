@@ -12,7 +12,6 @@ from attnbench.cases.sweep import ceilings
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Expected, Fact, Failed, Predicted, Started, Uncounted
-from attnbench.records.pairs import Pairs
 from attnbench.records.record import Prediction, Warmup
 from tests.fakes import changed, witness
 from tests.shards import (
@@ -186,8 +185,8 @@ def test_rounds_that_both_have_are_pairs():
         timed(0, 0, 0, 0.1), timed(1, 0, 0, 0.2), timed(1, 0, 1, 0.3),
         timed(1, 1, 0, 0.5), timed(0, 1, 0, 0.4),
     )  # fmt: skip
-    assert told.paired(0, 1) == Pairs([0.1, 0.4], [0.2, 0.5], [0, 1], 0.0)
-    assert told.paired(1, 2) == Pairs([], [], [], 0.0)
+    assert told.paired(0, 1) == ([0.1, 0.4], [0.2, 0.5], [0, 1])
+    assert told.paired(1, 2) == ([], [], [])
     assert told.rounds_of(1) == ([0.2, 0.3, 0.5], [0, 0, 1])
 
 
@@ -196,7 +195,7 @@ def test_rounds_in_which_the_machine_was_not_as_fast_yet_count_for_nothing():
     later = [timed(case, 1, number, 0.1) for number in range(2, 24) for case in (0, 1)]
     told = state(*[timed(case, 0, 0, 0.1) for case in (0, 1)], *slow, *later)
     assert [(each.session, each.round) for each in told.samples[1] if each.settling] == [(1, 0), (1, 1)]
-    assert told.rounds_of(0)[0] == told.paired(0, 1).second == [0.1] * 23
+    assert told.rounds_of(0)[0] == told.paired(0, 1)[1] == [0.1] * 23
 
 
 def test_the_baseline_is_the_case_whose_twin_is_there():
