@@ -23,7 +23,7 @@ from attnbench.statistics import (
 )
 
 RESULTS = Path(__file__).parent.parent / "results"
-RECORDED = ("table-iv-cpu", "table-iv-avx512-cpu", "kernels-cpu", "against-plain-cpu", "identical-cpu")
+RECORDED = ("table-iv-cpu", "table-iv-avx2-cpu", "kernels-cpu", "against-plain-cpu", "identical-cpu")
 MEMBERS, SESSIONS, ROUNDS = 14, 3, 12  # a default run of Table IV; the last member is the twin of the first
 MOMENTS = MEMBERS * ROUNDS
 SAID = {Verdict.faster, Verdict.slower}

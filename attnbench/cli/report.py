@@ -16,7 +16,7 @@ EXAMPLES = {
     "a table to \\input into a paper": "attnbench report --format latex --out table.tex",
     "the same as a document of its own": "attnbench report --out table.tex --standalone",
     "two machines side by side": (
-        "attnbench report results/table-iv-cpu results/table-iv-avx512-cpu --out 2.md"
+        "attnbench report results/table-iv-cpu results/table-iv-avx2-cpu --out 2.md"
     ),
     "a page with charts that a co-author opens": "attnbench report --out report.html",
     "every number with its interval, a line each": "attnbench report --format csv | head",
