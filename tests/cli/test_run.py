@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from attnbench.cases.case import Mode, Role
-from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, Protocol
+from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
 from attnbench.records.folder import PLAN, shards
 from attnbench.records.journal import DISK_FAILED, Failed, Started
@@ -46,7 +46,7 @@ def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp
     effort = ("--quick", "--precision", "50%", "--threads", "1", "--max-seconds", "40")
     done = attnbench("run", "msa", "hilo:alpha=0.5", "--res", "2x3", *SIZE, *effort, "--out", tmp_path)
     assert done.status == 0, done.err
-    assert "cpu 2x3 batch 2: 2 rows, 1 session" in done.out
+    assert "cpu 2x3 batch 2: 2 rows, 2 sessions" in done.out
     assert "This takes about" in done.out
     assert "HiLo (alpha=0.5)" in done.out
     assert [(row.case.label, row.complete) for row in members(tmp_path)] == [
@@ -111,6 +111,11 @@ def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Worker
         (["--precision", "2%%"], "--precision is '2%%'; it must be a share"),
         (["--precision", "nan"], "--precision is 'nan'; it must be a share"),
         (["--precision", "much"], "--precision is 'much'; it must be a share"),
+        (["--for", "soon"], "--for is 'soon'; it must be a duration such as 2min, 90s or 1h."),
+        (["--for", "120"], "--for is '120'; it must be a duration"),
+        (["--for", "-2min"], "--for is '-2min'; it must be a duration"),
+        (["--for", "nan"], "--for is 'nan'; it must be a duration"),
+        (["--for", "2min", "--max-seconds", "9"], "--for and --max-seconds exclude each other"),
         (["--batch", "0"], "--batch is '0'; it must be a number of images, at least 1."),
         (["--batch", "2,many"], "--batch is 'many'; it must be a number of images"),
         (["--mode", "inference,learning"], "--mode is 'learning'; it can be inference, training."),
@@ -148,13 +153,15 @@ def test_a_gpu_that_is_not_there_is_said_with_what_torch_sees(attnbench: Run):
         ([], DEFAULT),
         (["--quick"], QUICK),
         (["--rigorous"], RIGOROUS),
-        (["--quick", "--precision", "3%", "--sessions", "2", "--max-seconds", "9", "--timeout", "7",
+        (["--quick", "--precision", "4%", "--sessions", "1", "--max-seconds", "9", "--timeout", "7",
           "--seed", "4"],
-         replace(QUICK, precision=0.03, sessions=2, max_seconds=9, timeout_s=7, seed=4)),
+         replace(QUICK, precision=0.04, sessions=1, max_seconds=9, timeout_s=7, seed=4)),
+        (["--for", "2min"], replace(DEFAULT, max_seconds=120 - 4 * WORKER_START_S)),
+        (["--rigorous", "--for", "30s"], replace(RIGOROUS, max_seconds=15)),
         (["--precision", "0.03"], replace(DEFAULT, precision=0.03)),
         (["--allocator", "system"], replace(DEFAULT, allocator="system")),
     ],
-    ids=["default", "quick", "rigorous", "each", "share", "allocator"],
+    ids=["default", "quick", "rigorous", "each", "duration", "short", "share", "allocator"],
 )  # fmt: skip
 def test_a_row_says_with_how_much_effort_it_was_measured(
     attnbench: Run, workers: Workers, tmp_path: Path, arguments: list[str], protocol: Protocol
@@ -177,6 +184,21 @@ def test_a_row_says_in_which_setting_it_was_measured(attnbench: Run, workers: Wo
         row.conditions.threads,
     ) == (8, 2, 2, 14, 1)
     assert (row.case.variant.dtype, row.case.variant.kernel) == ("bfloat16", "fused")
+
+
+def test_several_blocks_share_the_time_of_a_run(attnbench: Run, workers: Workers, tmp_path: Path):
+    attnbench("run", "msa", *SIZE, "--res", "2,3", "--for", "4min", "--out", tmp_path)
+    assert {row.conditions.protocol.max_seconds for row in members(tmp_path)} == {120 - 4 * WORKER_START_S}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "batch"), [([], 64), (["--quick"], 8), (["--quick", "--batch", "2"], 2)]
+)
+def test_a_first_impression_takes_few_images_on_a_cpu_unless_told_otherwise(
+    attnbench: Run, workers: Workers, tmp_path: Path, arguments: list[str], batch: int
+):
+    attnbench("run", "msa", "--dim", "8", "--heads", "2", "--device", "cpu", *arguments, "--out", tmp_path)
+    assert [row.case.workload.batch for row in members(tmp_path)] == [batch]
 
 
 def test_lists_of_kernels_and_numbers_are_rows_of_one_block(attnbench: Run, workers: Workers, tmp_path: Path):
