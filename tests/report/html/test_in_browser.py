@@ -259,8 +259,10 @@ def test_hovering_shows_the_case_with_its_interval(browser: Browser):
     slowest = min(measured(runs[0].rows), key=lambda row: row.timing.throughput.value)
     hover(browser, "#throughput .bars .point")
     said = without_spaces(browser.texts(".hoverlayer text"))
-    assert said.startswith("QuadTreecpu,14×14tokens,dim768,12heads,batch64,inference,")
-    assert without_spaces([f"{THROUGHPUT.text(slowest)} img/s (paper: 72)"]) in said
+    title = without_spaces([slowest.record.case.title])
+    assert said.startswith(f"{title}cpu,14×14tokens,dim768,12heads,batch64,inference,")
+    paper = THROUGHPUT.published_text(slowest)
+    assert without_spaces([f"{THROUGHPUT.text(slowest)} img/s (paper: {paper})"]) in said
 
 
 def test_colours_follow_the_system_and_the_button(browser: Browser):
