@@ -47,9 +47,9 @@ WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for estima
 
 
 def lasting(protocol: Protocol, seconds: float, blocks: int) -> Protocol:
-    """The protocol whose run of so many blocks takes about so long, start-up included, but at most half.
+    """The protocol whose run of so many blocks takes about so long, of which at least half goes into timing.
 
-    Each block has a process that examines its layers and one for each session.
+    The rest is for starting a block's processes: one that examines its layers, and one for each session.
     """
     share_s = seconds / blocks
     return replace(protocol, max_seconds=max(share_s / 2, share_s - (protocol.sessions + 1) * WORKER_START_S))

@@ -184,8 +184,8 @@ def read_bytes(option: str, text: str) -> int:
     return int(float(number) * base ** (1 + "KMGT".index(unit[0])))
 
 
-def read_batches(values: list[str] | None, usual: int = 64) -> list[int]:
-    """Numbers of images; Table IV's batch of 64 unless told otherwise."""
+def read_batches(values: list[str] | None, usual: int) -> list[int]:
+    """Numbers of images; the usual one unless told otherwise."""
     texts = split(values) or [str(usual)]
     for text in texts:
         if not text.isdecimal() or int(text) < 1:
