@@ -25,6 +25,7 @@ from attnbench.statistics import (
     noise_floor,
     paired_ratio,
     rank_correlation,
+    ratios_of_pairs,
     scatter,
     session_ratios,
     session_scatter,
@@ -129,6 +130,35 @@ def test_a_ratio_turned_round_is_one_over_it():
     assert paired_ratio(ours, theirs, [0] * 10).value == pytest.approx(
         1 / paired_ratio(theirs, ours, [0] * 10).value
     )
+
+
+def test_where_a_round_has_several_samples_every_pair_of_it_counts():
+    base = np.array([[1.0, 2.0, 4.0], [1.0, 1.0, 1.0]])
+    assert ratios_of_pairs(base, [2.0, 4.0]).tolist() == [[0.5, 1.0, 2.0], [0.25, 0.25, 0.25]]
+    assert ratios_of_pairs([2.0, 4.0], base).tolist() == [[2.0, 1.0, 0.5], [4.0, 4.0, 4.0]]
+    assert paired_ratio(base, [2.0, 4.0], [0, 0]).value == pytest.approx((0.25 * 0.5) ** 0.5)
+
+
+def test_the_sign_test_counts_rounds_and_not_their_samples():
+    fast, slow = [3.0, 3.0, 3.0], [0.5, 0.5, 2.0]
+    rounds = np.array([fast] * 8 + [slow] * 2)
+    assert compare_pairs(rounds, [1.0] * 10, [0] * 10).p_value == pytest.approx(2 * 56 / 2**10)
+
+
+def test_more_samples_of_the_baseline_narrow_a_ratio_as_much_as_they_make_it_surer():
+    random = np.random.default_rng(0)
+    found: dict[int, list[Estimate]] = {1: [], 3: []}
+    for count, estimates in found.items():
+        for _ in range(120):
+            machine = random.normal(0, 0.14, (36, 1))
+            base, member = (np.exp(machine + random.normal(0, 0.08, (36, n))) for n in (count, 1))
+            estimates.append(paired_ratio(base, member[:, 0], [0] * 12 + [1] * 12 + [2] * 12))
+    one, three = (
+        [np.mean([e.half_width for e in each]), np.std([e.value for e in each])] for each in found.values()
+    )
+    assert three[0] < 0.85 * one[0]
+    assert three[1] < 0.85 * one[1]
+    assert np.mean([e.low <= 1 <= e.high for e in found[3] if e.low and e.high]) > 0.88
 
 
 def test_ten_percent_of_wild_samples_hardly_move_a_median_and_none_is_dropped():

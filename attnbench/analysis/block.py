@@ -14,6 +14,7 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of
 from attnbench.records.record import Record
+from attnbench.records.rounds import ByRound, Round, by_round, paired
 from attnbench.statistics import (
     Comparison,
     Estimate,
@@ -27,7 +28,6 @@ from attnbench.statistics import (
 
 IMPOSSIBLE = 1.1  # share of a limit beyond which no layer does its work in the time
 MOST_CACHE_BYTES = 2**27  # what a cache may hold where nobody says what it does: as much as a GPU's largest
-Round = tuple[int, int]
 Member = tuple[str, Variant, Role]
 Work = Callable[[Record], float]
 
@@ -70,14 +70,15 @@ class Block:
         """
         if self._reference is None:
             return {}
+        reference = seconds_of(self._reference)
         others = [record for record in self.records if _is_timed_beside(record, self._reference)]
-        ratios = {member(record): session_ratios(*_paired(self._reference, record)) for record in others}
+        ratios = {member(record): session_ratios(*paired(reference, seconds_of(record))) for record in others}
         usual = max(ratios.values(), key=len, default={})
         whole = {key: list(found.values()) for key, found in ratios.items() if found.keys() == usual.keys()}
         if len(usual) < 2:
             return {}
-        reference, scatters = session_scatter(np.array(list(whole.values())))
-        return {member(self._reference): reference, **dict(zip(whole, scatters, strict=True))}
+        common, scatters = session_scatter(np.array(list(whole.values())))
+        return {member(self._reference): common, **dict(zip(whole, scatters, strict=True))}
 
     @cached_property
     def _reference(self) -> Record | None:
@@ -133,7 +134,7 @@ class Block:
         if limit is None:
             return {}
         share = work(record) / WORK_OF_CEILINGS[ceiling](limit)
-        return {key: share * seconds for key, seconds in by_round(limit).items()}
+        return {key: share * median(seconds) for key, seconds in seconds_of(limit).items()}
 
     def original(self, label: str | None, variant: Variant) -> Record | None:
         """The record of this label and variant that is no twin, if it has a time."""
@@ -174,7 +175,7 @@ def compared(record: Record, baseline: Record, scatter: Scatter | None = None) -
 
     `scatter` is that of their difference from session to session; without, their own sessions tell it.
     """
-    theirs, ours, sessions = _paired(baseline, record)
+    theirs, ours, sessions = paired(seconds_of(baseline), seconds_of(record))
     return compare_pairs(theirs, ours, sessions, scatter) if sessions else None
 
 
@@ -188,20 +189,13 @@ def member(record: Record) -> Member:
     return record.case.label, record.case.variant, record.case.role
 
 
-def by_round(record: Record) -> Mapping[Round, float]:
+def seconds_of(record: Record) -> ByRound:
     """Seconds per call in each round of each session."""
-    return {(sample.session, sample.round): sample.seconds for sample in record.settled_samples}
+    return by_round(record.samples)
 
 
 def has_time(record: Record) -> bool:
     return record.outcome == "measured" and bool(record.samples)
-
-
-def _paired(first: Record, second: Record) -> tuple[list[float], list[float], list[int]]:
-    """Seconds of both in the rounds that both have, and the rounds' sessions."""
-    ours, theirs = by_round(first), by_round(second)
-    shared = sorted(ours.keys() & theirs.keys())
-    return [ours[key] for key in shared], [theirs[key] for key in shared], [session for session, _ in shared]
 
 
 def _is_timed_beside(record: Record, reference: Record) -> bool:
@@ -234,9 +228,9 @@ def _uncached_bytes(record: Record) -> float:
 
 def _shares(record: Record, bounds: Collection[Mapping[Round, float]]) -> dict[Round, float]:
     """The largest of the bounds over the record's own time, in each round that has them all."""
-    times = by_round(record)
+    times = seconds_of(record)
     shared = sorted(set(times).intersection(*bounds))
-    return {key: max(bound[key] for bound in bounds) / times[key] for key in shared}
+    return {key: max(bound[key] for bound in bounds) / median(times[key]) for key in shared}
 
 
 def _is_above(share: float, shares: Mapping[Round, float]) -> bool:

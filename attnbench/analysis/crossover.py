@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from attnbench.analysis.block import Round, by_round
+from attnbench.analysis.block import seconds_of
 from attnbench.analysis.rows import Measured, Row, believed, family, grouped, measured
 from attnbench.cases.sweep import BASELINE
+from attnbench.records.rounds import Values, ratios
 from attnbench.statistics import Estimate, crossings
 
 FEW = 6  # mechanisms, whose crossovers a reader can take in all together
@@ -62,19 +63,17 @@ def _crossovers(ours: Sequence[Measured], theirs: Sequence[Measured]) -> list[Cr
         one.side: speeds
         for one in ours
         for other in theirs
-        if one.record.block == other.record.block and (speeds := _speeds(one, other))
+        if one.record.block == other.record.block and len((speeds := _speeds(one, other))[1])
     }
     sides = sorted(by_side)
     if len(sides) < 2:
         return []
-    ratios = [(list(by_side[side].values()), [session for session, _ in by_side[side]]) for side in sides]
     return [
         Crossover(*((ours[0], theirs[0]) if crossing.rises else (theirs[0], ours[0])), crossing.size)
-        for crossing in crossings(sides, ratios)
+        for crossing in crossings(sides, [by_side[side] for side in sides])
     ]
 
 
-def _speeds(ours: Measured, theirs: Measured) -> dict[Round, float]:
+def _speeds(ours: Measured, theirs: Measured) -> Values:
     """How many times as fast ours is in each round that has both."""
-    mine, other = by_round(ours.record), by_round(theirs.record)
-    return {key: other[key] / mine[key] for key in sorted(mine.keys() & other.keys())}
+    return ratios(seconds_of(theirs.record), seconds_of(ours.record))

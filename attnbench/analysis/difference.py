@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from attnbench.analysis.block import Block, blocks, by_round
+from attnbench.analysis.block import Block, blocks, seconds_of
 from attnbench.analysis.rows import Measured, Row, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
 from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 from attnbench.machine.fingerprint import Machine, differences
 from attnbench.records.record import Record, RecordFile
+from attnbench.records.rounds import Values, ratios
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
 from attnbench.words import NOTHING, readable
 
@@ -157,9 +158,7 @@ def _speedup(before: Row, after: Row, old_block: Block, new_block: Block) -> _Sp
     return _Speedup(relative, floor, control=False, doubtful=doubtful)
 
 
-def _speeds(record: Record, baseline: Record | None = None) -> tuple[list[float], list[int]]:
+def _speeds(record: Record, baseline: Record | None = None) -> Values:
     """Calls per second, or per call of the baseline, in each round that has it; and the rounds' sessions."""
-    ours = by_round(record)
-    theirs = by_round(baseline) if baseline else dict.fromkeys(ours, 1.0)
-    shared = sorted(ours.keys() & theirs.keys())
-    return [theirs[key] / ours[key] for key in shared], [session for session, _ in shared]
+    ours = seconds_of(record)
+    return ratios(seconds_of(baseline) if baseline else dict.fromkeys(ours, (1.0,)), ours)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
 
-from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline
+from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline, seconds_of
 from attnbench.cases.case import Role
+from attnbench.cases.protocol import LEVEL_WIDTH
 from attnbench.cases.sweep import BASELINE
 from attnbench.paper import DEVICES, Published, published
 from attnbench.records.record import Record
+from attnbench.records.rounds import all_rounds
 from attnbench.statistics import (
     Comparison,
     Estimate,
@@ -31,9 +33,9 @@ class Timing:
     `throughput` is in images per second. `speed` is the time of `baseline` over this one's, paired by round,
     so that 2 is twice as fast; it is None for the baseline itself and without one. `noise_floor` is how far
     from 1 the baseline's twin may lie; `session_spread` and `speed_spread` say how far apart the sessions'
-    times and speeds are, and `scatter` what its block tells of that; `converged` says that level and ratio
-    are as precise as was asked. What is `impossible` took less time than this machine needs for its work: no
-    verdict rests on it.
+    times and speeds are, and `scatter` what its block tells of that; `converged` says that the ratio, or
+    of the baseline the level, is as precise as was asked. What is `impossible` took less time than this
+    machine needs for its work: no verdict rests on it.
     """
 
     time_s: Estimate
@@ -203,8 +205,7 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
     paper = published().get(record.case.label) if is_paper_setting(record) else None
     if not has_time(record):
         return Row(record, None, paper)
-    seconds = [sample.seconds for sample in record.settled_samples]
-    sessions = [sample.session for sample in record.settled_samples]
+    seconds, sessions = all_rounds(seconds_of(record))
     time_s = median_with_interval(seconds, sessions)
     baseline = block.baseline_of(record.case.variant)
     precision = record.conditions.protocol.precision
@@ -220,7 +221,9 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         session_spread=session_spread(seconds, sessions),
         speed_spread=_spread(comparison.by_session) if comparison else None,
         scatter=block.scatter_of(record),
-        converged=time_s.within(precision) and (not comparison or comparison.ratio.within(precision)),
+        converged=comparison.ratio.within(precision)
+        if comparison
+        else time_s.within(LEVEL_WIDTH * precision),
         limit=block.limit_of(record),
         launch_bound=median(sample.wall_s for sample in record.settled_samples) > LAUNCH_BOUND * time_s.value,
         impossible=block.is_impossible(record),

@@ -1,7 +1,8 @@
 """A case: everything that decides a number; and the block of those that are timed in turn."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -106,6 +107,23 @@ class Case:
     def row(self) -> tuple[str, Variant]:
         """What tells it from others of its block; a twin or control shares it with its original."""
         return self.label, self.variant
+
+
+def samples_in_round(cases: Sequence[Case]) -> list[int]:
+    """How many samples each of these has in a round that holds them all; all but the baseline have one.
+
+    The baseline is in every ratio of its variant, so that its samples pay most: with about √p of them the
+    ratios of p others are as precise as they can be in the same time (Dunnett 1955, *A multiple comparison
+    procedure for comparing several treatments with a control*).
+    """
+    label = next((case.label for case in cases if case.role is Role.twin), None)
+    timed = Counter(case.variant for case in cases if case.role is not Role.ceiling)
+    return [
+        max(1, math.isqrt(timed[case.variant] - 1))
+        if case.label == label and case.role in (Role.member, Role.control)
+        else 1
+        for case in cases
+    ]
 
 
 @dataclass(frozen=True, slots=True)

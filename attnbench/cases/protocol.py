@@ -12,13 +12,13 @@ class Protocol:
     """When a block's timing is over, and what goes into it.
 
     `sessions` fresh processes time the block, each for at least `least_rounds` rounds, until the 95 %
-    intervals of all levels and ratios lie within ±`precision`, or until `max_seconds` of timing are spent. A
-    member warms up for `least_warmup_s` to `most_warmup_s`, or for its share of a tenth of the time where
-    that is less; a sample lasts at least `min_sample_s`; one step of a case, such as its first call, may take
-    `timeout_s`. `seed` fixes weights, inputs and the order inside the rounds. With an `allocator` that is
-    `kept`, a process keeps the memory that it frees, where the C library can; one of the `system` may give it
-    back, and pay for it again in every call. With `energy_s`, each case's calls go on for so long in each
-    session, for the device's energy counter.
+    intervals of all ratios lie within ±`precision`, and those of levels within `LEVEL_WIDTH` times that, or
+    until `max_seconds` of timing are spent. A member warms up for `least_warmup_s` to `most_warmup_s`, or for
+    its share of a tenth of the time where that is less; a sample lasts at least `min_sample_s`; one step of a
+    case, such as its first call, may take `timeout_s`. `seed` fixes weights, inputs and the order inside the
+    rounds. With an `allocator` that is `kept`, a process keeps the memory that it frees, where the C library
+    can; one of the `system` may give it back, and pay for it again in every call. With `energy_s`, each
+    case's calls go on for so long in each session, for the device's energy counter.
     """
 
     sessions: int
@@ -42,6 +42,7 @@ class Protocol:
         )
 
 
+LEVEL_WIDTH = 2.0  # times as wide as ratios levels may be, for the machine's drift is in them
 WARMUP_SHARE = 0.1  # of a session's time, at most
 WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for estimates only
 

@@ -77,6 +77,7 @@ class Progress:
         self.block_began = self.began
         self.states: dict[int, str] = {}
         self.times_s: dict[int, list[float]] = defaultdict(list)
+        self.rounds: dict[int, set[tuple[int, int]]] = defaultdict(set)
         self.live = Live(
             console=console, refresh_per_second=REFRESH_HZ, transient=True, get_renderable=self.render
         )
@@ -106,6 +107,7 @@ class Progress:
                 self.states[fact.case] = fact.outcome
             case Timed():
                 self.times_s[fact.case].append(fact.sample.seconds)
+                self.rounds[fact.case].add((fact.sample.session, fact.sample.round))
 
     def left_s(self) -> float:
         """The time that is left by estimate; a block that takes longer than that is about to end."""
@@ -124,7 +126,7 @@ class Progress:
         columns = [
             GridColumn(heading, [case.heading for case in cases.values()], wraps=True),
             GridColumn("img/s so far", [self._estimate(block, index) for index in cases]),
-            GridColumn("rounds", [f"{len(self.times_s.get(index, ()))}" for index in cases]),
+            GridColumn("rounds", [f"{len(self.rounds.get(index, ()))}" for index in cases]),
         ]
         return Group(self._bar(), Grid(columns, ruled=False))
 
@@ -134,7 +136,8 @@ class Progress:
         return f"{block.workload.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
 
     def _begin(self, block: int) -> None:
-        self.block, self.session, self.states, self.times_s = block, 0, {}, defaultdict(list)
+        self.block, self.session, self.states = block, 0, {}
+        self.times_s, self.rounds = defaultdict(list), defaultdict(set)
         self.block_began = self.now()
         if not self.console.is_interactive:
             self.console.print(f"measuring {self.blocks[block].name} …")

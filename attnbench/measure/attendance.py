@@ -2,14 +2,17 @@
 
 Every round holds the baseline and its twin, so that each ratio is one of rounds that both members have, and
 the members that are not precise yet. Those that are come back now and then, because the machine may drift.
+The baseline, which is in every ratio, has several samples in a round.
 """
 
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from attnbench.cases.case import Role
+from attnbench.cases.case import Role, samples_in_round
+from attnbench.cases.protocol import LEVEL_WIDTH
 from attnbench.records.block_state import BlockState
+from attnbench.records.rounds import all_rounds, paired
 from attnbench.statistics import median_with_interval, paired_ratio
 
 CEILING_EVERY = 4  # rounds; a share of the limit needs no more precision than that
@@ -29,8 +32,10 @@ class Attendance:
         self.wanted = self.cases
 
     def of(self, number: int) -> list[int]:
-        """Positions in `cases` of those that take part in the round of this number."""
-        return [position for position, case in enumerate(self.cases) if self._takes_part(case, number)]
+        """Positions in `cases` of those that take part in the round of this number, once for each sample."""
+        present = [position for position, case in enumerate(self.cases) if self._takes_part(case, number)]
+        samples = samples_in_round([self.state.job.cases[self.cases[each]] for each in present])
+        return [each for each, count in zip(present, samples, strict=True) for _ in range(count)]
 
     def _takes_part(self, case: int, number: int) -> bool:
         cases = self.state.job.cases
@@ -57,14 +62,22 @@ class Checks:
 def imprecise(state: BlockState) -> list[int]:
     """The cases whose ratio to the baseline is not known well enough; where all are, those of such a level.
 
-    Significance is not asked for: to stop at it would find too much of it.
+    Levels may be wider, because the machine's drift is in them and not in ratios. Significance is not asked
+    for: to stop at it would find too much of it.
     """
     precision, baseline = state.next_precision, state.baseline
+    seconds = {case: state.seconds_of(case) for case in state.judged}
     levels = [
-        case for case in state.judged if not median_with_interval(*state.rounds_of(case)).within(precision)
+        case
+        for case in state.judged
+        if not median_with_interval(*all_rounds(seconds[case])).within(LEVEL_WIDTH * precision)
     ]
     if baseline is None:
         return levels
     others = [case for case in state.judged if case != baseline]
-    ratios = [case for case in others if not paired_ratio(*state.paired(baseline, case)).within(precision)]
+    ratios = [
+        case
+        for case in others
+        if not paired_ratio(*paired(seconds[baseline], seconds[case])).within(precision)
+    ]
     return ratios or levels

@@ -1,7 +1,7 @@
 """Rounds, warm-up and samples; knows clocks and callables, and no device.
 
-Members are compared in pairs: a *round* times every member once, in random order, so that whatever drifts on
-the machine meets all of them alike.
+Members are compared in pairs: a *round* times every member once, and what all are compared with several
+times, in random order, so that whatever drifts on the machine meets all of them alike.
 """
 
 import gc
@@ -9,6 +9,7 @@ import itertools
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -64,14 +65,14 @@ def sample(call: Callable[[], object], calls: int, clock: Clock) -> float:
 def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol, first_s: float = 0.0) -> Pace:
     """Call until the time of a call is stable, the medians of the last halves within 2 %, or time is over.
 
-    What happens once, such as allocation, happened in the first call, before this; where that took `first_s`,
-    more than there is time for, it was all. Calls are taken by twos, fours and so on for as long as they make
-    less than a sample together.
+    What happens once, such as allocation, happened in the first call, before this, which took `first_s` of
+    the time; where it took all of it, it was all. Calls are taken by twos, fours and so on for as long as
+    they make less than a sample together.
     """
     if first_s >= protocol.most_warmup_s > 0:
         return Pace(calls=1, seconds=first_s, per_call_s=first_s, stable=False)
     seconds: list[float] = []
-    calls, done, total = 1, 0, 0.0
+    calls, done, total = 1, int(first_s > 0), first_s
     while True:
         seconds.append(sample(call, calls, clock))
         took, done = seconds[-1] * calls, done + calls
@@ -98,11 +99,11 @@ def rounds(
     deadline: float,
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Turn]:
-    """Time members once a round, in random order, until one more round would likely pass `deadline`.
+    """Time members in rounds, in random order, until one more round would likely pass `deadline`.
 
-    `attend` says who takes part in the round of a number; `announce` hears of a member before each of its
-    samples. `witness` times the same calls again; where it is `clock` itself, one sample serves both. The
-    first round is always done.
+    `attend` says who takes part in the round of a number, and names those several times that have several
+    samples in it; `announce` hears of a member before each of its samples. `witness` times the same calls
+    again; where it is `clock` itself, one sample serves both. The first round is always done.
     """
     shuffle = random.Random(seed)
     durations_s: list[float] = []
@@ -110,7 +111,7 @@ def rounds(
         started, present = now(), attend(number)
         if durations_s and started + median(durations_s) > deadline:
             return
-        order = shuffle.sample(present, len(present))
+        order = spread(present, shuffle)
         for position, index in enumerate(order):
             member = members[index]
             announce(index)
@@ -122,6 +123,17 @@ def rounds(
             yield Turn(index, number, position, is_last, seconds, wall_s, reading.host_paced)
         gc.collect()
         durations_s.append(now() - started)
+
+
+def spread(present: Sequence[int], shuffle: random.Random) -> list[int]:
+    """In random order, in which those that come several times come in each of as many equal parts once."""
+    times = Counter(present)
+    moments = [
+        ((part + shuffle.random()) / count, member)
+        for member, count in times.items()
+        for part in range(count)
+    ]
+    return [member for _, member in sorted(moments)]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import median
 from typing import TypeVar
 
 from attnbench.cases.case import Role
@@ -27,6 +28,7 @@ from attnbench.records.journal import (
     Warmed,
 )
 from attnbench.records.record import Energy, Memory, Sample, Warmup
+from attnbench.records.rounds import ByRound, by_round
 from attnbench.statistics import settling_rounds
 
 Known = Predicted | Counted | Uncounted | Failed
@@ -116,8 +118,8 @@ class BlockState:
         """For each session, the seconds of each of its rounds by case, of those that must be precise."""
         sessions: dict[int, dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
         for case in self.judged:
-            for sample in taken.get(case, ()):
-                sessions[sample.session][sample.round][case] = sample.seconds
+            for (session, number), seconds in by_round(taken.get(case, ())).items():
+                sessions[session][number][case] = median(seconds)
         return {session: [rounds[key] for key in sorted(rounds)] for session, rounds in sessions.items()}
 
     @cached_property
@@ -211,23 +213,9 @@ class BlockState:
         done = len(self.witnesses) + 1
         return self.job.protocol.precision * math.sqrt(max(1.0, self.job.protocol.sessions / done))
 
-    def rounds_of(self, case: int) -> tuple[list[float], list[int]]:
-        """Seconds of a case once it had settled, and the session of each."""
-        samples = [sample for sample in self.samples.get(case, ()) if not sample.settling]
-        return [sample.seconds for sample in samples], [sample.session for sample in samples]
-
-    def paired(self, first: int, second: int) -> tuple[list[float], list[float], list[int]]:
-        """Seconds of two cases in the rounds that both have, and the session of each."""
-        ours, theirs = (
-            {
-                (each.session, each.round): each.seconds
-                for each in self.samples.get(case, ())
-                if not each.settling
-            }
-            for case in (first, second)
-        )
-        shared = sorted(ours.keys() & theirs.keys())
-        return [ours[key] for key in shared], [theirs[key] for key in shared], [key[0] for key in shared]
+    def seconds_of(self, case: int) -> ByRound:
+        """Seconds of a case in each round, once it had settled."""
+        return by_round(self.samples.get(case, ()))
 
     def _all(self, kind: type[Kind]) -> list[Kind]:
         return [fact for fact in self.facts if isinstance(fact, kind)]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from attnbench.cases.case import Block, Case
+from attnbench.cases.case import Block, Case, samples_in_round
 from attnbench.cases.protocol import WARMUP_SHARE, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
 from attnbench.records.block_state import Known
@@ -62,9 +62,18 @@ class Planned:
     @property
     def macs(self) -> list[int]:
         """The multiply-adds of a call of each case that will be timed."""
+        return [macs for case in self._timed if (macs := self._macs(case)) is not None]
+
+    @property
+    def macs_of_round(self) -> list[int]:
+        """Those of each sample of a round."""
+        samples = zip(map(self._macs, self._timed), samples_in_round(self._timed), strict=True)
+        return [macs for macs, count in samples if macs is not None for _ in range(count)]
+
+    @property
+    def _timed(self) -> list[Case]:
         unfit = {case.row for case, _ in self.unfit}
-        known = [self._macs(case) for case in self.block.cases if case.row not in unfit]
-        return [macs for macs in known if macs is not None]
+        return [case for case in self.block.cases if case.row not in unfit]
 
     def _macs(self, case: Case) -> int | None:
         """The multiply-adds of a call, as counted or as the closed form says."""
@@ -97,11 +106,14 @@ def forecasts(plan: Sequence[Planned], protocol: Protocol) -> list[Forecast]:
 def _forecast(planned: Planned, protocol: Protocol) -> Forecast:
     if len(planned.unfit) == len(planned.block.members):
         return Forecast(0.0, 0)
-    calls_s = [SLOWER_THAN_MATMUL * n / planned.environment.macs_per_s for n in planned.macs]
+    calls_s, round_calls_s = (
+        [SLOWER_THAN_MATMUL * n / planned.environment.macs_per_s for n in macs]
+        for macs in (planned.macs, planned.macs_of_round)
+    )
     share_s = WARMUP_SHARE * protocol.max_seconds / protocol.sessions / len(planned.block.cases)
     warm = protocol.within(share_s)
     warmup_s = sum(min(max(4 * call_s, warm.least_warmup_s), warm.most_warmup_s) for call_s in calls_s)
-    round_s = sum(max(call_s, protocol.min_sample_s) for call_s in calls_s)
+    round_s = sum(max(call_s, protocol.min_sample_s) for call_s in round_calls_s)
     bought = int((protocol.max_seconds - protocol.sessions * warmup_s) / round_s) if round_s else 0
     wanted = max(protocol.sessions * protocol.least_rounds, _rounds_for(protocol.precision))
     rounds = min(wanted, max(bought, protocol.sessions))

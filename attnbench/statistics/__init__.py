@@ -15,6 +15,7 @@ from attnbench.statistics.estimate import (
     Estimate,
     median_with_interval,
     paired_ratio,
+    ratios_of_pairs,
     session_spread,
     settling_rounds,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "noise_floor",
     "paired_ratio",
     "rank_correlation",
+    "ratios_of_pairs",
     "session_ratios",
     "session_scatter",
     "session_spread",

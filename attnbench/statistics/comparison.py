@@ -1,8 +1,9 @@
 """What may be said of two speeds.
 
 A comparison is summarised by the median of the rounds' log-ratios, because both members of a round met the
-same machine. A verdict asks for more than an interval: tests over rounds and over sessions that stay
-significant beside all other verdicts, and an effect above the block's noise floor.
+same machine; of a member that has several samples in a round, each is paired with each of the other's. A
+verdict asks for more than an interval: tests over rounds and over sessions that stay significant beside all
+other verdicts, and an effect above the block's noise floor.
 
 `scipy.stats` takes longer to import than a table to make: only two runs side by side ask for it, and what a
 run alone needs is here, from `scipy.special`.
@@ -26,7 +27,8 @@ from attnbench.statistics.estimate import (
     log_ratios,
     median_with_interval,
     percentile_interval,
-    resamples,
+    resampled_medians,
+    round_medians,
     session_medians,
 )
 from attnbench.statistics.scatter import Scatter
@@ -99,13 +101,13 @@ def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Float
     )
     difference = Estimate(float(np.median(above) - np.median(below)))
     if min(len(above), len(below)) >= LEAST_ROUNDS:
-        first = np.median(above[resamples(above_sessions, seed=1)], axis=1)
-        second = np.median(below[resamples(below_sessions, seed=2)], axis=1)
+        first = resampled_medians(above, above_sessions, seed=1)
+        second = resampled_medians(below, below_sessions, seed=2)
         difference = Estimate(difference.value, *percentile_interval(first - second))
     medians = session_medians(above, above_sessions), session_medians(below, below_sessions)
     pairs = np.subtract.outer(*medians)
     overlap = abs(np.sign(pairs).sum()) != pairs.size
-    by_rounds = 1.0 if overlap else float(mannwhitneyu(above, below).pvalue)
+    by_rounds = 1.0 if overlap else float(mannwhitneyu(round_medians(above), round_medians(below)).pvalue)
     return Comparison(
         exponential(difference),
         max(by_rounds, _welchs_test(*medians)),
@@ -167,10 +169,11 @@ def _within_margin(*ratios: float | None) -> bool:
 
 
 def _sign_test(logarithms: NDArray[np.float64]) -> float:
-    """The two-sided binomial test that the median is 0; rounds that say neither are left out."""
+    """The two-sided binomial test that the rounds' median is 0; those that say neither are left out."""
     from scipy.special import bdtr
 
-    positive, negative = int((logarithms > 0).sum()), int((logarithms < 0).sum())
+    medians = round_medians(logarithms)
+    positive, negative = int((medians > 0).sum()), int((medians < 0).sum())
     return min(1.0, 2 * float(bdtr(min(positive, negative), positive + negative, 0.5)))
 
 

@@ -1,6 +1,7 @@
 """Medians over rounds, and how well they are known.
 
-Intervals come from the percentile bootstrap with a fixed seed, rounds resampled within their sessions.
+Values are one number a round, or `[rounds, samples]` where a round has several. Intervals come from the
+percentile bootstrap with a fixed seed: whole rounds are resampled within their sessions.
 """
 
 import math
@@ -45,17 +46,19 @@ class Estimate:
 
 
 def median_with_interval(values: Floats, sessions: Integers) -> Estimate:
-    """The median of `values`, each measured in the session of the same index."""
+    """The median of all `values`, whose rounds were measured in the sessions of the same index."""
     array = np.asarray(values, dtype=float)
     middle = float(np.median(array))
     if len(array) < LEAST_ROUNDS:
         return Estimate(middle)
-    medians = np.median(array[resamples(np.asarray(sessions))], axis=1)
-    return Estimate(middle, *percentile_interval(medians))
+    return Estimate(middle, *percentile_interval(resampled_medians(array, np.asarray(sessions))))
 
 
 def paired_ratio(numerators: Floats, denominators: Floats, sessions: Integers) -> Estimate:
-    """The median ratio of values that were measured in the same rounds, on the scale of logarithms."""
+    """The median ratio of values that were measured in the same rounds, on the scale of logarithms.
+
+    Where a round has several of either, each of the one is set beside each of the other.
+    """
     return exponential(median_with_interval(log_ratios(numerators, denominators), sessions))
 
 
@@ -84,8 +87,16 @@ def settling_rounds(rounds: Sequence[Mapping[int, float]]) -> int:
     return 0
 
 
+def ratios_of_pairs(numerators: Floats, denominators: Floats) -> NDArray[np.float64]:
+    """The ratios `[rounds, pairs]` of each of a round's numerators to each of its denominators."""
+    above, below = (_samples(np.asarray(values, dtype=float)) for values in (numerators, denominators))
+    ratios: NDArray[np.float64] = above[:, :, None] / below[:, None, :]
+    return ratios.reshape(len(ratios), above.shape[1] * below.shape[1])
+
+
 def log_ratios(numerators: Floats, denominators: Floats) -> NDArray[np.float64]:
-    logarithms: NDArray[np.float64] = np.log(np.asarray(numerators, float) / np.asarray(denominators, float))
+    """Their logarithms."""
+    logarithms: NDArray[np.float64] = np.log(ratios_of_pairs(numerators, denominators))
     return logarithms
 
 
@@ -105,6 +116,26 @@ def session_medians(values: NDArray[np.float64], sessions: NDArray[np.int_]) -> 
     """The median of each session with at least `LEAST_ROUNDS` rounds."""
     groups = [values[sessions == session] for session in np.unique(sessions)]
     return np.array([np.median(group) for group in groups if len(group) >= LEAST_ROUNDS])
+
+
+def round_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One number for each round, because what a round's samples have in common they have only once."""
+    medians: NDArray[np.float64] = np.median(_samples(values), axis=1)
+    return medians
+
+
+def _samples(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As `[rounds, samples]`."""
+    return values if values.ndim == 2 else values[:, None]
+
+
+def resampled_medians(
+    values: NDArray[np.float64], sessions: NDArray[np.int_], seed: int = 0
+) -> NDArray[np.float64]:
+    """The median of all values of each resample."""
+    drawn = values[resamples(sessions, seed)]
+    medians: NDArray[np.float64] = np.median(drawn.reshape(len(drawn), -1), axis=1)
+    return medians
 
 
 def resamples(sessions: NDArray[np.int_], seed: int = 0) -> NDArray[np.int_]:

@@ -15,7 +15,7 @@ from attnbench.statistics.estimate import (
     Integers,
     exponential,
     percentile_interval,
-    resamples,
+    resampled_medians,
     session_medians,
 )
 
@@ -52,7 +52,7 @@ def crossings(sizes: Floats, ratios: Sequence[tuple[Floats, Integers]]) -> list[
     if np.all(medians > 0) or np.all(medians < 0):
         return []
     resampled = np.array(
-        [np.median(values[resamples(by, seed)], axis=1) for seed, (values, by) in enumerate(logarithms)]
+        [resampled_medians(values, by, seed) for seed, (values, by) in enumerate(logarithms)]
     )
     sides = [_side(values, by, again) for (values, by), again in zip(logarithms, resampled, strict=True)]
     positions, found = np.log(np.asarray(sizes, dtype=float)), []

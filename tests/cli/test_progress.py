@@ -75,6 +75,13 @@ def test_each_mechanism_shows_its_estimate_so_far():
     assert "Large matmul" not in text_of(progress)
 
 
+def test_several_samples_of_a_round_are_one_round():
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
+    for seconds in (0.5, 0.1, 0.2):
+        progress.watch(1, timed(0, number=0, seconds=seconds))
+    assert line_of(progress, "MSA") == ["MSA", "20", "1"]
+
+
 def test_the_session_is_shown_and_its_samples_add_to_those_before():
     progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
     progress.watch(0, timed(0, session=0))

@@ -1,14 +1,18 @@
 """Who takes part in a round, and when a session is over."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 
+from attnbench.cases.case import Role, samples_in_round
+from attnbench.cases.variant import PLAIN
 from attnbench.measure.attendance import CEILING_EVERY, PRECISE_EVERY, Attendance, Checks, imprecise
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Timed
 from attnbench.records.record import Sample
-from tests.shards import PROTOCOL, job
+from tests.fakes import changed
+from tests.shards import CASES, PROTOCOL, case, job
 
 ONE_SESSION = replace(PROTOCOL, sessions=1)
 
@@ -44,6 +48,25 @@ def test_members_that_are_precise_stay_away_and_come_back_now_and_then():
 
 def test_the_baseline_and_its_twin_are_always_there():
     assert all({0, 2} <= {*attending([1]).of(number)} for number in range(20))
+
+
+def test_the_baseline_has_about_the_root_of_as_many_samples_as_others_are_compared_with_it():
+    many = [case("msa"), *(case(f"m{number}") for number in range(14)), case("msa", Role.twin), *CASES[3:]]
+    attendance = Attendance(BlockState([job(tuple(many))]), range(len(many)), least_rounds=3)
+    assert Counter(attendance.of(1)) == {0: 3, **dict.fromkeys(range(1, 16), 1)}
+    assert Counter(attendance.of(CEILING_EVERY))[0] == 3
+    attendance.wanted = [1, 2, 3, 4]
+    assert Counter(attendance.of(9)) == {0: 2, 1: 1, 2: 1, 3: 1, 4: 1, 15: 1}
+    attendance.wanted = []
+    assert Counter(attendance.of(9)) == {0: 1, 15: 1}
+
+
+def test_each_variant_has_a_baseline_of_its_own():
+    low = changed(PLAIN, dtype="bfloat16")
+    ours = [case("msa"), case("hilo"), case("msa", Role.twin)]
+    theirs = [case("msa", variant=low), *(case(f"m{number}", variant=low) for number in range(4))]
+    assert samples_in_round([*ours, *theirs]) == [1, 1, 1, 2, 1, 1, 1, 1]
+    assert samples_in_round([case("msa"), *theirs[1:]]) == [1] * 5
 
 
 def test_ceilings_come_now_and_then_unless_nothing_else_is_timed():

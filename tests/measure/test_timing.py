@@ -126,7 +126,9 @@ def test_a_first_call_that_took_all_the_time_for_warm_up_was_all_of_it():
     pace = warm_up(clock.work(0.4), clock, PROTOCOL.within(0.3), first_s=0.5)
     assert (pace.calls, pace.seconds, pace.per_call_s, pace.stable) == (1, 0.5, 0.5, False)
     assert clock.now == 0
-    assert warm_up(clock.work(0.4), clock, PROTOCOL.within(0.3), first_s=0.2).per_call_s == 0.4
+    second = warm_up(clock.work(0.4), clock, PROTOCOL.within(0.3), first_s=0.2)
+    assert (second.calls, second.per_call_s) == (2, 0.4)
+    assert second.seconds == pytest.approx(0.6)
 
 
 def test_a_round_holds_those_who_attend_it():
@@ -138,6 +140,22 @@ def test_a_round_holds_those_who_attend_it():
     ]  # fmt: skip
     assert {turn.member for turn in three if turn.round == 1} == {0, 2}
     assert three[-1].member == 1
+
+
+def test_a_member_that_comes_several_times_in_a_round_comes_once_in_each_equal_part_of_it():
+    clock, three_times = FakeClock(), [0, 0, 0, *range(1, 16)]
+    members = [Member(clock.work(1), 1) for _ in range(16)]
+    timed = list(islice(turns(members, clock, attend=lambda number: three_times), 40 * 18))
+    assert [turn.position for turn in timed[:18]] == list(range(18))
+    assert [turn.is_last for turn in timed[:18]] == [False] * 17 + [True]
+    for number in range(40):
+        places = [turn.position for turn in timed if (turn.round, turn.member) == (number, 0)]
+        others = sorted(turn.member for turn in timed if turn.round == number and turn.member)
+        assert len(places) == 3
+        assert others == list(range(1, 16))
+    first, second, last = np.array([turn.position for turn in timed if not turn.member]).reshape(40, 3).T
+    assert first.mean() < 5 < second.mean() < 12 < last.mean()
+    assert len({*first.tolist()}) > 3
 
 
 def test_every_round_times_every_member_once():

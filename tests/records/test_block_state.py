@@ -13,6 +13,7 @@ from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Expected, Fact, Failed, Predicted, Started, Uncounted
 from attnbench.records.record import Prediction, Warmup
+from attnbench.records.rounds import paired
 from tests.fakes import changed, witness
 from tests.shards import (
     CASES,
@@ -185,9 +186,10 @@ def test_rounds_that_both_have_are_pairs():
         timed(0, 0, 0, 0.1), timed(1, 0, 0, 0.2), timed(1, 0, 1, 0.3),
         timed(1, 1, 0, 0.5), timed(0, 1, 0, 0.4),
     )  # fmt: skip
-    assert told.paired(0, 1) == ([0.1, 0.4], [0.2, 0.5], [0, 1])
-    assert told.paired(1, 2) == ([], [], [])
-    assert told.rounds_of(1) == ([0.2, 0.3, 0.5], [0, 0, 1])
+    ours, theirs, sessions = paired(told.seconds_of(0), told.seconds_of(1))
+    assert (ours.tolist(), theirs.tolist(), sessions) == ([[0.1], [0.4]], [[0.2], [0.5]], [0, 1])
+    assert [len(each) for each in paired(told.seconds_of(1), told.seconds_of(2))] == [0, 0, 0]
+    assert told.seconds_of(1) == {(0, 0): (0.2,), (0, 1): (0.3,), (1, 0): (0.5,)}
 
 
 def test_rounds_in_which_the_machine_was_not_as_fast_yet_count_for_nothing():
@@ -195,7 +197,8 @@ def test_rounds_in_which_the_machine_was_not_as_fast_yet_count_for_nothing():
     later = [timed(case, 1, number, 0.1) for number in range(2, 24) for case in (0, 1)]
     told = state(*[timed(case, 0, 0, 0.1) for case in (0, 1)], *slow, *later)
     assert [(each.session, each.round) for each in told.samples[1] if each.settling] == [(1, 0), (1, 1)]
-    assert told.rounds_of(0)[0] == told.paired(0, 1)[1] == [0.1] * 23
+    assert told.seconds_of(0) == told.seconds_of(1) == dict.fromkeys(told.seconds_of(0), (0.1,))
+    assert len(told.seconds_of(0)) == 23
 
 
 def test_the_baseline_is_the_case_whose_twin_is_there():

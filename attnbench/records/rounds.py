@@ -1,0 +1,50 @@
+"""Samples by the round in which they were taken: what is paired, and what is drawn together."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnbench.records.record import Sample
+from attnbench.statistics import ratios_of_pairs
+
+Round = tuple[int, int]
+"""The number of a session, and that of a round in it."""
+ByRound = Mapping[Round, tuple[float, ...]]
+"""Seconds per call of each sample of each round; of the baseline there are several."""
+Values = tuple[NDArray[np.float64], list[int]]
+"""Numbers `[rounds, samples]`, and the session of each round."""
+
+
+def by_round(samples: Iterable[Sample]) -> ByRound:
+    """Seconds per call in each round of each session, of samples that count."""
+    found: dict[Round, tuple[float, ...]] = {}
+    for sample in samples:
+        if not sample.settling:
+            key = sample.session, sample.round
+            found[key] = (*found.get(key, ()), sample.seconds)
+    return found
+
+
+def all_rounds(seconds: ByRound) -> Values:
+    """The samples of every round, in order, and the rounds' sessions."""
+    keys = sorted(seconds)
+    return _rectangle(seconds, keys), [session for session, _ in keys]
+
+
+def paired(first: ByRound, second: ByRound) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+    """The samples of both in the rounds that both have, and the rounds' sessions."""
+    shared = sorted(first.keys() & second.keys())
+    return _rectangle(first, shared), _rectangle(second, shared), [session for session, _ in shared]
+
+
+def ratios(numerators: ByRound, denominators: ByRound) -> Values:
+    """Each of a round's numerators over each of its denominators, in the rounds that have both."""
+    above, below, sessions = paired(numerators, denominators)
+    return ratios_of_pairs(above, below), sessions
+
+
+def _rectangle(seconds: ByRound, keys: list[Round]) -> NDArray[np.float64]:
+    """`[rounds, samples]`; a round that was cut short repeats the samples that it has."""
+    most = max((len(seconds[key]) for key in keys), default=1)
+    return np.array([np.resize(seconds[key], most) for key in keys]).reshape(len(keys), most)
