@@ -3,6 +3,8 @@
 A new quantity is defined here and takes its place in `ALL_COLUMNS`: every table, file and page follows.
 """
 
+from dataclasses import replace
+
 from attnbench.analysis.energy import idle_w, joules_per_image, watts
 from attnbench.analysis.rows import Row, published_ratio
 from attnbench.paper import Published
@@ -75,6 +77,15 @@ def _impossible_or_open(row: Row) -> str:
     return _impossible(row) or (OPEN if row.timing and not row.timing.converged else "")
 
 
+def _mark_of_ratio(row: Row) -> str:
+    return _impossible_or_open(row) if row.timing and row.timing.speed else _impossible(row)
+
+
+def _mark_of_level(row: Row) -> str:
+    """What is open is the ratio, where there is one."""
+    return _impossible(row) if row.timing and row.timing.speed else _impossible_or_open(row)
+
+
 def published_params(paper: Published | None) -> int | None:
     """Learnable parameters as Table IV rounds them."""
     return round(paper.params_m * 1e6) if paper else None
@@ -136,7 +147,7 @@ TIME = Quantity(
     meaning="Time of one call on the whole batch: the median over rounds, with a bootstrap interval.",
     estimate=_time,
     scale=1e-3,
-    mark=_impossible_or_open,
+    mark=_mark_of_level,
     tells_outcome=True,
     views=View.page,
 )
@@ -149,9 +160,10 @@ THROUGHPUT = Quantity(
     meaning="Images per second: the batch over the median time of a call, with a bootstrap interval.",
     estimate=_throughput,
     published=_published_throughput,
-    mark=_impossible_or_open,
+    mark=_mark_of_level,
     tells_outcome=True,
 )
+THROUGHPUT_ALONE = replace(THROUGHPUT, mark=_impossible_or_open)  # in a table that has no ratio beside it
 SPEED = Quantity(
     name="speed_vs_baseline",
     title="Speed-up",
@@ -162,7 +174,7 @@ SPEED = Quantity(
     estimate=_speed,
     published=published_ratio,
     published_decimals=2,
-    mark=_impossible,
+    mark=_mark_of_ratio,
 )
 LIMIT = Quantity(
     name="fraction_of_limit",

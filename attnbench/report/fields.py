@@ -185,7 +185,7 @@ EVIDENCE = (
     ),
     Field(
         "converged",
-        "Whether time and ratio are as precise as that.",
+        "Whether the ratio is as precise as that, or the baseline's time twice as wide at most.",
         _of(_timing, lambda timing: timing.converged),
     ),
     Field("host_paced", "Share of samples in which the device waited for the host.", _paced),

@@ -289,12 +289,14 @@ def test_without_both_ceilings_there_is_no_share_of_a_limit():
     assert row.timing.limit is None
 
 
-def test_a_row_has_converged_when_level_and_ratio_are_precise():
-    wide = [0.9, 1.1] * 6
+def test_a_row_has_converged_when_its_ratio_is_precise_and_the_baseline_when_its_level_is_twice_as_wide():
+    wide, drifting = [0.9, 1.1] * 6, [0.97, 1.03] * 6
     found = timings(rows(block({"msa": STEADY, "hilo": STEADY, "sra": wide})))
     assert [found[name].converged for name in ("msa", "hilo", "sra")] == [True, True, False]
     assert not timings(rows(block({"msa": wide, "hilo": STEADY})))["hilo"].converged  # its level is precise
-    assert not timings(rows(block({"msa": wide, "hilo": wide})))["hilo"].converged  # its ratio is precise
+    together = timings(rows(block({"msa": wide, "hilo": wide})))
+    assert [together[name].converged for name in ("msa", "hilo")] == [False, True]
+    assert timings(rows(block({"msa": drifting, "hilo": drifting})))["msa"].converged
 
 
 def test_all_verdicts_of_a_run_are_corrected_together():

@@ -73,7 +73,7 @@ def test_a_line_says_how_sure_a_number_is():
     assert [line[f"speed_vs_baseline{end}"] for end in ("_low", "", "_high")] == pytest.approx([2.0] * 3)
     assert (line["baseline"], line["verdict"], line["noise_floor"]) == ("msa", "faster", pytest.approx(0.04))
     assert (line["rounds"], line["sessions"], line["session_spread"]) == (18, 3, 0.0)
-    assert (line["precision"], line["converged"]) == (0.02, False)
+    assert (line["precision"], line["converged"]) == (0.02, True)
     assert line["limited_by"] == "memory"
     assert [line[f"fraction_of_limit{end}"] for end in ("_low", "", "_high")] == pytest.approx([0.5] * 3)
     assert line["impossible"] is False

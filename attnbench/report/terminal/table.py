@@ -8,7 +8,17 @@ from attnbench.analysis.rows import Row, grouped, measured
 from attnbench.records.cost import CheckResult, Entry
 from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_marks_mean
 from attnbench.report.column import Quantity, View
-from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, seen_in, verdict
+from attnbench.report.columns import (
+    FLOPS,
+    LIMIT,
+    MEMORY,
+    PARAMS,
+    SPEED,
+    THROUGHPUT,
+    THROUGHPUT_ALONE,
+    seen_in,
+    verdict,
+)
 from attnbench.report.digits import estimated
 from attnbench.report.paper_table import Group
 from attnbench.report.terminal.costs import MECHANISM, PAPER, exact, paper_column, settings_of
@@ -66,8 +76,8 @@ def change_table(changes: Sequence[Change]) -> Grid:
         GridColumn("Params", params, drop_order=2),
         GridColumn("FLOPs", macs, drop_order=3),
         GridColumn("Memory (MiB)", [_changed(change, MEMORY.text) for change in changes], drop_order=1),
-        _ours(THROUGHPUT, befores, "img/s before", drop_order=4),
-        _ours(THROUGHPUT, afters, "img/s after", drop_order=5),
+        _ours(THROUGHPUT_ALONE, befores, "img/s before", drop_order=4),
+        _ours(THROUGHPUT_ALONE, afters, "img/s after", drop_order=5),
         _with_interval(GridColumn("× before", [estimated(change.speed) for change in changes])),
         GridColumn("verdict", verdicts, colours=COLOURS),
     ]

@@ -19,7 +19,7 @@ from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import processor
 from attnbench.paper.claims import Claim
 from attnbench.report.caption import how_measured, what_marks_mean
-from attnbench.report.columns import THROUGHPUT
+from attnbench.report.columns import THROUGHPUT_ALONE
 from attnbench.report.digits import estimated, shown
 from attnbench.report.terminal.costs import MECHANISM
 from attnbench.report.terminal.grid import Grid, GridColumn
@@ -127,8 +127,8 @@ def _line(parts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _throughput(cell: Cell) -> str:
-    throughput = THROUGHPUT.shown(cell.row)
-    return f"{THROUGHPUT.mark(cell.row)}{throughput.value}" if throughput else NOTHING
+    throughput = THROUGHPUT_ALONE.shown(cell.row)
+    return f"{THROUGHPUT_ALONE.mark(cell.row)}{throughput.value}" if throughput else NOTHING
 
 
 def _share(cell: Cell) -> str:

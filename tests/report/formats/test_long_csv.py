@@ -22,7 +22,7 @@ def test_a_line_has_a_number_with_its_interval_unit_baseline_and_verdict():
     assert [line[name] for name in ("value", "low", "high", "unit")] == ["0.225", "0.2", "0.25", "s"]
     assert [line[name] for name in ("baseline", "verdict", "outcome")] == ["msa", "faster", "measured"]
     assert [line[name] for name in ("noise_floor", "rounds", "sessions", "converged")] == [
-        "0.0", "18", "3", "False",
+        "0.0", "18", "3", "True",
     ]  # fmt: skip
 
 
