@@ -1,7 +1,6 @@
 """The page as a browser shows it: headless Chromium, where the machine has one."""
 
 import json
-import math
 import re
 import shutil
 import time
@@ -137,16 +136,16 @@ def test_it_asks_no_host_for_anything(browser: Browser):
 
 
 @pytest.mark.alone
-def test_all_kept_runs_are_drawn_from_one_page_within_two_seconds(browser: Browser):
-    runs = sorted(folder.parent for folder in RESULTS.glob(f"*/{RECORDS}"))
-    file = browser.show(open_runs(runs))
-    assert file.stat().st_size < 8e6
-    times_ms = [math.inf]
-    while min(times_ms) >= 2000 and len(times_ms) < 10:  # a shared core is seldom as fast as it can be
-        browser.driver.refresh()
-        browser.wait_for("performance.getEntriesByName('drawn').length")
-        times_ms.append(browser.ask("performance.getEntriesByName('drawn')[0].startTime"))
-    assert min(times_ms) < 2000
+def test_all_kept_runs_are_drawn_from_one_page_in_the_time_of_a_few_that_have_one(browser: Browser):
+    folders = sorted(folder.parent for folder in RESULTS.glob(f"*/{RECORDS}"))
+    pages = {"all": open_runs(folders), "one": kept("table-iv-cpu")}
+    times_ms: dict[str, list[float]] = {name: [] for name in pages}
+    while len(times_ms["one"]) < 3 or min(times_ms["all"]) >= 5 * min(times_ms["one"]):
+        assert len(times_ms["one"]) < 8, times_ms  # a shared core is seldom as fast as it can be
+        for name, runs in pages.items():
+            assert browser.show(runs).stat().st_size < 8e6
+            browser.wait_for("performance.getEntriesByName('drawn').length")
+            times_ms[name].append(browser.ask("performance.getEntriesByName('drawn')[0].startTime"))
 
 
 def test_marks_are_as_many_as_rows_with_a_time(browser: Browser):
