@@ -7,7 +7,7 @@ A mechanism's author writes an `nn.Module` whose constructor takes a `Geometry` 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Setting = bool | int | float | str
 
+Shape = tuple[int, ...]
+OperatorMacs = Callable[[Sequence[Shape | None], Sequence[Shape]], int]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -93,6 +95,9 @@ class Mechanism:
     their types are the types that the command line accepts. `build` raises `UnsupportedGeometry` for a map
     that it has no meaning for and `InvalidSetting` for a value that it has no meaning for. A layer whose
     output is several branches side by side names them in `branches`, in the order of their channels.
+    `operators` are formulas of operators of its own, by names such as `ns::op`, as a count calls them that
+    has none: `formula(inputs, outputs)` has the multiply-adds of one call by the shapes of its tensors, with
+    None for an input that is no tensor.
     """
 
     name: str
@@ -102,6 +107,7 @@ class Mechanism:
     paper: Paper
     settings: Mapping[str, Setting] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
+    operators: Mapping[str, OperatorMacs] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

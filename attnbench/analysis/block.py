@@ -94,7 +94,12 @@ class Block:
         return self._scatters.get(member(record))
 
     def limit_of(self, record: Record) -> Limit | None:
-        """The time that this machine's matmul rate or bandwidth asks for, over the record's own, by round."""
+        """The time that this machine's matmul rate or bandwidth asks for, over the record's own, by round.
+
+        None where nobody knows the work, or it holds no product.
+        """
+        if not record.macs:
+            return None
         bounds = {
             "compute": self._bound_s(record, "matmul", _multiply_adds),
             "memory": self._bound_s(record, "copy", _least_bytes),

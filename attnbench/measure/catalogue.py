@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from attnbench.cases.case import TABLE_IV
 from attnbench.cases.registry import Choice, Registry, unique
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
-from attnbench.mechanism import Geometry
+from attnbench.mechanism import Geometry, OperatorMacs
 from attnbench.paper import in_table_order, published
 from attnbench.records.cost import BranchCost, Entry, Point
 
@@ -43,21 +43,35 @@ def _entry(choice: Choice, geometry: Geometry) -> Entry:
     paper = published().get(choice.label) if geometry == TABLE_IV.geometry else None
     try:
         build = partial(choice.mechanism.build, geometry, **choice.settings)
-        cost = _cost(build, geometry)
+        cost = _cost(build, geometry, choice.mechanism.operators)
     except UnsupportedGeometry as refusal:
-        return Entry(choice, None, None, (), paper, str(refusal))
-    return Entry(choice, cost.params, cost.macs, _branches(choice, geometry), paper)
+        return Entry(choice, None, None, (), paper, refusal=str(refusal))
+    except AttnbenchError:
+        raise
+    except Exception as error:  # what a layer raises is its author's
+        known = getattr(error, "params", None)
+        why = str(error) if known is not None else f"{type(error).__name__}: {error}"
+        return Entry(choice, known, None, (), paper, refusal=why)
+    return Entry(
+        choice,
+        cost.params,
+        cost.macs,
+        _branches(choice, geometry),
+        paper,
+        cost.uncounted,
+        cost.macs_of_another,
+    )
 
 
-def _cost(build: Callable[[], nn.Module], geometry: Geometry) -> Count:
+def _cost(build: Callable[[], nn.Module], geometry: Geometry, operators: Mapping[str, OperatorMacs]) -> Count:
     from attnbench.measure.cost import count, count_on_meta
     from attnbench.measure.layers import weights_undrawn
 
     if geometry.tokens <= FEW_TOKENS and geometry.dim <= FEW_CHANNELS:
         with weights_undrawn:
             layer = build()
-        return count(layer, geometry)
-    return count_on_meta(build, geometry) or count(build(), geometry)
+        return count(layer, geometry, operators)
+    return count_on_meta(build, geometry, operators) or count(build(), geometry, operators)
 
 
 def _point(choice: Choice, geometry: Geometry) -> Point:

@@ -116,10 +116,16 @@ def agrees_under_every_kernel(subject: Subject) -> None:
 
 
 def costs_what_it_says(subject: Subject) -> None:
-    counted = count(subject.layer, subject.geometry)
-    promised = subject.choice.mechanism.macs(subject.geometry, **subject.choice.settings)
+    mechanism = subject.choice.mechanism
+    counted = count(subject.layer, subject.geometry, mechanism.operators)
+    promised = mechanism.macs(subject.geometry, **subject.choice.settings)
     if counted.uncounted:
         raise Broken(f"its FLOPs are a lower bound: there is no formula for {', '.join(counted.uncounted)}")
+    if counted.macs_of_another is not None:
+        raise Broken(
+            f"its FLOPs depend on the image: {counted.macs:,} multiply-adds of one and "
+            f"{counted.macs_of_another:,} of another, where the closed form says {promised:,} of all"
+        )
     if counted.macs != promised:
         raise Broken(f"costs {counted.macs:,} multiply-adds, but its closed form says {promised:,}")
 

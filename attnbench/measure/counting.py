@@ -10,7 +10,7 @@ from attnbench.cases.registry import Registry
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of
 from attnbench.measure.ceiling import ceiling
-from attnbench.measure.cost import Count, count, count_on_meta
+from attnbench.measure.cost import Count, Uncountable, count, count_on_meta
 from attnbench.measure.execution import dtype_of, require_runnable
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import build
@@ -68,6 +68,11 @@ def count_case(
         raise
     except TooLarge as error:
         writer.write(Uncounted(index, str(error), _closed_form(registry, case)))
+    except Uncountable as known:
+        if not predicted:
+            return False
+        cost = Cost(known.params, None, {}, (), _least_bytes(case, known.numbers))
+        writer.write(Uncounted(index, str(known), _closed_form(registry, case), cost))
     except Exception as error:
         if not predicted:
             return False
@@ -85,24 +90,33 @@ def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
 
 def _cost(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -> Count:
     make = partial(build, registry, case, state.job.protocol.seed)
-    cost = count_on_meta(make, case.workload.geometry) if on_meta else None
+    operators = registry[case.mechanism].operators
+    cost = count_on_meta(make, case.workload.geometry, operators) if on_meta else None
     if cost:
         return cost
     one_image = _predicted_bytes(state, registry, case, 1, Mode.inference)
     if one_image is not None and one_image > _available_bytes(state, "cpu"):
-        raise TooLarge(f"one image needs {_gib(one_image)} GiB")
-    return count(make(), case.workload.geometry)
+        cost = count_on_meta(make, case.workload.geometry, operators, must_trace=False)
+        if cost is None:
+            raise TooLarge(f"one image needs {_gib(one_image)} GiB")
+        return cost
+    return count(make(), case.workload.geometry, operators)
 
 
 def _counted(registry: Registry, index: int, case: Case, cost: Count) -> Counted:
     """A cost beside its closed form, with the bytes of weights, input and output, each moved once."""
-    numbers = cost.numbers + 2 * math.prod(case.workload.shape)
-    least_bytes = LEAST_MOVES[case.workload.mode] * numbers * dtype_of(case.variant).itemsize
+    least_bytes = _least_bytes(case, cost.numbers)
     return Counted(
         index,
-        Cost(cost.params, cost.macs, cost.by_operator, cost.uncounted, least_bytes),
+        Cost(cost.params, cost.macs, cost.by_operator, cost.uncounted, least_bytes, cost.macs_of_another),
         _closed_form(registry, case),
     )
+
+
+def _least_bytes(case: Case, numbers: int) -> int:
+    """Those of so many numbers of a layer's state, of the input and the output, each moved once."""
+    moved = numbers + 2 * math.prod(case.workload.shape)
+    return LEAST_MOVES[case.workload.mode] * moved * dtype_of(case.variant).itemsize
 
 
 def _closed_form(registry: Registry, case: Case) -> int:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from attnbench.measure.formulas import multiply_adds
 from attnbench.records.profile import (
     ALLOCATIONS,
     CONVOLUTION,
-    FUSED,
     LOOKUPS,
     PRODUCTS,
     WRITES,
@@ -64,7 +64,10 @@ class _Observer(TorchDispatchMode):
             in_patches=operator == CONVOLUTION and _in_patches(args),
         )
         return Operation(
-            operator, part, _bytes(operator, inputs, outputs), _macs(operator, args, operands, outputs)
+            operator,
+            part,
+            bytes=_bytes(operator, inputs, outputs),
+            macs=round(multiply_adds(operator, args, outputs) or 0),
         )
 
     def _is_weight(self, tensor: Tensor) -> bool:
@@ -101,20 +104,6 @@ def _distinct_bytes(tensor: Tensor) -> int:
     """The bytes behind a tensor; what is expanded is there once."""
     sides = (side for side, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride)
     return min(math.prod(sides) * tensor.itemsize if tensor.numel() else 0, tensor.untyped_storage().nbytes())
-
-
-def _macs(operator: str, args: Sequence[Any], operands: list[Tensor], outputs: list[Tensor]) -> int:
-    """Multiply-adds of products and of fused attention; none of anything else."""
-    if FUSED in operator:
-        q, k, v = args[:3]
-        return q.shape[:-1].numel() * k.shape[-2] * (q.shape[-1] + v.shape[-1])  # type: ignore[no-any-return]
-    if not operands:
-        return 0
-    first, second = operands
-    if operator == CONVOLUTION:
-        transposed = args[6]
-        return (first if transposed else outputs[0]).numel() * second[0].numel()
-    return first.numel() * (second.shape[-1] if second.dim() > 1 else 1)
 
 
 def _in_patches(args: Sequence[Any]) -> bool:

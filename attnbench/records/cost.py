@@ -21,7 +21,9 @@ class BranchCost:
 class Entry:
     """One choice with its cost; `refusal` says why there is none.
 
-    `published` is its row of Table IV, if it has one and the geometry is the paper's.
+    `published` is its row of Table IV, if it has one and the geometry is the paper's. Where there are
+    operators `uncounted`, `macs` is a lower bound; where the work depends on the image, `macs_of_another`
+    are those of a second one.
     """
 
     choice: Choice
@@ -29,6 +31,8 @@ class Entry:
     macs: int | None
     branches: tuple[BranchCost, ...]
     published: Published | None
+    uncounted: tuple[str, ...] = ()
+    macs_of_another: int | None = None
     refusal: str | None = None
 
 

@@ -7,11 +7,12 @@ was: that file alone says what is done, what is left, and who was at work when a
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TextIO, get_args
 
 from attnbench.cases.case import Case
+from attnbench.cases.file_marks import SPARSE
 from attnbench.cases.protocol import Protocol
 from attnbench.errors import writing
 from attnbench.machine.fingerprint import Machine
@@ -84,11 +85,12 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
-    """The case of this index could not be counted; it may still be timed."""
+    """The case of this index could not be counted; it may still be timed. `cost` is what is known of it."""
 
     case: int
     reason: str
     macs_closed_form: int | None
+    cost: Cost | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

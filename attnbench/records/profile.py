@@ -39,7 +39,7 @@ class Part(StrEnum):
 
 # Products, and the positions of their two operands among the arguments.
 PRODUCTS = {
-    **dict.fromkeys(("mm", "bmm", "mv", "dot", "convolution"), (0, 1)),
+    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot", "convolution"), (0, 1)),
     **dict.fromkeys(("addmm", "_addmm_activation", "baddbmm", "addbmm", "addmv"), (1, 2)),
 }
 CONVOLUTION = "convolution"

@@ -106,15 +106,17 @@ class Cost:
     """What a case costs, counted. `macs` are those of one image's forward pass, whatever the mode.
 
     `uncounted` names operators without a formula that may hold multiply-adds; where there are any, `macs` is
-    a lower bound. `least_bytes` is what a call must move at least: weights and input read, output written,
-    each once.
+    a lower bound; None where nothing could be counted. Where the work depends on the image,
+    `macs_of_another` are those of a second one. `least_bytes` is what a call must move at least: weights and
+    input read, output written, each once.
     """
 
     params: int
-    macs: int
+    macs: int | None
     macs_by_operator: Mapping[str, int]
     uncounted: tuple[str, ...]
     least_bytes: int
+    macs_of_another: int | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ def entry_line(entry: Entry) -> Line:
         "params_published": published_params(entry.published),
         "macs": entry.macs,
         "macs_published": published_macs(entry.published),
+        "uncounted": entry.uncounted,
     }
 
 

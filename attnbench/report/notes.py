@@ -80,10 +80,15 @@ def agreement(agreements: Sequence[Agreement]) -> list[str]:
 def registry_notes(entries: Sequence[Entry]) -> list[str]:
     """Why a mechanism has no cost, and why a cost differs from the published one."""
     refusals = [f"{entry.choice.label}: {entry.refusal}" for entry in entries if entry.refusal]
+    counts = [
+        f"{entry.choice.label}: {line}"
+        for entry in entries
+        for line in _count_remarks(entry.macs, entry.uncounted, entry.macs_of_another)
+    ]
     remarks = [
         f"{e.published.title}: {e.published.note}." for e in entries if e.published and e.published.note
     ]
-    return refusals + remarks
+    return refusals + counts + remarks
 
 
 def flops_notes(points: Sequence[Point]) -> list[str]:
@@ -110,6 +115,18 @@ def contract_notes(findings: Sequence[CheckResult]) -> list[str]:
     return notes
 
 
+def _count_remarks(macs: int | None, uncounted: Sequence[str], macs_of_another: int | None) -> list[str]:
+    """What a count is not: whole, or the same for every image."""
+    lines = []
+    if uncounted:
+        lines.append(f"FLOPs are a lower bound; no formula for {', '.join(uncounted)}.")
+    if macs_of_another is not None:
+        lines.append(
+            f"FLOPs depend on the image: {macs or 0:,} multiply-adds of one, {macs_of_another:,} of another."
+        )
+    return lines
+
+
 def _published_notes(rows: Sequence[Row]) -> list[str]:
     notes = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
     return [f"{title}: {note}." for title, note in notes.items()]
@@ -131,8 +148,9 @@ def _remarks(record: Record) -> list[str]:
         lines.append(f"{readable(record.outcome)}: {record.reason}")
     elif record.reason:
         lines.append(record.reason)
-    if record.uncounted:
-        lines.append(f"FLOPs are a lower bound; no formula for {', '.join(record.uncounted)}.")
+    lines += _count_remarks(
+        record.macs, record.uncounted, record.cost.macs_of_another if record.cost else None
+    )
     if record.macs is not None and record.macs != record.macs_closed_form:
         promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
         lines.append(f"{record.macs:,} multiply-adds counted, but the closed form is {promised}.")

@@ -79,15 +79,20 @@ class Planned:
         """The multiply-adds of a call, as counted or as the closed form says."""
         for fact in self.found[case.row]:
             if isinstance(fact, Counted):
-                return case.workload.batch * case.workload.mode.passes * fact.cost.macs
+                return _of_call(case, fact.cost.macs)
             if isinstance(fact, Uncounted) and fact.macs_closed_form is not None:
-                return case.workload.batch * case.workload.mode.passes * fact.macs_closed_form
+                return _of_call(case, fact.macs_closed_form)
         return None
 
     def facts(self) -> Iterator[Known]:
         """What is known, case by case of the block."""
         for index, case in enumerate(self.block.cases):
             yield from (replace(fact, case=index) for fact in self.found[case.row])
+
+
+def _of_call(case: Case, macs: int | None) -> int:
+    """The multiply-adds of a call, by those of one image's forward pass."""
+    return case.workload.batch * case.workload.mode.passes * (macs or 0)
 
 
 @dataclass(frozen=True, slots=True)

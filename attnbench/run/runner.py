@@ -203,7 +203,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
         outcome=failed.outcome if failed else "measured",
         reason=failed.reason if failed else f"not counted: {not_counted.reason}" if not_counted else None,
         complete=complete,
-        cost=counted.cost if counted else None,
+        cost=priced.cost if priced else None,
         macs_closed_form=priced.macs_closed_form if priced else None,
         prediction=predicted.prediction if predicted else None,
         memory=state.memories.get(index),

@@ -89,7 +89,7 @@ class StaysBehind(Good):
 
 class Hidden(Good):
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + torch.cdist(x, x).sum(-1, keepdim=True)
+        return super().forward(x) + torch.linalg.matrix_exp(x @ x.mT).sum(-1, keepdim=True)
 
 
 class LosesPrecision(Good):
@@ -168,7 +168,7 @@ def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
         (EditsItsInput, "repeats itself", "changes its input"),
         (NumpySeed, "follows the seed", "torch.manual_seed does not fix"),
         (StaysBehind, "moves with its module", "float64: a tensor of its own"),
-        (Hidden, "costs what its closed form says", "no formula for aten::cdist"),
+        (Hidden, "costs what its closed form says", "no formula for aten::linalg_matrix_exp"),
         (Raises, "maps tokens to tokens", "KeyError: 'no such thing'"),
     ],
 )

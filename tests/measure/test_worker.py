@@ -197,11 +197,23 @@ def test_a_case_that_will_not_fit_is_counted_all_the_same(
     assert said[-3] == Failed(0, "out_of_memory", "it needs 3.0 GiB by prediction, and 2.5 GiB are available")
 
 
-def test_a_convolution_that_will_not_fit_even_alone_is_not_counted(
+def test_a_convolution_that_will_not_fit_even_alone_is_counted_without_memory(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
     monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**29)
+    said = worked(tmp_path / "shard", job("count", cases(registry, "van")[:1]))
+    closed_form = registry["van"].macs(Geometry(8, 2, 2, 3))
+    (counted,) = (fact for fact in said if isinstance(fact, Counted))
+    assert counted.cost.macs == closed_form
+
+
+def test_what_looks_at_values_and_will_not_fit_even_alone_is_not_counted(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
+    monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**29)
+    monkeypatch.setattr(counting, "count_on_meta", lambda *_, **__: None)
     said = worked(tmp_path / "shard", job("count", cases(registry, "van")[:1]))
     closed_form = registry["van"].macs(Geometry(8, 2, 2, 3))
     assert said[-1] == Uncounted(0, "one image needs 1.0 GiB", closed_form)

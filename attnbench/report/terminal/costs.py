@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from attnbench.records.cost import Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.caption import CONVENTION
+from attnbench.report.column import LOWER_BOUND
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.words import NOTHING
 
@@ -20,7 +21,7 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
         GridColumn("Settings", list(map(settings_of, entries)), wraps=True),
         GridColumn("Params", [exact(entry.params) for entry in entries], drop_order=4),
         paper_column([f"{paper.params_m:.2f} M" if paper else "" for paper in published], drop_order=1),
-        GridColumn("FLOPs", [exact(entry.macs) for entry in entries]),
+        GridColumn("FLOPs", [f"{bound(entry)}{exact(entry.macs)}" for entry in entries]),
         paper_column([f"{paper.flops_m:.1f} M" if paper else "" for paper in published], drop_order=1),
     ]
     for title in branch_titles(entries):
@@ -40,6 +41,11 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
 def settings_of(entry: Entry) -> str:
     """All settings of a choice: `alpha=0.9, window=2`."""
     return ", ".join(f"{key}={value}" for key, value in entry.choice.settings.items())
+
+
+def bound(entry: Entry) -> str:
+    """The mark of a count that is a lower bound."""
+    return LOWER_BOUND if entry.uncounted and entry.macs is not None else ""
 
 
 def paper_column(cells: Sequence[str], drop_order: int) -> GridColumn:

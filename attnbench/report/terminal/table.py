@@ -21,7 +21,7 @@ from attnbench.report.columns import (
 )
 from attnbench.report.digits import estimated
 from attnbench.report.paper_table import Group
-from attnbench.report.terminal.costs import MECHANISM, PAPER, exact, paper_column, settings_of
+from attnbench.report.terminal.costs import MECHANISM, PAPER, bound, exact, paper_column, settings_of
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.statistics import Verdict
 from attnbench.words import NOTHING
@@ -96,7 +96,7 @@ def registry_table(entries: Sequence[Entry]) -> Grid:
         GridColumn("Published in", venues, wraps=True, drop_order=1),
         GridColumn(PARAMS.heading, [_millions(entry.params, 2) for entry in entries]),
         paper_column([f"{paper.params_m:.2f}" if paper else "" for paper in published], drop_order=2),
-        GridColumn(FLOPS.heading, [_millions(entry.macs, 1) for entry in entries]),
+        GridColumn(FLOPS.heading, [f"{bound(entry)}{_millions(entry.macs, 1)}" for entry in entries]),
         paper_column([f"{paper.flops_m:.1f}" if paper else "" for paper in published], drop_order=2),
     ]
     return Grid(columns, caption=CONVENTION)

@@ -114,7 +114,7 @@ def test_a_share_of_the_limit_has_its_column():
 def test_a_row_that_has_not_converged_is_marked_and_the_mark_explained():
     text = shown(block({"msa": TIMES, "hilo": WIDE}))
     assert cells(text, "HILO")[5].startswith("160 [")
-    assert cells(text, "HILO")[7].startswith("~1.00 [")
+    assert cells(text, "HILO")[7].startswith("~1.0 [")
     assert cells(text, "MSA")[5] == "160 [160, 160]"
     assert cells(shown(block({"msa": WIDE, "hilo": TIMES})), "MSA")[5].startswith("~160 [")
     assert "~ = not within ±2 % when time was over" in text
