@@ -6,7 +6,7 @@ from pathlib import Path
 import attnbench
 
 HOUSE = Path(attnbench.__file__).parent
-ROOT = {"__init__", "__main__", "attention", "errors", "mechanism", "words"}
+ROOT = {"__init__", "__main__", "attention", "errors", "file_marks", "mechanism", "words"}
 ROOMS = {"analysis", "cases", "cli", "machine", "measure", "paper", "records", "report", "run", "statistics"}
 BY_NAME = re.compile(r"""[=!]= ["'](cpu|cuda)["']|in \(["']cpu["']|["'](cpu|cuda)["']:""")
 

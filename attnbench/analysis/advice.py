@@ -3,13 +3,14 @@
 attnbench itself changes no setting of a machine.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from attnbench.machine.device import IDLE
 from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
+from attnbench.records.record import EMULATED
 from attnbench.words import plural
 
 
@@ -71,6 +72,16 @@ def _cpu_advice(machine: Machine, threads: int) -> list[str]:
             f"use --threads {machine.cores}."
         )
     return lines
+
+
+def emulation(flags: Mapping[str, str], formats: Collection[str]) -> list[str]:
+    """Which of these number formats the CPU computes in another, as a run has found."""
+    return [
+        f"{name} is emulated on this CPU: a product takes {flags[EMULATED + name]} times as long as in "
+        "float32, and other operators more. Its speeds say nothing of a processor that has it."
+        for name in formats
+        if EMULATED + name in flags
+    ]
 
 
 def _common_advice(machine: Machine, threads: int) -> list[str]:

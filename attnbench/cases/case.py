@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from attnbench.cases.file_marks import FLAT
 from attnbench.cases.variant import Variant
+from attnbench.file_marks import FLAT
 from attnbench.mechanism import Geometry, Setting
 
 

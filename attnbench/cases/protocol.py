@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from attnbench.cases.file_marks import SPARSE
+from attnbench.file_marks import SPARSE
 
 KEPT, SYSTEM = ALLOCATORS = ("kept", "system")
 

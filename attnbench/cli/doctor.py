@@ -34,7 +34,7 @@ def doctor(
     them a run says how near a layer comes to what the machine can do. Each disturbance comes with a remedy;
     attnbench itself changes no setting.
     """
-    from attnbench.analysis.advice import advice, standing_advice
+    from attnbench.analysis.advice import advice, emulation, standing_advice
     from attnbench.analysis.ceilings import Seen
     from attnbench.analysis.rerun import chosen_variables
     from attnbench.cases.protocol import CEILINGS_ALONE
@@ -62,7 +62,8 @@ def doctor(
             records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, setup)
         machine = replace(records[0].conditions.machine, environment=chosen_variables(records[0]))
         standing = standing_advice(machine, name, setup.threads)
-        seen[name] = Seen(records, [*standing, *advice(records[0].witnesses, setup.threads)])
+        slow = emulation(records[0].conditions.flags, DTYPES)
+        seen[name] = Seen(records, [*standing, *slow, *advice(records[0].witnesses, setup.threads)])
         if here.form is Format.table:
             for line in ceiling_lines(records):
                 here.out.print(line, markup=False)

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from attnbench.analysis.advice import emulation
 from attnbench.cases.case import Block, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.records.journal import Allocated, Began, Checked, Fact, Failed, Timed, Warmed
@@ -43,6 +44,8 @@ def plan_lines(
             f"until ±{100 * protocol.precision:g} % or {duration(protocol.max_seconds)} of timing: "
             f"about {plural(forecast.rounds, 'round')} in {duration(forecast.seconds)}"
         )
+        formats = dict.fromkeys(case.variant.dtype for case in planned.block.members)
+        lines += [f"  {line}" for line in emulation(planned.environment.flags, formats)]
         lines += [
             f"  not timed: {case.heading}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit
         ]

@@ -3,9 +3,10 @@
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
+from attnbench.file_marks import SPARSE
 from attnbench.machine import system
 from attnbench.machine.devices import device_of
 
@@ -15,7 +16,8 @@ class Machine:
     """What a reader must know to expect the same number; None = the system does not tell, or has none.
 
     `cores` are physical ones that the process may use, `logical_cores` count hyper-threads. `cpu_quota` is in
-    cores. `environment` holds the variables that change what a library does.
+    cores. `environment` holds the variables that change what a library does; `opt_einsum` is the version of
+    the package by which torch contracts three operands and more in another order, where it is there.
     """
 
     cpu: str
@@ -51,6 +53,7 @@ class Machine:
     environment: Mapping[str, str]
     attnbench: str
     commit: str | None
+    opt_einsum: str | None = field(default=None, metadata=SPARSE)
 
     def processor(self, device: str) -> str:
         """The name of what computes on `device`."""
@@ -69,7 +72,8 @@ class Machine:
 
     def decisive(self, device: str) -> dict[str, object]:
         """The fields that decide a time on `device`: where they are equal, times may be compared."""
-        return {name: getattr(self, name) for name in device_of(device).decides}
+        found = {name: getattr(self, name) for name in device_of(device).decides}
+        return found | ({"opt_einsum": self.opt_einsum} if self.opt_einsum else {})
 
 
 def inspect_machine() -> Machine:
@@ -114,10 +118,12 @@ def inspect_machine() -> Machine:
         environment=system.environment(os.environ),
         attnbench=version("attnbench"),
         commit=system.commit(),
+        opt_einsum=system.version_of("opt_einsum") if torch.backends.opt_einsum.is_available() else None,
     )
 
 
 def differences(ours: Machine, theirs: Machine, device: str) -> list[tuple[str, object, object]]:
     """The fields that decide a time on `device` and differ: name, our value, their value."""
-    other = theirs.decisive(device)
-    return [(name, own, other[name]) for name, own in ours.decisive(device).items() if own != other[name]]
+    mine, other = ours.decisive(device), theirs.decisive(device)
+    names = dict.fromkeys((*mine, *other))
+    return [(name, mine.get(name), other.get(name)) for name in names if mine.get(name) != other.get(name)]

@@ -19,7 +19,10 @@ ROOT = Path("/")
 CPU = "sys/devices/system/cpu"
 CPU0 = f"{CPU}/cpu0"
 
-MATTERING = re.compile(r"(MALLOC|OMP|MKL|KMP|GOMP|TORCH|CUDA|CUBLAS|PYTORCH|DNNL|ONEDNN)_")
+MATTERING = re.compile(
+    r"(MALLOC|MIMALLOC|TCMALLOC|JE_MALLOC|OMP|MKL|KMP|GOMP|TORCH|CUDA|CUBLAS|PYTORCH|DNNL|ONEDNN)_"
+)
+PRELOADED = "LD_PRELOAD"  # an allocator, mostly: of its paths the names of the files
 MATTERING_NAMES = ("ATEN_CPU_CAPABILITY", "GLIBC_TUNABLES", "NVIDIA_TF32_OVERRIDE", "OPENBLAS_NUM_THREADS")
 HARMLESS = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS"),  # the runner sets them for its workers, as --threads says
@@ -240,13 +243,15 @@ def parallel(info: str) -> str | None:
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that change what torch's libraries do, but no path, which may name a user."""
-    return {
+    found = {
         name: value
         for name, value in sorted(variables.items())
         if (MATTERING.match(name) or name in MATTERING_NAMES)
         and name not in HARMLESS
         and not re.search(r"[/\\]", value)
     }
+    libraries = [Path(each).name for each in re.split(r"[\s:]+", variables.get(PRELOADED, "")) if each]
+    return found | ({PRELOADED: " ".join(libraries)} if libraries else {})
 
 
 def version_of(package: str) -> str | None:

@@ -42,10 +42,10 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                 writer.write(Started(index, "its construction"))
                 layer = build(registry, case, job.protocol.seed)
                 mine = data[dtype_of(case.variant)]
-                if case.variant.kernel != PLAIN.kernel:
-                    writer.write(Started(index, "a look at its kernels"))
-                    eager = replace(case, variant=replace(case.variant, cuda_graph=False))
-                    writer.write(Attended(index, backends_of(make_call(layer, eager, mine))))
+                writer.write(Started(index, "a look at its kernels"))
+                eager = replace(case, variant=replace(case.variant, cuda_graph=False))
+                if backends := backends_of(make_call(layer, eager, mine)):
+                    writer.write(Attended(index, backends))
                 writer.write(Started(index, "the measurement of its memory"))
                 memory = memory_of(layer, case, mine)
                 writer.write(Started(index, "a look at its images one by one"))

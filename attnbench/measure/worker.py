@@ -17,6 +17,7 @@ import torch
 
 from attnbench.cases.registry import discover
 from attnbench.machine.clock import WallClock
+from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measure import timing
 from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent
@@ -24,6 +25,9 @@ from attnbench.measure.session import time_session
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment
+from attnbench.records.record import EMULATED
+
+SLOW = 1.5  # times as long as in float32, from which a format is emulated and not merely no faster
 
 
 def work(shard: Path, writer: JournalWriter) -> None:
@@ -32,6 +36,8 @@ def work(shard: Path, writer: JournalWriter) -> None:
     flags = set_up_torch(state.job.threads)
     registry = discover([Path(plugin) for plugin in state.job.plugins])
     if state.job.task == "count":
+        if any(device_of(case.device).on_host for case in state.job.cases):
+            flags |= emulated()
         writer.write(Environment(inspect_machine(), flags, _matmul_rate()))
         from attnbench.measure.counting import count_cases  # fvcore does not belong in a process that times
 
@@ -56,6 +62,23 @@ def set_up_torch(threads: int) -> dict[str, str]:
         "cudnn.benchmark": str(torch.backends.cudnn.benchmark),
         "mkldnn.enabled": str(torch.backends.mkldnn.enabled),
     }
+
+
+def emulated() -> dict[str, str]:
+    """The 16-bit formats whose products are slow on this CPU, and how many times as long as float32's.
+
+    Without products of its own for them, it makes them of 32-bit ones, which costs more than it saves.
+    """
+    formats = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    rounds = [{name: _matmul_s(dtype) for name, dtype in formats.items()} for _ in range(5)]
+    best_s = {name: min(times[name] for times in rounds) for name in formats}
+    slower = {name: seconds / best_s["float32"] for name, seconds in best_s.items()}
+    return {f"{EMULATED}{name}": f"{times:.2g}" for name, times in slower.items() if times > SLOW}
+
+
+def _matmul_s(dtype: torch.dtype, n: int = 256) -> float:
+    a = torch.ones(n, n, dtype=dtype)
+    return timing.sample(lambda: a @ a, 1, WallClock(lambda: None))
 
 
 def _matmul_rate() -> float:

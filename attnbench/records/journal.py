@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal, TextIO, get_args
 
 from attnbench.cases.case import Case
-from attnbench.cases.file_marks import SPARSE
 from attnbench.cases.protocol import Protocol
 from attnbench.errors import writing
+from attnbench.file_marks import SPARSE
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
 from attnbench.records.codec import Row, from_row, to_row

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from attnbench.cases.case import Case
-from attnbench.cases.file_marks import FLAT, SPARSE
 from attnbench.cases.protocol import SYSTEM, Protocol
 from attnbench.errors import AttnbenchError, writing
+from attnbench.file_marks import FLAT, SPARSE
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
 from attnbench.records.codec import Row, from_row, to_row
@@ -31,6 +31,7 @@ ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it 
 ALLOCATOR_SINCE = 4  # protocols before it said nothing of one, and had the system's
 OLDEST = min(ADDED) - 1  # the first schema that is still read
 RECORDS = "records.jsonl"
+EMULATED = "emulated."  # before a number format, in the flags: how many times as long a product takes
 TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
 
 

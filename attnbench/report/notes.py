@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
-from attnbench.analysis.advice import advice
+from attnbench.analysis.advice import advice, emulation
 from attnbench.analysis.orders import Agreement
 from attnbench.analysis.rows import Measured, Row, believed, grouped, measured
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import PLAIN
+from attnbench.machine.devices import device_of
 from attnbench.paper import processor
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
@@ -32,6 +33,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     if paced:
         lines.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
     lines += _backend_notes(with_time)
+    lines += _emulation_notes(with_time)
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
         lines.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
@@ -39,15 +41,32 @@ def notes(rows: Sequence[Row]) -> list[str]:
     return lines + _published_notes(rows)
 
 
+def _emulation_notes(rows: Sequence[Row]) -> list[str]:
+    on_host = [row.record for row in rows if device_of(row.device).on_host]
+    lines = (emulation(each.conditions.flags, [each.case.variant.dtype]) for each in on_host)
+    return list(dict.fromkeys(line for those in lines for line in those))
+
+
 def _backend_notes(rows: Sequence[Row]) -> list[str]:
-    """Which of torch's forms of fused attention ran, and for whom where it was not one for all."""
+    """Which of torch's forms of fused attention ran, and for whom where it was not one for all.
+
+    A layer that calls it by itself runs it under every kernel, which its rows' kernel does not say.
+    """
     ran: dict[str, dict[str, None]] = {}
+    unasked: dict[str, dict[str, None]] = {}
     for row in rows:
-        for backend in row.record.backends if row.record.case.variant.kernel == "fused" else ():
-            ran.setdefault(backend, {})[row.record.case.title] = None
+        record = row.record
+        asked = {"fused": ran, PLAIN.kernel: unasked}.get(record.case.variant.kernel, {})
+        for backend in record.backends:
+            asked.setdefault(backend, {})[record.case.title] = None
+    lines = [f"Fused attention ran as {backend} in {', '.join(titles)}." for backend, titles in ran.items()]
     if len(ran) == 1:
-        return [f"Fused attention ran as {next(iter(ran))}."]
-    return [f"Fused attention ran as {backend} in {', '.join(titles)}." for backend, titles in ran.items()]
+        lines = [f"Fused attention ran as {next(iter(ran))}."]
+    return lines + [
+        f"Not explicit: {', '.join(titles)}, whose own code asks for torch's fused attention, which ran as "
+        f"{backend} under every kernel."
+        for backend, titles in unasked.items()
+    ]
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:

@@ -19,6 +19,7 @@ from attnbench.machine.devices import require
 from attnbench.machine.fingerprint import differences, inspect_machine
 from attnbench.machine.system import (
     available_memory_bytes,
+    environment,
     logical_cores,
     physical_cores,
     query_gpu,
@@ -232,6 +233,19 @@ def test_the_environment_is_what_matters_and_names_no_path(monkeypatch: pytest.M
     }
     monkeypatch.setattr(os, "environ", variables)
     assert inspect_machine().environment == {"KMP_BLOCKTIME": "0", "NVIDIA_TF32_OVERRIDE": "0"}
+
+
+def test_an_allocator_that_is_preloaded_is_known_by_the_name_of_its_file():
+    preloaded = environment({"LD_PRELOAD": "/home/me/lib/libjemalloc.so.2:libtcmalloc.so /x/y.so"})
+    assert preloaded == {"LD_PRELOAD": "libjemalloc.so.2 libtcmalloc.so y.so"}
+    assert environment({"LD_PRELOAD": ""}) == {}
+
+
+def test_a_package_by_which_torch_contracts_in_another_order_decides_a_time():
+    other = replace(MACHINE, opt_einsum="3.4.0")
+    assert differences(MACHINE, other, "cpu") == [("opt_einsum", None, "3.4.0")]
+    assert differences(other, other, "cpu") == []
+    assert "opt_einsum" not in MACHINE.decisive("cpu")
 
 
 def test_the_threading_libraries_fit_on_one_line(monkeypatch: pytest.MonkeyPatch):

@@ -23,7 +23,7 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
 from attnbench.machine.cpu import Cpu
-from attnbench.measure import counting
+from attnbench.measure import counting, worker
 from attnbench.measure import session as session_module
 from attnbench.measure.attendance import CEILING_EVERY
 from attnbench.measure.cost import Count
@@ -593,3 +593,10 @@ def test_every_mechanism_runs_on_a_gpu_and_equals_the_cpu(registry: Registry, ke
             with torch.inference_mode():
                 outputs.append(make_call(build(registry, case, 0), case, make_data(case, 0))().cpu())
         torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-3, atol=1e-4)
+
+
+def test_a_format_is_emulated_whose_products_take_much_longer(monkeypatch: pytest.MonkeyPatch):
+    seconds = {torch.float32: iter([2.0, 1.0, 9.0, 9.0, 9.0]), torch.bfloat16: iter([1.4] * 5)}
+    seconds[torch.float16] = iter([60.0, 58.4, 70.0, 80.0, 90.0])
+    monkeypatch.setattr(worker, "_matmul_s", lambda dtype: next(seconds[dtype]))
+    assert worker.emulated() == {"emulated.float16": "58"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cases.file_marks import FLAT, SPARSE
+from attnbench.file_marks import FLAT, SPARSE
 from attnbench.records.codec import from_row, to_row
 from attnbench.records.record import RECORDS, append, read
 

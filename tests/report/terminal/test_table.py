@@ -284,6 +284,7 @@ def test_the_form_of_fused_attention_is_told_once_or_for_whom():
 
     alike = rows([fused("msa", "flash"), fused("hilo", "flash")])
     assert "Fused attention ran as flash." in notes(alike)
+    assert not any(line.startswith("Not explicit") for line in notes(alike))
     unlike = notes(rows([fused("msa", "cudnn"), fused("hilo", "math")]))
     assert "Fused attention ran as cudnn in MSA." in unlike
     assert "Fused attention ran as math in HILO." in unlike
@@ -411,3 +412,20 @@ def test_above_all_stands_that_nothing_is_usable_where_two_identical_layers_diff
     assert too_noisy(rows(quiet)) == []
     (said,) = too_noisy(rows(noisy))
     assert said.startswith("Not usable: two identical layers differed by up to 30 %. ")
+
+
+def test_a_layer_that_asks_for_fused_attention_itself_is_not_explicit():
+    own: Record = changed(record("own", TIMES), kernel="explicit", backends=("flash",))
+    assert (
+        "Not explicit: OWN, whose own code asks for torch's fused attention, which ran as flash under every "
+        "kernel."
+    ) in notes(rows([own, record("msa", TIMES)]))
+
+
+def test_speeds_in_a_format_that_the_processor_emulates_are_said_to_be_so():
+    slow = {"emulated.float16": "58"}
+    half = changed(record("msa", TIMES), dtype="float16", flags=slow)
+    (line,) = (line for line in notes(rows([half])) if "emulated" in line)
+    assert line.startswith("float16 is emulated on this CPU: a product takes 58 times as long as in float32")
+    for other in (changed(half, dtype="bfloat16"), changed(half, device="cuda")):
+        assert not any("emulated" in line for line in notes(rows([other])))
