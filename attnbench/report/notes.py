@@ -281,7 +281,7 @@ def _need(seconds: float, protocol: Protocol) -> str:
     if seconds > LONG_S:
         return f"{what} hours more here; a quieter machine helps more."
     whole_s = 10 * math.ceil((protocol.max_seconds + seconds) / 10)
-    return f"{what} about {duration(seconds)} more: --max-seconds {whole_s} gives it."
+    return f"{what} about {duration(whole_s - protocol.max_seconds)} more: --max-seconds {whole_s} gives it."
 
 
 def too_noisy(rows: Sequence[Row]) -> list[str]:
