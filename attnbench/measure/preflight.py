@@ -16,6 +16,7 @@ from attnbench.measure.layers import build, make_call, make_data_by_dtype
 from attnbench.measure.memory import memory_of
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Allocated, Attended, Began, Checked, Started
+from attnbench.records.profile import FUSED
 from attnbench.records.record import Check
 
 
@@ -42,15 +43,21 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                 writer.write(Started(index, "its construction"))
                 layer = build(registry, case, job.protocol.seed)
                 mine = data[dtype_of(case.variant)]
-                writer.write(Started(index, "a look at its kernels"))
-                eager = replace(case, variant=replace(case.variant, cuda_graph=False))
-                if backends := backends_of(make_call(layer, eager, mine)):
-                    writer.write(Attended(index, backends))
+                if case.variant.kernel != PLAIN.kernel or _asks_for_fused_attention(state, index):
+                    writer.write(Started(index, "a look at its kernels"))
+                    eager = replace(case, variant=replace(case.variant, cuda_graph=False))
+                    writer.write(Attended(index, backends_of(make_call(layer, eager, mine))))
                 writer.write(Started(index, "the measurement of its memory"))
                 memory = memory_of(layer, case, mine)
                 writer.write(Started(index, "a look at its images one by one"))
                 writer.write(expect(registry, case, job.protocol.seed, mine, index))
                 writer.write(Allocated(index, memory))
+
+
+def _asks_for_fused_attention(state: BlockState, index: int) -> bool:
+    """Whether a layer's own code does, under the explicit kernel, by which it was counted; or may."""
+    counted = state.counted.get(index)
+    return counted is None or any(FUSED in name for name in counted.cost.macs_by_operator)
 
 
 def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: int) -> None:

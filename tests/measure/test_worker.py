@@ -35,6 +35,7 @@ from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import (
     Allocated,
+    Attended,
     Began,
     Checked,
     Counted,
@@ -51,6 +52,7 @@ from attnbench.records.journal import (
     Warmed,
 )
 from attnbench.records.record import Check
+from tests import own_fused
 from tests.fakes import FakeClock, changed
 from tests.shards import ENVIRONMENT, allocated, session
 
@@ -600,3 +602,13 @@ def test_a_format_is_emulated_whose_products_take_much_longer(monkeypatch: pytes
     seconds[torch.float16] = iter([60.0, 58.4, 70.0, 80.0, 90.0])
     monkeypatch.setattr(worker, "_matmul_s", lambda dtype: next(seconds[dtype]))
     assert worker.emulated() == {"emulated.float16": "58"}
+
+
+def test_a_layer_that_asks_for_fused_attention_itself_is_looked_at_under_the_explicit_kernel(tmp_path: Path):
+    plugin = Path(own_fused.__file__)
+    members = cases(discover([plugin]), "msa", "own-fused")
+    asked = replace(job("count", members[:2]), plugins=(str(plugin),))
+    counted = worked(tmp_path / "count", asked)
+    known = [fact for fact in counted if isinstance(fact, Counted)]
+    said = worked(tmp_path / "measure", replace(asked, task="measure"), ENVIRONMENT, *known)
+    assert [fact for fact in said if isinstance(fact, Attended)] == [Attended(1, ("flash",))]
