@@ -12,7 +12,7 @@ from attnbench.machine.devices import device_of
 from attnbench.measure.ceiling import ceiling
 from attnbench.measure.cost import Count, Uncountable, count, count_on_meta
 from attnbench.measure.execution import dtype_of, require_runnable
-from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
+from attnbench.measure.journal_writer import JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measure.layers import build
 from attnbench.measure.prediction import predicted_peak_bytes
 from attnbench.records.block_state import BlockState
@@ -38,7 +38,7 @@ def count_cases(state: BlockState, registry: Registry, writer: JournalWriter) ->
                 limit = ceiling(case.mechanism, case.device, dtype_of(case.variant), state.job.threads)
                 writer.write(Counted(index, Cost(0, limit.macs, {}, (), limit.least_bytes), limit.macs))
             elif not count_case(state, registry, writer, index, costs):
-                return
+                raise ProcessSpent
 
 
 def count_case(

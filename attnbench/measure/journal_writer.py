@@ -79,6 +79,8 @@ def failure_as_fact(index: int, writer: JournalWriter, variant: Variant = PLAIN)
         writer.write(Failed(index, "mistake", str(mistake)))
     except WrongOutput as wrong:
         writer.write(Failed(index, "wrong", str(wrong)))
+    except SystemExit as leaving:
+        writer.write(Failed(index, "crashed", f"it ends its process: SystemExit({leaving.code!r})"))
     except Exception as error:
         writer.write(Failed(index, *_what_failed(error, variant, said)))
         if variant.cuda_graph or any(device.is_lost() for device in DEVICES.values()):
@@ -93,7 +95,7 @@ def failure_ends_process(cases: Sequence[Case], writer: JournalWriter) -> Iterat
     """
     try:
         yield
-    except Exception:
+    except (Exception, SystemExit):
         index = next(fact.case for fact in reversed(writer.written) if isinstance(fact, Started))
         with failure_as_fact(index, writer, cases[index].variant):
             raise

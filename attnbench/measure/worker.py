@@ -24,7 +24,7 @@ from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessS
 from attnbench.measure.session import time_session
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment
+from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, UNWRITABLE, Environment
 from attnbench.records.record import EMULATED
 
 SLOW = 1.5  # times as long as in float32, from which a format is emulated and not merely no faster
@@ -104,7 +104,7 @@ if __name__ == "__main__":
             path, JournalWriter(path.open("a", encoding="utf-8"))
         )  # never closed: that would write once more
     except DiskFailed as failure:
-        print(failure, flush=True)
+        print(f"{UNWRITABLE}{failure}", flush=True)
         os._exit(DISK_FAILED)
     except ProcessSpent:
         os._exit(PROCESS_SPENT)

@@ -23,6 +23,7 @@ from attnbench.records.record import Check, Cost, Energy, Memory, Prediction, Sa
 Task = Literal["count", "measure"]
 
 DISK_FAILED = 74  # a worker's exit status when it could not write; EX_IOERR of sysexits.h
+UNWRITABLE = "the shard cannot be written: "  # before its last words then, which no layer's status has
 PROCESS_SPENT = 75  # and when what is left must be measured in a fresh process; EX_TEMPFAIL
 
 

@@ -78,13 +78,13 @@ def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: floa
             if running and time.monotonic() - last_news > limit_s:
                 what = f"{at_work.step} took" if at_work else "a silence lasted" if begun else "starting took"
                 raise WorkerEnded(f"{what} longer than {limit_s:g} s", at_work, "timed_out", 0)
-        if worker.returncode:
+        if worker.returncode or at_work:  # no worker ends within a step of its own accord
             raise WorkerEnded(_why(worker.returncode, said), at_work, "crashed", worker.returncode)
 
 
 @contextmanager
 def _spawned(shard: Path, environment: Mapping[str, str], said: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """A worker on this shard; killed at the end, if it still runs.
+    """A worker on this shard; killed at the end with its children, if any still run.
 
     It is in a session of its own, so that an interrupt at the terminal reaches only this process. Its
     standard input stays open: the end of that tells the worker that its parent is gone.
@@ -101,7 +101,8 @@ def _spawned(shard: Path, environment: Mapping[str, str], said: IO[str]) -> Iter
     try:
         yield worker
     finally:
-        worker.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)  # its children too
         worker.communicate()
 
 

@@ -21,7 +21,18 @@ from attnbench.mechanism import Geometry
 from attnbench.records import journal, record
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, shard_of, shards
-from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment, Fact, Failed, Job, Task
+from attnbench.records.journal import (
+    DISK_FAILED,
+    PROCESS_SPENT,
+    UNWRITABLE,
+    Began,
+    Environment,
+    Fact,
+    Failed,
+    Job,
+    Started,
+    Task,
+)
 from attnbench.records.record import Conditions, Record
 from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
@@ -133,6 +144,11 @@ def _settle(shard: Path, folder: Path, *, complete: bool) -> None:
     shard.unlink()
 
 
+def _results(facts: Iterable[Fact]) -> int:
+    """How many facts there are beside those that say what is about to be done."""
+    return sum(not isinstance(fact, Began | Started) for fact in facts)
+
+
 def _work_off(shard: Path, left: Callable[[BlockState], object], watch: Callable[[Fact], None]) -> None:
     """Run workers on a shard until nothing is left of its job; a case that ends its worker has failed."""
     with tempfile.TemporaryDirectory() as compiled:
@@ -154,15 +170,13 @@ def _work_off_in(
         except WorkerEnded as end:
             record.mend(shard)
             case = end.at_work.case if end.at_work else None
-            if end.returncode == DISK_FAILED:
+            if end.returncode == DISK_FAILED and UNWRITABLE in f"{end}":
                 raise AttnbenchError(
                     f"{shard.parent} cannot be written: {end}. What is measured is kept: make room, and run "
                     "the same command again."
                 ) from end
-            if end.returncode == PROCESS_SPENT and len(BlockState(journal.read(shard)).failed) > len(
-                state.failed
-            ):
-                continue  # the row is written, and the others need a fresh process
+            if end.returncode == PROCESS_SPENT and _results(journal.read(shard)) > _results(state.facts):
+                continue  # something is known, and the rest needs a fresh process
             if end.from_outside and case not in suspects and len(suspects) < MOST_KILLS:
                 suspects.append(case)
             elif end.at_work:

@@ -12,7 +12,7 @@ from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
 from attnbench.records.folder import PLAN, shards
-from attnbench.records.journal import DISK_FAILED, Failed, Started
+from attnbench.records.journal import DISK_FAILED, UNWRITABLE, Failed, Started
 from attnbench.records.record import Record, read
 from attnbench.run import runner
 from attnbench.run.process import WorkerEnded
@@ -317,7 +317,7 @@ def test_fresh_is_no_part_of_what_is_gone_on_with(attnbench: Run, workers: Worke
 def test_a_full_disk_is_the_users_to_mend_and_the_same_command_goes_on(
     attnbench: Run, workers: Workers, here: Path
 ):
-    full = WorkerEnded("No space left on device", Started(0, "a sample"), "crashed", DISK_FAILED)
+    full = WorkerEnded(f"{UNWRITABLE}No space left on device", Started(0, "a sample"), "crashed", DISK_FAILED)
     workers.next = [workers.counts(5), [*session(0, range(5)), full]]
     stopped = attnbench(*COMMAND)
     assert stopped.status == 2

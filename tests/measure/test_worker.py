@@ -182,9 +182,13 @@ def test_a_count_that_fails_is_tried_again_in_a_process_without_a_prediction(
     monkeypatch.setattr(counting, "_cost", fail)
     msa, hilo, *_ = cases(registry, "msa", "hilo")
     start = job("count", [msa, hilo])
-    first = worked(tmp_path / "first", start)
+    with pytest.raises(ProcessSpent):
+        worked(tmp_path / "first", start)
+    first = journal.read(tmp_path / "first")[1:]
     assert first[-1] == Started(0, "its count")
-    second = worked(tmp_path / "second", start, *first)
+    with pytest.raises(ProcessSpent):
+        worked(tmp_path / "second", start, *first)
+    second = journal.read(tmp_path / "second")[1 + len(first) :]
     assert second[2:4] == [Started(0, "its count"), Uncounted(0, "ValueError: a fake tensor was kept", 2112)]
     assert second[-1] == Started(1, "its count")
 

@@ -10,12 +10,13 @@ import pytest
 from attnbench.cases.protocol import KEPT, SYSTEM
 from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records import journal
-from attnbench.records.journal import Began, Fact, Started, to_line
+from attnbench.records.journal import Began, Ended, Fact, Started, to_line
 from attnbench.run import process
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
+from tests.fakes import witness
 from tests.shards import job
 
-FIRST, CALL = Began(0), Started(1, "its first call")
+FIRST, CALL, DONE = Began(0), Started(1, "its first call"), Ended(witness())
 
 
 class Workers:
@@ -53,14 +54,16 @@ def write(*written: Fact) -> str:
 
 
 def test_only_new_facts_are_passed_on_in_order(workers: Workers):
-    workers.run(write(FIRST), "sleep 0.1", write(CALL))
-    assert workers.seen == [FIRST, CALL]
+    workers.run(write(FIRST), "sleep 0.1", write(CALL, DONE))
+    assert workers.seen == [FIRST, CALL, DONE]
 
 
 def test_a_torn_line_waits_for_its_rest(workers: Workers):
     line = to_line(CALL)
-    workers.run(f"printf '%s' '{line[:9]}' >> $4", "sleep 0.2", f"printf '%s' '{line[9:]}' >> $4")
-    assert workers.seen == [CALL]
+    workers.run(
+        f"printf '%s' '{line[:9]}' >> $4", "sleep 0.2", f"printf '%s' '{line[9:]}' >> $4", write(DONE)
+    )
+    assert workers.seen == [CALL, DONE]
 
 
 def test_a_step_that_takes_too_long_ends_the_worker(workers: Workers):
@@ -74,8 +77,9 @@ def test_a_step_that_takes_too_long_ends_the_worker(workers: Workers):
 
 
 def test_each_step_has_the_whole_timeout(workers: Workers):
-    workers.run(write(FIRST), *[f"sleep 0.4\n{write(CALL)}" for _ in range(4)], timeout_s=1.3)
-    assert workers.seen == [FIRST, *[CALL] * 4]
+    steps = [f"sleep 0.4\n{write(CALL)}" for _ in range(4)]
+    workers.run(write(FIRST), *steps, write(DONE), timeout_s=1.3)
+    assert workers.seen == [FIRST, *[CALL] * 4, DONE]
 
 
 def test_a_start_may_take_longer_than_a_step_but_not_for_ever(
@@ -155,3 +159,26 @@ def test_a_worker_does_not_outlive_the_reading_of_its_facts(workers: Workers):
     following.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path(f"{workers.shard}.pid").read_text()), 0)
+
+
+def test_a_worker_that_ends_well_within_a_step_has_been_ended_by_it(workers: Workers):
+    end = workers.end_of(write(FIRST, CALL), "exit 0")
+    assert (end.outcome, end.at_work, end.returncode) == ("crashed", CALL, 0)
+    assert str(end).startswith("the worker process ended with status 0")
+
+
+def test_what_a_worker_has_started_does_not_outlive_it(workers: Workers):
+    workers.run("sleep 30 & echo $! > $4.child", write(DONE))
+    child = int(Path(f"{workers.shard}.child").read_text())
+    for _ in range(100):
+        if not _is_alive(child):
+            break
+        time.sleep(0.02)
+    assert not _is_alive(child)
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False

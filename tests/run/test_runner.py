@@ -24,6 +24,7 @@ from attnbench.records.folder import complete_records, held, shard_of, shards, s
 from attnbench.records.journal import (
     DISK_FAILED,
     PROCESS_SPENT,
+    UNWRITABLE,
     Counted,
     Fact,
     Failed,
@@ -396,12 +397,27 @@ def test_a_worker_that_cannot_begin_ends_the_run_and_says_why(folder: Path, work
 
 
 def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(folder: Path, workers: Workers):
-    workers.next = [[*session(0, range(5))[:11], SAMPLE, ended(SAMPLE, DISK_FAILED)]]
+    full = WorkerEnded(f"ended: {UNWRITABLE}no space", SAMPLE, "crashed", DISK_FAILED)
+    workers.next = [[*session(0, range(5))[:11], SAMPLE, full]]
     with pytest.raises(AttnbenchError, match=f"{folder} cannot be written: .*make room, and run the same"):
         run(folder)
     assert run(folder)
     assert outcomes(folder) == {"msa": "measured", "hilo": "measured"}
     assert [len(row.samples) for row in read(folder).records[:2]] == [11, 11]
+
+
+def test_a_layer_whose_status_is_that_of_a_full_disk_has_crashed(folder: Path, workers: Workers):
+    workers.next = [[SAMPLE, ended(SAMPLE, DISK_FAILED)]]
+    run(folder)
+    assert outcomes(folder) == {"msa": "measured", "hilo": "crashed"}
+
+
+def test_a_worker_that_asks_for_a_fresh_process_without_a_result_is_not_asked_for_ever(
+    folder: Path, workers: Workers
+):
+    workers.next = [[SAMPLE, ended(SAMPLE, PROCESS_SPENT)], [SAMPLE, ended(SAMPLE, PROCESS_SPENT)]]
+    run(folder)
+    assert outcomes(folder) == {"msa": "measured", "hilo": "crashed"}
 
 
 def test_a_line_that_a_dying_worker_cut_off_is_no_obstacle(folder: Path, workers: Workers):
