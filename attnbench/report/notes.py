@@ -9,6 +9,7 @@ from attnbench.analysis.orders import Agreement
 from attnbench.analysis.rows import Measured, Row, believed, grouped, measured
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import PLAIN
+from attnbench.machine.devices import device_of
 from attnbench.paper import processor
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
@@ -32,6 +33,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
     if paced:
         lines.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
     lines += _backend_notes(with_time)
+    devices = {row.device: device_of(row.device) for row in with_time}
+    lines += [
+        f"Memory is not measured on {device.title}, whose allocator keeps no peak."
+        for device in devices.values()
+        if not device.keeps_peak
+    ]
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
         lines.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."

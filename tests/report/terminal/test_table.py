@@ -411,3 +411,8 @@ def test_above_all_stands_that_nothing_is_usable_where_two_identical_layers_diff
     assert too_noisy(rows(quiet)) == []
     (said,) = too_noisy(rows(noisy))
     assert said.startswith("Not usable: two identical layers differed by up to 30 %. ")
+
+
+def test_a_device_whose_memory_cannot_be_measured_is_named():
+    (said,) = notes(rows([record("msa", TIMES, 3, device="mps"), record("hilo", TIMES, 3, device="mps")]))
+    assert said == "Memory is not measured on MPS, whose allocator keeps no peak."
