@@ -8,7 +8,7 @@ import attnbench
 HOUSE = Path(attnbench.__file__).parent
 ROOT = {"__init__", "__main__", "attention", "errors", "file_marks", "mechanism", "words"}
 ROOMS = {"analysis", "cases", "cli", "machine", "measure", "paper", "records", "report", "run", "statistics"}
-BY_NAME = re.compile(r"""[=!]= ["'](cpu|cuda)["']|in \(["']cpu["']|["'](cpu|cuda)["']:""")
+BY_NAME = re.compile(r"""[=!]= ["'](cpu|cuda|mps|xpu)["']|in \(["']cpu["']|["'](cpu|cuda|mps|xpu)["']:""")
 
 
 def test_only_what_every_room_needs_stands_at_the_root():

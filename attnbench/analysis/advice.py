@@ -202,9 +202,11 @@ def _gpu_slowed_line(session: _Session) -> str:
     start, end = session.seen.gpu_clock_mhz_start, session.seen.gpu_clock_mhz_end
     fell = f"the GPU's clock fell by {_percent(loss)}, from {start:.0f} to {end:.0f} MHz" if loss else ""
     held = f"the GPU was held back by {', '.join(reasons)}" if reasons else ""
+    command = device_of(session.seen.device).clock_lock
+    how = f" with `{command}`" if command else ""
     return (
         f"{' and '.join(filter(None, (fell, held)))}: cool it better, or lock a lower clock that it can "
-        "hold with `sudo nvidia-smi --lock-gpu-clocks=<MHz>`."
+        f"hold{how}."
     )
 
 

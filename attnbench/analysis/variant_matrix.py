@@ -12,7 +12,7 @@ from attnbench.analysis.evidence import Group, evidence
 from attnbench.analysis.orders import Order
 from attnbench.analysis.rows import Measured, Row, believed, grouped, has_paper_shape, measured
 from attnbench.cases.variant import PLAIN, Variant
-from attnbench.paper import published
+from attnbench.paper import DEVICES, published
 from attnbench.paper.builtin import sentences
 from attnbench.paper.claims import Claim, Metric
 from attnbench.statistics import Comparison, Estimate, Verdict, verdicts
@@ -67,8 +67,8 @@ class VariantMatrix:
 
     @cached_property
     def published_order(self) -> Order:
-        """The paper's throughput by label; nothing where the shape is not that of its table."""
-        if not has_paper_shape(self.rows[0].record):
+        """The paper's throughput by label; nothing where the shape or the device is not of its table."""
+        if self.device not in DEVICES or not has_paper_shape(self.rows[0].record):
             return {}
         return {
             label: published()[label].imgs_per_s(self.device) for label in self.titles if label in published()

@@ -111,7 +111,7 @@ Devices = Annotated[
     option(
         "--device",
         metavar="DEVICE",
-        about="cpu or cuda; a list too.",
+        about=f"{', '.join(DEVICES)}; a list too.",
         panel=WHAT,
         default="all that torch sees",
         autocompletion=among(*DEVICES),

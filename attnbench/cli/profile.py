@@ -40,7 +40,11 @@ def profile(
     device: Annotated[
         str,
         option(
-            "--device", metavar="DEVICE", about="cpu or cuda.", panel=WHAT, autocompletion=among(*DEVICES)
+            "--device",
+            metavar="DEVICE",
+            about=f"{' or '.join(DEVICES)}.",
+            panel=WHAT,
+            autocompletion=among(*DEVICES),
         ),
     ] = "cpu",
     dim: Dim = 768,

@@ -103,7 +103,9 @@ class Progress:
             case Checked():
                 self.states[fact.case] = "checked"
             case Allocated():
-                self.states[fact.case] = f"{fact.memory.peak_bytes / 2**20:,.1f} MiB"
+                self.states[fact.case] = (
+                    f"{fact.memory.peak_bytes / 2**20:,.1f} MiB" if fact.memory else "called"
+                )
             case Warmed():
                 self.states[fact.case] = "warm"
             case Failed():

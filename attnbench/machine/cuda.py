@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from attnbench.machine.accelerator import Accelerator
 from attnbench.machine.clock import Clock, Reading, WallClock
-from attnbench.machine.device import DECIDE_ANY_TIME, IDLE, Device, State
+from attnbench.machine.device import DECIDE_ANY_TIME, IDLE, Gpu, State
 from attnbench.machine.system import decimal, query_gpu
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ PATIENCE = 3  # tries at a number of calls, each behind twice the sleep of the o
 CALIBRATION_CYCLES = 1_000_000  # about half a millisecond of a GPU
 
 
-class Cuda(Device):
-    """A GPU, which works off what is queued while the host goes on."""
+class Cuda(Accelerator):
+    """An NVIDIA GPU."""
 
     name = "cuda"
     title = "GPU"
-    on_host = False
+    clock_lock = "sudo nvidia-smi --lock-gpu-clocks=<MHz>"
     decides = (
         *DECIDE_ANY_TIME,
         *("gpu", "gpu_processors", "gpu_power_limit_w", "gpu_ecc", "gpu_clock_max_mhz"),
@@ -63,60 +64,36 @@ class Cuda(Device):
             f"{torch.cuda.device_count()} devices. Check its build and the driver, or use --device cpu."
         )
 
+    def gpu(self) -> Gpu | None:
+        import torch
+
+        if self.absent():
+            return None
+        properties = torch.cuda.get_device_properties(0)
+        driver, power_limit, ecc, clock_max = query_gpu(
+            "driver_version", "power.limit", "ecc.mode.current", "clocks.max.sm"
+        )
+        return Gpu(
+            name=properties.name,
+            memory_bytes=properties.total_memory,
+            processors=properties.multi_processor_count,
+            driver=driver,
+            power_limit_w=decimal(power_limit),
+            ecc=ecc,
+            clock_max_mhz=decimal(clock_max),
+        )
+
     def describe(self, machine: Machine, threads: int) -> list[str]:
         driver = f"driver {machine.driver or 'unknown'}"
         return [self.processor(machine), driver, f"CUDA {machine.cuda or 'unknown'}"]
-
-    def processor(self, machine: Machine) -> str:
-        return machine.gpu or "unknown GPU"
 
     def clocks(self) -> tuple[Clock, Clock]:
         import torch
 
         return CudaClock(torch.cuda), WallClock(self.wait)
 
-    def wait(self) -> None:
-        import torch
-
-        torch.cuda.synchronize()
-
-    def mark(self) -> Callable[[], None]:
-        import torch
-
-        event = torch.cuda.Event()
-        event.record()
-        return event.synchronize
-
-    def peak_bytes(self, call: Callable[[], object]) -> int:
-        """Workspaces of cuBLAS are there from the first call on, and not in it: a whole model shares them."""
-        import torch
-
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-
-    def reserved_bytes(self) -> int | None:
-        import torch
-
-        return torch.cuda.max_memory_reserved()
-
-    def free_bytes(self) -> int:
-        import torch
-
-        return torch.cuda.mem_get_info()[0]
-
     def refuses(self, *, dtype: str, cuda_graph: bool) -> str | None:
         return None
-
-    def matmul_side(self, threads: int) -> int:
-        return 8192
-
-    def copy_bytes(self) -> int:
-        return 2**30
 
     def state(self) -> State:
         uuid = _uuid()

@@ -37,16 +37,33 @@ class State:
     held_back_us: Mapping[str, float] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """What a GPU is; None = nobody tells."""
+
+    name: str
+    memory_bytes: int
+    processors: int
+    driver: str | None = None
+    power_limit_w: float | None = None
+    ecc: str | None = None
+    clock_max_mhz: float | None = None
+
+
 class Device(ABC):
     """One kind of device that torch computes on.
 
     `name` is how `--device` and torch name it, `title` how tables do; `on_host` says that its work is done by
-    the threads that the host is asked for. `decides` are the fields of `Machine` that decide a time on it.
+    the threads that the host is asked for, `keeps_peak` that its allocator tells the most that it gave out.
+    `clock_lock` is the command that holds its clock, where there is one. `decides` are the fields of
+    `Machine` that decide a time on it.
     """
 
     name: str
     title: str
     on_host: bool
+    keeps_peak: bool = True
+    clock_lock: str | None = None
     decides: tuple[str, ...]
 
     @abstractmethod
@@ -56,6 +73,10 @@ class Device(ABC):
     @abstractmethod
     def describe(self, machine: Machine, threads: int) -> list[str]:
         """The processor and what drives it, for over a table."""
+
+    def gpu(self) -> Gpu | None:
+        """The GPU that it is; None where it is none, or is not here."""
+        return None
 
     @property
     def quick_batch(self) -> int:
@@ -79,8 +100,11 @@ class Device(ABC):
         return lambda: None
 
     @abstractmethod
-    def peak_bytes(self, call: Callable[[], object]) -> int:
-        """The most that torch's allocator gives out at once during the call, beyond what it had before."""
+    def peak_bytes(self, call: Callable[[], object]) -> int | None:
+        """The most that torch's allocator gives out at once during the call, beyond what it had before.
+
+        None where it keeps no peak.
+        """
 
     @abstractmethod
     def free_bytes(self) -> int:

@@ -4,8 +4,10 @@ from attnbench.errors import AttnbenchError
 from attnbench.machine.cpu import Cpu
 from attnbench.machine.cuda import Cuda
 from attnbench.machine.device import Device
+from attnbench.machine.mps import Mps
+from attnbench.machine.xpu import Xpu
 
-DEVICES: dict[str, Device] = {device.name: device for device in (Cpu(), Cuda())}
+DEVICES: dict[str, Device] = {device.name: device for device in (Cpu(), Cuda(), Mps(), Xpu())}
 
 
 def device_of(name: str) -> Device:
@@ -18,6 +20,11 @@ def device_of(name: str) -> Device:
 def present() -> tuple[str, ...]:
     """The devices that torch can use here; imports torch."""
     return tuple(name for name, device in DEVICES.items() if not device.absent())
+
+
+def exact_device(name: str) -> str:
+    """Where float64 is computed for a device: on it, or on the host where it has none."""
+    return name if device_of(name).refuses(dtype="float64", cuda_graph=False) is None else Cpu.name
 
 
 def require(name: str) -> None:

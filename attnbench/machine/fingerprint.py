@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from attnbench.file_marks import SPARSE
 from attnbench.machine import system
-from attnbench.machine.devices import device_of
+from attnbench.machine.devices import DEVICES, device_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,8 @@ def inspect_machine() -> Machine:
     """The machine that this process runs on; imports torch."""
     import torch
 
-    gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
-    asked = ("driver_version", "power.limit", "ecc.mode.current", "clocks.max.sm")
-    driver, power_limit, ecc, clock_max = system.query_gpu(*asked) if gpu else [None] * len(asked)
-    cudnn = torch.backends.cudnn.version() if gpu else None
+    gpu = next((gpu for device in DEVICES.values() if (gpu := device.gpu())), None)
+    cudnn = torch.backends.cudnn.version() if torch.cuda.is_available() else None
     return Machine(
         cpu=system.cpu_name(),
         cores=system.physical_cores(),
@@ -101,12 +99,12 @@ def inspect_machine() -> Machine:
         virtual=system.virtual(),
         cpu_quota=system.cpu_quota(),
         gpu=gpu.name if gpu else None,
-        gpu_memory_bytes=gpu.total_memory if gpu else None,
-        gpu_processors=gpu.multi_processor_count if gpu else None,
-        gpu_power_limit_w=system.decimal(power_limit),
-        gpu_ecc=ecc,
-        gpu_clock_max_mhz=system.decimal(clock_max),
-        driver=driver,
+        gpu_memory_bytes=gpu.memory_bytes if gpu else None,
+        gpu_processors=gpu.processors if gpu else None,
+        gpu_power_limit_w=gpu.power_limit_w if gpu else None,
+        gpu_ecc=gpu.ecc if gpu else None,
+        gpu_clock_max_mhz=gpu.clock_max_mhz if gpu else None,
+        driver=gpu.driver if gpu else None,
         cuda=torch.version.cuda,
         cudnn=str(cudnn) if cudnn else None,
         triton=system.version_of("triton"),

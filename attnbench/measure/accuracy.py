@@ -12,6 +12,7 @@ from torch import Tensor
 from attnbench.cases.case import Case
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
+from attnbench.machine.devices import exact_device
 from attnbench.measure.execution import dtype_of, graphed, running
 from attnbench.measure.layers import Results, WrongOutput, build, check_results, make_step
 
@@ -39,12 +40,20 @@ class Question:
 
 
 def ask_in_float64(registry: Registry, case: Case, seed: int) -> Question:
-    """The case's layer in float64, explicit and eager, on a few of the images."""
+    """The case's layer in float64, explicit and eager, on a few of the images.
+
+    It is computed on the CPU where the device has no float64.
+    """
     few = min(case.workload.batch, IMAGES)
     generator = torch.Generator().manual_seed(seed + 1)
     batch, gradient = (torch.randn(case.workload.shape, generator=generator) for _ in range(2))
     gradient[few:] = 0
-    exact = replace(case, workload=replace(case.workload, batch=few), variant=EXACT)
+    exact = replace(
+        case,
+        workload=replace(case.workload, batch=few),
+        variant=EXACT,
+        device=exact_device(case.device),
+    )
     try:
         answer = _results(registry, exact, batch[:few], gradient[:few], seed)
     except (RuntimeError, TypeError, NotImplementedError) as error:
@@ -71,7 +80,7 @@ def require_agreement(registry: Registry, case: Case, seed: int, question: Quest
 
 def relative_error(result: Tensor, expected: Tensor) -> float:
     """The norm of the difference over the norm of what was expected; 0 where there is no difference."""
-    difference = (result.double() - expected).norm()
+    difference = (result.to(expected.device).double() - expected).norm()
     return float(difference / expected.norm()) if difference else 0.0
 
 

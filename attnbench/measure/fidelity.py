@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from attnbench.cases.case import Case
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
+from attnbench.machine.devices import exact_device
 from attnbench.measure.execution import running
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import Call, Data, Results, WrongOutput, build, check_results, make_step
@@ -221,6 +222,7 @@ class _Looks:
 
 
 def _projected(x: Tensor) -> Tensor:
+    x = x.to(exact_device(x.device.type))
     generator = torch.Generator().manual_seed(0)
     left, right = (
         torch.randn(NUMBERS, size, generator=generator, dtype=torch.float64).to(x.device)

@@ -11,8 +11,8 @@ from attnbench.measure.layers import Data, check_results, make_call
 from attnbench.records.record import Memory
 
 
-def memory_of(layer: nn.Module, case: Case, data: Data) -> Memory:
-    """What a call of the case takes beyond what is there before it.
+def memory_of(layer: nn.Module, case: Case, data: Data) -> Memory | None:
+    """What a call of the case takes beyond what is there before it; None where the device keeps no peak.
 
     The first call is left out, because it may fill caches; its results are checked, and the process watched
     meanwhile. The two calls after it are measured. A graph has the memory of the calls that it captures.
@@ -26,14 +26,17 @@ def memory_of(layer: nn.Module, case: Case, data: Data) -> Memory:
     for _ in range(2):
         layer.zero_grad()
         peaks.append(device.peak_bytes(call))
+    known = [peak for peak in peaks if peak is not None]
+    if not known:
+        return None
     there = [*layer.parameters(), *layer.buffers(), data.inputs[0]]
     if data.gradient is not None:
         there.append(data.gradient)
     return Memory(
-        peak_bytes=max(peaks),
+        peak_bytes=max(known),
         entry_bytes=sum(tensor.nbytes for tensor in there),
         scope=case.device,
-        repeatable=len(set(peaks)) == 1,
+        repeatable=len(set(known)) == 1,
         reserved_bytes=device.reserved_bytes(),
         process_bytes=process_bytes,
     )

@@ -78,8 +78,8 @@ class BlockState:
         return _grouped((fact.case, fact) for fact in facts)
 
     @cached_property
-    def memories(self) -> Mapping[int, Memory]:
-        """What a call of each case takes, where it was measured."""
+    def memories(self) -> Mapping[int, Memory | None]:
+        """What a call of each case takes, where that was asked; None where its device keeps no peak."""
         return {fact.case: fact.memory for fact in self._all(Allocated)}
 
     @cached_property

@@ -137,10 +137,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Allocated:
-    """What a call of the case of this index takes."""
+    """What a call of the case of this index takes; None where its device keeps no peak."""
 
     case: int
-    memory: Memory
+    memory: Memory | None
 
 
 @dataclass(frozen=True, slots=True)

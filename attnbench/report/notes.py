@@ -34,6 +34,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
         lines.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
     lines += _backend_notes(with_time)
     lines += _emulation_notes(with_time)
+    devices = {row.device: device_of(row.device) for row in with_time}
+    lines += [
+        f"Memory is not measured on {device.title}, whose allocator keeps no peak."
+        for device in devices.values()
+        if not device.keeps_peak
+    ]
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
         lines.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."

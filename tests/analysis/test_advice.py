@@ -112,6 +112,12 @@ def test_idle_cores_matter_neither_on_a_gpu_nor_with_one_thread():
     assert advised(replace(QUIET, cpu_s=20.0), threads=1) == ""
 
 
+def test_a_clock_is_held_with_its_own_makers_command():
+    slow = replace(ON_GPU, gpu_clock_mhz_end=1683.0)
+    assert advised(slow).endswith("that it can hold with `sudo nvidia-smi --lock-gpu-clocks=<MHz>`.")
+    assert advised(replace(slow, device="xpu")).endswith("lock a lower clock that it can hold.")
+
+
 def test_a_gpu_clock_that_falls_is_noticed():
     text = advised(replace(ON_GPU, gpu_clock_mhz_end=1683.0))
     assert text.startswith("The GPU's clock fell by 15 %, from 1980 to 1683 MHz: cool it better, or lock")

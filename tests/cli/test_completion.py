@@ -91,7 +91,7 @@ def test_items_of_a_list_are_offered_once():
         (["check", "xc"], ["xca"]),
         (["profile", "va"], ["van"]),
         (["run", "--baseline", "xc"], ["xca"]),
-        (["run", "msa", "--device", "cpu,"], ["cpu,cuda"]),
+        (["run", "msa", "--device", "cpu,"], ["cpu,cuda", "cpu,mps", "cpu,xpu"]),
         (["run", "--dtype", "b"], ["bfloat16"]),
         (["run", "--kernel", "explicit,fu"], ["explicit,fused"]),
         (["run", "--compile", "r"], ["reduce-overhead"]),

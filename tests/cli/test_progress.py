@@ -7,10 +7,10 @@ from rich.console import Console
 
 from attnbench.cases.case import Block
 from attnbench.cli.progress import Progress, plan_lines
-from attnbench.records.journal import Began, Failed
+from attnbench.records.journal import Allocated, Began, Failed
 from attnbench.run.plan import Forecast, Planned
 from tests.fakes import FakeClock, changed
-from tests.shards import CASES, ENVIRONMENT, HILO, PROTOCOL, counted, timed, warmed
+from tests.shards import CASES, ENVIRONMENT, HILO, PROTOCOL, allocated, counted, timed, warmed
 
 FIRST = Block(CASES)
 SECOND = Block(tuple(changed(case, batch=4) for case in CASES))
@@ -73,6 +73,14 @@ def test_each_mechanism_shows_its_estimate_so_far():
     assert line_of(progress, "HILO") == ["HILO", "unsupported", "0"]
     assert line_of(progress, "MSA again") == ["MSA again", "warm", "0"]
     assert "Large matmul" not in text_of(progress)
+
+
+def test_what_a_call_takes_is_shown_where_its_device_keeps_that():
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
+    progress.watch(0, allocated(0))
+    progress.watch(0, Allocated(1, None))
+    assert line_of(progress, "MSA") == ["MSA", "1,000.0 MiB", "0"]
+    assert line_of(progress, "HILO") == ["HILO", "called", "0"]
 
 
 def test_several_samples_of_a_round_are_one_round():

@@ -140,6 +140,14 @@ def test_bad_input_is_one_clear_line_and_status_two(
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
+@pytest.mark.parametrize(("name", "says"), [("mps", "no MPS device"), ("xpu", "no XPU device")])
+def test_an_accelerator_that_is_not_there_is_a_mistake(attnbench: Run, name: str, says: str):
+    done = attnbench("run", "--device", f"cpu,{name}")
+    assert done.status == 2
+    assert says in done.err
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_said_with_what_torch_sees(attnbench: Run):
     done = attnbench("run", "--device", "cuda")

@@ -110,6 +110,7 @@ def one(registry: Registry, name: str, mode: Mode, variant: Variant, what: str) 
     row["bound"] = accuracy.BOUNDS[variant.dtype]
     del found
     memory = memory_of(layer, case, data)
+    assert memory is not None
     row["peak_mib"], row["repeatable"] = memory.peak_bytes / 2**20, memory.repeatable
     if DEVICE == "cuda":
         row["requested_mib"] = requested_mib(make_call(layer, case, data))

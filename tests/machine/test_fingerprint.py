@@ -295,7 +295,7 @@ def test_a_missing_gpu_is_said_with_what_torch_sees():
 
 
 def test_a_device_that_is_not_one_is_refused():
-    with pytest.raises(AttnbenchError, match="'tpu' is not known; use cpu or cuda"):
+    with pytest.raises(AttnbenchError, match="'tpu' is not known; use cpu or cuda or mps or xpu"):
         require("tpu")
 
 

@@ -230,6 +230,7 @@ def test_the_first_worker_of_a_block_measures_the_memory_of_its_members(registry
     said = worked(tmp_path / "shard", start, ENVIRONMENT, allocated(0))
     (memory,) = (fact for fact in said if isinstance(fact, Allocated))
     assert memory.case == 1
+    assert memory.memory is not None
     assert memory.memory.peak_bytes >= 3 * 4 * 3 * 6 * 8
     assert not any(isinstance(fact, Warmed | Timed | Ended) for fact in said)
 

@@ -429,3 +429,8 @@ def test_speeds_in_a_format_that_the_processor_emulates_are_said_to_be_so():
     assert line.startswith("float16 is emulated on this CPU: a product takes 58 times as long as in float32")
     for other in (changed(half, dtype="bfloat16"), changed(half, device="cuda")):
         assert not any("emulated" in line for line in notes(rows([other])))
+
+
+def test_a_device_whose_memory_cannot_be_measured_is_named():
+    (said,) = notes(rows([record("msa", TIMES, 3, device="mps"), record("hilo", TIMES, 3, device="mps")]))
+    assert said == "Memory is not measured on MPS, whose allocator keeps no peak."

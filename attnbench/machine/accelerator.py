@@ -1,0 +1,123 @@
+"""What GPUs have in common in torch, whoever makes them: work that is queued, events in it, an allocator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from attnbench.machine.clock import Clock, Reading, WallClock
+from attnbench.machine.device import DECIDE_ANY_TIME, Device
+
+if TYPE_CHECKING:
+    from attnbench.machine.fingerprint import Machine
+
+KEEPING_UP = 0.9  # of the device's time; a host that needs more of it to launch leaves gaps
+
+
+class Accelerator(Device):
+    """A GPU, which works off what is queued while the host goes on.
+
+    `needs` says what a machine must have for torch to see it.
+    """
+
+    on_host = False
+    decides: tuple[str, ...] = (*DECIDE_ANY_TIME, "gpu", "gpu_processors", "driver")
+    needs: str
+
+    @property
+    def module(self) -> Any:
+        """torch's module of this name, such as `torch.cuda`."""
+        import torch
+
+        return getattr(torch, self.name)
+
+    def absent(self) -> str | None:
+        import torch
+
+        if torch.accelerator.is_available():
+            found = torch.accelerator.current_accelerator()
+            if found is not None and found.type == self.name:
+                return None
+        return (
+            f"There is no {self.title} device to measure on: torch {torch.__version__} sees none. It needs "
+            f"{self.needs}; or use --device cpu."
+        )
+
+    def describe(self, machine: Machine, threads: int) -> list[str]:
+        return [self.processor(machine), *([f"driver {machine.driver}"] if machine.driver else [])]
+
+    def processor(self, machine: Machine) -> str:
+        return machine.gpu or "unknown GPU"
+
+    def clocks(self) -> tuple[Clock, Clock]:
+        return EventClock(self._event, self.wait), WallClock(self.wait)
+
+    def wait(self) -> None:
+        self.module.synchronize()
+
+    def mark(self) -> Callable[[], None]:
+        event = self._event()
+        event.record()
+        return lambda: event.synchronize()
+
+    def peak_bytes(self, call: Callable[[], object]) -> int | None:
+        """Workspaces that a library keeps are there from the first call on, and not in it."""
+        allocator = self.module
+        allocator.synchronize()
+        allocator.empty_cache()
+        allocator.reset_peak_memory_stats()
+        before = allocator.memory_allocated()
+        call()
+        allocator.synchronize()
+        return int(allocator.max_memory_allocated() - before)
+
+    def reserved_bytes(self) -> int | None:
+        return int(self.module.max_memory_reserved())
+
+    def free_bytes(self) -> int:
+        return int(self.module.mem_get_info()[0])
+
+    def matmul_side(self, threads: int) -> int:
+        return 8192
+
+    def copy_bytes(self) -> int:
+        return 2**30
+
+    def _event(self) -> Any:
+        import torch
+
+        return torch.Event(self.name, enable_timing=True)
+
+
+class EventClock:
+    """The device's own time between two events around the queued calls, where nothing makes it sleep first.
+
+    The host launches while the device works. A sample in which it takes nearly as long as the device says so
+    (`host_paced`): the device may have waited between launches. So does one that fills the device's queue,
+    because there the host waits. Where there are several calls one more goes ahead, so that the device is at
+    work when the first event is recorded.
+    """
+
+    def __init__(
+        self, event: Callable[[], Any], wait: Callable[[], None], now: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.event = event
+        self.wait = wait
+        self.now = now
+
+    def time(self, call: Callable[[], object], calls: int) -> Reading:
+        """Seconds of the device in `calls` calls."""
+        first, last = self.event(), self.event()
+        self.wait()
+        if calls > 1:
+            call()
+        first.record()
+        started = self.now()
+        for _ in range(calls):
+            call()
+        last.record()
+        host_s = self.now() - started
+        last.synchronize()
+        seconds = float(first.elapsed_time(last)) / 1000
+        return Reading(seconds, host_paced=host_s > KEEPING_UP * seconds)

@@ -1,0 +1,61 @@
+"""Apple's GPUs, through torch's `mps` (Metal Performance Shaders)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attnbench.errors import AttnbenchError
+from attnbench.machine import system
+from attnbench.machine.accelerator import Accelerator
+from attnbench.machine.device import Gpu
+
+BFLOAT16_SINCE = 14  # of macOS
+
+
+class Mps(Accelerator):
+    """An Apple GPU, which shares the host's memory.
+
+    Its events tell when the host heard that the work before them was done, by the host's clock.
+    """
+
+    name = "mps"
+    title = "MPS"
+    keeps_peak = False
+    decides = (*Accelerator.decides, "system")  # its driver is macOS
+    needs = "macOS on Apple silicon and torch's build for it"
+
+    def gpu(self) -> Gpu | None:
+        import torch
+
+        if self.absent():
+            return None
+        return Gpu(
+            name=torch.backends.mps.get_name(),
+            memory_bytes=self.module.recommended_max_memory(),
+            processors=torch.backends.mps.get_core_count(),
+        )
+
+    def refuses(self, *, dtype: str, cuda_graph: bool) -> str | None:
+        import torch
+
+        if dtype == "float64":
+            return "MPS has no float64; take float32, or --device cpu"
+        if dtype == "bfloat16" and not torch.backends.mps.is_macos_or_newer(BFLOAT16_SINCE, 0):
+            return f"MPS has bfloat16 from macOS {BFLOAT16_SINCE} on; take float16 here"
+        return super().refuses(dtype=dtype, cuda_graph=cuda_graph)
+
+    def peak_bytes(self, call: Callable[[], object]) -> int | None:
+        """Its allocator tells what is there now, and not the most that there was."""
+        return None
+
+    def reserved_bytes(self) -> int | None:
+        return None
+
+    def free_bytes(self) -> int:
+        """Of what Metal recommends to use, what this process does not; the host must have it, too."""
+        recommended = self.module.recommended_max_memory() - self.module.driver_allocated_memory()
+        return max(0, min(int(recommended), system.available_memory_bytes()))
+
+    def activities(self) -> list[Any]:
+        raise AttnbenchError("torch's profiler does not see what MPS does; profile on --device cpu.")

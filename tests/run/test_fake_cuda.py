@@ -1,0 +1,181 @@
+"""All of `attnbench run --device cuda`, on a device that is faked: what is planned becomes rows and tables.
+
+`tests/fake_cuda.py` says what such a device has, and what it cannot show. HiLo stands for all mechanisms in
+the quick tests; the slow ones have each.
+"""
+
+import sys
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from attnbench.cases.case import Mode, Role
+from attnbench.cases.protocol import Protocol
+from attnbench.cases.registry import discover
+from attnbench.cases.variant import Variant
+from attnbench.cli import main, protocol_options
+from attnbench.measure.accuracy import BOUNDS
+from attnbench.records.record import Memory, Record, read
+from tests.conftest import Run
+from tests.fake_cuda import MEMORY_BYTES, installed
+
+PROTOCOL = Protocol(
+    sessions=2,
+    precision=9,
+    max_seconds=600,
+    least_rounds=3,
+    least_warmup_s=0,
+    most_warmup_s=0,
+    min_sample_s=1e-6,
+)
+DTYPES, KERNELS = ("float32", "tf32", "bfloat16", "float16"), ("explicit", "fused")
+WAYS = [Variant(kernel, dtype) for kernel in KERNELS for dtype in DTYPES]
+EVERY_WAY = ("--dtype", ",".join(DTYPES), "--kernel", ",".join(KERNELS))
+SIZE = ("--res", "7", "--dim", "48", "--heads", "6", "--batch", "3", "--threads", "1")
+FAULTY = Path(__file__).parents[1] / "faulty.py"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run said, and left in its folder."""
+
+    said: str
+    folder: Path
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return read(self.folder).records
+
+    def rows(self, label: str = "hilo", **wanted: str) -> list[Record]:
+        """The members of this label whose variant is so."""
+        return [
+            record
+            for record in self.records
+            if record.case.role is Role.member and record.case.label == label
+            if all(getattr(record.case.variant, name) == value for name, value in wanted.items())
+        ]
+
+
+Runs = dict[Mode, Ran]
+
+
+def ran(folder: Path, *words: str, free: int = MEMORY_BYTES) -> Ran:
+    """`attnbench run` on a faked device, with as little effort as there can be."""
+    said = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
+        installed(patch).free = free
+        patch.setattr(protocol_options, "DEFAULT", PROTOCOL)
+        patch.setenv("COLUMNS", "160")
+        words = ("attnbench", "run", *words, *SIZE, "--device", "cuda", "--out", str(folder))
+        patch.setattr(sys, "argv", list(words))
+        with suppress(SystemExit):
+            main()
+    return Ran(said.getvalue(), folder)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """HiLo in every way, forward beside MSA, and in training alone."""
+    folder = tmp_path_factory.mktemp("runs")
+    return {
+        Mode.inference: ran(folder / "forward", "msa", "hilo", *EVERY_WAY),
+        Mode.training: ran(folder / "training", "hilo", *EVERY_WAY, "--mode", "training"),
+    }
+
+
+def memory_of(record: Record) -> Memory:
+    assert record.memory is not None
+    return record.memory
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_every_way_to_run_a_layer_is_a_row_with_a_time(runs: Runs, mode: Mode):
+    records = runs[mode].records
+    assert [record.reason for record in records if record.outcome != "measured"] == []
+    assert {record.case.variant for record in runs[mode].rows()} == set(WAYS)
+    for record in records:
+        assert {sample.session for sample in record.samples} == {0, 1}
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_times_are_the_devices_own_and_the_wall_clock_has_the_launches_too(runs: Runs, mode: Mode):
+    for record in runs[mode].rows():
+        assert not any(sample.host_paced for sample in record.samples)
+        assert all(sample.wall_s > 1.5 * sample.seconds for sample in record.samples)
+    assert "Launch-bound, the host takes longer than the device:" in runs[mode].said
+
+
+def test_a_training_step_takes_longer_and_more_memory(runs: Runs):
+    for forward, training in zip(*(runs[mode].rows() for mode in Mode), strict=True):
+        assert training.samples[-1].seconds > 2 * forward.samples[-1].seconds
+        assert memory_of(training).peak_bytes > memory_of(forward).peak_bytes
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("mode", Mode)
+def test_fewer_bits_are_further_from_float64_and_within_their_bounds(runs: Runs, mode: Mode, kernel: str):
+    checks = {record.case.variant.dtype: record.check for record in runs[mode].rows(kernel=kernel)}
+    errors = {dtype: check.relative_error for dtype, check in checks.items() if check}
+    assert errors.get("float32", 0.0) < 1e-5 < errors["tf32"] < errors["bfloat16"] < BOUNDS["bfloat16"]
+    assert 1e-5 < errors["float16"] < errors["bfloat16"]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_is_measured_was_predicted(runs: Runs, mode: Mode):
+    (record,) = runs[mode].rows(dtype="float32", kernel="explicit")
+    assert record.prediction
+    assert memory_of(record).total_bytes == pytest.approx(record.prediction.predicted_bytes, rel=0.05)
+    assert memory_of(record).scope == "cuda"
+    assert memory_of(record).repeatable
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_all_layers_are_compared_with_new_ones(runs: Runs, mode: Mode):
+    assert {record.unchecked for record in runs[mode].rows()} == {None}
+
+
+def test_the_tables_are_of_the_device(runs: Runs, attnbench: Run):
+    assert "Pretence, driver 1.0" in runs[Mode.inference].said
+    done = attnbench("compare", runs[Mode.inference].folder)
+    assert done.status == 0
+    text = " ".join(done.out.split())
+    assert "CUDA img/s" in text
+    assert all(way.dtype in text and f"{way.kernel} kernel" in text for way in WAYS)
+
+
+def test_what_would_not_fit_is_not_tried(tmp_path: Path):
+    (record,) = ran(tmp_path, "msa", free=2**16).rows("msa")
+    assert record.outcome == "out_of_memory"
+    assert record.samples == ()
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """MSA beside a layer that leaves a tensor on the host, and one that keeps what it returned."""
+    folder = tmp_path_factory.mktemp("faulty") / "run"
+    return ran(folder, "msa", "strays", "keeps", "--plugin", str(FAULTY))
+
+
+def test_a_tensor_that_stays_on_the_host_ends_its_own_row_alone(faulty: Ran):
+    (strays,) = faulty.rows("strays")
+    assert strays.outcome == "crashed"
+    assert "same device, but found cuda:0 and cpu" in (strays.reason or "")
+    assert faulty.rows("msa")[0].outcome == "measured"
+
+
+def test_a_layer_that_returns_what_it_kept_is_found_out(faulty: Ran):
+    (keeps,) = faulty.rows("keeps")
+    assert keeps.outcome == "wrong"
+    assert "returned what it had kept" in (keeps.reason or "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("name", discover())
+def test_every_mechanism_runs_in_every_way(name: str, mode: Mode, tmp_path: Path):
+    found = ran(tmp_path, name, *EVERY_WAY, "--mode", mode).rows(name)
+    assert [record.reason for record in found if record.outcome != "measured"] == []
+    assert {record.case.variant for record in found} == set(WAYS)
