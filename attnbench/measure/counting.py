@@ -79,7 +79,7 @@ def count_case(
 
 def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
     case = state.job.cases[index]
-    need = _predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode)
+    need = _predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
     return Predicted(index, Prediction(need, _available_bytes(state, case.device)))
 
 
@@ -88,7 +88,7 @@ def _cost(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -
     cost = count_on_meta(make, case.workload.geometry) if on_meta else None
     if cost:
         return cost
-    one_image = _predicted_bytes(state, registry, case, 1, Mode.inference)
+    one_image = _predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
     if one_image is not None and one_image > _available_bytes(state, "cpu"):
         raise TooLarge(f"one image needs {_gib(one_image)} GiB")
     return count(make(), case.workload.geometry)
@@ -109,11 +109,13 @@ def _closed_form(registry: Registry, case: Case) -> int:
     return registry[case.mechanism].macs(case.workload.geometry, **case.settings)
 
 
-def _predicted_bytes(state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode) -> int | None:
+def _predicted_bytes(
+    state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode, device: str
+) -> int | None:
     make = partial(build, registry, case, state.job.protocol.seed)
     with use_kernel(case.variant.kernel):
         return predicted_peak_bytes(
-            make, replace(case.workload, batch=batch).shape, dtype_of(case.variant), mode
+            make, replace(case.workload, batch=batch).shape, dtype_of(case.variant), mode, device
         )
 
 

@@ -23,6 +23,7 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
 from attnbench.machine.cpu import Cpu
+from attnbench.machine.devices import DEVICES
 from attnbench.measure import counting
 from attnbench.measure import session as session_module
 from attnbench.measure.attendance import CEILING_EVERY
@@ -169,6 +170,25 @@ def test_training_is_predicted_to_need_more_than_inference(registry: Registry, t
     assert inference is not None
     assert training is not None
     assert training > inference
+
+
+class Elsewhere(Cpu):
+    """A device that is not the CPU, and on which tensors take no memory."""
+
+    name = "meta"
+    on_host = False
+
+
+def test_the_memory_of_a_case_is_predicted_on_its_own_device(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(DEVICES, "meta", Elsewhere())
+    here = changed(cases(registry, "performer:features=64")[0], batch=16)
+    said = worked(tmp_path / "shard", job("count", [here, replace(here, device="meta")]))
+    few_by_few, at_once = (fact.prediction.predicted_bytes for fact in said if isinstance(fact, Predicted))
+    assert few_by_few is not None
+    assert at_once is not None
+    assert at_once > 1.5 * few_by_few
 
 
 def test_a_count_that_fails_is_tried_again_in_a_process_without_a_prediction(
