@@ -101,6 +101,28 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Referenced:
+    """With what the case of this index is compared in float64, where that is not a few of its own images.
+
+    It is so many images on a map of this size; none where nothing fits, and `reason` says what does not.
+    """
+
+    case: int
+    images: int
+    height: int
+    width: int
+    reason: str
+
+    @property
+    def remark(self) -> str:
+        """What a reader must know of it; nothing where a map of the case's own size was compared."""
+        if not self.images:
+            return f"not compared with float64: {self.reason}"
+        size = f"{self.height}x{self.width}"
+        return f"compared with float64 on a map of {size} alone: {self.reason}" if self.reason else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """How far the case of this index is from the same layer in float64."""
 
@@ -180,6 +202,7 @@ Fact = (
     | Counted
     | Uncounted
     | Failed
+    | Referenced
     | Checked
     | Attended
     | Expected

@@ -195,6 +195,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
     counted, not_counted = state.counted.get(index), state.not_counted.get(index)
     failed, predicted = state.failed.get(index), state.predicted.get(index)
     checked, expected = state.checked.get(index), state.expected.get(index)
+    referenced = state.referenced.get(index)
     priced = counted or not_counted
     return Record(
         key=key,
@@ -221,6 +222,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
         backends=state.backends.get(index, ()),
         energies=state.energies.get(index, ()),
         unchecked=(expected.reason or None) if expected else None,
+        reference=(referenced.remark or None) if referenced else None,
     )
 
 

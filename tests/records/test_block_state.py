@@ -11,7 +11,17 @@ from attnbench.cases.case import Role
 from attnbench.cases.sweep import ceilings
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Began, Ended, Expected, Fact, Failed, Predicted, Started, Uncounted
+from attnbench.records.journal import (
+    Began,
+    Ended,
+    Expected,
+    Fact,
+    Failed,
+    Predicted,
+    Referenced,
+    Started,
+    Uncounted,
+)
 from attnbench.records.record import Prediction, Warmup
 from attnbench.records.rounds import paired
 from tests.fakes import changed, witness
@@ -37,6 +47,7 @@ EVERY_KIND: list[Fact] = [
     Began(3),
     Started(1, "its first call"),
     Predicted(0, Prediction(None, 8)),
+    Referenced(0, 1, 14, 28, "it needs more"),
     Expected(0, ((0.1, -2e-9), (1.0, 3.0)), (0.5,), True, ""),
     Expected(1, (), (), False, "it is random"),
     allocated(0),

@@ -29,6 +29,7 @@ from attnbench.records.journal import (
     Failed,
     Job,
     Predicted,
+    Referenced,
     Started,
     Timed,
     Uncounted,
@@ -266,6 +267,13 @@ def test_a_shard_whose_rows_are_all_there_only_goes(folder: Path, workers: Worke
     assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
     assert shards(folder) == []
+
+
+def test_a_row_says_what_less_than_its_case_was_compared_with_float64(folder: Path):
+    less = Referenced(0, 1, 7, 7, "it needs more"), Referenced(1, 1, 2, 2, "")
+    state = BlockState([*journal.read(finished_shard(folder)), *less])
+    said = [row.reference for row in records_of(state, complete=True)]
+    assert said[:2] == ["compared with float64 on a map of 7x7 alone: it needs more", None]
 
 
 def finished_shard(folder: Path) -> Path:

@@ -262,6 +262,11 @@ def test_a_row_that_was_not_compared_says_why():
     ]
 
 
+def test_a_row_of_which_less_was_compared_with_float64_says_so():
+    found = notes(rows([record("msa", TIMES, 3, title="MSA", reference="not compared with float64: full")]))
+    assert found == ["MSA (cpu 14x14 batch 64): not compared with float64: full."]
+
+
 def test_a_launch_bound_row_is_named():
     samples = [replace(sample, wall_s=1.3 * sample.seconds) for sample in record("msa", TIMES, 3).samples]
     slow = record("msa", device="cuda", title="MSA", samples=tuple(samples))
