@@ -9,7 +9,7 @@ from attnbench.analysis.orders import Agreement
 from attnbench.analysis.rows import Measured, Row, believed, grouped, measured
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import PLAIN
-from attnbench.paper import processor
+from attnbench.paper import processor, remark
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
@@ -112,16 +112,17 @@ def contract_notes(findings: Sequence[CheckResult]) -> list[str]:
 
 def _published_notes(rows: Sequence[Row]) -> list[str]:
     notes = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
-    return [f"{title}: {note}." for title, note in notes.items()]
+    columns = dict.fromkeys(remark(row.device) for row in rows if row.published)
+    return [f"{title}: {note}." for title, note in notes.items()] + [line for line in columns if line]
 
 
 def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
     """What is to be said of single rows, once for all of which it is true."""
     said: dict[str, list[Row]] = {}
     for row in rows:
-        for remark in [*_remarks(row.record), *_doubts(row)]:
-            said.setdefault(remark, []).append(row)
-    return [f"{_named(those)}: {remark}" for remark, those in said.items()]
+        for line in [*_remarks(row.record), *_doubts(row)]:
+            said.setdefault(line, []).append(row)
+    return [f"{_named(those)}: {line}" for line, those in said.items()]
 
 
 def _remarks(record: Record) -> list[str]:
