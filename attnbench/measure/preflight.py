@@ -50,10 +50,10 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                 layer = build(registry, case, job.protocol.seed)
                 mine = data[dtype_of(case.variant)]
                 if case.variant.kernel != PLAIN.kernel:
-                    writer.write(Started(index, "a look at its kernels"))
+                    writer.write(Started(index, "a look at its kernels", case.variant.patience))
                     eager = replace(case, variant=replace(case.variant, cuda_graph=False))
                     writer.write(Attended(index, backends_of(make_call(layer, eager, mine))))
-                writer.write(Started(index, "the measurement of its memory"))
+                writer.write(Started(index, "the measurement of its memory", case.variant.patience))
                 memory = memory_of(layer, case, mine)
                 writer.write(Started(index, "a look at its images one by one"))
                 writer.write(expect(registry, case, job.protocol.seed, mine, index))
@@ -78,7 +78,7 @@ def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: 
             except ReferenceTooLarge as shortage:
                 writer.write(replace(reference, images=0, reason=str(shortage)))
         with failure_as_fact(index, writer, case.variant):
-            writer.write(Started(index, "its first call"))
+            writer.write(Started(index, "its first call", case.variant.patience))
             error: float | None = None
             if question and compared != case:
                 error = require_agreement(registry, compared, seed, question)

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from attnbench.cases.registry import discover
-from attnbench.machine.clock import WallClock
+from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measure import timing
 from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent
@@ -25,6 +25,8 @@ from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, Environment
 
+MIDDLING = 768  # side of a matmul that a CPU makes in no time
+
 
 def work(shard: Path, writer: JournalWriter) -> None:
     """Do what is left of the shard's job and write the facts."""
@@ -32,7 +34,9 @@ def work(shard: Path, writer: JournalWriter) -> None:
     flags = set_up_torch(state.job.threads)
     registry = discover([Path(plugin) for plugin in state.job.plugins])
     if state.job.task == "count":
-        writer.write(Environment(inspect_machine(), flags, _matmul_rate()))
+        others = {case.device for case in state.job.cases if not device_of(case.device).on_host}
+        rates = {name: matmul_rate(name, state.job.threads) for name in sorted(others)}
+        writer.write(Environment(inspect_machine(), flags, matmul_rate("cpu", state.job.threads), rates))
         from attnbench.measure.counting import count_cases  # fvcore does not belong in a process that times
 
         count_cases(state, registry, writer)
@@ -58,11 +62,12 @@ def set_up_torch(threads: int) -> dict[str, str]:
     }
 
 
-def _matmul_rate() -> float:
-    """Multiply-adds a second of a middling matmul: for the plan's estimate only."""
-    n = 768
-    a = torch.randn(n, n)
-    clock = WallClock(lambda: None)
+def matmul_rate(name: str, threads: int) -> float:
+    """Multiply-adds a second of a middling matmul on a device: for the plan's estimate only."""
+    device = device_of(name)
+    n = MIDDLING if device.on_host else device.matmul_side(threads) // 2
+    a = torch.randn(n, n, device=name)
+    _, clock = device.clocks()
     return float(n**3 / min(timing.sample(lambda: a @ a, 3, clock) for _ in range(3)))
 
 

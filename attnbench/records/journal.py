@@ -7,11 +7,12 @@ was: that file alone says what is done, what is left, and who was at work when a
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TextIO, get_args
 
 from attnbench.cases.case import Case
+from attnbench.cases.file_marks import SPARSE
 from attnbench.cases.protocol import Protocol
 from attnbench.errors import writing
 from attnbench.machine.fingerprint import Machine
@@ -43,11 +44,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where the workers run, the settings of torch that decide a number, and a rough matmul rate."""
+    """Where the workers run, the settings of torch that decide a number, and a rough matmul rate.
+
+    `macs_per_s` is that of the host's processor, `rates` have those of other devices by name.
+    """
 
     machine: Machine
     flags: Mapping[str, str]
     macs_per_s: float
+    rates: Mapping[str, float] = field(default_factory=dict, metadata=SPARSE)
+
+    def rate(self, device: str) -> float:
+        """Multiply-adds a second of a matmul on a device."""
+        return self.rates.get(device, self.macs_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +68,14 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The worker is about to do this step of the case of this index: if it dies now, this was why."""
+    """The worker is about to do this step of the case of this index: if it dies now, this was why.
+
+    The step may take `patience` times the time-out.
+    """
 
     case: int
     step: str
+    patience: int = field(default=1, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

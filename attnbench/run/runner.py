@@ -17,6 +17,7 @@ from pathlib import Path
 from attnbench.cases.case import Block, Case, Role
 from attnbench.cases.sweep import ceilings
 from attnbench.errors import AttnbenchError
+from attnbench.machine.system import logical_cores
 from attnbench.mechanism import Geometry
 from attnbench.records import journal, record
 from attnbench.records.block_state import BlockState
@@ -26,6 +27,7 @@ from attnbench.records.record import Conditions, Record
 from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
 
+MOST_COMPILERS = 32  # processes; torch takes no more by itself
 MOST_KILLS = 3  # of workers from outside, before a run gives up
 
 Watch = Callable[[int, Fact], None]
@@ -146,7 +148,9 @@ def _work_off_in(
     suspects: list[int | None] = []
     while left(state := BlockState(journal.read(shard))):
         protocol = state.job.protocol
-        environment = variables(state.job.threads, protocol.allocator, compiled)
+        timing = not state.without_memory  # nothing is timed before memory is known
+        compilers = 1 if timing else min(MOST_COMPILERS, logical_cores())
+        environment = variables(state.job.threads, protocol.allocator, compiled, compilers)
         try:
             with closing(facts_of_worker(shard, environment, protocol.timeout_s)) as news:
                 for fact in news:

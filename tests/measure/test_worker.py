@@ -122,6 +122,17 @@ def test_a_worker_that_counts_says_what_each_case_needs_and_costs(registry: Regi
     assert (matmul.case, copy.case, copy.cost.macs) == (1, 2, 0)
 
 
+def test_a_device_that_is_not_the_host_has_a_matmul_rate_of_its_own(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(DEVICES, "meta", Elsewhere())
+    here, *_ = cases(registry, "msa")
+    environment, *_ = worked(tmp_path / "shard", job("count", [here, replace(here, device="meta")]))
+    assert isinstance(environment, Environment)
+    assert environment.rates.keys() == {"meta"}
+    assert environment.rate("meta") > 10 * environment.rate("cpu")
+
+
 def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry, tmp_path: Path):
     msa, hilo, *_ = cases(registry, "msa", "hilo")
     failed = Failed(0, "crashed", "bang")

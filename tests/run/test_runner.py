@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -267,6 +268,22 @@ def test_a_shard_whose_rows_are_all_there_only_goes(folder: Path, workers: Worke
     assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
     assert shards(folder) == []
+
+
+def test_the_first_worker_compiles_with_all_cores_and_those_that_time_with_none_beside(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = []
+
+    class Spy(Workers):
+        def __call__(self, shard: Path, threads: Any, timeout_s: float) -> Iterator[Fact]:
+            given.append(threads["TORCHINDUCTOR_COMPILE_THREADS"])
+            return super().__call__(shard, threads, timeout_s)
+
+    monkeypatch.setattr(runner, "facts_of_worker", Spy())
+    monkeypatch.setattr(runner, "logical_cores", lambda: 16)
+    run(folder)
+    assert given == ["16", "1", "1"]
 
 
 def test_a_row_says_what_less_than_its_case_was_compared_with_float64(folder: Path):
