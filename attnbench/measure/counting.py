@@ -12,7 +12,7 @@ from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of
 from attnbench.measure.accuracy import EXACT, IMAGES
-from attnbench.measure.ceiling import ceiling
+from attnbench.measure.ceiling import work
 from attnbench.measure.cost import Count, count, count_on_meta
 from attnbench.measure.execution import dtype_of, require_runnable
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
@@ -43,8 +43,8 @@ def count_cases(state: BlockState, registry: Registry, writer: JournalWriter) ->
         with failure_as_fact(index, writer):
             require_runnable(case.variant, case.device)
             if case.role is Role.ceiling:
-                limit = ceiling(case.mechanism, case.device, dtype_of(case.variant), state.job.threads)
-                writer.write(Counted(index, Cost(0, limit.macs, {}, (), limit.least_bytes), limit.macs))
+                macs, moved = work(case.mechanism, case.device, dtype_of(case.variant), state.job.threads)
+                writer.write(Counted(index, Cost(0, macs, {}, (), moved), macs))
             elif not count_case(state, registry, writer, index, costs, references):
                 return
 
