@@ -9,6 +9,7 @@ A layer calls `attend`; whoever runs the layer chooses how it is computed with `
 - `flash`, `efficient`, `cudnn`, `math`: that function with this back-end, and no other.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Protocol
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+LARGEST_GRID = 65_535  # along the axes of a CUDA launch but the first; torch fails beyond (pytorch#146704)
 ALIGNED = 8  # numbers of a mask's row, by which a GPU's fused kernels want rows to begin
 
 
@@ -49,7 +51,28 @@ def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     lead = q.shape[:-3]
     mask = None if bias is None else _mask(bias, lead)
     q, k, v = (x.flatten(0, -4) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, mask).unflatten(0, lead)
+    return _launched(q, k, v, mask).unflatten(0, lead)
+
+
+def _launched(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """torch's function of `[B, heads, N, D]`, in as many launches as the device needs for it.
+
+    Neither images nor heads see each other, so that the parts side by side are the whole.
+    """
+    most = most_at_once(q)
+    for axis in (0, 1):
+        if q.shape[axis] > most:
+            queries, keys, values = (x.split(most, axis) for x in (q, k, v))
+            masks = [mask] * len(queries)
+            if mask is not None and mask.shape[axis] > 1:
+                masks = list(mask.split(most, axis))
+            return torch.cat(list(map(_launched, queries, keys, values, masks)), axis)
+    return F.scaled_dot_product_attention(q, k, v, mask)
+
+
+def most_at_once(q: Tensor) -> int:
+    """How many images, windows counted as such, and how many heads a launch may have on the device of `q`."""
+    return LARGEST_GRID if q.is_cuda else sys.maxsize
 
 
 def _mask(bias: Tensor, lead: torch.Size) -> Tensor:

@@ -18,14 +18,18 @@ from weakref import WeakSet, finalize
 
 import pytest
 import torch
-from torch import Tensor, UntypedStorage
+from torch import Tensor, UntypedStorage, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from attnbench.cases.case import Mode
 from attnbench.machine.clock import Clock, WallClock
+from attnbench.machine.cpu import Cpu
 from attnbench.machine.cuda import Cuda, CudaClock
 from attnbench.machine.device import Gpu
+from attnbench.measure import counting
 from attnbench.measure.journal_writer import JournalWriter, ProcessSpent
+from attnbench.measure.prediction import predicted_peak_bytes
 from attnbench.measure.worker import work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
@@ -255,7 +259,19 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     for name, stand_in in stand_ins.items():
         monkeypatch.setattr(Cuda, name, stand_in)
     monkeypatch.setattr(runner, "facts_of_worker", _worker(cuda))
+    monkeypatch.setattr(counting, "predicted_peak_bytes", _predicted_elsewhere)
     return cuda
+
+
+def _predicted_elsewhere(
+    build: Callable[[], nn.Module],
+    shape: tuple[int, int, int],
+    dtype: torch.dtype,
+    mode: Mode,
+    device: str,
+) -> int | None:
+    """The need on a device that is not the CPU: a torch without CUDA has no fake tensors on that one."""
+    return predicted_peak_bytes(build, shape, dtype, mode, device if device == Cpu.name else "meta")
 
 
 def _worker(cuda: FakeCuda) -> Callable[..., Iterator[Fact]]:

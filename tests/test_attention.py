@@ -4,7 +4,9 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from attnbench import attention
 from attnbench.attention import KERNELS, Kernel, attend, explicit, use_kernel
@@ -34,6 +36,53 @@ def test_a_bias_may_differ_between_windows(kernel: str):
     bias = torch.randn(5, 1, 6, 6, dtype=torch.float64)
     with use_kernel(kernel):
         torch.testing.assert_close(attend(q, k, v, bias), by_hand(q, k, v, bias))
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+@pytest.mark.parametrize("bias_shape", [None, (6, 7), (4, 6, 7), (5, 1, 6, 7), (5, 4, 6, 7)], ids=str)
+def test_launches_of_parts_are_the_launch_of_all(
+    most: int, bias_shape: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
+):
+    q, k, v = (torch.randn(2, 5, 4, n, 8, requires_grad=True) for n in (6, 7, 7))
+    bias = None if bias_shape is None else torch.randn(bias_shape, requires_grad=True)
+    learning = [x for x in (q, k, v, bias) if x is not None]
+
+    def results() -> list[Tensor]:
+        out = attention.fused(q, k, v, bias)
+        return [out, *torch.autograd.grad(out.square().sum(), learning)]
+
+    whole = results()
+    launched = []
+
+    def launch(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        launched.append(q.shape[:2])
+        return sdpa(q, k, v, mask)
+
+    sdpa = F.scaled_dot_product_attention
+    monkeypatch.setattr(F, "scaled_dot_product_attention", launch)
+    monkeypatch.setattr(attention, "most_at_once", lambda q: most)
+    torch.testing.assert_close(results(), whole)
+    assert max(side for shape in launched for side in shape) <= most
+    assert sum(images * heads for images, heads in launched) == 2 * 5 * 4
+
+
+def test_a_cpu_takes_all_windows_in_one_launch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(attention, "LARGEST_GRID", 2)
+    assert attention.most_at_once(torch.zeros(5, 1, 1, 1)) > 5
+
+
+def test_a_gpu_takes_no_more_windows_at_once_than_its_largest_grid():
+    with FakeTensorMode():
+        assert attention.most_at_once(torch.empty(1, device="cuda")) == 65_535
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("kernel", ["flash", "efficient"])
+def test_more_windows_than_a_grid_has_are_computed_all_the_same(kernel: str):
+    q, k, v = torch.randn(3, 2**16 + 1, 1, 8, 16, device="cuda", dtype=torch.bfloat16)
+    with torch.inference_mode(), use_kernel(kernel):
+        out = attend(q, k, v)
+    torch.testing.assert_close(out, explicit(q, k, v, None), atol=0.05, rtol=0.05)
 
 
 def test_the_choice_of_kernel_ends_with_its_context(monkeypatch: pytest.MonkeyPatch):

@@ -3,18 +3,19 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
 from attnbench.analysis.evidence import Difference, Evidence, as_labelled, evidence, groups, listed
-from attnbench.cases.variant import Variant
+from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper.claims import Claim, Metric
 from attnbench.records.record import Record
 from attnbench.statistics import MARGIN, Comparison, Estimate, Verdict, verdicts
 from attnbench.words import plural
 
 MILLION = 10**6
+ROUNDED = "tf32"  # float32 whose products are rounded: float32 itself is told beside it
 
 
 class Ruling(StrEnum):
@@ -34,7 +35,8 @@ class Judgement:
     """What a run says of a claim, and why.
 
     `ours` is the mechanism's number over the other's, of several others over that of the one which is nearest
-    to refuting the claim; or a count in millions. `variant` is None for counts.
+    to refuting the claim; or a count in millions. `variant` is None for counts. `beside` is what float32 says
+    of a claim that was judged in TF32.
     """
 
     claim: Claim
@@ -43,6 +45,7 @@ class Judgement:
     reason: str
     differences: tuple[Difference, ...]
     variant: Variant | None
+    beside: "Judgement | None" = None
 
 
 def judge(claims: Iterable[Claim], records: Sequence[Record]) -> list[Judgement]:
@@ -51,7 +54,19 @@ def judge(claims: Iterable[Claim], records: Sequence[Record]) -> list[Judgement]
     A claim may name mechanisms as `labels.find` reads them; what is judged has the labels of the run.
     """
     by_metric = {metric: groups(records, metric) for metric in Metric}
-    return decide([evidence(claim, by_metric[claim.metric]) for claim in as_labelled(claims, records)])
+    judgements = decide([evidence(claim, by_metric[claim.metric]) for claim in as_labelled(claims, records)])
+    rounded = [each for each in judgements if each.variant and each.variant.dtype == ROUNDED]
+    plain = decide([evidence(_in_plain(each.claim), by_metric[each.claim.metric]) for each in rounded])
+    found = {each.claim.id: each for each in plain if each.variant and each.variant.dtype == PLAIN.dtype}
+    return [
+        replace(each, beside=found.get(each.claim.id)) if each in rounded else each for each in judgements
+    ]
+
+
+def _in_plain(claim: Claim) -> Claim:
+    """The same claim about float32."""
+    variant = replace(claim.conditions.variant, dtype=PLAIN.dtype)
+    return replace(claim, conditions=replace(claim.conditions, variant=variant))
 
 
 def decide(pieces: Sequence[Evidence]) -> list[Judgement]:

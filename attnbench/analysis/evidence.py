@@ -7,7 +7,7 @@ from attnbench.analysis.block import Block, blocks, both, compared
 from attnbench.analysis.rows import grouped, identity
 from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import find, nearest
-from attnbench.cases.variant import AXES, Variant
+from attnbench.cases.variant import AXES, PLAIN, Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of
 from attnbench.paper import published
@@ -200,11 +200,12 @@ def _way(claim: Claim) -> tuple[str, ...]:
     return () if claim.metric.is_count else ("batch", *AXES, "machine", "torch")
 
 
-def _nearness(claim: Claim, group: Group) -> tuple[int, int, int]:
-    """How near a group is to a claim: by variant, by how many mechanisms it has, by the rest."""
+def _nearness(claim: Claim, group: Group) -> tuple[int, bool, int, int]:
+    """How near a group is to a claim: by variant, in doubt float32, by its mechanisms, by the rest."""
     variant = () if claim.metric.is_count else AXES
     apart = [len(_differences(claim, group.example, names)) for names in (variant, _way(claim))]
-    return -apart[0], len(_known(claim, group)), -apart[1]
+    is_plain = group.example.case.variant.dtype == PLAIN.dtype
+    return -apart[0], is_plain, len(_known(claim, group)), -apart[1]
 
 
 def _differences(claim: Claim, record: Record, names: Iterable[str]) -> tuple[Difference, ...]:

@@ -10,6 +10,9 @@ BYTES = {"float32": 4, "tf32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 DTYPES = tuple(BYTES)
 EAGER = "off"
 COMPILE_MODES = (EAGER, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+CAPTURES = ("reduce-overhead", "max-autotune")  # the modes that make CUDA graphs of their own
+TUNES = {"max-autotune": 10, "max-autotune-no-cudagraphs": 10}
+"""How many times as long as others the modes may take that time kernels to choose among them."""
 
 Value = TypeVar("Value", str, bool)
 
@@ -44,6 +47,22 @@ class Variant:
     def is_prepared(self) -> bool:
         """Whether the first call compiles or captures, and later ones do not."""
         return self.compiled or self.cuda_graph
+
+    @property
+    def patience(self) -> int:
+        """How many times the time-out of others a step that compiles may take."""
+        return TUNES.get(self.compile, 1)
+
+    @property
+    def nested(self) -> str | None:
+        """Why it would capture a CUDA graph in another; None where it would not."""
+        if not (self.cuda_graph and self.compile in CAPTURES):
+            return None
+        return (
+            f"--compile {self.compile} makes CUDA graphs of its own, which --cuda-graph on cannot capture in "
+            "another one; take one of the two, or --compile default or max-autotune-no-cudagraphs with "
+            "--cuda-graph on"
+        )
 
     @property
     def title(self) -> str:

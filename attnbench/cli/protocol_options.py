@@ -69,7 +69,8 @@ Timeout = Annotated[
         "--timeout",
         metavar="S",
         min=1,
-        about="Give a case up when one step, such as a first call, takes longer.",
+        about="Give a case up when one step, such as a first call, takes longer; one that compiles with "
+        "max-autotune may take ten times as long.",
         panel=EFFORT,
         default=f"{DEFAULT.timeout_s:g}",
     ),

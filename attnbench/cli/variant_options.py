@@ -6,6 +6,7 @@ from attnbench.cases.variant import COMPILE_MODES, DTYPES, KERNELS, Variant, var
 from attnbench.cli.completion import among
 from attnbench.cli.help import HOW, option
 from attnbench.cli.options import read_names
+from attnbench.errors import AttnbenchError
 
 OFF, ON = SWITCH = ("off", "on")
 
@@ -58,10 +59,16 @@ CudaGraphs = Annotated[
 def read_variants(
     kernels: list[str] | None, dtypes: list[str] | None, modes: list[str] | None, graphs: list[str] | None
 ) -> list[Variant]:
-    """The ways to run a layer that four options ask for, in every combination."""
-    return variants(
+    """The ways to run a layer that four options ask for, in every combination.
+
+    That all of them nest CUDA graphs is a mistake; of several ways, those that do are rows with this reason.
+    """
+    ways = variants(
         read_names("--kernel", kernels, KERNELS),
         read_names("--dtype", dtypes, DTYPES),
         read_names("--compile", modes, COMPILE_MODES),
         [text == ON for text in read_names("--cuda-graph", graphs, SWITCH)],
     )
+    if all(way.nested for way in ways):
+        raise AttnbenchError(f"{ways[0].nested}.")
+    return ways

@@ -14,7 +14,7 @@ from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
 from attnbench.machine.devices import exact_device
 from attnbench.measure.execution import dtype_of, graphed, running
-from attnbench.measure.layers import Results, WrongOutput, build, check_results, make_step
+from attnbench.measure.layers import Results, WrongOutput, build, check_results, is_shortage, make_step
 
 EXACT = Variant(dtype="float64")
 IMAGES = 4  # of a batch, are compared: the images of a batch do not see each other
@@ -30,23 +30,27 @@ one that chooses, as QuadTree its keys, takes others where two are nearly equal,
 class Question:
     """Random tokens that no timing uses, with a gradient of the output, and what a layer makes of them.
 
-    The gradient is zero but for the images whose results are compared, so that what parameters learn comes
-    from these alone.
+    The gradient is zero but for the first `images`, whose results are compared, so that what parameters learn
+    comes from these alone.
     """
 
     batch: Tensor
     gradient: Tensor
+    images: int
     answer: list[Tensor]
 
 
-def ask_in_float64(registry: Registry, case: Case, seed: int) -> Question:
+class ReferenceTooLarge(Exception):  # noqa: N818
+    """There is no memory for the layer in float64, whatever there is for its variant."""
+
+
+def ask_in_float64(registry: Registry, case: Case, seed: int, images: int = IMAGES) -> Question:
     """The case's layer in float64, explicit and eager, on a few of the images.
 
     It is computed on the CPU where the device has no float64.
     """
-    few = min(case.workload.batch, IMAGES)
-    generator = torch.Generator().manual_seed(seed + 1)
-    batch, gradient = (torch.randn(case.workload.shape, generator=generator) for _ in range(2))
+    few = min(case.workload.batch, images)
+    batch, gradient = _tokens(case, seed)
     gradient[few:] = 0
     exact = replace(
         case,
@@ -56,9 +60,16 @@ def ask_in_float64(registry: Registry, case: Case, seed: int) -> Question:
     )
     try:
         answer = _results(registry, exact, batch[:few], gradient[:few], seed)
-    except (RuntimeError, TypeError, NotImplementedError) as error:
+    except (MemoryError, RuntimeError, TypeError, NotImplementedError) as error:
+        if is_shortage(error):
+            raise ReferenceTooLarge(str(error).partition("\n")[0]) from error
         raise RuntimeError(f"in float64, as the reference, {error}") from error
-    return Question(batch, gradient, answer)
+    return Question(batch, gradient, few, answer)
+
+
+def call_once(registry: Registry, case: Case, seed: int) -> None:
+    """Let a new layer of the case compile or capture; its results must be numbers, and are not compared."""
+    _results(registry, case, *_tokens(case, seed), seed)
 
 
 def require_agreement(registry: Registry, case: Case, seed: int, question: Question) -> float:
@@ -67,7 +78,7 @@ def require_agreement(registry: Registry, case: Case, seed: int, question: Quest
     Those are the input's, and all of the parameters' as one. An error beyond the bound of the case's number
     format is a `WrongOutput`.
     """
-    results = _results(registry, case, question.batch, question.gradient, seed)
+    results = _results(registry, case, question.batch, question.gradient, seed, question.images)
     error = max(map(relative_error, results, question.answer))
     bound = BOUNDS[case.variant.dtype]
     if not error <= bound:
@@ -84,7 +95,16 @@ def relative_error(result: Tensor, expected: Tensor) -> float:
     return float(difference / expected.norm()) if difference else 0.0
 
 
-def _results(registry: Registry, case: Case, batch: Tensor, gradient: Tensor, seed: int) -> list[Tensor]:
+def _tokens(case: Case, seed: int) -> tuple[Tensor, Tensor]:
+    """Tokens that no timing uses, and a gradient of the output."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    batch, gradient = (torch.randn(case.workload.shape, generator=generator) for _ in range(2))
+    return batch, gradient
+
+
+def _results(
+    registry: Registry, case: Case, batch: Tensor, gradient: Tensor, seed: int, images: int = IMAGES
+) -> list[Tensor]:
     """What is compared: the output's first images, the input's gradient of these, that of all parameters."""
     layer = build(registry, case, seed)
     batch, gradient = (x.to(case.device, dtype_of(case.variant)) for x in (batch, gradient))
@@ -92,10 +112,10 @@ def _results(registry: Registry, case: Case, batch: Tensor, gradient: Tensor, se
     with running(case.variant):
         out, input_gradient = _replayed(step, batch) if case.variant.cuda_graph else step(batch)
     check_results(out, layer, case)
-    results = [out[:IMAGES].detach()]
+    results = [out[:images].detach()]
     if input_gradient is not None:
         learnt = [p.grad.flatten() for p in layer.parameters() if p.grad is not None]
-        results += [input_gradient[:IMAGES], *([torch.cat(learnt)] if learnt else [])]
+        results += [input_gradient[:images], *([torch.cat(learnt)] if learnt else [])]
     return results
 
 

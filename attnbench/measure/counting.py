@@ -1,25 +1,32 @@
 """What each case needs and costs: memory on fake tensors, multiply-adds on one image; nothing is measured."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 from attnbench.attention import form_of, use_kernel
 from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.registry import Registry
+from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
-from attnbench.machine.devices import device_of
-from attnbench.measure.ceiling import ceiling
+from attnbench.machine.devices import device_of, exact_device
+from attnbench.measure.accuracy import EXACT, IMAGES
+from attnbench.measure.ceiling import work
 from attnbench.measure.cost import Count, Uncountable, count, count_on_meta
 from attnbench.measure.execution import dtype_of, require_runnable
 from attnbench.measure.journal_writer import JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measure.layers import build
 from attnbench.measure.prediction import predicted_peak_bytes
+from attnbench.mechanism import Geometry
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Began, Counted, Failed, Predicted, Started, Uncounted
+from attnbench.records.journal import Began, Counted, Failed, Predicted, Referenced, Started, Uncounted
 from attnbench.records.record import Cost, Prediction
 
 LEAST_MOVES = {Mode.inference: 1, Mode.training: 2}  # training moves a gradient with each number
+
+
+LEAST_SIDE = 7  # of a map that stands for a larger one in the comparison with float64
 
 
 class TooLarge(Exception):  # noqa: N818
@@ -30,21 +37,29 @@ def count_cases(state: BlockState, registry: Registry, writer: JournalWriter) ->
     """Write what each case needs and costs, or why it cannot be built."""
     writer.write(Began(0))
     costs: dict[str, Count] = {}
+    references: dict[str, Referenced | None] = {}
     for index in state.uncounted:
         case = state.job.cases[index]
         with failure_as_fact(index, writer):
             require_runnable(case.variant, case.device)
             if case.role is Role.ceiling:
-                limit = ceiling(case.mechanism, case.device, dtype_of(case.variant), state.job.threads)
-                writer.write(Counted(index, Cost(0, limit.macs, {}, (), limit.least_bytes), limit.macs))
-            elif not count_case(state, registry, writer, index, costs):
+                macs, moved = work(case.mechanism, case.device, dtype_of(case.variant), state.job.threads)
+                writer.write(Counted(index, Cost(0, macs, {}, (), moved), macs))
+            elif not count_case(state, registry, writer, index, costs, references):
                 raise ProcessSpent
 
 
 def count_case(
-    state: BlockState, registry: Registry, writer: JournalWriter, index: int, costs: dict[str, Count]
+    state: BlockState,
+    registry: Registry,
+    writer: JournalWriter,
+    index: int,
+    costs: dict[str, Count],
+    references: dict[str, Referenced | None],
 ) -> bool:
-    """Predict the memory of one case, and count its cost; `costs` has those of this process, and gets more.
+    """Predict the memory of one case, and count its cost.
+
+    `costs` and `references` have what this process knows already, and get more.
 
     A layer that was run on fake or meta tensors may have kept some of them, and fail for that. So a count
     that fails then is left to the next process, which finds the prediction made: False.
@@ -53,6 +68,12 @@ def count_case(
     if not predicted:
         writer.write(Started(index, "the prediction of its memory"))
         need = _predict(state, registry, index)
+        if need.prediction.fits and case.variant != PLAIN:
+            same = f"{case.label} {case.workload} {case.device}"
+            if same not in references:
+                references[same] = _reference(state, registry, index)
+            if less := references[same]:
+                writer.write(replace(less, case=index))
         writer.write(need)
         if not need.prediction.fits:
             writer.write(Failed(index, "out_of_memory", _shortage(need.prediction)))
@@ -84,8 +105,44 @@ def count_case(
 
 def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
     case = state.job.cases[index]
-    need = _predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode)
+    need = _predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
     return Predicted(index, Prediction(need, _available_bytes(state, case.device)))
+
+
+def _reference(state: BlockState, registry: Registry, index: int) -> Referenced | None:
+    """With what a case is compared in float64 where a few of its images, or one, do not fit: with less.
+
+    None where they do, and where nobody can tell.
+    """
+    case = state.job.cases[index]
+    device = exact_device(case.device)
+    there = _available_bytes(state, device)
+    few = min(case.workload.batch, IMAGES)
+    reason = ""
+    for geometry in _maps(case.workload.geometry):
+        exact = replace(
+            case, workload=replace(case.workload, geometry=geometry), variant=EXACT, device=device
+        )
+        for images in dict.fromkeys((few, math.ceil(few / 2), 1)):
+            need = _predicted_bytes(state, registry, exact, images, case.workload.mode, device)
+            if need is None:
+                break
+            if need <= there:
+                usual = not reason and images == few
+                return None if usual else Referenced(index, images, geometry.height, geometry.width, reason)
+        if not reason:
+            if need is None:
+                return None
+            reason = f"one image needs {_gib(need)} GiB as its reference, and {_gib(there)} GiB are available"
+    return Referenced(index, 0, case.workload.geometry.height, case.workload.geometry.width, reason)
+
+
+def _maps(geometry: Geometry) -> Iterator[Geometry]:
+    """The map, and smaller ones for the same layer."""
+    yield geometry
+    while min(geometry.height, geometry.width) >= 2 * LEAST_SIDE:
+        geometry = replace(geometry, height=geometry.height // 2, width=geometry.width // 2)
+        yield geometry
 
 
 def _cost(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -> Count:
@@ -94,7 +151,7 @@ def _cost(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -
     cost = count_on_meta(make, case.workload.geometry, operators) if on_meta else None
     if cost:
         return cost
-    one_image = _predicted_bytes(state, registry, case, 1, Mode.inference)
+    one_image = _predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
     if one_image is not None and one_image > _available_bytes(state, "cpu"):
         cost = count_on_meta(make, case.workload.geometry, operators, must_trace=False)
         if cost is None:
@@ -123,11 +180,13 @@ def _closed_form(registry: Registry, case: Case) -> int:
     return registry[case.mechanism].macs(case.workload.geometry, **case.settings)
 
 
-def _predicted_bytes(state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode) -> int | None:
+def _predicted_bytes(
+    state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode, device: str
+) -> int | None:
     make = partial(build, registry, case, state.job.protocol.seed)
     with use_kernel(case.variant.kernel):
         return predicted_peak_bytes(
-            make, replace(case.workload, batch=batch).shape, dtype_of(case.variant), mode
+            make, replace(case.workload, batch=batch).shape, dtype_of(case.variant), mode, device
         )
 
 

@@ -28,12 +28,13 @@ Results = TypeVar("Results")
 
 
 class CannotRun(Exception):  # noqa: N818
-    """A variant has no meaning on a device."""
+    """A variant has no meaning, on a device or at all."""
 
 
 def require_runnable(variant: Variant, device: str) -> None:
-    """Raise `CannotRun` for what has no meaning on a device."""
-    if reason := device_of(device).refuses(dtype=variant.dtype, cuda_graph=variant.cuda_graph):
+    """Raise `CannotRun` for what has no meaning on a device, or nests CUDA graphs."""
+    refusal = device_of(device).refuses(dtype=variant.dtype, cuda_graph=variant.cuda_graph)
+    if reason := refusal or variant.nested:
         raise CannotRun(reason)
 
 

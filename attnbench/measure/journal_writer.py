@@ -15,7 +15,7 @@ from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.machine.devices import DEVICES
 from attnbench.measure.execution import CannotRun
-from attnbench.measure.layers import WrongOutput
+from attnbench.measure.layers import WrongOutput, is_shortage
 from attnbench.records import journal
 from attnbench.records.journal import Fact, Failed, Started
 
@@ -108,7 +108,7 @@ def _what_failed(
     """The outcome of a case that raised, and the reason."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "out_of_memory", str(error).partition("\n")[0]
-    if "can't allocate memory" in str(error):
+    if is_shortage(error):
         return "out_of_memory", f"{type(error).__name__}: {error}"
     if variant == PLAIN:
         return "crashed", f"{type(error).__name__}: {error}"

@@ -126,6 +126,11 @@ def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable
     return train if case.workload.mode is Mode.training else lambda x: (forward(x), None)
 
 
+def is_shortage(error: Exception) -> bool:
+    """Whether it says that there was no memory left."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 class WrongOutput(Exception):  # noqa: N818
     """A layer's output is not a batch of tokens, or what it learns from is not numbers."""
 

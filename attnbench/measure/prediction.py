@@ -23,14 +23,15 @@ def predicted_peak_bytes(
     shape: tuple[int, int, int],
     dtype: torch.dtype,
     mode: Mode = Mode.inference,
+    device: str = "cpu",
 ) -> int | None:
-    """Most bytes alive at once while `build` makes a layer and the layer maps one batch `[B, N, C]`.
+    """Most bytes alive at once on `device` while `build` makes a layer and it maps one batch `[B, N, C]`.
 
     In training, the gradient of the output is there from the start, and goes back to parameters and input.
 
     Both run on fake tensors, which have a shape and no memory, so a need of any size can be asked for. The
-    layer is built in its own dtype and then cast, as it is before a real call; the kernel is that of the
-    `use_kernel` around this call.
+    layer is built on the CPU in its own dtype, and then moved and cast, as it is before a real call: layers
+    may take another way on another device. The kernel is that of the `use_kernel` around this call.
 
     None where no prediction can be made, whatever was raised: fake tensors have no values to branch on and
     refuse with exceptions of many types, and a mistake of the layer itself shows again in the real call.
@@ -38,7 +39,9 @@ def predicted_peak_bytes(
     Whatever a layer's module caches meanwhile is fake from then on: predict in a process that runs no layer.
     """
     fake = FakeTensorMode()
-    storages = _LiveStorages(fake)
+    with fake:
+        place = torch.empty(0, device=device).device  # with the number that its tensors bear
+    storages = _LiveStorages(fake, place)
     training = mode is Mode.training
     with (
         torch.random.fork_rng(devices=[]),
@@ -48,9 +51,9 @@ def predicted_peak_bytes(
         truncated_normals_undrawn,
     ):
         try:
-            layer = build().train(training).to(dtype)
-            x = torch.empty(shape, dtype=dtype, requires_grad=training)
-            gradient = torch.empty(shape, dtype=dtype) if training else None
+            layer = build().train(training).to(place, dtype)
+            x = torch.empty(shape, device=place, dtype=dtype, requires_grad=training)
+            gradient = torch.empty(shape, device=place, dtype=dtype) if training else None
             out = layer(x)
             if training:
                 out.backward(gradient)
@@ -60,10 +63,11 @@ def predicted_peak_bytes(
 
 
 class _LiveStorages(TorchDispatchMode):
-    """Adds up, after every operator, the storages that some tensor still uses; views share theirs."""
+    """Adds up, after every operator, the storages that tensors of a device still use; views share theirs."""
 
-    def __init__(self, fake: FakeTensorMode) -> None:
+    def __init__(self, fake: FakeTensorMode, device: torch.device) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.device = device
         self.memo = fake.fake_tensor_converter.tensor_memo
         self.storages: WeakSet[UntypedStorage] = WeakSet()
         self.peak_bytes = 0
@@ -73,7 +77,8 @@ class _LiveStorages(TorchDispatchMode):
     ) -> Any:
         outputs = operator(*args, **(kwargs or {}))
         tensors = (leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
-        self.storages.update(tensor.untyped_storage() for tensor in tensors)
+        here = (tensor for tensor in tensors if tensor.device == self.device)
+        self.storages.update(tensor.untyped_storage() for tensor in here)
         self.peak_bytes = max(self.peak_bytes, sum(storage.nbytes() for storage in self.storages))
         self.memo.clear()  # its weak references make `nn.Module.to` fail (pytorch#178584)
         return outputs

@@ -5,17 +5,24 @@ from dataclasses import replace
 
 import torch
 
-from attnbench.cases.case import Mode
+from attnbench.cases.case import Case, Mode
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import PLAIN
-from attnbench.measure.accuracy import ask_in_float64, require_agreement
+from attnbench.measure.accuracy import (
+    IMAGES,
+    Question,
+    ReferenceTooLarge,
+    ask_in_float64,
+    call_once,
+    require_agreement,
+)
 from attnbench.measure.execution import backends_of, dtype_of, forget_compiled, ready_compiler
 from attnbench.measure.fidelity import expect, renew
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import build, make_call, make_data_by_dtype
 from attnbench.measure.memory import memory_of
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Allocated, Attended, Began, Checked, Started
+from attnbench.records.journal import Allocated, Attended, Began, Checked, Referenced, Started
 from attnbench.records.profile import FUSED
 from attnbench.records.record import Check
 
@@ -44,10 +51,10 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                 layer = build(registry, case, job.protocol.seed)
                 mine = data[dtype_of(case.variant)]
                 if case.variant.kernel != PLAIN.kernel or _asks_for_fused_attention(state, index):
-                    writer.write(Started(index, "a look at its kernels"))
+                    writer.write(Started(index, "a look at its kernels", case.variant.patience))
                     eager = replace(case, variant=replace(case.variant, cuda_graph=False))
                     writer.write(Attended(index, backends_of(make_call(layer, eager, mine))))
-                writer.write(Started(index, "the measurement of its memory"))
+                writer.write(Started(index, "the measurement of its memory", case.variant.patience))
                 memory = memory_of(layer, case, mine)
                 writer.write(Started(index, "a look at its images one by one"))
                 writer.write(expect(registry, case, job.protocol.seed, mine, index))
@@ -61,16 +68,44 @@ def _asks_for_fused_attention(state: BlockState, index: int) -> bool:
 
 
 def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: int) -> None:
-    """Compare a member with its layer in float64, and time the call that compiles or captures it."""
+    """Compare a member with its layer in float64, and time the call that compiles or captures it.
+
+    Where its own map is too large for float64 a smaller one is compared, and where nothing fits none is: the
+    member is called all the same.
+    """
     case, seed = state.job.cases[index], state.job.protocol.seed
+    reference = state.referenced.get(index) or _usual(index, case)
+    compared = _on_map(case, reference)
     with failure_as_fact(index, writer):
         writer.write(Started(index, "its reference in float64"))
-        question = ask_in_float64(registry, case, seed)
+        question: Question | None = None
+        if reference.images:
+            try:
+                question = ask_in_float64(registry, compared, seed, reference.images)
+            except ReferenceTooLarge as shortage:
+                writer.write(replace(reference, images=0, reason=str(shortage)))
         with failure_as_fact(index, writer, case.variant):
-            writer.write(Started(index, "its first call"))
+            writer.write(Started(index, "its first call", case.variant.patience))
+            error: float | None = None
+            if question and compared != case:
+                error = require_agreement(registry, compared, seed, question)
             if case.variant.compiled:
                 forget_compiled()
             started = time.perf_counter()
-            error = require_agreement(registry, case, seed, question)
+            if question and compared == case:
+                error = require_agreement(registry, case, seed, question)
+            else:
+                call_once(registry, case, seed)
             seconds = time.perf_counter() - started
             writer.write(Checked(index, Check(error, seconds if case.variant.is_prepared else None)))
+
+
+def _usual(index: int, case: Case) -> Referenced:
+    """A few images on the case's own map."""
+    return Referenced(index, IMAGES, case.workload.geometry.height, case.workload.geometry.width, "")
+
+
+def _on_map(case: Case, reference: Referenced) -> Case:
+    """The case with a map of the size that it is compared on."""
+    geometry = replace(case.workload.geometry, height=reference.height, width=reference.width)
+    return replace(case, workload=replace(case.workload, geometry=geometry))

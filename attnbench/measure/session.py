@@ -101,7 +101,7 @@ def _warm(
             else:
                 layer = build(registry, case, job.protocol.seed)
                 call = make_call(layer, case, data[dtype])
-                writer.write(Started(index, "its first call"))
+                writer.write(Started(index, "its first call", case.variant.patience))
                 started = time.perf_counter()
                 check_results(call(), layer, case)
                 if device_of(case.device).on_host and not case.variant.compiled:

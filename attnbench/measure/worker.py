@@ -29,6 +29,8 @@ from attnbench.records.record import EMULATED
 
 SLOW = 1.5  # times as long as in float32, from which a format is emulated and not merely no faster
 
+MIDDLING = 768  # side of a matmul that a CPU makes in no time
+
 
 def work(shard: Path, writer: JournalWriter) -> None:
     """Do what is left of the shard's job and write the facts."""
@@ -36,9 +38,11 @@ def work(shard: Path, writer: JournalWriter) -> None:
     flags = set_up_torch(state.job.threads)
     registry = discover([Path(plugin) for plugin in state.job.plugins])
     if state.job.task == "count":
-        if any(device_of(case.device).on_host for case in state.job.cases):
+        on_host = {case.device: device_of(case.device).on_host for case in state.job.cases}
+        if any(on_host.values()):
             flags |= emulated()
-        writer.write(Environment(inspect_machine(), flags, _matmul_rate()))
+        rates = {name: matmul_rate(name, state.job.threads) for name in sorted(on_host) if not on_host[name]}
+        writer.write(Environment(inspect_machine(), flags, matmul_rate("cpu", state.job.threads), rates))
         from attnbench.measure.counting import count_cases  # fvcore does not belong in a process that times
 
         count_cases(state, registry, writer)
@@ -81,11 +85,12 @@ def _matmul_s(dtype: torch.dtype, n: int = 256) -> float:
     return timing.sample(lambda: a @ a, 1, WallClock(lambda: None))
 
 
-def _matmul_rate() -> float:
-    """Multiply-adds a second of a middling matmul: for the plan's estimate only."""
-    n = 768
-    a = torch.randn(n, n)
-    clock = WallClock(lambda: None)
+def matmul_rate(name: str, threads: int) -> float:
+    """Multiply-adds a second of a middling matmul on a device: for the plan's estimate only."""
+    device = device_of(name)
+    n = MIDDLING if device.on_host else device.matmul_side(threads) // 2
+    a = torch.randn(n, n, device=name)
+    _, clock = device.clocks()
     return float(n**3 / min(timing.sample(lambda: a @ a, 3, clock) for _ in range(3)))
 
 

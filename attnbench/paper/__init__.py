@@ -11,6 +11,21 @@ from functools import cache
 from importlib.resources import files
 
 DEVICES = {"cpu": "Intel i9-10900X", "cuda": "NVIDIA RTX 3090"}
+FORMATS = {"cpu": "float32", "cuda": "tf32"}
+"""In which number format a device of the paper computed, as far as its torch's defaults tell."""
+REMARKS = {
+    "cuda": (
+        "The paper's GPU column was probably measured with TF32 on, the default of its torch 1.8.1 on an RTX "
+        "3090, so that --dtype tf32 is what compares with it; and not at the GPU's own pace: MSA's 14.5 ms a "
+        "call are over seven times what its multiply-adds take at that GPU's peak."
+    )
+}
+"""What must be known of the paper's column of a device before it is compared with."""
+
+
+def remark(device: str) -> str:
+    """What must be known of the paper's column of this device; an empty string where that is nothing."""
+    return REMARKS.get(device, "")
 
 
 def processor(device: str) -> str:

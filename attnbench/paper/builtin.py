@@ -1,11 +1,12 @@
 """The claims that come with attnbench: the paper's sentences, and what its Table IV says row by row."""
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
 from attnbench.machine.devices import device_of
-from attnbench.paper import Published, published
+from attnbench.paper import FORMATS, Published, published
 from attnbench.paper.claims import Claim, Metric, Relation
 from attnbench.paper.claims_file import ClaimsFile, parse
 
@@ -38,6 +39,7 @@ def _orders(device: str) -> list[Claim]:
 
 
 def _order(row: Published, other: Published, device: str) -> Claim:
+    conditions = _file().conditions
     return Claim(
         id=f"table-iv-{device.replace('cuda', 'gpu')}-{other.name}",
         sentence=f"{row.title} is faster than {other.title} on a {device_of(device).title}.",
@@ -48,7 +50,7 @@ def _order(row: Published, other: Published, device: str) -> Claim:
         than=(other.name,),
         device=device,
         reported=row.imgs_per_s(device) / other.imgs_per_s(device),
-        conditions=_file().conditions,
+        conditions=replace(conditions, variant=replace(conditions.variant, dtype=FORMATS[device])),
     )
 
 

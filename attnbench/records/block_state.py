@@ -23,6 +23,7 @@ from attnbench.records.journal import (
     Job,
     Powered,
     Predicted,
+    Referenced,
     Timed,
     Uncounted,
     Warmed,
@@ -31,7 +32,7 @@ from attnbench.records.record import Energy, Memory, Sample, Warmup
 from attnbench.records.rounds import ByRound, by_round
 from attnbench.statistics import settling_rounds
 
-Known = Predicted | Counted | Uncounted | Failed
+Known = Predicted | Referenced | Counted | Uncounted | Failed
 Kind = TypeVar("Kind")
 Value = TypeVar("Value")
 
@@ -55,6 +56,11 @@ class BlockState:
     def predicted(self) -> Mapping[int, Predicted]:
         """What a call of each case will need at once, where that was asked."""
         return {fact.case: fact for fact in self._all(Predicted)}
+
+    @cached_property
+    def referenced(self) -> Mapping[int, Referenced]:
+        """With what each case is compared in float64, where that is not a few of its own images."""
+        return {fact.case: fact for fact in self._all(Referenced)}
 
     @cached_property
     def counted(self) -> dict[int, Counted]:

@@ -79,9 +79,15 @@ def _slot(field: "Field[Any]", hint: Any) -> _Slot:
         flat=inner if field.metadata.get("flat") else None,
         optional=optional,
         sparse=bool(field.metadata.get("sparse")),
-        default=None if field.default is MISSING else field.default,
+        default=_default(field),
         empty=empty,
     )
+
+
+def _default(field: "Field[Any]") -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return None if field.default is MISSING else field.default
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:

@@ -45,11 +45,19 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where the workers run, the settings of torch that decide a number, and a rough matmul rate."""
+    """Where the workers run, the settings of torch that decide a number, and a rough matmul rate.
+
+    `macs_per_s` is that of the host's processor, `rates` have those of other devices by name.
+    """
 
     machine: Machine
     flags: Mapping[str, str]
     macs_per_s: float
+    rates: Mapping[str, float] = field(default_factory=dict, metadata=SPARSE)
+
+    def rate(self, device: str) -> float:
+        """Multiply-adds a second of a matmul on a device."""
+        return self.rates.get(device, self.macs_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +69,14 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The worker is about to do this step of the case of this index: if it dies now, this was why."""
+    """The worker is about to do this step of the case of this index: if it dies now, this was why.
+
+    The step may take `patience` times the time-out.
+    """
 
     case: int
     step: str
+    patience: int = field(default=1, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,28 @@ class Failed:
     case: int
     outcome: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Referenced:
+    """With what the case of this index is compared in float64, where that is not a few of its own images.
+
+    It is so many images on a map of this size; none where nothing fits, and `reason` says what does not.
+    """
+
+    case: int
+    images: int
+    height: int
+    width: int
+    reason: str
+
+    @property
+    def remark(self) -> str:
+        """What a reader must know of it; nothing where a map of the case's own size was compared."""
+        if not self.images:
+            return f"not compared with float64: {self.reason}"
+        size = f"{self.height}x{self.width}"
+        return f"compared with float64 on a map of {size} alone: {self.reason}" if self.reason else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +217,7 @@ Fact = (
     | Counted
     | Uncounted
     | Failed
+    | Referenced
     | Checked
     | Attended
     | Expected

@@ -10,7 +10,7 @@ from attnbench.analysis.rows import Measured, Row, believed, grouped, measured
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import PLAIN
 from attnbench.machine.devices import device_of
-from attnbench.paper import processor
+from attnbench.paper import processor, remark
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
@@ -154,16 +154,17 @@ def _count_remarks(macs: int | None, uncounted: Sequence[str], macs_of_another: 
 
 def _published_notes(rows: Sequence[Row]) -> list[str]:
     notes = {row.published.title: row.published.note for row in rows if row.published and row.published.note}
-    return [f"{title}: {note}." for title, note in notes.items()]
+    columns = dict.fromkeys(remark(row.device) for row in rows if row.published)
+    return [f"{title}: {note}." for title, note in notes.items()] + [line for line in columns if line]
 
 
 def _notes_on_rows(rows: Sequence[Row]) -> list[str]:
     """What is to be said of single rows, once for all of which it is true."""
     said: dict[str, list[Row]] = {}
     for row in rows:
-        for remark in [*_remarks(row.record), *_doubts(row)]:
-            said.setdefault(remark, []).append(row)
-    return [f"{_named(those)}: {remark}" for remark, those in said.items()]
+        for line in [*_remarks(row.record), *_doubts(row)]:
+            said.setdefault(line, []).append(row)
+    return [f"{_named(those)}: {line}" for line, those in said.items()]
 
 
 def _remarks(record: Record) -> list[str]:
@@ -179,6 +180,8 @@ def _remarks(record: Record) -> list[str]:
     if record.macs is not None and record.macs != record.macs_closed_form:
         promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
         lines.append(f"{record.macs:,} multiply-adds counted, but the closed form is {promised}.")
+    if record.reference:
+        lines.append(f"{record.reference}.")
     if record.unchecked:
         lines.append(f"not compared with a new layer after its samples: {record.unchecked}.")
     if record.memory and not record.memory.repeatable:

@@ -178,6 +178,7 @@ def _claim(judgement: Judgement) -> Line:
         "claimed": _number(claim, claim.number),
         "unit": "ratio" if claim.millions is None else COUNTS[claim.metric].base_unit,
         "reason": judgement.reason,
+        "beside": _claim(judgement.beside) if judgement.beside else None,
         "variant": judgement.variant.brief if judgement.variant else None,
         "differences": [asdict(difference) for difference in judgement.differences],
     }

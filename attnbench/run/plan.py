@@ -111,9 +111,9 @@ def forecasts(plan: Sequence[Planned], protocol: Protocol) -> list[Forecast]:
 def _forecast(planned: Planned, protocol: Protocol) -> Forecast:
     if len(planned.unfit) == len(planned.block.members):
         return Forecast(0.0, 0)
+    rate = planned.environment.rate(planned.block.cases[0].device)
     calls_s, round_calls_s = (
-        [SLOWER_THAN_MATMUL * n / planned.environment.macs_per_s for n in macs]
-        for macs in (planned.macs, planned.macs_of_round)
+        [SLOWER_THAN_MATMUL * n / rate for n in macs] for macs in (planned.macs, planned.macs_of_round)
     )
     share_s = WARMUP_SHARE * protocol.max_seconds / protocol.sessions / len(planned.block.cases)
     warm = protocol.within(share_s)

@@ -38,10 +38,11 @@ class WorkerEnded(Exception):  # noqa: N818
         return self.outcome == "crashed" and self.returncode in (-signal.SIGKILL, -signal.SIGTERM)
 
 
-def variables(threads: int, allocator: str, compiled: Path) -> dict[str, str]:
+def variables(threads: int, allocator: str, compiled: Path, compilers: int = 1) -> dict[str, str]:
     """The environment of a worker: its threads, how it allocates, and the folder for what it compiles.
 
-    Compilation takes no processes of its own, which would be there while others are timed. Variables for the
+    Compilation takes so many `compilers`: with 1 no processes of its own, which would be there while others
+    are timed. Variables for the
     allocator that are set already stay as they are.
     """
     kept = {name: os.environ.get(name, value) for name, value in KEEP_FREED_MEMORY.items()}
@@ -49,7 +50,7 @@ def variables(threads: int, allocator: str, compiled: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "TORCHINDUCTOR_CACHE_DIR": str(compiled),
-        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        "TORCHINDUCTOR_COMPILE_THREADS": str(compilers),
         **(kept if allocator == KEPT else {}),
     }
 
@@ -57,7 +58,8 @@ def variables(threads: int, allocator: str, compiled: Path) -> dict[str, str]:
 def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: float) -> Generator[Fact]:
     """Run one worker on a shard and pass on its new facts as it writes them; raise `WorkerEnded` if it fails.
 
-    `environment` is added to that of this process. A step that takes longer than `timeout_s` ends the worker.
+    `environment` is added to that of this process. A step that takes longer than `timeout_s`, times its own
+    patience, ends the worker.
     """
     seen = shard.stat().st_size
     at_work: Started | None = None
@@ -74,7 +76,7 @@ def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: floa
                 begun |= isinstance(fact, Began | Started)
                 last_news = time.monotonic()
                 yield fact
-            limit_s = timeout_s if begun else LONGEST_START_S
+            limit_s = timeout_s * (at_work.patience if at_work else 1) if begun else LONGEST_START_S
             if running and time.monotonic() - last_news > limit_s:
                 what = f"{at_work.step} took" if at_work else "a silence lasted" if begun else "starting took"
                 raise WorkerEnded(f"{what} longer than {limit_s:g} s", at_work, "timed_out", 0)

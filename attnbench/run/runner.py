@@ -17,6 +17,7 @@ from pathlib import Path
 from attnbench.cases.case import Block, Case, Role
 from attnbench.cases.sweep import ceilings
 from attnbench.errors import AttnbenchError
+from attnbench.machine.system import logical_cores
 from attnbench.mechanism import Geometry
 from attnbench.records import journal, record
 from attnbench.records.block_state import BlockState
@@ -37,6 +38,7 @@ from attnbench.records.record import Conditions, Record
 from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
 
+MOST_COMPILERS = 32  # processes; torch takes no more by itself
 MOST_KILLS = 3  # of workers from outside, before a run gives up
 
 Watch = Callable[[int, Fact], None]
@@ -162,7 +164,9 @@ def _work_off_in(
     suspects: list[int | None] = []
     while left(state := BlockState(journal.read(shard))):
         protocol = state.job.protocol
-        environment = variables(state.job.threads, protocol.allocator, compiled)
+        timing = not state.without_memory  # nothing is timed before memory is known
+        compilers = 1 if timing else min(MOST_COMPILERS, logical_cores())
+        environment = variables(state.job.threads, protocol.allocator, compiled, compilers)
         try:
             with closing(facts_of_worker(shard, environment, protocol.timeout_s)) as news:
                 for fact in news:
@@ -209,6 +213,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
     counted, not_counted = state.counted.get(index), state.not_counted.get(index)
     failed, predicted = state.failed.get(index), state.predicted.get(index)
     checked, expected = state.checked.get(index), state.expected.get(index)
+    referenced = state.referenced.get(index)
     priced = counted or not_counted
     return Record(
         key=key,
@@ -235,6 +240,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
         backends=state.backends.get(index, ()),
         energies=state.energies.get(index, ()),
         unchecked=(expected.reason or None) if expected else None,
+        reference=(referenced.remark or None) if referenced else None,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from attnbench.analysis.claims import Judgement, Ruling, decide, judge, summary
 from attnbench.analysis.evidence import Evidence
 from attnbench.cases.case import Role
+from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.paper.claims import Claim, Conditions, Metric, Relation
 from attnbench.records.record import Record
@@ -69,6 +70,38 @@ def test_a_claim_about_a_gpu_is_not_testable_on_a_cpu():
     for relation in (Relation.faster, Relation.slower):
         found = the_judgement(claim(device="cuda", relation=relation, times=None), run)
         assert (found.ruling, found.reason) == ("not testable", "nothing was measured on a GPU")
+
+
+def about_tf32() -> Claim:
+    """That HiLo is faster than SRA on a GPU."""
+    return claim(device="cuda", times=None, conditions=Conditions(variant=Variant(dtype="tf32")))
+
+
+def test_a_claim_about_tf32_is_judged_in_it_with_float32_beside_it():
+    rounded = a_run({"hilo": 0.3, "sra": 0.2}, device="cuda", dtype="tf32")
+    plain = a_run({"hilo": 0.2, "sra": 0.3}, device="cuda", block="another")
+    found = the_judgement(about_tf32(), [*plain, *rounded])
+    assert (found.ruling, found.ours, found.variant) == ("fails", exactly(2 / 3), Variant(dtype="tf32"))
+    assert found.beside is not None
+    assert (found.beside.ruling, found.beside.ours, found.beside.variant) == (
+        "holds",
+        exactly(1.5),
+        Variant(),
+    )
+
+
+def test_nothing_stands_beside_a_claim_where_float32_was_not_measured():
+    rounded = a_run({"hilo": 0.2, "sra": 0.3}, device="cuda", dtype="tf32")
+    half = a_run({"hilo": 0.2, "sra": 0.3}, device="cuda", dtype="bfloat16", block="another")
+    assert the_judgement(about_tf32(), [*half, *rounded]).beside is None
+
+
+def test_a_claim_about_tf32_is_judged_in_float32_before_other_formats():
+    half = a_run({"hilo": 0.3, "sra": 0.2, "van": 0.3}, device="cuda", dtype="bfloat16", block="another")
+    plain = a_run({"hilo": 0.2, "sra": 0.3}, device="cuda")
+    found = the_judgement(about_tf32(), [*half, *plain])
+    assert (found.ruling, found.variant, found.beside) == ("holds", Variant(), None)
+    assert [str(difference) for difference in found.differences] == ["dtype float32, not tf32"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from dataclasses import asdict
 
-from attnbench.cases.variant import AXES, PLAIN, Variant, variants
+import pytest
+
+from attnbench.cases.variant import AXES, COMPILE_MODES, PLAIN, Variant, variants
 
 
 def test_a_variant_says_what_it_is_and_what_differs_from_the_plain_one():
@@ -28,3 +30,22 @@ def test_each_field_has_its_values_the_default_first_and_the_number_format_is_to
 def test_what_is_compiled_or_captured_is_prepared_in_its_first_call():
     prepared = [Variant(compile="default"), Variant(cuda_graph=True), Variant("fused", "bfloat16")]
     assert [variant.is_prepared for variant in prepared] == [True, True, False]
+
+
+@pytest.mark.parametrize("mode", ["reduce-overhead", "max-autotune"])
+def test_a_mode_that_makes_cuda_graphs_is_not_captured_in_another_one(mode: str):
+    reason = Variant(compile=mode, cuda_graph=True).nested
+    assert reason is not None
+    assert f"--compile {mode} makes CUDA graphs of its own" in reason
+    assert "take one of the two" in reason
+    assert Variant(compile=mode).nested is None
+
+
+@pytest.mark.parametrize("mode", ["off", "default", "max-autotune-no-cudagraphs"])
+def test_what_makes_no_cuda_graphs_can_be_captured(mode: str):
+    assert Variant(compile=mode, cuda_graph=True).nested is None
+
+
+def test_modes_that_time_kernels_to_choose_among_them_have_more_time():
+    patient = {mode for mode in COMPILE_MODES if Variant(compile=mode).patience > 1}
+    assert patient == {"max-autotune", "max-autotune-no-cudagraphs"}

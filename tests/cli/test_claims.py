@@ -98,6 +98,7 @@ def test_json_has_all_fields_for_every_claim(attnbench: Run, run: Path, mine: Pa
         "claimed": 1.2,
         "unit": "ratio",
         "reason": "",
+        "beside": None,
         "variant": "float32 explicit",
         "differences": [{"field": "torch", "ours": "2.13.0", "claimed": "1.8.1"}],
     }

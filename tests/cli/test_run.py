@@ -122,6 +122,10 @@ def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Worker
         (["--memory-limit", "2"], "--memory-limit is '2'; it must be an amount of memory such as 2GiB"),
         (["--memory-limit", "-2GiB"], "--memory-limit is '-2GiB'; it must be an amount of memory"),
         (["--kernel", "explicit,flesh"], "--kernel is 'flesh'; it can be explicit, fused, flash"),
+        (
+            ["--compile", "reduce-overhead", "--cuda-graph", "on"],
+            "--compile reduce-overhead makes CUDA graphs of its own",
+        ),
         (["--dtype", "float8"], "--dtype is 'float8'; it can be float32, tf32, bfloat16"),
         (["--compile", "on"], "--compile is 'on'; it can be off, default, reduce-overhead"),
         (["--cuda-graph", "yes"], "--cuda-graph is 'yes'; it can be off, on."),

@@ -1,10 +1,13 @@
 """What a machine can do at best: calls that do what they are counted for."""
 
+import gc
+
 import pytest
 import torch
 
 from attnbench.machine import cpu, system
-from attnbench.measure.ceiling import ceiling
+from attnbench.measure import ceiling as ceiling_module
+from attnbench.measure.ceiling import ceiling, work
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +65,32 @@ def test_half_precision_is_not_held_to_the_slow_layout(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch, "mm", mm)
     ceiling("matmul", "cpu", torch.bfloat16, 1).call()
     assert layouts == [(1, 8)]
+
+
+@pytest.mark.parametrize("name", ["matmul", "copy"])
+def test_what_a_ceiling_comes_to_is_known_before_it_is_there(name: str, monkeypatch: pytest.MonkeyPatch):
+    limit = ceiling(name, "cpu", torch.bfloat16, 1)
+    monkeypatch.setattr(torch, "randn", None)
+    assert work(name, "cpu", torch.bfloat16, 1) == (limit.macs, limit.least_bytes)
+
+
+def test_formats_copy_the_same_memory():
+    limits = [ceiling("copy", "cpu", dtype, 1) for dtype in (torch.float32, torch.bfloat16, torch.float64)]
+    assert len({limit.call().data_ptr() for limit in limits}) == 1
+    assert [limit.call().numel() for limit in limits] == [1024, 2048, 512]
+
+
+def test_products_of_one_format_share_their_operands_and_those_of_two_do_not():
+    formats = (torch.float32, torch.float32, torch.bfloat16)
+    limits = [ceiling("matmul", "cpu", dtype, 1) for dtype in formats]
+    first, again, other = (limit.call().data_ptr() for limit in limits)
+    assert first == again != other
+
+
+@pytest.mark.parametrize("name", ["matmul", "copy"])
+def test_memory_of_a_ceiling_goes_with_it(name: str):
+    limit = ceiling(name, "cpu", torch.float32, 1)
+    assert len(ceiling_module._in_use) >= 2
+    del limit
+    gc.collect()
+    assert len(ceiling_module._in_use) == 0

@@ -45,6 +45,11 @@ def test_what_only_cuda_has_cannot_run_on_a_cpu(variant: Variant, says: str):
         require_runnable(variant, "cpu")
 
 
+def test_graphs_in_graphs_cannot_run_anywhere():
+    with pytest.raises(CannotRun, match="makes CUDA graphs of its own"):
+        require_runnable(Variant(compile="reduce-overhead", cuda_graph=True), "cuda")
+
+
 def test_what_is_not_compiled_is_the_layer_itself():
     layer = nn.Identity()
     assert compiled(layer, PLAIN) is layer

@@ -9,9 +9,14 @@ from torch import Tensor, nn
 
 from attnbench import Geometry
 from attnbench.attention import use_kernel
+from attnbench.cases.case import TABLE_IV, Mode
 from attnbench.cases.registry import discover
+from attnbench.cases.variant import Variant
+from attnbench.measure.layers import build, make_data
+from attnbench.measure.memory import memory_of
 from attnbench.measure.prediction import predicted_peak_bytes
 from mechanisms.msa import msa
+from tests.shards import case
 
 SHAPE = B, N, C = 3, 16, 8
 HEADS, PARAMS = 2, 4 * C**2 + 4 * C
@@ -135,3 +140,54 @@ def test_every_mechanism_has_a_prediction_above_its_parameters_input_and_output(
         )
     assert peak is not None
     assert peak >= 4 * (sum(p.numel() for p in layer.parameters()) + 2 * math.prod(shape))
+
+
+@pytest.mark.parametrize(
+    ("name", "measured_mib"), [("focal", 740), ("quadtree", 933), ("dat", 531), ("performer", 660)]
+)
+def test_a_layer_is_predicted_on_the_way_that_it_takes_on_its_device(name: str, measured_mib: int):
+    """An H200 needed so much in Table IV's setting; these layers take the images few by few on a CPU alone.
+
+    torch's device without memory stands for the GPU: it takes the same way, and is there on every machine.
+    """
+    mechanism = discover()[name]
+    here, there = (
+        predicted_peak_bytes(
+            lambda: mechanism.build(TABLE_IV.geometry, **mechanism.settings),
+            TABLE_IV.shape,
+            torch.float32,
+            device=device,
+        )
+        for device in ("cpu", "meta")
+    )
+    assert there == pytest.approx(measured_mib * 2**20, rel=0.01)
+    assert here is not None
+    assert here < 0.6 * measured_mib * 2**20
+
+
+def test_what_a_layer_needs_elsewhere_while_it_is_built_is_not_the_device_s():
+    def build() -> nn.Module:
+        torch.empty(10**6)
+        return nn.Linear(C, C)
+
+    peak = predicted_peak_bytes(build, SHAPE, torch.float32, device="meta")
+    assert peak == 4 * (C**2 + C) + 2 * X_BYTES
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("kernel", ["explicit", "fused"])
+@pytest.mark.parametrize("name", ["focal", "dat", "performer"])
+def test_a_gpu_needs_what_was_predicted_for_it(name: str, kernel: str, mode: Mode):
+    registry = discover()
+    variant = Variant(kernel)
+    asked = case(name, settings=registry[name].settings, batch=16, device="cuda", mode=mode, variant=variant)
+    with torch.inference_mode(mode is Mode.inference):
+        memory = memory_of(build(registry, asked, 0), asked, make_data(asked, 0, most_inputs=1))
+    with use_kernel(kernel):
+        predicted = predicted_peak_bytes(
+            lambda: build(registry, asked, 0), asked.workload.shape, torch.float32, mode, "cuda"
+        )
+    assert predicted is not None
+    assert memory is not None
+    assert memory.peak_bytes + memory.entry_bytes == pytest.approx(predicted, rel=0.1)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, UnsupportedGeometry
-from attnbench.attention import KERNELS, Kernel, explicit
+from attnbench.attention import KERNELS, Kernel, explicit, use_kernel
 from attnbench.cases.case import Case, Mode
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import Registry, discover
@@ -23,12 +24,14 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
 from attnbench.machine.cpu import Cpu
+from attnbench.machine.devices import DEVICES
 from attnbench.measure import counting, worker
 from attnbench.measure import session as session_module
 from attnbench.measure.attendance import CEILING_EVERY
 from attnbench.measure.cost import Count
 from attnbench.measure.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measure.layers import Data, WrongOutput, build, check_results, make_call, make_data
+from attnbench.measure.prediction import predicted_peak_bytes
 from attnbench.measure.timing import Turn
 from attnbench.measure.worker import set_up_torch, work
 from attnbench.records import journal
@@ -46,6 +49,7 @@ from attnbench.records.journal import (
     Job,
     Powered,
     Predicted,
+    Referenced,
     Started,
     Timed,
     Uncounted,
@@ -120,6 +124,17 @@ def test_a_worker_that_counts_says_what_each_case_needs_and_costs(registry: Regi
     assert (matmul.case, copy.case, copy.cost.macs) == (1, 2, 0)
 
 
+def test_a_device_that_is_not_the_host_has_a_matmul_rate_of_its_own(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(DEVICES, "meta", Elsewhere())
+    here, *_ = cases(registry, "msa")
+    environment, *_ = worked(tmp_path / "shard", job("count", [here, replace(here, device="meta")]))
+    assert isinstance(environment, Environment)
+    assert environment.rates.keys() == {"meta"}
+    assert environment.rate("meta") > 10 * environment.rate("cpu")
+
+
 def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry, tmp_path: Path):
     msa, hilo, *_ = cases(registry, "msa", "hilo")
     failed = Failed(0, "crashed", "bang")
@@ -171,6 +186,25 @@ def test_training_is_predicted_to_need_more_than_inference(registry: Registry, t
     assert inference is not None
     assert training is not None
     assert training > inference
+
+
+class Elsewhere(Cpu):
+    """A device that is not the CPU, and on which tensors take no memory."""
+
+    name = "meta"
+    on_host = False
+
+
+def test_the_memory_of_a_case_is_predicted_on_its_own_device(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(DEVICES, "meta", Elsewhere())
+    here = changed(cases(registry, "performer:features=64")[0], batch=16)
+    said = worked(tmp_path / "shard", job("count", [here, replace(here, device="meta")]))
+    few_by_few, at_once = (fact.prediction.predicted_bytes for fact in said if isinstance(fact, Predicted))
+    assert few_by_few is not None
+    assert at_once is not None
+    assert at_once > 1.5 * few_by_few
 
 
 def test_a_count_that_fails_is_tried_again_in_a_process_without_a_prediction(
@@ -514,6 +548,7 @@ def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Regi
     said = worked(tmp_path / "shard", job("measure", ways), ENVIRONMENT)
     (checked,) = (fact for fact in said if isinstance(fact, Checked))
     assert (checked.case, checked.check.preparation_s) == (1, None)
+    assert checked.check.relative_error is not None
     assert 0 < checked.check.relative_error < 1e-6
     assert [fact.case for fact in said if isinstance(fact, Allocated)] == [0, 1]
     (failed,) = (fact for fact in said if isinstance(fact, Failed))
@@ -526,6 +561,130 @@ def test_what_was_compared_already_is_not_compared_again(registry: Registry, tmp
     said = worked(tmp_path / "shard", job("measure", [fused]), ENVIRONMENT, Checked(0, Check(1e-7, None)))
     assert not any(isinstance(fact, Checked) for fact in said)
     assert any(isinstance(fact, Allocated) for fact in said)
+
+
+def lean(
+    registry: Registry, geometry: Geometry, *, batch: int = 4, mode: Mode = Mode.inference
+) -> tuple[Case, int]:
+    """MSA with a fused kernel in 16 bits, and what that is predicted to need."""
+    asked = changed(
+        cases(registry, "msa")[0],
+        geometry=geometry,
+        batch=batch,
+        mode=mode,
+        variant=Variant("fused", "bfloat16"),
+    )
+    with use_kernel("fused"):
+        need = predicted_peak_bytes(
+            lambda: build(registry, asked, 0), asked.workload.shape, torch.bfloat16, mode
+        )
+    assert need is not None
+    return asked, need
+
+
+def reference_need(registry: Registry, asked: Case, geometry: Geometry, images: int) -> int:
+    """What so many images on such a map need in float64."""
+    exact = changed(asked, geometry=geometry, batch=images, variant=Variant())
+    need = predicted_peak_bytes(
+        lambda: build(registry, exact, 0), exact.workload.shape, torch.float64, exact.workload.mode
+    )
+    assert need is not None
+    return need
+
+
+def both(registry: Registry, folder: Path, asked: Case, limit: int) -> tuple[list[Fact], list[Fact]]:
+    """What a worker that counts says where there is so much memory, and what the next says that measures."""
+    counts = worked(folder / "counts", replace(job("count", [asked]), memory_limit_bytes=limit))
+    known = [fact for fact in counts if isinstance(fact, Predicted | Referenced | Counted | Failed)]
+    return counts, worked(folder / "block", job("measure", [asked]), ENVIRONMENT, *known)
+
+
+def checks(said: Sequence[Fact]) -> list[Check]:
+    return [fact.check for fact in said if isinstance(fact, Checked)]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_where_a_few_images_do_not_fit_in_float64_fewer_are_compared(
+    registry: Registry, tmp_path: Path, mode: Mode
+):
+    asked, _ = lean(registry, Geometry(8, 2, 14, 14), mode=mode)
+    limit = reference_need(registry, asked, asked.workload.geometry, images=2)
+    counts, said = both(registry, tmp_path, asked, limit)
+    (reference,) = (fact for fact in counts if isinstance(fact, Referenced))
+    assert (reference.images, reference.height, reference.remark) == (2, 14, "")
+    (check,) = checks(said)
+    assert check.relative_error is not None
+    assert 1e-4 < check.relative_error < 0.02
+
+
+def test_where_one_image_does_not_fit_in_float64_a_smaller_map_is_compared(
+    registry: Registry, tmp_path: Path
+):
+    asked, _ = lean(registry, Geometry(8, 2, 28, 28))
+    limit = reference_need(registry, asked, Geometry(8, 2, 14, 14), images=1)
+    counts, said = both(registry, tmp_path, asked, limit)
+    (reference,) = (fact for fact in counts if isinstance(fact, Referenced))
+    assert (reference.images, reference.height, reference.width) == (1, 14, 14)
+    assert reference.remark == (
+        "compared with float64 on a map of 14x14 alone: one image needs 0.0 GiB as its reference, "
+        "and 0.0 GiB are available"
+    )
+    (check,) = checks(said)
+    assert check.relative_error is not None
+    assert 1e-4 < check.relative_error < 0.02
+    assert not any(isinstance(fact, Failed) for fact in said)
+
+
+def test_a_layer_that_is_wrong_on_a_smaller_map_is_wrong(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(KERNELS, "fused", lambda q, k, v, bias: v)
+    asked, need = lean(registry, Geometry(8, 2, 28, 28), batch=16)
+    _, said = both(registry, tmp_path, asked, need)
+    assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["wrong"]
+
+
+def test_where_no_map_fits_in_float64_a_variant_is_not_compared_and_measured_all_the_same(
+    registry: Registry, tmp_path: Path
+):
+    asked, need = lean(registry, Geometry(96, 2, 13, 13), batch=1)
+    counts, said = both(registry, tmp_path, asked, need)
+    (reference,) = (fact for fact in counts if isinstance(fact, Referenced))
+    assert reference.remark.startswith("not compared with float64: one image needs 0.0 GiB")
+    assert checks(said) == [Check(None, None)]
+    assert [fact.case for fact in said if isinstance(fact, Allocated)] == [0]
+    assert not any(isinstance(fact, Failed) for fact in said)
+
+
+def test_a_reference_that_finds_no_memory_is_no_failure_of_the_variant(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 60 GiB\nSee the documentation")
+
+    monkeypatch.setitem(KERNELS, "explicit", full)
+    asked, _ = lean(registry, Geometry(8, 2, 4, 4))
+    said = worked(tmp_path / "shard", job("measure", [asked]), ENVIRONMENT)
+    (reference,) = (fact for fact in said if isinstance(fact, Referenced))
+    assert reference.remark == ("not compared with float64: CUDA out of memory. Tried to allocate 60 GiB")
+    assert checks(said) == [Check(None, None)]
+    assert not any(isinstance(fact, Failed) for fact in said)
+
+
+def test_the_reference_of_several_variants_is_predicted_once(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked, need = lean(registry, Geometry(8, 2, 28, 28))
+    predicted = []
+
+    def spy(*arguments: Any) -> int:
+        predicted.append(arguments)
+        return need
+
+    monkeypatch.setattr(counting, "_predicted_bytes", spy)
+    ways = [replace(asked, variant=Variant("fused", dtype)) for dtype in ("bfloat16", "float16", "float32")]
+    worked(tmp_path / "shard", replace(job("count", ways), memory_limit_bytes=need))
+    assert len(predicted) == 3 + 1
 
 
 def test_what_a_device_does_not_have_is_known_before_anything_is_timed(registry: Registry, tmp_path: Path):

@@ -1,8 +1,11 @@
 """The claims that come with attnbench."""
 
+from dataclasses import replace
+
 import pytest
 
-from attnbench.paper import DEVICES, Published, published
+from attnbench.cases.variant import Variant
+from attnbench.paper import DEVICES, Published, published, remark
 from attnbench.paper.builtin import builtin, sentences
 from attnbench.paper.claims import Claim, Conditions, Metric, Relation
 
@@ -43,8 +46,23 @@ def test_no_two_claims_have_the_same_name():
 
 def test_claims_are_about_the_setting_of_table_iv_on_the_papers_machines():
     paper = Conditions(torch="1.8.1", cpu=DEVICES["cpu"], gpu=DEVICES["cuda"])
-    others = {claim.id for claim in builtin() if claim.conditions != paper}
+    formats = {"float32": paper, "tf32": replace(paper, variant=Variant(dtype="tf32"))}
+    others = {c.id for c in builtin() if c.conditions != formats[c.conditions.variant.dtype]}
     assert others == {"hilo-window-flops", "hilo-training-memory-msa"}
+
+
+def test_speeds_on_a_gpu_are_claimed_in_the_format_that_the_papers_torch_took():
+    on_a_gpu = {c.id for c in builtin() if c.metric is Metric.speed and c.device == "cuda"}
+    assert len(on_a_gpu) == 20
+    assert {claim.id for claim in builtin() if claim.conditions.variant.dtype == "tf32"} == on_a_gpu
+
+
+def test_what_is_remarked_of_the_papers_gpu_is_what_its_numbers_say():
+    msa, peak_macs_per_s = published()["msa"], 35.6e12 / 2
+    call_s = 64 / msa.imgs_per_s("cuda")
+    assert f"MSA's {1000 * call_s:.1f} ms" in remark("cuda")
+    assert 7 < call_s / (64 * msa.flops_m * 1e6 / peak_macs_per_s) < 8
+    assert remark("cpu") == ""
 
 
 @pytest.mark.parametrize("claim", [c for c in builtin() if c.than], ids=lambda claim: claim.id)

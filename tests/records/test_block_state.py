@@ -11,7 +11,17 @@ from attnbench.cases.case import Role
 from attnbench.cases.sweep import ceilings
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Began, Ended, Expected, Fact, Failed, Predicted, Started, Uncounted
+from attnbench.records.journal import (
+    Began,
+    Ended,
+    Expected,
+    Fact,
+    Failed,
+    Predicted,
+    Referenced,
+    Started,
+    Uncounted,
+)
 from attnbench.records.record import Prediction, Warmup
 from attnbench.records.rounds import paired
 from tests.fakes import changed, witness
@@ -34,9 +44,12 @@ from tests.shards import (
 EVERY_KIND: list[Fact] = [
     job((*CASES, case("hilo:alpha=0.5", Role.control, settings={"alpha": 0.5}))),
     ENVIRONMENT,
+    replace(ENVIRONMENT, rates={"cuda": 2e13}),
     Began(3),
     Started(1, "its first call"),
+    Started(1, "its first call", patience=10),
     Predicted(0, Prediction(None, 8)),
+    Referenced(0, 1, 14, 28, "it needs more"),
     Expected(0, ((0.1, -2e-9), (1.0, 3.0)), (0.5,), True, ""),
     Expected(1, (), (), False, "it is random"),
     allocated(0),
@@ -224,3 +237,10 @@ def test_samples_and_warm_ups_belong_to_their_case():
     assert len(told.samples[0]) == 2
     assert [warmup.session for warmup in told.warmups[1]] == [0, 1]
     assert [seen.session for seen in told.witnesses] == [0, 1]
+
+
+def test_a_shard_of_before_other_devices_had_a_rate_is_read():
+    old = journal.to_line(ENVIRONMENT)
+    assert "rates" not in old
+    assert journal.parse(old) == ENVIRONMENT
+    assert ENVIRONMENT.rate("cuda") == ENVIRONMENT.macs_per_s

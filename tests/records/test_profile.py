@@ -28,6 +28,8 @@ def line(operator: str, self_s: float, part: Part = Part.element_wise) -> Line:
         ("_scaled_dot_product_flash_attention_for_cpu", False, False, Part.core),
         ("_scaled_dot_product_efficient_attention", False, False, Part.core),
         ("topk", False, False, Part.core),
+        ("grid_sampler_2d", False, False, Part.core),
+        ("cudnn_grid_sampler", False, False, Part.core),
         ("copy_", True, False, Part.movement),
         ("index_select", False, False, Part.movement),
         ("empty_like", False, False, Part.between),

@@ -111,12 +111,14 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path):
     assert read(tmp_path).records == (row,)
 
 
-def test_a_record_says_why_it_was_not_compared_only_where_it_was_not(tmp_path: Path):
-    rows = record("msa"), record("hilo", unchecked="it is random")
+@pytest.mark.parametrize("name", ["unchecked", "reference"])
+def test_a_record_says_why_it_was_not_compared_only_where_it_was_not(tmp_path: Path, name: str):
+    why: dict[str, Any] = {name: "it is random"}
+    rows = record("msa"), record("hilo", **why)
     append(tmp_path, rows)
     assert read(tmp_path).records == rows
     written = (tmp_path / RECORDS).read_text().splitlines()
-    assert ["unchecked" in json.loads(line) for line in written] == [False, True]
+    assert [name in json.loads(line) for line in written] == [False, True]
 
 
 def test_a_sample_says_that_the_host_paced_it_only_where_it_did(tmp_path: Path):

@@ -45,6 +45,16 @@ def test_the_estimate_asks_for_the_rounds_that_precision_needs():
     assert tight.seconds > loose.seconds
 
 
+def test_a_block_is_forecast_at_the_rate_of_its_own_device():
+    on_a_gpu = tuple(replace(case, device="cuda") for case in (MSA, HILO))
+    environment = replace(ENVIRONMENT, rates={"cuda": 10 * ENVIRONMENT.macs_per_s})
+    slow, fast = (
+        forecasts([replace(planned(cases), environment=environment)], PROTOCOL)[0]
+        for cases in ((MSA, HILO), on_a_gpu)
+    )
+    assert fast.seconds < slow.seconds
+
+
 def test_the_forecast_has_no_more_rounds_than_the_time_buys_beside_warm_up():
     protocol = replace(PROTOCOL, sessions=1, precision=1e-3, max_seconds=100, min_sample_s=1.0)
     (forecast,) = forecasts([planned((MSA,))], protocol)

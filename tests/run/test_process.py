@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,19 @@ def test_a_kill_comes_from_outside_and_a_fault_from_within(workers: Workers, nam
 
 def test_a_status_that_looks_like_a_kill_does_not_come_from_outside(workers: Workers):
     assert not workers.end_of("exit 9").from_outside
+
+
+def test_a_step_that_needs_patience_has_more_time(workers: Workers):
+    patient = Started(1, "its first call", patience=40)
+    workers.run(write(FIRST, patient), "sleep 0.6", write(DONE), timeout_s=0.1)
+    assert workers.seen == [FIRST, patient, DONE]
+    end = workers.end_of(write(replace(patient, patience=2)), "sleep 9", timeout_s=0.1)
+    assert str(end) == "its first call took longer than 0.2 s"
+
+
+def test_compilation_takes_as_many_processes_as_it_is_given():
+    given = [variables(4, KEPT, Path("x"), *compilers) for compilers in ((), (7,))]
+    assert [each["TORCHINDUCTOR_COMPILE_THREADS"] for each in given] == ["1", "7"]
 
 
 def test_threads_are_set_before_the_worker_starts(workers: Workers):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from attnbench.records.journal import (
     Failed,
     Job,
     Predicted,
+    Referenced,
     Started,
     Timed,
     Uncounted,
@@ -267,6 +269,29 @@ def test_a_shard_whose_rows_are_all_there_only_goes(folder: Path, workers: Worke
     assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
     assert shards(folder) == []
+
+
+def test_the_first_worker_compiles_with_all_cores_and_those_that_time_with_none_beside(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = []
+
+    class Spy(Workers):
+        def __call__(self, shard: Path, threads: Any, timeout_s: float) -> Iterator[Fact]:
+            given.append(threads["TORCHINDUCTOR_COMPILE_THREADS"])
+            return super().__call__(shard, threads, timeout_s)
+
+    monkeypatch.setattr(runner, "facts_of_worker", Spy())
+    monkeypatch.setattr(runner, "logical_cores", lambda: 16)
+    run(folder)
+    assert given == ["16", "1", "1"]
+
+
+def test_a_row_says_what_less_than_its_case_was_compared_with_float64(folder: Path):
+    less = Referenced(0, 1, 7, 7, "it needs more"), Referenced(1, 1, 2, 2, "")
+    state = BlockState([*journal.read(finished_shard(folder)), *less])
+    said = [row.reference for row in records_of(state, complete=True)]
+    assert said[:2] == ["compared with float64 on a map of 7x7 alone: it needs more", None]
 
 
 def finished_shard(folder: Path) -> Path:

@@ -33,7 +33,7 @@ def claims_table(judgements: Sequence[Judgement]) -> Grid:
         GridColumn(
             "Verdict", [judgement.ruling for judgement in judgements], justify="left", colours=COLOURS
         ),
-        GridColumn("Why", [judgement.reason for judgement in judgements], wraps=True, stacks=True),
+        GridColumn("Why", list(map(_why, judgements)), wraps=True, stacks=True),
     ]
     return Grid(columns, caption=RATIOS)
 
@@ -54,6 +54,13 @@ def _settings(judgements: Sequence[Judgement]) -> dict[tuple[Difference, ...], s
     """A letter for each way in which settings differ from those of claims."""
     ways = dict.fromkeys(judgement.differences for judgement in judgements if judgement.differences)
     return dict(zip(ways, ascii_lowercase, strict=False))
+
+
+def _why(judgement: Judgement) -> str:
+    """The reason, and what float32 says of a claim that was judged in TF32."""
+    plain = judgement.beside
+    beside = f"in {plain.variant.dtype} {_ours(plain)}: {plain.ruling}" if plain and plain.variant else ""
+    return "; ".join(filter(None, [judgement.reason, beside]))
 
 
 def _published(claim: Claim) -> str:

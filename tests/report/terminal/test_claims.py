@@ -49,6 +49,12 @@ def test_a_line_has_sentence_source_numbers_setting_verdict_and_reason():
     assert " ".join(printed([judgement()]).splitlines()[3].split()) == " ".join(line.values())
 
 
+def test_what_float32_says_stands_beside_a_claim_that_was_judged_in_tf32():
+    plain = judgement(ruling=Ruling.fails, ours=Estimate(0.5, 0.49, 0.51))
+    rounded = judgement(variant=Variant(dtype="tf32"), beside=plain)
+    assert cells(rounded)["Why"] == ["as was said; in float32 0.500 [0.490, 0.510]: fails"]
+
+
 def test_in_a_narrow_terminal_source_and_reason_stand_below():
     text = printed([judgement()], width=70)
     assert "Source" not in text

@@ -262,10 +262,22 @@ def test_a_row_that_was_not_compared_says_why():
     ]
 
 
+def test_a_row_of_which_less_was_compared_with_float64_says_so():
+    found = notes(rows([record("msa", TIMES, 3, title="MSA", reference="not compared with float64: full")]))
+    assert found == ["MSA (cpu 14x14 batch 64): not compared with float64: full."]
+
+
+def test_the_papers_gpu_column_is_explained_once_where_it_is_shown():
+    rows_on_a_gpu = rows([record(label, TIMES, 3, device="cuda") for label in ("msa", "hilo")])
+    (note,) = (line for line in notes(rows_on_a_gpu) if "paper" in line)
+    assert note.startswith("The paper's GPU column was probably measured with TF32 on")
+    assert not any("TF32" in line for line in notes(rows([record("msa", TIMES, 3)])))
+
+
 def test_a_launch_bound_row_is_named():
     samples = [replace(sample, wall_s=1.3 * sample.seconds) for sample in record("msa", TIMES, 3).samples]
     slow = record("msa", device="cuda", title="MSA", samples=tuple(samples))
-    assert notes(rows([slow])) == ["Launch-bound, the host takes longer than the device: MSA."]
+    assert notes(rows([slow]))[:-1] == ["Launch-bound, the host takes longer than the device: MSA."]
 
 
 def test_a_layer_that_the_host_paced_in_any_sample_is_named():
