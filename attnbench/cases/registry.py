@@ -5,6 +5,7 @@ module under the entry-point group `attnbench.mechanisms`; a file or a folder is
 """
 
 import gc
+import hashlib
 import importlib
 import importlib.util
 import itertools
@@ -22,7 +23,7 @@ from typing import TypeVar
 
 from attnbench.cases import ranges
 from attnbench.cases.labels import closest, did_you_mean
-from attnbench.cases.source import source_of
+from attnbench.cases.source import PLUGIN, source_of
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.mechanism import Mechanism, Setting
 
@@ -68,6 +69,7 @@ class Registry(Mapping[str, Mechanism]):
     def __init__(self, problems: Sequence[str] = ()) -> None:
         self._mechanisms: dict[str, Mechanism] = {}
         self._origins: dict[str, str] = {}
+        self._modules: dict[str, str | None] = {}
         self.problems = tuple(problems)
 
     def __getitem__(self, name: str) -> Mechanism:
@@ -87,8 +89,11 @@ class Registry(Mapping[str, Mechanism]):
     def __len__(self) -> int:
         return len(self._mechanisms)
 
-    def add(self, mechanism: Mechanism, origin: str) -> None:
-        """Enter a mechanism; the same value may come twice, two values of one name may not."""
+    def add(self, mechanism: Mechanism, origin: str, module: str | None = None) -> None:
+        """Enter a mechanism; the same value may come twice, two values of one name may not.
+
+        `origin` is the file that it came from, and `module` the name of the module that this is.
+        """
         known = self._mechanisms.setdefault(mechanism.name, mechanism)
         if known is not mechanism:
             raise AttnbenchError(
@@ -96,6 +101,7 @@ class Registry(Mapping[str, Mechanism]):
                 f"one in {origin}. Rename one of them."
             )
         self._origins.setdefault(mechanism.name, origin)
+        self._modules.setdefault(mechanism.name, module)
 
     def of(self, path: Path) -> list[str]:
         """The names that came from a plugin file or folder."""
@@ -123,7 +129,7 @@ class Registry(Mapping[str, Mechanism]):
         name, _, assignments = text.partition(":")
         mechanism = self[name]
         swept = _read_assignments(mechanism, assignments)
-        source = source_of(mechanism)
+        source = source_of(mechanism, self._modules[name])
         choices = [
             Choice(mechanism, {**mechanism.settings, **dict(zip(swept, values, strict=True))}, source)
             for values in itertools.product(*swept.values())
@@ -158,8 +164,8 @@ def discover(plugins: Sequence[Path] = ()) -> Registry:
 
         registry = Registry(problems)
         for module in modules:
-            for origin, mechanism in _mechanisms_of(module):
-                registry.add(mechanism, origin)
+            for member, mechanism in _mechanisms_of(module):
+                registry.add(mechanism, str(member.__file__), member.__name__)
     return registry
 
 
@@ -182,7 +188,7 @@ def _load_path(path: Path) -> ModuleType:
     file = path / "__init__.py" if path.is_dir() else path
     if not file.is_file():
         raise AttnbenchError(f"The plugin {path} does not exist; give the path of a Python file.")
-    name = f"attnbench_plugin_{path.resolve().stem}"
+    name = _module_name(path.resolve())
     spec = importlib.util.spec_from_file_location(
         name, file, submodule_search_locations=[str(path)] if path.is_dir() else None
     )
@@ -199,6 +205,11 @@ def _load_path(path: Path) -> ModuleType:
     return module
 
 
+def _module_name(path: Path) -> str:
+    """What the module of a plugin is called: two files of one name in two folders are two modules."""
+    return f"{PLUGIN}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
 def _guarded(load: Callable[[], Loaded], what: str) -> Loaded:
     """Import a stranger's code, which may fail in any way, and say where it did."""
     try:
@@ -211,7 +222,7 @@ def _guarded(load: Callable[[], Loaded], what: str) -> Loaded:
         ) from error
 
 
-def _mechanisms_of(module: ModuleType) -> Iterator[tuple[str, Mechanism]]:
+def _mechanisms_of(module: ModuleType) -> Iterator[tuple[ModuleType, Mechanism]]:
     """The mechanisms at a module's top level; a package is walked one level, `_private` modules left out."""
     modules = [module]
     for submodule in pkgutil.iter_modules(getattr(module, "__path__", ())):
@@ -221,7 +232,7 @@ def _mechanisms_of(module: ModuleType) -> Iterator[tuple[str, Mechanism]]:
     for member in modules:
         for value in vars(member).values():
             if isinstance(value, Mechanism):
-                yield str(member.__file__), value
+                yield member, value
 
 
 def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting]]:
