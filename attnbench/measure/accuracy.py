@@ -71,8 +71,12 @@ def require_agreement(registry: Registry, case: Case, seed: int, question: Quest
 
 def relative_error(result: Tensor, expected: Tensor) -> float:
     """The norm of the difference over the norm of what was expected; 0 where there is no difference."""
-    difference = (result.double() - expected).norm()
+    difference = (_in_float64(result) - _in_float64(expected)).norm()
     return float(difference / expected.norm()) if difference else 0.0
+
+
+def _in_float64(x: Tensor) -> Tensor:
+    return x.to(torch.complex128 if x.is_complex() else torch.float64)
 
 
 def _results(registry: Registry, case: Case, batch: Tensor, gradient: Tensor, seed: int) -> list[Tensor]:

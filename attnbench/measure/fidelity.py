@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from attnbench.cases.case import Case
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
-from attnbench.measure.execution import running
+from attnbench.measure.execution import cast, running
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import Call, Data, Results, WrongOutput, build, check_results, make_step
 from attnbench.records.block_state import BlockState
@@ -171,7 +171,7 @@ class _Looks:
     @property
     def moved(self) -> bool:
         """Whether buffers are no longer what they are in a new layer."""
-        built = build(self.registry, self.case, self.seed).to(self.batch.device, self.batch.dtype).buffers()
+        built = self._built().buffers()
         return any(
             old.shape == new.shape and not torch.equal(old, new)
             for old, new in zip(self.state, built, strict=False)
@@ -203,12 +203,17 @@ class _Looks:
         return output.flip(0), None if input_gradient is None else input_gradient.flip(0)
 
     def _layer(self) -> nn.Module:
-        layer = build(self.registry, self.case, self.seed).to(self.batch.device, self.batch.dtype)
+        layer = self._built()
         for mine, theirs in zip(layer.buffers(), self.state, strict=False):
             if mine.shape == theirs.shape:
                 mine.copy_(theirs)
         self.taken += 1
         torch.manual_seed(self.seed + self.taken)
+        return layer
+
+    def _built(self) -> nn.Module:
+        layer = build(self.registry, self.case, self.seed)
+        cast(layer, self.batch.dtype, self.case.device)
         return layer
 
     def _call(self, layer: nn.Module, images: slice) -> Results:

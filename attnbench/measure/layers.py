@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
-from attnbench.measure.execution import compiled, dtype_of, graphed, running
+from attnbench.measure.execution import cast, compiled, dtype_of, graphed, running
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
 MOST_INPUTS = 8
@@ -72,10 +72,11 @@ class Call:
 
 
 def build(registry: Registry, case: Case, seed: int) -> nn.Module:
-    """The case's layer on the CPU in float32, with weights that depend on the seed alone."""
+    """The case's layer on the CPU in its own number formats, with weights that depend on the seed alone."""
     torch.manual_seed(seed)
     layer = registry[case.mechanism].build(case.workload.geometry, **case.settings)
-    return layer.train(case.workload.mode is Mode.training)
+    layer.train(case.workload.mode is Mode.training)  # a statement: its value need not be the layer
+    return layer
 
 
 def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
@@ -113,7 +114,7 @@ def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable
     There the output's gradient goes back to every parameter, and to the batch, as it must where other layers
     stand before this one.
     """
-    layer = layer.to(case.device, dtype_of(case.variant))
+    cast(layer, dtype_of(case.variant), case.device)
     forward = compiled(layer, case.variant)
 
     def train(batch: Tensor) -> Results:

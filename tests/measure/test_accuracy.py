@@ -11,6 +11,7 @@ from attnbench.cases.case import Case, Mode
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.variant import Variant
 from attnbench.measure.accuracy import BOUNDS, IMAGES, ask_in_float64, relative_error, require_agreement
+from attnbench.measure.execution import CannotRun
 from attnbench.measure.layers import WrongOutput
 from tests.fakes import changed
 from tests.shards import case
@@ -81,6 +82,28 @@ def with_layer(layer: type[nn.Module]) -> Registry:
     msa = replace(discover()["msa"], build=lambda geometry: layer())
     found: dict[str, Mechanism] = {"msa": msa}
     return found  # type: ignore[return-value]
+
+
+class Filter(nn.Module):
+    """A product with a complex number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(1 + 2j))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.view_as_real(x * self.weight).sum(dim=-1) ** 2
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_layer_with_complex_weights_is_measured_as_it_was_built(mode: Mode):
+    assert error(with_layer(Filter), asked("msa", Variant("fused"), mode)) < 1e-6
+    with pytest.raises(CannotRun):
+        error(with_layer(Filter), asked("msa", Variant("fused", "bfloat16"), mode))
+
+
+def test_a_difference_of_imaginary_parts_counts():
+    assert relative_error(torch.tensor([3 + 4.5j]), torch.tensor([3 + 4j])) == pytest.approx(0.1)
 
 
 def test_numbers_that_are_none_are_wrong():

@@ -123,6 +123,20 @@ class Frozen(Good):
         self.spare = nn.Parameter(torch.zeros(1), requires_grad=False)
 
 
+class Complex(Good):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.phase = nn.Parameter(torch.tensor(0.6 + 0.8j))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.view_as_real(x * self.phase).sum(dim=-1))
+
+
+class ReturnsNothingFromTrain(Good):
+    def train(self, mode: bool = True) -> None:  # type: ignore[override]
+        super().train(mode)
+
+
 class DropsOut(Good):
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(super().forward(x), training=self.training)
@@ -143,7 +157,7 @@ def broken(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> dict[str, str]:
     return {result.question: result.detail for result in found(layer, macs) if not result.passed}
 
 
-@pytest.mark.parametrize("layer", [Good, Frozen, DropsOut])
+@pytest.mark.parametrize("layer", [Good, Frozen, DropsOut, Complex, ReturnsNothingFromTrain])
 def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
     results = found(layer)
     assert [result.question for result in results] == list(QUESTIONS)
