@@ -14,6 +14,7 @@ from attnbench.cases.registry import Choice
 from attnbench.errors import UnsupportedGeometry
 from attnbench.measure.cost import count
 from attnbench.measure.execution import cast
+from attnbench.measure.layers import shares_memory
 from attnbench.mechanism import Geometry
 from attnbench.records.cost import CheckResult
 
@@ -88,7 +89,12 @@ def repeats_itself(subject: Subject) -> None:
     _require_equal(x, subject.x, "its forward pass changes its input", tolerance=0)
     for name, value in subject.layer.state_dict().items():
         _require_equal(value, before[name], f"its forward pass changes {name}", tolerance=0)
-    _require_equal(subject.layer(x), first, "two calls with one input differ", tolerance=0)
+    second = subject.layer(x)
+    _require_equal(second, first, "two calls with one input differ", tolerance=0)
+    if shares_memory(first, x):
+        raise Broken("its output is its input, or a view of it: who changes one changes the other")
+    if shares_memory(first, second):
+        raise Broken("it keeps its output: the next call writes into what the last one returned")
 
 
 def follows_the_seed(subject: Subject) -> None:

@@ -22,7 +22,17 @@ from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
 from attnbench.measure.execution import cast, running
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
-from attnbench.measure.layers import Call, Data, Results, WrongOutput, build, check_results, make_step
+from attnbench.measure.layers import (
+    Call,
+    Data,
+    Results,
+    WrongOutput,
+    build,
+    check_results,
+    make_step,
+    shares_memory,
+    untouched,
+)
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Expected, Started
 
@@ -73,14 +83,17 @@ def expect(registry: Registry, case: Case, seed: int, data: Data, index: int) ->
         _require_finished(last, together)
     if not any(scales):
         return Expected(index, (), (), False, "its results hardly depend on its input")
+    passed_on = shares_memory(last[0], looks.batch)
     if alone and distance(alone, together, scales) <= rough:
+        if passed_on:
+            return Expected(index, (), (), False, "its output is its input, or a view of it")
         return _expected(index, alone, scales, alone=True)
     again = looks.together()
     if distance(sketch(again), together, scales) > rough:
         _require_finished(last, together)
         return Expected(index, (), (), False, "its results differ from call to call")
     turned = distance(sketch(looks.turned()), together, scales)
-    if turned <= rough:
+    if turned <= rough and not passed_on:
         return _expected(index, together, scales, alone=False)
     if turned <= ELSEWHERE:
         return Expected(index, (), (), False, "its results depend on the batch by more than rounding")
@@ -109,10 +122,21 @@ def require_fidelity(registry: Registry, call: Call, case: Case, seed: int, expe
     """Raise `WrongOutput` unless a timed layer gives for the new tokens in its inputs what is expected.
 
     A layer whose buffers moved meanwhile, as running statistics do, must give what a new one does that has
-    them.
+    them. It must not change its input, nor what its last call returned.
     """
     if expected.reason:
         return
+    with untouched(call.data):
+        _require_expected(registry, call, case, seed, expected)
+        if call.variant.is_prepared:
+            return  # torch's own memory, which the next replay writes anew
+        with call.around():
+            first, second = call.run()[0], call.run()[0]
+    if shares_memory(first, second):
+        raise WrongOutput("it keeps its output: the next call writes into what the last one returned")
+
+
+def _require_expected(registry: Registry, call: Call, case: Case, seed: int, expected: Expected) -> None:
     state = [buffer.clone() for buffer in call.layer.buffers()]
     with call.around():
         results = call.run()

@@ -131,6 +131,34 @@ class WrongOutput(Exception):  # noqa: N818
     """A layer's output is not a batch of tokens, or what it learns from is not numbers."""
 
 
+@contextmanager
+def untouched(data: Data) -> Iterator[None]:
+    """Raise `WrongOutput` where calls inside change what they are given; it is put right for others."""
+    given = [*data.inputs, *([] if data.gradient is None else [data.gradient])]
+    before = [each.clone() for each in given]
+    failure: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        failure = error
+    changed = [each for each, kept in zip(given, before, strict=True) if not torch.equal(each, kept)]
+    for each, kept in zip(given, before, strict=True):
+        each.copy_(kept)
+    if changed and changed[0] is data.gradient:
+        raise WrongOutput("its backward pass changes the gradient that it is given") from failure
+    if changed:
+        raise WrongOutput("its forward pass changes its input") from failure
+    if failure and "leaf Variable that requires grad" in str(failure):  # torch sees it first, in training
+        raise WrongOutput(f"its forward pass changes its input, or a weight: {failure}") from failure
+    if failure:
+        raise failure
+
+
+def shares_memory(one: Tensor, other: Tensor) -> bool:
+    """Whether who writes into one may write into the other."""
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
 def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
     """Raise unless the output has the input's shape, and it and all gradients are finite numbers.
 

@@ -12,7 +12,7 @@ from attnbench.measure.accuracy import ask_in_float64, require_agreement
 from attnbench.measure.execution import backends_of, dtype_of, forget_compiled, ready_compiler
 from attnbench.measure.fidelity import expect, renew
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
-from attnbench.measure.layers import build, make_call, make_data_by_dtype
+from attnbench.measure.layers import build, make_call, make_data_by_dtype, untouched
 from attnbench.measure.memory import memory_of
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Allocated, Attended, Began, Checked, Started
@@ -44,7 +44,9 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                 mine = data[dtype_of(case.variant)]
                 writer.write(Started(index, "a look at its kernels"))
                 eager = replace(case, variant=replace(case.variant, cuda_graph=False))
-                if backends := backends_of(make_call(layer, eager, mine)):
+                with untouched(mine):
+                    backends = backends_of(make_call(layer, eager, mine))
+                if backends:
                     writer.write(Attended(index, backends))
                 writer.write(Started(index, "the measurement of its memory"))
                 memory = memory_of(layer, case, mine)

@@ -72,6 +72,21 @@ class EditsItsInput(Good):
         return super().forward(x.detach().mul_(0.5) + 0 * x)
 
 
+class PassesItsInputOn(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mT.mT
+
+
+class KeepsItsOutput(Good):
+    out: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = super().forward(x)
+        if self.out is None or self.out.shape != out.shape:
+            self.out = torch.empty_like(out)
+        return self.out.copy_(out)
+
+
 class NumpySeed(Good):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
@@ -180,6 +195,8 @@ def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
         (Unused, "passes gradients", "reaches spare"),
         (Counts, "repeats itself", "changes calls"),
         (EditsItsInput, "repeats itself", "changes its input"),
+        (PassesItsInputOn, "repeats itself", "its output is its input, or a view of it"),
+        (KeepsItsOutput, "repeats itself", "it keeps its output"),
         (NumpySeed, "follows the seed", "torch.manual_seed does not fix"),
         (StaysBehind, "moves with its module", "float64: a tensor of its own"),
         (Hidden, "costs what its closed form says", "no formula for aten::linalg_matrix_exp"),
