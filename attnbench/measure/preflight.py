@@ -1,6 +1,5 @@
 """What the first worker of a block finds out: that each member computes its layer, and what a call takes."""
 
-import time
 from dataclasses import replace
 
 import torch
@@ -65,7 +64,6 @@ def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: 
             writer.write(Started(index, "its first call"))
             if case.variant.compiled:
                 forget_compiled()
-            started = time.perf_counter()
-            error = require_agreement(registry, case, seed, question)
-            seconds = time.perf_counter() - started
-            writer.write(Checked(index, Check(error, seconds if case.variant.is_prepared else None)))
+            found = require_agreement(registry, case, seed, question)
+            check = Check(found.error, found.first_s if case.variant.is_prepared else None)
+            writer.write(Checked(index, check, found.remark))

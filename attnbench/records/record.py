@@ -137,12 +137,12 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How far a variant other than the plain one is from the same layer in float64.
+    """How far a variant other than the plain one is from the same layer in float64; None = not compared.
 
     `preparation_s` is how long the first call took that compiled or captured, and in no sample.
     """
 
-    relative_error: float
+    relative_error: float | None
     preparation_s: float | None
 
 
@@ -165,7 +165,7 @@ class Record:
     decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
     record that is not `complete` was written when its run was interrupted. `backends` are torch's forms of
     fused attention that ran in it. What is `unchecked`, for this reason, was not compared with a new layer
-    after its samples.
+    after its samples. `reference` says with what it was compared instead of the layer in float64, and why.
     """
 
     key: str
@@ -186,6 +186,7 @@ class Record:
     backends: tuple[str, ...] = field(default=(), metadata=SPARSE)
     energies: tuple[Energy, ...] = field(default=(), metadata=SPARSE)
     unchecked: str | None = field(default=None, metadata=SPARSE)
+    reference: str | None = field(default=None, metadata=SPARSE)
     schema: int = SCHEMA
 
     @property

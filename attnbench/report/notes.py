@@ -173,6 +173,8 @@ def _remarks(record: Record) -> list[str]:
     if record.macs is not None and record.macs != record.macs_closed_form:
         promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
         lines.append(f"{record.macs:,} multiply-adds counted, but the closed form is {promised}.")
+    if record.reference:
+        lines.append(f"{record.reference}.")
     if record.unchecked:
         lines.append(f"not compared with a new layer after its samples: {record.unchecked}.")
     if record.memory and not record.memory.repeatable:

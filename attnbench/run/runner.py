@@ -221,6 +221,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
         backends=state.backends.get(index, ()),
         energies=state.energies.get(index, ()),
         unchecked=(expected.reason or None) if expected else None,
+        reference=(checked.remark or None) if checked else None,
     )
 
 

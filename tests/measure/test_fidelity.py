@@ -60,9 +60,11 @@ def case_of(
     return block.cases[0]
 
 
-def measured(registry: Registry, shard: Path, name: str, mode: Mode = INFERENCE, batch: int = 4) -> Record:
+def measured(
+    registry: Registry, shard: Path, name: str | Case, mode: Mode = INFERENCE, batch: int = 4
+) -> Record:
     """The record of a layer that one worker examined and another timed in a few rounds."""
-    case = case_of(registry, name, mode, batch)
+    case = name if isinstance(name, Case) else case_of(registry, name, mode, batch)
     job = Job("measure", (case,), PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")
     journal.save(shard, [job, ENVIRONMENT])
     for _ in range(2):
@@ -208,6 +210,13 @@ def test_what_cannot_be_compared_is_said_to_be_so(
 ):
     found = measured(registry, tmp_path / "shard", name, mode)
     assert (found.outcome, found.reason, found.unchecked) == ("measured", None, why)
+
+
+def test_a_row_says_with_what_its_variant_was_compared(registry: Registry, tmp_path: Path):
+    case = case_of(registry, "random-features", dtype="bfloat16")
+    found = measured(registry, tmp_path / "shard", case)
+    assert (found.outcome, found.check and found.check.relative_error) == ("measured", None)
+    assert found.reference == "not compared with float64: its results differ from call to call"
 
 
 def test_dropout_that_is_off_is_compared(registry: Registry):

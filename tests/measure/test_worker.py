@@ -507,7 +507,8 @@ def test_the_first_worker_compares_what_is_not_plain_with_float64(registry: Regi
     said = worked(tmp_path / "shard", job("measure", ways), ENVIRONMENT)
     (checked,) = (fact for fact in said if isinstance(fact, Checked))
     assert (checked.case, checked.check.preparation_s) == (1, None)
-    assert 0 < checked.check.relative_error < 1e-6
+    assert checked.check.relative_error == pytest.approx(5e-7, abs=5e-7)
+    assert checked.check.relative_error
     assert [fact.case for fact in said if isinstance(fact, Allocated)] == [0, 1]
     (failed,) = (fact for fact in said if isinstance(fact, Failed))
     assert (failed.case, failed.outcome) == (2, "unsupported")
