@@ -90,6 +90,55 @@ class Half(Honest):
         return torch.cat([half, half])[: len(x)]
 
 
+class InPlace(Honest):
+    """Adds to its input, as some blocks write their residual."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x += super().forward(x)
+        return x
+
+
+class Behind(Honest):
+    """Halves its input where autograd does not see it, and is right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = super().forward(x)
+        x.detach().mul_(0.5)
+        return out
+
+
+class _Halved(torch.autograd.Function):
+    """Passes numbers on, and half of their gradient in the place of the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0].mul_(0.5)
+
+
+class GradientInPlace(Honest):
+    """Changes the gradient that it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = _Halved.apply(super().forward(x))  # type: ignore[no-untyped-call]
+        return out
+
+
+class Overwriting(Honest):
+    """Writes all outputs into one memory."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.outputs: dict[object, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = super().forward(x)
+        return self.outputs.setdefault(out.shape, torch.empty_like(out)).copy_(out)
+
+
 class HalfKept(Honest):
     """Computes half of the batch, and takes the other half from the first call."""
 
@@ -178,6 +227,10 @@ kept_by_first = _mechanism("kept-by-first", KeptByFirst)
 kept_by_all = _mechanism("kept-by-all", KeptByAll)
 one_value = _mechanism("one-value", OneValue)
 half = _mechanism("half", Half)
+in_place = _mechanism("in-place", InPlace)
+behind = _mechanism("behind", Behind)
+gradient_in_place = _mechanism("gradient-in-place", GradientInPlace)
+overwriting = _mechanism("overwriting", Overwriting)
 half_kept = _mechanism("half-kept", HalfKept)
 late = _mechanism("late", Late)
 tired = _mechanism("tired", Tired)

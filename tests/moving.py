@@ -79,6 +79,13 @@ class Closed(Honest):
         nn.init.zeros_(self.last.bias)
 
 
+class Passing(Honest):
+    """Passes its input on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mT.mT
+
+
 class Begun(Closed):
     """The same for every input before it learns."""
 
@@ -99,4 +106,5 @@ following = _mechanism("following", Following)
 placed = _mechanism("placed", Placed)
 rounded = _mechanism("rounded", Rounded)
 closed = _mechanism("closed", Closed)
+passing = _mechanism("passing", Passing)
 begun = _mechanism("begun", Begun)

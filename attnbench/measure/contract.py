@@ -13,6 +13,8 @@ from attnbench.attention import KERNELS, use_kernel
 from attnbench.cases.registry import Choice
 from attnbench.errors import UnsupportedGeometry
 from attnbench.measure.cost import count
+from attnbench.measure.execution import cast
+from attnbench.measure.layers import shares_memory
 from attnbench.mechanism import Geometry
 from attnbench.records.cost import CheckResult
 
@@ -29,9 +31,9 @@ class Subject:
     layer: nn.Module
     x: Tensor
 
-    def build(self) -> nn.Module:
+    def build(self, dtype: torch.dtype = torch.float64) -> nn.Module:
         """The same layer once more, from the same seed."""
-        return _build(self.choice, self.geometry)
+        return _build(self.choice, self.geometry, dtype)
 
 
 class Broken(Exception):  # noqa: N818
@@ -87,7 +89,12 @@ def repeats_itself(subject: Subject) -> None:
     _require_equal(x, subject.x, "its forward pass changes its input", tolerance=0)
     for name, value in subject.layer.state_dict().items():
         _require_equal(value, before[name], f"its forward pass changes {name}", tolerance=0)
-    _require_equal(subject.layer(x), first, "two calls with one input differ", tolerance=0)
+    second = subject.layer(x)
+    _require_equal(second, first, "two calls with one input differ", tolerance=0)
+    if shares_memory(first, x):
+        raise Broken("its output is its input, or a view of it: who changes one changes the other")
+    if shares_memory(first, second):
+        raise Broken("it keeps its output: the next call writes into what the last one returned")
 
 
 def follows_the_seed(subject: Subject) -> None:
@@ -97,7 +104,7 @@ def follows_the_seed(subject: Subject) -> None:
 
 
 def moves_as_one(subject: Subject) -> None:
-    single = subject.build().float()(subject.x.float())
+    single = subject.build(torch.float32)(subject.x.float())
     if single.dtype != torch.float32:
         raise Broken(
             f"in float32 it answers in {single.dtype}: a tensor of its own did not move with the module"
@@ -142,9 +149,12 @@ QUESTIONS: dict[str, Callable[[Subject], None]] = {
 }
 
 
-def _build(choice: Choice, geometry: Geometry) -> nn.Module:
+def _build(choice: Choice, geometry: Geometry, dtype: torch.dtype = torch.float64) -> nn.Module:
     torch.manual_seed(0)
-    return choice.mechanism.build(geometry, **choice.settings).eval().double()
+    layer = choice.mechanism.build(geometry, **choice.settings)
+    layer.eval()  # a statement: its value need not be the layer
+    cast(layer, dtype)
+    return layer
 
 
 def _answer(question: str, ask: Callable[[Subject], None], subject: Subject) -> CheckResult:

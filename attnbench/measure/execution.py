@@ -44,6 +44,30 @@ def dtype_of(variant: Variant) -> torch.dtype:
     return dtype
 
 
+COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+
+
+def cast(layer: nn.Module, dtype: torch.dtype, device: str = "cpu") -> None:
+    """Move a layer to a device, and its real numbers into a format; each other dtype is the layer's own.
+
+    Complex numbers stay complex, of two numbers in that format, and a `CannotRun` says that torch has none
+    like that. Integers and booleans stay what they are.
+    """
+
+    def moved(tensor: Tensor) -> Tensor:
+        if tensor.is_complex():
+            if dtype not in COMPLEX:
+                raise CannotRun(f"it has complex numbers, which torch has no {_word(dtype)} form of")
+            return tensor.to(device, COMPLEX[dtype])
+        return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+    layer._apply(moved)  # as `layer.to` does, which would drop imaginary parts
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 @contextmanager
 def running(variant: Variant) -> Iterator[None]:
     """Calls of a variant's layer belong inside."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
-from attnbench.measure.execution import compiled, dtype_of, graphed, running
+from attnbench.measure.execution import cast, compiled, dtype_of, graphed, running
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
 MOST_INPUTS = 8
@@ -72,10 +72,11 @@ class Call:
 
 
 def build(registry: Registry, case: Case, seed: int) -> nn.Module:
-    """The case's layer on the CPU in float32, with weights that depend on the seed alone."""
+    """The case's layer on the CPU in its own number formats, with weights that depend on the seed alone."""
     torch.manual_seed(seed)
     layer = registry[case.mechanism].build(case.workload.geometry, **case.settings)
-    return layer.train(case.workload.mode is Mode.training)
+    layer.train(case.workload.mode is Mode.training)  # a statement: its value need not be the layer
+    return layer
 
 
 def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
@@ -113,7 +114,7 @@ def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable
     There the output's gradient goes back to every parameter, and to the batch, as it must where other layers
     stand before this one.
     """
-    layer = layer.to(case.device, dtype_of(case.variant))
+    cast(layer, dtype_of(case.variant), case.device)
     forward = compiled(layer, case.variant)
 
     def train(batch: Tensor) -> Results:
@@ -133,6 +134,34 @@ def is_shortage(error: Exception) -> bool:
 
 class WrongOutput(Exception):  # noqa: N818
     """A layer's output is not a batch of tokens, or what it learns from is not numbers."""
+
+
+@contextmanager
+def untouched(data: Data) -> Iterator[None]:
+    """Raise `WrongOutput` where calls inside change what they are given; it is put right for others."""
+    given = [*data.inputs, *([] if data.gradient is None else [data.gradient])]
+    before = [each.clone() for each in given]
+    failure: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        failure = error
+    changed = [each for each, kept in zip(given, before, strict=True) if not torch.equal(each, kept)]
+    for each, kept in zip(given, before, strict=True):
+        each.copy_(kept)
+    if changed and changed[0] is data.gradient:
+        raise WrongOutput("its backward pass changes the gradient that it is given") from failure
+    if changed:
+        raise WrongOutput("its forward pass changes its input") from failure
+    if failure and "leaf Variable that requires grad" in str(failure):  # torch sees it first, in training
+        raise WrongOutput(f"its forward pass changes its input, or a weight: {failure}") from failure
+    if failure:
+        raise failure
+
+
+def shares_memory(one: Tensor, other: Tensor) -> bool:
+    """Whether who writes into one may write into the other."""
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:

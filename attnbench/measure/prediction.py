@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.cases.case import Mode
+from attnbench.measure.execution import cast
 from attnbench.measure.layers import truncated_normals_undrawn
 
 
@@ -51,7 +52,9 @@ def predicted_peak_bytes(
         truncated_normals_undrawn,
     ):
         try:
-            layer = build().train(training).to(place, dtype)
+            layer = build()
+            layer.train(training)  # a statement: its value need not be the layer
+            cast(layer, dtype, str(place))
             x = torch.empty(shape, device=place, dtype=dtype, requires_grad=training)
             gradient = torch.empty(shape, device=place, dtype=dtype) if training else None
             out = layer(x)

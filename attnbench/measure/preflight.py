@@ -10,6 +10,7 @@ from attnbench.cases.registry import Registry
 from attnbench.cases.variant import PLAIN
 from attnbench.measure.accuracy import (
     IMAGES,
+    Agreement,
     Question,
     ReferenceTooLarge,
     ask_in_float64,
@@ -19,7 +20,7 @@ from attnbench.measure.accuracy import (
 from attnbench.measure.execution import backends_of, dtype_of, forget_compiled, ready_compiler
 from attnbench.measure.fidelity import expect, renew
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
-from attnbench.measure.layers import build, make_call, make_data_by_dtype
+from attnbench.measure.layers import build, make_call, make_data_by_dtype, untouched
 from attnbench.measure.memory import memory_of
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Allocated, Attended, Began, Checked, Referenced, Started
@@ -53,7 +54,9 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                 if case.variant.kernel != PLAIN.kernel or _asks_for_fused_attention(state, index):
                     writer.write(Started(index, "a look at its kernels", case.variant.patience))
                     eager = replace(case, variant=replace(case.variant, cuda_graph=False))
-                    writer.write(Attended(index, backends_of(make_call(layer, eager, mine))))
+                    with untouched(mine):
+                        backends = backends_of(make_call(layer, eager, mine))
+                    writer.write(Attended(index, backends))
                 writer.write(Started(index, "the measurement of its memory", case.variant.patience))
                 memory = memory_of(layer, case, mine)
                 writer.write(Started(index, "a look at its images one by one"))
@@ -86,18 +89,20 @@ def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: 
                 writer.write(replace(reference, images=0, reason=str(shortage)))
         with failure_as_fact(index, writer, case.variant):
             writer.write(Started(index, "its first call", case.variant.patience))
-            error: float | None = None
+            found: Agreement | None = None
             if question and compared != case:
-                error = require_agreement(registry, compared, seed, question)
+                found = require_agreement(registry, compared, seed, question)
             if case.variant.compiled:
                 forget_compiled()
-            started = time.perf_counter()
             if question and compared == case:
-                error = require_agreement(registry, case, seed, question)
+                found = require_agreement(registry, case, seed, question)
+                first_s = found.first_s
             else:
+                started = time.perf_counter()
                 call_once(registry, case, seed)
-            seconds = time.perf_counter() - started
-            writer.write(Checked(index, Check(error, seconds if case.variant.is_prepared else None)))
+                first_s = time.perf_counter() - started
+            check = Check(found.error if found else None, first_s if case.variant.is_prepared else None)
+            writer.write(Checked(index, check, found.remark if found else ""))
 
 
 def _usual(index: int, case: Case) -> Referenced:

@@ -26,7 +26,7 @@ from attnbench.machine.allocator import keep_freed_memory
 from attnbench.machine.clock import Clock
 from attnbench.machine.devices import device_of
 from attnbench.measure.execution import require_runnable
-from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data
+from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data, untouched
 from attnbench.measure.operators import operations
 from attnbench.measure.timing import sample, warm_up
 from attnbench.measure.worker import set_up_torch
@@ -49,8 +49,10 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
         layer = build(registry, case, seed)
         with _failures(case):
             require_runnable(case.variant, case.device)
-            call = make_call(layer, case, make_data(case, seed))
-            check_results(call(), layer, case)
+            data = make_data(case, seed)
+            call = make_call(layer, case, data)
+            with untouched(data):
+                check_results(call(), layer, case)
         expected = operations(call, layer)
     _, clock = device_of(case.device).clocks()
     with torch.inference_mode():

@@ -18,7 +18,7 @@ from attnbench.measure.energy import kept_busy, spent
 from attnbench.measure.execution import dtype_of, running
 from attnbench.measure.fidelity import compare_with_new_layers
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact, failure_ends_process
-from attnbench.measure.layers import Call, build, check_results, make_call, make_data_by_dtype
+from attnbench.measure.layers import Call, build, check_results, make_call, make_data_by_dtype, untouched
 from attnbench.measure.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Ended, Powered, Started, Timed, Warmed
@@ -102,10 +102,11 @@ def _warm(
                 layer = build(registry, case, job.protocol.seed)
                 call = make_call(layer, case, data[dtype])
                 writer.write(Started(index, "its first call", case.variant.patience))
-                started = time.perf_counter()
-                check_results(call(), layer, case)
-                if device_of(case.device).on_host and not case.variant.compiled:
-                    first_s = time.perf_counter() - started
+                with untouched(data[dtype]):
+                    started = time.perf_counter()
+                    check_results(call(), layer, case)
+                    if device_of(case.device).on_host and not case.variant.compiled:
+                        first_s = time.perf_counter() - started
                 run = call.run
             writer.write(Started(index, "its warm-up"))
             with around():

@@ -34,7 +34,9 @@ def survey(choices: Sequence[Choice], geometry: Geometry, *, images: int, seed: 
 def build(choice: Choice, geometry: Geometry, seed: int) -> nn.Module:
     """The layer in float32, with weights that depend on the seed alone."""
     torch.manual_seed(seed)
-    return choice.mechanism.build(geometry, **choice.settings).eval()
+    layer = choice.mechanism.build(geometry, **choice.settings)
+    layer.eval()  # a statement: its value need not be the layer
+    return layer
 
 
 def natural_maps(geometry: Geometry, *, images: int, seed: int) -> Iterator[Tensor]:

@@ -139,10 +139,11 @@ class Referenced:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How far the case of this index is from the same layer in float64."""
+    """How far the case of this index is from the same layer in float64; `remark`: or from what, and why."""
 
     case: int
     check: Check
+    remark: str = field(default="", metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,8 @@ class Record:
     decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
     record that is not `complete` was written when its run was interrupted. `backends` are torch's forms of
     fused attention that ran in it. What is `unchecked`, for this reason, was not compared with a new layer
-    after its samples. `reference` says how much less than the case was compared with float64, and why.
+    after its samples. `reference` says with what it was compared instead of the layer in float64, or how much
+    less than the case was, and why.
     """
 
     key: str

@@ -240,7 +240,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
         backends=state.backends.get(index, ()),
         energies=state.energies.get(index, ()),
         unchecked=(expected.reason or None) if expected else None,
-        reference=(referenced.remark or None) if referenced else None,
+        reference="; ".join(each.remark for each in (referenced, checked) if each and each.remark) or None,
     )
 
 

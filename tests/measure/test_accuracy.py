@@ -1,6 +1,9 @@
 """A variant is compared with its layer in float64: what is too far away is wrong."""
 
+import re
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +13,15 @@ from attnbench import Geometry, Mechanism, attention
 from attnbench.cases.case import Case, Mode
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.variant import Variant
-from attnbench.measure.accuracy import BOUNDS, IMAGES, ask_in_float64, relative_error, require_agreement
+from attnbench.measure.accuracy import (
+    BOUNDS,
+    IMAGES,
+    Agreement,
+    ask_in_float64,
+    relative_error,
+    require_agreement,
+)
+from attnbench.measure.execution import CannotRun
 from attnbench.measure.layers import WrongOutput
 from tests.fakes import changed
 from tests.shards import case
@@ -29,9 +40,16 @@ def asked(name: str, variant: Variant, mode: Mode = Mode.inference) -> Case:
     return case(name, settings=settings, geometry=geometry, batch=BATCH, variant=variant, mode=mode)
 
 
-def error(registry: Registry, one: Case) -> float:
+def agreement(registry: Registry, one: Case) -> Agreement:
     with torch.inference_mode(one.workload.mode is Mode.inference):
         return require_agreement(registry, one, 0, ask_in_float64(registry, one, 0))
+
+
+def error(registry: Registry, one: Case) -> float:
+    found = agreement(registry, one)
+    assert found.error is not None
+    assert not found.remark
+    return found.error
 
 
 def test_the_error_is_the_distance_over_the_size():
@@ -83,6 +101,28 @@ def with_layer(layer: type[nn.Module]) -> Registry:
     return found  # type: ignore[return-value]
 
 
+class Filter(nn.Module):
+    """A product with a complex number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(1 + 2j))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.view_as_real(x * self.weight).sum(dim=-1) ** 2
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_layer_with_complex_weights_is_measured_as_it_was_built(mode: Mode):
+    assert error(with_layer(Filter), asked("msa", Variant("fused"), mode)) < 1e-6
+    with pytest.raises(CannotRun):
+        error(with_layer(Filter), asked("msa", Variant("fused", "bfloat16"), mode))
+
+
+def test_a_difference_of_imaginary_parts_counts():
+    assert relative_error(torch.tensor([3 + 4.5j]), torch.tensor([3 + 4j])) == pytest.approx(0.1)
+
+
 def test_numbers_that_are_none_are_wrong():
     class Nan(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -106,13 +146,96 @@ def test_an_error_that_is_no_number_is_wrong(monkeypatch: pytest.MonkeyPatch, re
         error(registry, asked("msa", Variant("fused")))
 
 
-def test_a_layer_without_a_reference_says_where_it_failed():
-    class Single(nn.Module):
+class Single(nn.Module):
+    """Has a matrix that is float32 whatever it is asked for, and takes nothing else but bfloat16."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ torch.eye(x.shape[-1], dtype=x.dtype if x.dtype is torch.bfloat16 else torch.float32)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_does_not_run_in_float64_is_compared_with_float32(dtype: str, mode: Mode):
+    found = agreement(with_layer(Single), asked("msa", Variant("fused", dtype), mode))
+    assert found.error == pytest.approx(0, abs=1e-2)
+    assert re.match(
+        r"compared with float32, for it does not run in float64: RuntimeError: expected .*"
+        r" \(test_accuracy.py, line \d+\)$",
+        found.remark,
+    )
+
+
+def test_what_is_wrong_beside_float32_says_so():
+    class Wrong(Single):
         def forward(self, x: Tensor) -> Tensor:
-            return x @ torch.eye(x.shape[-1])
+            return super().forward(x) * (2 if x.dtype is torch.bfloat16 else 1)
+
+    with pytest.raises(WrongOutput, match="those of the same layer in float32; bfloat16 is allowed"):
+        agreement(with_layer(Wrong), asked("msa", Variant("fused", "bfloat16")))
+
+
+def test_a_layer_without_any_reference_says_where_it_failed():
+    class Half(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ torch.eye(x.shape[-1], dtype=torch.float16)
 
     with pytest.raises(RuntimeError, match="in float64, as the reference, expected"):
-        error(with_layer(Single), asked("msa", Variant("fused")))
+        agreement(with_layer(Half), asked("msa", Variant("fused", "float16")))
+
+
+MOVING = ["dropping", "random-features", "normalised", "following", "placed", "rounded", "closed", "begun"]
+IN_EVAL = "compared with float64 in eval mode: in training its results differ from call to call"
+NOT_AT_ALL = "not compared with float64: its results differ from call to call"
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("name", MOVING)
+def test_no_layer_is_wrong_against_itself(name: str, dtype: str, mode: Mode):
+    plugin = discover([Path(__file__).parents[1] / "moving.py"])
+    one = changed(asked("msa", Variant("fused", dtype), mode), mechanism=name, settings={})
+    found = agreement(plugin, one)
+    assert found.remark == (NOT_AT_ALL if name == "random-features" and dtype != "float64" else "")
+    assert (found.error is None) == (found.remark == NOT_AT_ALL)
+
+
+class Dropping(nn.Module):
+    """Drops a tenth of its numbers in training, others in each dtype, and is wrong in bfloat16 always."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = x * (2 if x.dtype is torch.bfloat16 else 1)
+        return out * (torch.rand(x.shape, dtype=x.dtype) > 0.1) if self.training else out
+
+
+class Normalised(nn.Module):
+    """Sees all images of a batch in training, of which no more than a few fit in float64."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype is torch.float64 and len(x) > IMAGES:
+            raise MemoryError
+        return x / x.std(dim=0)
+
+
+def test_a_layer_that_is_random_must_be_right_in_eval_mode():
+    assert agreement(with_layer(Dropping), asked("msa", Variant("fused"), Mode.training)).remark == IN_EVAL
+    with pytest.raises(WrongOutput, match="bfloat16 is allowed"):
+        agreement(with_layer(Dropping), asked("msa", Variant("fused", "bfloat16"), Mode.training))
+
+
+def test_images_that_see_each_other_are_not_compared_where_the_batch_is_too_large_for_float64():
+    found = agreement(with_layer(Normalised), asked("msa", Variant("fused"), Mode.training))
+    assert found.error is None
+    assert "its images see each other, and there is no reference for the whole batch" in found.remark
+
+
+def test_the_time_of_a_first_call_is_not_that_of_other_comparisons():
+    class Slow(Dropping):
+        def forward(self, x: Tensor) -> Tensor:
+            time.sleep(0 if x.dtype is torch.float32 else 0.2)
+            return super().forward(x)
+
+    found = agreement(with_layer(Slow), asked("msa", Variant("fused"), Mode.training))
+    assert found.first_s < 0.2
 
 
 ON_A_GPU = [

@@ -72,6 +72,21 @@ class EditsItsInput(Good):
         return super().forward(x.detach().mul_(0.5) + 0 * x)
 
 
+class PassesItsInputOn(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mT.mT
+
+
+class KeepsItsOutput(Good):
+    out: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = super().forward(x)
+        if self.out is None or self.out.shape != out.shape:
+            self.out = torch.empty_like(out)
+        return self.out.copy_(out)
+
+
 class NumpySeed(Good):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
@@ -123,6 +138,20 @@ class Frozen(Good):
         self.spare = nn.Parameter(torch.zeros(1), requires_grad=False)
 
 
+class Complex(Good):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.phase = nn.Parameter(torch.tensor(0.6 + 0.8j))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.view_as_real(x * self.phase).sum(dim=-1))
+
+
+class ReturnsNothingFromTrain(Good):
+    def train(self, mode: bool = True) -> None:  # type: ignore[override]
+        super().train(mode)
+
+
 class DropsOut(Good):
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(super().forward(x), training=self.training)
@@ -143,7 +172,7 @@ def broken(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> dict[str, str]:
     return {result.question: result.detail for result in found(layer, macs) if not result.passed}
 
 
-@pytest.mark.parametrize("layer", [Good, Frozen, DropsOut])
+@pytest.mark.parametrize("layer", [Good, Frozen, DropsOut, Complex, ReturnsNothingFromTrain])
 def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
     results = found(layer)
     assert [result.question for result in results] == list(QUESTIONS)
@@ -166,6 +195,8 @@ def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
         (Unused, "passes gradients", "reaches spare"),
         (Counts, "repeats itself", "changes calls"),
         (EditsItsInput, "repeats itself", "changes its input"),
+        (PassesItsInputOn, "repeats itself", "its output is its input, or a view of it"),
+        (KeepsItsOutput, "repeats itself", "it keeps its output"),
         (NumpySeed, "follows the seed", "torch.manual_seed does not fix"),
         (StaysBehind, "moves with its module", "float64: a tensor of its own"),
         (Hidden, "costs what its closed form says", "no formula for aten::linalg_matrix_exp"),

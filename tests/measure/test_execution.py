@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from attnbench import attention
 from attnbench.cases.variant import PLAIN, Variant
-from attnbench.measure.execution import CannotRun, compiled, dtype_of, graphed, require_runnable, running
+from attnbench.measure.execution import (
+    CannotRun,
+    cast,
+    compiled,
+    dtype_of,
+    graphed,
+    require_runnable,
+    running,
+)
 
 TF32 = Variant(dtype="tf32")
 
@@ -48,6 +56,36 @@ def test_what_only_cuda_has_cannot_run_on_a_cpu(variant: Variant, says: str):
 def test_graphs_in_graphs_cannot_run_anywhere():
     with pytest.raises(CannotRun, match="makes CUDA graphs of its own"):
         require_runnable(Variant(compile="reduce-overhead", cuda_graph=True), "cuda")
+
+
+class Mixed(nn.Module):
+    """One number of each kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.real = nn.Parameter(torch.ones(1))
+        self.complex = nn.Parameter(torch.tensor([1 + 2j]))
+        self.index = nn.Buffer(torch.tensor([3]))
+        self.mask = nn.Buffer(torch.tensor([True]))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "paired"), [(torch.float32, torch.complex64), (torch.float64, torch.complex128)]
+)
+def test_a_layer_keeps_its_imaginary_parts_its_integers_and_its_booleans(
+    dtype: torch.dtype, paired: torch.dtype
+):
+    layer = Mixed()
+    cast(layer, dtype)
+    dtypes = {name: each.dtype for name, each in layer.state_dict().items()}
+    assert dtypes == {"real": dtype, "complex": paired, "index": torch.int64, "mask": torch.bool}
+    assert layer.complex.item() == 1 + 2j
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_complex_numbers_refuse_a_format_that_torch_has_no_pairs_of(dtype: torch.dtype):
+    with pytest.raises(CannotRun, match=f"complex numbers, which torch has no {str(dtype)[6:]} form of"):
+        cast(Mixed(), dtype)
 
 
 def test_what_is_not_compiled_is_the_layer_itself():

@@ -16,7 +16,7 @@ from attnbench.cases.variant import Variant
 from attnbench.measure import fidelity
 from attnbench.measure.fidelity import distance, expect, renew, require_fidelity, sketch
 from attnbench.measure.journal_writer import JournalWriter
-from attnbench.measure.layers import WrongOutput, build, make_call, make_data
+from attnbench.measure.layers import WrongOutput, build, make_call, make_data, untouched
 from attnbench.measure.worker import work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
@@ -60,9 +60,11 @@ def case_of(
     return block.cases[0]
 
 
-def measured(registry: Registry, shard: Path, name: str, mode: Mode = INFERENCE, batch: int = 4) -> Record:
+def measured(
+    registry: Registry, shard: Path, name: str | Case, mode: Mode = INFERENCE, batch: int = 4
+) -> Record:
     """The record of a layer that one worker examined and another timed in a few rounds."""
-    case = case_of(registry, name, mode, batch)
+    case = name if isinstance(name, Case) else case_of(registry, name, mode, batch)
     job = Job("measure", (case,), PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")
     journal.save(shard, [job, ENVIRONMENT])
     for _ in range(2):
@@ -118,6 +120,49 @@ def test_what_takes_half_of_the_batch_from_another_call_is_wrong(registry: Regis
     assert "2 of 4 images" in (found.reason or "")
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "says"),
+    [
+        ("in-place", INFERENCE, "its forward pass changes its input"),
+        ("in-place", TRAINING, "changes its input, or a weight: a leaf Variable"),
+        ("behind", INFERENCE, "its forward pass changes its input"),
+        ("behind", TRAINING, "its forward pass changes its input"),
+        ("gradient-in-place", TRAINING, "its backward pass changes the gradient"),
+    ],
+)
+def test_what_changes_what_it_is_given_is_wrong_and_never_timed(
+    registry: Registry, tmp_path: Path, name: str, mode: Mode, says: str
+):
+    found = measured(registry, tmp_path / "shard", name, mode)
+    assert found.outcome == "wrong"
+    assert says in (found.reason or "")
+    assert not found.samples
+
+
+def test_what_is_changed_is_put_right_for_the_layers_beside_it(registry: Registry):
+    data = make_data(case_of(registry, "in-place"), 5)
+    before = [x.clone() for x in data.inputs]
+    with pytest.raises(WrongOutput), untouched(data):
+        data.inputs[-1].zero_()
+    assert all(map(torch.equal, data.inputs, before))
+
+
+def test_what_begins_to_change_its_input_later_is_wrong(registry: Registry):
+    case = case_of(registry, "honest")
+    data = make_data(case, 5)
+    renew(data, 5)
+    call = make_call(build(registry, case, 5), case, data)
+    late = replace(call, run=lambda: (call.run()[0].add_(0 * data.inputs[-1].mul_(2)), None))
+    with pytest.raises(WrongOutput, match="its forward pass changes its input"), torch.inference_mode():
+        require_fidelity(registry, late, case, 5, expect(registry, case, 5, data, 0))
+
+
+def test_what_writes_all_outputs_into_one_memory_is_wrong(registry: Registry, tmp_path: Path):
+    found = measured(registry, tmp_path / "shard", "overwriting")
+    assert found.outcome == "wrong"
+    assert "it keeps its output" in (found.reason or "")
+
+
 def test_what_computes_half_of_the_batch_alone_is_wrong(registry: Registry, tmp_path: Path):
     found = measured(registry, tmp_path / "shard", "half")
     assert found.outcome == "wrong"
@@ -157,6 +202,7 @@ def test_what_moves_for_an_honest_reason_is_not_blamed(
         ("random-features", INFERENCE, "its results differ from call to call"),
         ("random-features", TRAINING, "its results differ from call to call"),
         ("closed", INFERENCE, "its results hardly depend on its input"),
+        ("passing", INFERENCE, "its output is its input, or a view of it"),
     ],
 )
 def test_what_cannot_be_compared_is_said_to_be_so(
@@ -164,6 +210,13 @@ def test_what_cannot_be_compared_is_said_to_be_so(
 ):
     found = measured(registry, tmp_path / "shard", name, mode)
     assert (found.outcome, found.reason, found.unchecked) == ("measured", None, why)
+
+
+def test_a_row_says_with_what_its_variant_was_compared(registry: Registry, tmp_path: Path):
+    case = case_of(registry, "random-features", dtype="bfloat16")
+    found = measured(registry, tmp_path / "shard", case)
+    assert (found.outcome, found.check and found.check.relative_error) == ("measured", None)
+    assert found.reference == "not compared with float64: its results differ from call to call"
 
 
 def test_dropout_that_is_off_is_compared(registry: Registry):

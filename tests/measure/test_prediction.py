@@ -61,6 +61,19 @@ def test_beyond_its_parameters_a_layer_needs_as_much_for_each_image():
     assert peak_of_msa(5) - 4 * PARAMS == 5 * (peak_of_msa(1) - 4 * PARAMS)
 
 
+def test_complex_weights_stay_complex_and_need_twice_as_much():
+    class Filter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(N, C, dtype=torch.cfloat))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x
+
+    assert predicted_peak_bytes(Filter, SHAPE, torch.float32) == 2 * 4 * N * C + X_BYTES
+    assert predicted_peak_bytes(Filter, SHAPE, torch.bfloat16) is None
+
+
 def test_half_precision_needs_half():
     assert 2 * peak_of_msa(B, dtype=torch.bfloat16) == peak_of_msa(B)
 

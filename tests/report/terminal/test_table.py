@@ -256,9 +256,11 @@ def test_too_few_rounds_are_said_to_be_too_few():
 
 
 def test_a_row_that_was_not_compared_says_why():
-    found = notes(rows([record("msa", TIMES, 3, title="MSA", unchecked="it is random")]))
+    how = {"unchecked": "it is random", "reference": "compared with float64 in eval mode: it is random"}
+    found = notes(rows([record("msa", TIMES, 3, title="MSA", **how)]))
     assert found == [
-        "MSA (cpu 14x14 batch 64): not compared with a new layer after its samples: it is random."
+        "MSA (cpu 14x14 batch 64): compared with float64 in eval mode: it is random.",
+        "MSA (cpu 14x14 batch 64): not compared with a new layer after its samples: it is random.",
     ]
 
 
