@@ -7,11 +7,9 @@ from traceback import walk_tb
 
 import torch
 
-import attnbench
-
 OTHERS = tuple(
     str(Path(place).resolve())
-    for place in (Path(torch.__file__).parent, Path(attnbench.__file__).parent, sysconfig.get_path("stdlib"))
+    for place in (Path(torch.__file__).parent, Path(__file__).parents[1], sysconfig.get_path("stdlib"))
 )
 """Folders of code that no layer's author has written; a layer may be installed below the last of them."""
 
