@@ -92,8 +92,9 @@ class Mechanism:
     `build(geometry, **settings)` makes the layer; `macs(geometry, **settings)` is its closed form: the
     multiply-adds of one image's forward pass, in the convention of `attnbench.measure.cost`, which must
     count the same number. `settings` are the defaults of the keyword arguments that define the mechanism;
-    their types are the types that the command line accepts. `build` raises `UnsupportedGeometry` for a map
-    that it has no meaning for and `InvalidSetting` for a value that it has no meaning for. A layer whose
+    their types, each a bool, int, float or str, are the types that the command line accepts. `build` raises
+    `UnsupportedGeometry` for a map that it has no meaning for and `InvalidSetting` for a value that it has no
+    meaning for. A layer whose
     output is several branches side by side names them in `branches`, in the order of their channels.
     `operators` are formulas of operators of its own, by names such as `ns::op`, as a count calls them that
     has none: `formula(inputs, outputs)` has the multiply-adds of one call by the shapes of its tensors, with
@@ -115,3 +116,9 @@ class Mechanism:
                 f"A mechanism is named {self.name!r}, which is no word of the command line; give it letters, "
                 "digits, '-', '_' and '.', a letter or digit first. Its title may hold anything."
             )
+        for key, value in self.settings.items():
+            if type(value) not in (bool, int, float, str):
+                raise AttnbenchError(
+                    f"{self.name}: the setting {key} is {value!r}; a setting is true or false, a number or a "
+                    "text. Give the layer what else it takes in `build`, as two settings or made of one."
+                )

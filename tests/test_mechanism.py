@@ -1,10 +1,13 @@
 """The contract's values."""
 
+from dataclasses import replace
+
 import pytest
 from torch import nn
 
 from attnbench import Geometry, Mechanism, Paper
 from attnbench.errors import AttnbenchError
+from attnbench.mechanism import Setting
 
 
 def test_a_geometry_knows_its_tokens_and_head_dim():
@@ -40,3 +43,16 @@ def test_a_name_that_is_no_word_of_the_command_line_is_refused(name: str):
 @pytest.mark.parametrize("name", ["msa", "2d-window", "My_layer.v2"])
 def test_letters_digits_and_three_signs_make_a_name(name: str):
     assert named(name).name == name
+
+
+@pytest.mark.parametrize("value", [(7, 7), None, [1], 2j])
+def test_a_setting_that_no_command_line_can_give_is_refused(value: object):
+    with pytest.raises(
+        AttnbenchError, match=r"mine: the setting window is .*; a setting is true or false, a"
+    ):
+        replace(named("mine"), settings={"window": value})  # type: ignore[dict-item]
+
+
+def test_truth_numbers_and_texts_are_settings():
+    settings: dict[str, Setting] = {"flip": False, "window": 7, "gain": 1.0, "kind": "7,7"}
+    assert replace(named("mine"), settings=settings).settings == settings
