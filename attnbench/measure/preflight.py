@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -14,6 +15,7 @@ from attnbench.measure.fidelity import expect, renew
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import build, make_call, make_data_by_dtype
 from attnbench.measure.memory import memory_of
+from attnbench.measure.strangers import explained
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Allocated, Attended, Began, Checked, Started
 from attnbench.records.record import Check
@@ -38,9 +40,10 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                 _check(state, registry, writer, index)
         for index in BlockState([*state.facts, *writer.written]).without_memory:
             case = job.cases[index]
-            with failure_as_fact(index, writer, case.variant):
+            make = partial(build, registry, case, job.protocol.seed)
+            with failure_as_fact(index, writer, case.variant), explained(make, case.workload.geometry):
                 writer.write(Started(index, "its construction"))
-                layer = build(registry, case, job.protocol.seed)
+                layer = make()
                 mine = data[dtype_of(case.variant)]
                 if case.variant.kernel != PLAIN.kernel:
                     writer.write(Started(index, "a look at its kernels"))
@@ -56,7 +59,8 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
 def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: int) -> None:
     """Compare a member with its layer in float64, and time the call that compiles or captures it."""
     case, seed = state.job.cases[index], state.job.protocol.seed
-    with failure_as_fact(index, writer):
+    make = partial(build, registry, case, seed)
+    with failure_as_fact(index, writer), explained(make, case.workload.geometry):
         writer.write(Started(index, "its reference in float64"))
         question = ask_in_float64(registry, case, seed)
         with failure_as_fact(index, writer, case.variant):
