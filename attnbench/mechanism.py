@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from attnbench.errors import AttnbenchError
+from attnbench.errors import AttnbenchError, UnsupportedGeometry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,10 +39,6 @@ class Geometry:
         for name in ("dim", "heads", "height", "width"):
             if getattr(self, name) < 1:
                 raise AttnbenchError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        if self.dim % self.heads:
-            raise AttnbenchError(
-                f"{self.heads} heads do not divide {self.dim} channels; choose --heads so that they do."
-            )
 
     @property
     def tokens(self) -> int:
@@ -51,13 +47,27 @@ class Geometry:
 
     @property
     def head_dim(self) -> int:
-        """Channels of one head, C / heads."""
+        """Channels of one head, C / heads, of a mechanism whose heads share the channels.
+
+        Raises `UnsupportedGeometry` where they cannot.
+        """
+        self.require_shared_channels()
         return self.dim // self.heads
 
     @property
     def size(self) -> str:
         """The map as it is written on the command line: `14x28`."""
         return f"{self.height}x{self.width}"
+
+    def require_shared_channels(self) -> None:
+        """Raise `UnsupportedGeometry` unless heads divide the channels.
+
+        A mechanism whose heads share them asks for it; one whose heads have a width of their own does not.
+        """
+        if self.dim % self.heads:
+            raise UnsupportedGeometry(
+                f"{self.heads} heads do not divide {self.dim} channels; choose --heads so that they do."
+            )
 
 
 @dataclass(frozen=True, slots=True)

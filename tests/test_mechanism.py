@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
-from attnbench import Geometry, Mechanism, Paper
+from attnbench import Geometry, Mechanism, Paper, UnsupportedGeometry
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Setting
 
@@ -15,11 +15,13 @@ def test_a_geometry_knows_its_tokens_and_head_dim():
     assert (geometry.tokens, geometry.head_dim, geometry.size) == (392, 64, "14x28")
 
 
-def test_heads_that_do_not_divide_the_channels_are_refused():
-    with pytest.raises(
-        AttnbenchError, match="5 heads do not divide 192 channels; choose --heads so that they do"
-    ):
-        Geometry(192, 5, 14, 14)
+def test_heads_that_do_not_divide_the_channels_are_for_the_mechanism_to_refuse():
+    geometry = Geometry(192, 5, 14, 14)
+    message = "5 heads do not divide 192 channels; choose --heads so that they do"
+    with pytest.raises(UnsupportedGeometry, match=message):
+        geometry.require_shared_channels()
+    with pytest.raises(UnsupportedGeometry, match=message):
+        _ = geometry.head_dim
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 1, 1), (8, 0, 1, 1), (8, 1, 0, 1), (8, 1, 1, -3)])

@@ -101,7 +101,7 @@ def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:
         BranchCost(
             branch.title,
             branch.macs(geometry, **choice.settings),
-            branch.channels(geometry, **choice.settings) // geometry.head_dim,
+            branch.channels(geometry, **choice.settings) * geometry.heads // geometry.dim,
         )
         for branch in choice.mechanism.branches
     )

@@ -119,6 +119,16 @@ def test_a_worker_that_counts_says_what_each_case_needs_and_costs(registry: Regi
     assert (matmul.case, copy.case, copy.cost.macs) == (1, 2, 0)
 
 
+def test_heads_that_do_not_divide_the_channels_are_a_refusal_of_the_mechanism(
+    registry: Registry, tmp_path: Path
+):
+    msa, van, *_ = (changed(case, geometry=Geometry(8, 3, 2, 3)) for case in cases(registry, "msa", "van"))
+    said = worked(tmp_path / "shard", job("count", [msa, van]))
+    refusal = "3 heads do not divide 8 channels; choose --heads so that they do."
+    assert [fact for fact in said if isinstance(fact, Failed)] == [Failed(0, "unsupported", refusal)]
+    assert [fact.case for fact in said if isinstance(fact, Counted)] == [1]
+
+
 def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry, tmp_path: Path):
     msa, hilo, *_ = cases(registry, "msa", "hilo")
     failed = Failed(0, "crashed", "bang")
