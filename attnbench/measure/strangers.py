@@ -89,8 +89,12 @@ def _is_the_layers(file: str) -> bool:
 
 
 def _required(layer: nn.Module) -> Iterator[str]:
-    """The arguments that a forward pass has no defaults for."""
-    for name, parameter in inspect.signature(layer.forward).parameters.items():
+    """The arguments that a forward pass has no defaults for; none where it has no signature."""
+    try:
+        parameters = inspect.signature(layer.forward).parameters
+    except (TypeError, ValueError):  # one that is compiled, as those of TorchScript are
+        return
+    for name, parameter in parameters.items():
         is_one = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         if is_one and parameter.default is parameter.empty:
             yield name

@@ -208,6 +208,11 @@ def test_a_plugin_imports_what_stands_beside_it_and_not_what_stands_beside_anoth
     assert sys.path == before
 
 
+def test_a_plugin_may_take_its_folder_out_of_the_path_itself(plugin: Path):
+    plugin.write_text("import sys\nsys.path.pop(0)\n" + plugin.read_text())
+    assert discover([plugin]).of(plugin) == ["mine"]
+
+
 def test_what_stands_beside_a_plugin_belongs_to_its_mechanism_and_to_no_other(tmp_path: Path):
     plugins = [beside(tmp_path / name, name) for name in ("one", "two")]
     found = discover(plugins)

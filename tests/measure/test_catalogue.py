@@ -1,9 +1,11 @@
 """Choices with prices, from closed forms."""
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from attnbench import Branch, Geometry, UnsupportedGeometry
 from attnbench.cases.registry import Registry, discover
@@ -100,6 +102,20 @@ def test_heads_that_do_not_divide_the_channels_are_a_refusal_of_those_that_share
     refusal = "8 heads do not divide 100 channels; choose --heads so that they do."
     assert [entry.refusal for entry in entries(choices, geometry)] == [refusal, None, refusal]
     assert [point.refusal for point in points(choices, [geometry])] == [refusal, None, refusal]
+
+
+def test_what_a_layer_raises_is_told_with_the_line_of_its_own_file(registry: Registry):
+    class Fails(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ValueError("not today")
+
+    def refuses(geometry: Geometry) -> nn.Module:
+        raise AssertionError("not today")
+
+    msa = registry.choose("msa")
+    for build, kind in ((lambda geometry: Fails(), "ValueError"), (refuses, "AssertionError")):
+        (entry,) = entries([replace(msa, mechanism=replace(msa.mechanism, build=build))], square(4))
+        assert re.fullmatch(rf"{kind}: not today \(test_catalogue\.py, line \d+\)", entry.refusal or "")
 
 
 def test_branches_may_have_heads_of_a_width_of_their_own(registry: Registry):

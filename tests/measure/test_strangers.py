@@ -58,6 +58,12 @@ def test_of_what_maps_tokens_or_fails_for_reasons_of_its_own_nothing_is_guessed(
     assert wanted(layer, torch.randn(2, 6, 8), GEOMETRY) is None
 
 
+def test_a_forward_pass_that_has_no_signature_wants_nothing_in_particular():
+    layer = nn.Module()
+    layer.forward = max
+    assert wanted(layer, torch.randn(2, 6, 8), GEOMETRY) is None
+
+
 def test_an_exception_has_the_line_of_the_layers_own_file_though_torch_raised_it():
     with pytest.raises(RuntimeError) as caught:
         WantsMapsThatEndInChannels(8, 8)(torch.randn(1, 1, 1, 9))
