@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from attnbench.errors import AttnbenchError
+from attnbench.errors import AttnbenchError, UnsupportedGeometry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,10 +39,6 @@ class Geometry:
         for name in ("dim", "heads", "height", "width"):
             if getattr(self, name) < 1:
                 raise AttnbenchError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        if self.dim % self.heads:
-            raise AttnbenchError(
-                f"{self.heads} heads do not divide {self.dim} channels; choose --heads so that they do."
-            )
 
     @property
     def tokens(self) -> int:
@@ -51,13 +47,27 @@ class Geometry:
 
     @property
     def head_dim(self) -> int:
-        """Channels of one head, C / heads."""
+        """Channels of one head, C / heads, of a mechanism whose heads share the channels.
+
+        Raises `UnsupportedGeometry` where they cannot.
+        """
+        self.require_shared_channels()
         return self.dim // self.heads
 
     @property
     def size(self) -> str:
         """The map as it is written on the command line: `14x28`."""
         return f"{self.height}x{self.width}"
+
+    def require_shared_channels(self) -> None:
+        """Raise `UnsupportedGeometry` unless heads divide the channels.
+
+        A mechanism whose heads share them asks for it; one whose heads have a width of their own does not.
+        """
+        if self.dim % self.heads:
+            raise UnsupportedGeometry(
+                f"{self.heads} heads do not divide {self.dim} channels; choose --heads so that they do."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +102,9 @@ class Mechanism:
     `build(geometry, **settings)` makes the layer; `macs(geometry, **settings)` is its closed form: the
     multiply-adds of one image's forward pass, in the convention of `attnbench.measure.cost`, which must
     count the same number. `settings` are the defaults of the keyword arguments that define the mechanism;
-    their types are the types that the command line accepts. `build` raises `UnsupportedGeometry` for a map
-    that it has no meaning for and `InvalidSetting` for a value that it has no meaning for. A layer whose
+    their types, each a bool, int, float or str, are the types that the command line accepts. `build` raises
+    `UnsupportedGeometry` for a map that it has no meaning for and `InvalidSetting` for a value that it has no
+    meaning for. A layer whose
     output is several branches side by side names them in `branches`, in the order of their channels.
     `operators` are formulas of operators of its own, by names such as `ns::op`, as a count calls them that
     has none: `formula(inputs, outputs)` has the multiply-adds of one call by the shapes of its tensors, with
@@ -115,3 +126,9 @@ class Mechanism:
                 f"A mechanism is named {self.name!r}, which is no word of the command line; give it letters, "
                 "digits, '-', '_' and '.', a letter or digit first. Its title may hold anything."
             )
+        for key, value in self.settings.items():
+            if type(value) not in (bool, int, float, str):
+                raise AttnbenchError(
+                    f"{self.name}: the setting {key} is {value!r}; a setting is true or false, a number or a "
+                    "text. Give the layer what else it takes in `build`, as two settings or made of one."
+                )

@@ -34,6 +34,7 @@ class CrossWindowAttention(nn.Module):
 
     def __init__(self, geometry: Geometry, stripe: int) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         if stripe < 1:
             raise InvalidSetting(f"cross-window: stripe is {stripe}; it must be at least 1.")
         if geometry.heads % 2:

@@ -36,6 +36,7 @@ class DeformableAttention(nn.Module):
 
     def __init__(self, geometry: Geometry, *, groups: int, kernel: int, reach: float) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         _check(geometry, groups, kernel, reach)
         self.geometry = geometry
         self.groups = groups

@@ -53,6 +53,7 @@ class FocalAttention(nn.Module):
 
     def __init__(self, geometry: Geometry, window: int, expand: int, focal_window: int) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         _check(window, expand, focal_window)
         w, e = _fit(geometry, window, expand)
         f, heads = focal_window, geometry.heads

@@ -26,6 +26,7 @@ class LinformerAttention(nn.Module):
 
     def __init__(self, geometry: Geometry, *, rank: int) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         if rank < 1:
             raise InvalidSetting(f"linformer: rank is {rank}; it must be at least 1.")
         self.heads = geometry.heads

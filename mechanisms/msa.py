@@ -20,6 +20,7 @@ class MultiHeadSelfAttention(nn.Module):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         self.heads = geometry.heads
         self.qkv = nn.Linear(geometry.dim, 3 * geometry.dim)
         self.proj = nn.Linear(geometry.dim, geometry.dim)

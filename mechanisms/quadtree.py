@@ -65,6 +65,7 @@ class QuadtreeAttention(nn.Module):
 
     def __init__(self, geometry: Geometry, *, levels: int, keys: int) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         _check(levels, keys)
         self.geometry = geometry
         self.cells = _coarsest_cells(geometry, levels)

@@ -29,6 +29,7 @@ class SpatialReductionAttention(nn.Module):
 
     def __init__(self, geometry: Geometry, *, reduction: int) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         if reduction < 1:
             raise InvalidSetting(f"sra: reduction is {reduction}; it must be at least 1.")
         if min(geometry.height, geometry.width) < reduction:

@@ -38,6 +38,7 @@ class WindowAttention(nn.Module):
 
     def __init__(self, geometry: Geometry, window: int, shift: int, mask: float = -100.0) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         if window < 1:
             raise InvalidSetting(f"window attention: window is {window}; it must be at least 1.")
         if not 0 <= shift < window:

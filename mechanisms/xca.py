@@ -25,6 +25,7 @@ class CrossCovarianceAttention(nn.Module):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
+        geometry.require_shared_channels()
         self.heads = geometry.heads
         self.qkv = nn.Linear(geometry.dim, 3 * geometry.dim)
         self.temperature = nn.Parameter(torch.ones(geometry.heads, 1, 1))  # τ

@@ -13,7 +13,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
@@ -29,6 +29,7 @@ from attnbench.mechanism import Mechanism, Setting
 
 GROUP = "attnbench.mechanisms"
 BUILTIN = "builtin"
+OWN = Path(__file__).parents[1]  # the files of attnbench itself
 
 Loaded = TypeVar("Loaded")
 
@@ -197,12 +198,43 @@ def _load_path(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     loader = spec.loader
-    _guarded(lambda: loader.exec_module(module), f"The plugin {path}")
+    with nullcontext() if path.is_dir() else _siblings_importable(file.resolve().parent):
+        _guarded(lambda: loader.exec_module(module), f"The plugin {path}")
     if not any(_mechanisms_of(module)):
         raise AttnbenchError(
             f"The plugin {path} holds no mechanism; give it a `Mechanism(...)` value at its top level."
         )
     return module
+
+
+@contextmanager
+def _siblings_importable(folder: Path) -> Iterator[None]:
+    """Let a plugin's file import those beside it, as it could where Python was started with it.
+
+    What an earlier plugin imported from beside itself under a name that is here as well is forgotten.
+    """
+    plugins = [_file_of(module) for name, module in sys.modules.items() if name.startswith(PLUGIN)]
+    others = {file.parent for file in plugins if file} - {folder}
+    for name in [each for each in sys.modules if "." not in each and _has(folder, each)]:
+        file = _file_of(sys.modules[name])
+        if file and others & {file.parent, file.parent.parent}:
+            for loaded in [each for each in sys.modules if f"{each}.".startswith(f"{name}.")]:
+                del sys.modules[loaded]
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a plugin may have taken it out
+            sys.path.remove(str(folder))
+
+
+def _has(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.py").is_file() or (folder / name).is_dir()
+
+
+def _file_of(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(file).resolve() if file else None
 
 
 def _module_name(path: Path) -> str:
@@ -215,10 +247,13 @@ def _guarded(load: Callable[[], Loaded], what: str) -> Loaded:
     try:
         return load()
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        theirs = [frame for frame in frames if not frame.filename.startswith(("<", str(OWN)))]
+        last = (theirs or frames)[-1]
         where = "" if isinstance(error, SyntaxError) else f" ({Path(last.filename).name}, line {last.lineno})"
+        kind = "" if isinstance(error, AttnbenchError) else f"{type(error).__name__}: "
         raise AttnbenchError(
-            f"{what} cannot be imported: {type(error).__name__}: {error}{where}. Mend it, or leave it out."
+            f"{what} cannot be imported: {kind}{str(error).rstrip('.')}{where}. Mend it, or leave it out."
         ) from error
 
 
@@ -239,12 +274,7 @@ def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting
     """The values that `key=value,value,key=value` gives to each key."""
     name, settings = mechanism.name, mechanism.settings
     values: dict[str, list[Setting]] = {}
-    key = ""
-    for item in filter(None, text.split(",")):
-        if "=" in item or not key:
-            key, _, value = item.partition("=")
-        else:
-            value = item
+    for key, value in _assignments(name, text, settings):
         if key not in settings:
             known = ", ".join(settings) or "none"
             raise InvalidSetting(
@@ -254,6 +284,29 @@ def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting
         for one in ranges.expand(value) if is_number else [value]:
             values.setdefault(key, []).append(_read_setting(name, key, one, settings[key]))
     return values
+
+
+def _assignments(name: str, text: str, settings: Mapping[str, Setting]) -> Iterator[tuple[str, str]]:
+    """Each key with each of its values.
+
+    A text whose default has a comma is one value, commas and all. A value that is written twice in a row
+    means a pair, which no setting is.
+    """
+    keys: dict[str, list[str]] = {}
+    key = ""
+    for item in filter(None, text.split(",")):
+        if "=" in item or not key:
+            key, _, item = item.partition("=")
+        keys.setdefault(key, []).append(item)
+    for key, items in keys.items():
+        if "," in str(settings.get(key)):
+            items = [",".join(items)]
+        if any(one == other for one, other in itertools.pairwise(items)):
+            raise InvalidSetting(
+                f"{name}: {key} is {','.join(items)!r}, one value twice; each value of a list makes a layer "
+                "of its own, and no setting is a pair. Write it once."
+            )
+        yield from ((key, item) for item in items)
 
 
 def _read_setting(name: str, key: str, text: str, default: Setting) -> Setting:

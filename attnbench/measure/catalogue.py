@@ -49,9 +49,11 @@ def _entry(choice: Choice, geometry: Geometry) -> Entry:
     except AttnbenchError:
         raise
     except Exception as error:  # what a layer raises is its author's
+        from attnbench.measure.strangers import told
+
         known = getattr(error, "params", None)
-        why = str(error) if known is not None else f"{type(error).__name__}: {error}"
-        return Entry(choice, known, None, (), paper, refusal=why)
+        cause = error.__cause__ if known is not None else None
+        return Entry(choice, known, None, (), paper, refusal=told(cause or error))
     return Entry(
         choice,
         cost.params,
@@ -101,7 +103,7 @@ def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:
         BranchCost(
             branch.title,
             branch.macs(geometry, **choice.settings),
-            branch.channels(geometry, **choice.settings) // geometry.head_dim,
+            branch.channels(geometry, **choice.settings) * geometry.heads // geometry.dim,
         )
         for branch in choice.mechanism.branches
     )

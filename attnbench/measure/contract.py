@@ -12,14 +12,16 @@ from torch import Tensor, nn
 from attnbench.attention import KERNELS, use_kernel
 from attnbench.cases.registry import Choice
 from attnbench.errors import UnsupportedGeometry
-from attnbench.measure.cost import count
+from attnbench.measure.cost import Uncountable, count
 from attnbench.measure.execution import cast
 from attnbench.measure.layers import shares_memory
+from attnbench.measure.strangers import told, wanted
 from attnbench.mechanism import Geometry
 from attnbench.records.cost import CheckResult
 
 SIZES = ((14, 14), (1, 1), (2, 3), (7, 7), (13, 17), (16, 16), (28, 28), (14, 56))
 BATCH = 2
+BUILDS = "builds"  # what is no question of its own, and goes before all
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,21 @@ class Broken(Exception):  # noqa: N818
 
 
 def examine(choice: Choice, geometries: Sequence[Geometry]) -> Iterator[CheckResult]:
-    """Put every question to the mechanism at every geometry; a refused geometry is one finding."""
+    """Put every question to the mechanism at every geometry; one cause is one finding.
+
+    So it is for a geometry that is refused, a layer that cannot be built, and one that does not map tokens.
+    """
     for geometry in geometries:
         try:
             layer = _build(choice, geometry)
         except UnsupportedGeometry as refusal:
-            yield CheckResult("builds", geometry, None, str(refusal))
-            continue
-        x = torch.randn(BATCH, geometry.tokens, geometry.dim, dtype=torch.float64)
-        subject = Subject(choice, geometry, layer, x)
-        for question, ask in QUESTIONS.items():
-            yield _answer(question, ask, subject)
+            yield CheckResult(BUILDS, geometry, None, str(refusal))
+        except Exception as error:  # as a stranger's constructor may raise anything
+            advice = "a map that it is not made for is refused with UnsupportedGeometry"
+            yield CheckResult(BUILDS, geometry, False, f"{told(error)}; {advice}")
+        else:
+            x = torch.randn(BATCH, geometry.tokens, geometry.dim, dtype=torch.float64)
+            yield from _answers(Subject(choice, geometry, layer, x))
 
 
 def keeps_the_shape(subject: Subject) -> None:
@@ -157,13 +163,37 @@ def _build(choice: Choice, geometry: Geometry, dtype: torch.dtype = torch.float6
     return layer
 
 
+def _answers(subject: Subject) -> Iterator[CheckResult]:
+    """What comes of the questions, without those that fail of what one before them failed of."""
+    if reason := _no_tokens(subject):
+        yield CheckResult(next(iter(QUESTIONS)), subject.geometry, False, reason)
+        return
+    known: set[str] = set()
+    for question, ask in QUESTIONS.items():
+        result = _answer(question, ask, subject)
+        if result.passed or result.detail not in known:
+            yield result
+        known.add(result.detail)
+
+
+def _no_tokens(subject: Subject) -> str | None:
+    """Why a layer gives no tensor at all for tokens; None where it gives one."""
+    try:
+        if isinstance(subject.layer(subject.x.clone()), Tensor):
+            return None
+    except Exception as error:
+        return wanted(subject.layer, subject.x, subject.geometry) or told(error)
+    return wanted(subject.layer, subject.x, subject.geometry)
+
+
 def _answer(question: str, ask: Callable[[Subject], None], subject: Subject) -> CheckResult:
     try:
         ask(subject)
     except Broken as broken:
         return CheckResult(question, subject.geometry, False, str(broken))
     except Exception as error:  # a stranger's layer may fail in any way, and the other questions go on
-        return CheckResult(question, subject.geometry, False, f"{type(error).__name__}: {error}")
+        cause = error.__cause__ if isinstance(error, Uncountable) else None
+        return CheckResult(question, subject.geometry, False, told(cause or error))
     return CheckResult(question, subject.geometry, True)
 
 

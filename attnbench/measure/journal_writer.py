@@ -16,6 +16,7 @@ from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.machine.devices import DEVICES
 from attnbench.measure.execution import CannotRun
 from attnbench.measure.layers import WrongOutput, is_shortage
+from attnbench.measure.strangers import told
 from attnbench.records import journal
 from attnbench.records.journal import Fact, Failed, Started
 
@@ -111,7 +112,7 @@ def _what_failed(
     if is_shortage(error):
         return "out_of_memory", f"{type(error).__name__}: {error}"
     if variant == PLAIN:
-        return "crashed", f"{type(error).__name__}: {error}"
+        return "crashed", told(error)
     return "unsupported", _torchs_reason(error, said)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -22,6 +23,7 @@ from attnbench.measure.fidelity import expect, renew
 from attnbench.measure.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measure.layers import build, make_call, make_data_by_dtype, untouched
 from attnbench.measure.memory import memory_of
+from attnbench.measure.strangers import explained
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Allocated, Attended, Began, Checked, Referenced, Started
 from attnbench.records.profile import FUSED
@@ -47,9 +49,10 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                 _check(state, registry, writer, index)
         for index in BlockState([*state.facts, *writer.written]).without_memory:
             case = job.cases[index]
-            with failure_as_fact(index, writer, case.variant):
+            make = partial(build, registry, case, job.protocol.seed)
+            with failure_as_fact(index, writer, case.variant), explained(make, case.workload.geometry):
                 writer.write(Started(index, "its construction"))
-                layer = build(registry, case, job.protocol.seed)
+                layer = make()
                 mine = data[dtype_of(case.variant)]
                 if case.variant.kernel != PLAIN.kernel or _asks_for_fused_attention(state, index):
                     writer.write(Started(index, "a look at its kernels", case.variant.patience))
@@ -79,7 +82,8 @@ def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: 
     case, seed = state.job.cases[index], state.job.protocol.seed
     reference = state.referenced.get(index) or _usual(index, case)
     compared = _on_map(case, reference)
-    with failure_as_fact(index, writer):
+    make = partial(build, registry, case, seed)
+    with failure_as_fact(index, writer), explained(make, case.workload.geometry):
         writer.write(Started(index, "its reference in float64"))
         question: Question | None = None
         if reference.images:

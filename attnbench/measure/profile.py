@@ -28,6 +28,7 @@ from attnbench.machine.devices import device_of
 from attnbench.measure.execution import require_runnable
 from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data, untouched
 from attnbench.measure.operators import operations
+from attnbench.measure.strangers import built, explained
 from attnbench.measure.timing import sample, warm_up
 from attnbench.measure.worker import set_up_torch
 from attnbench.records.profile import OUTSIDE, Line, Operation, Part, Profile, by_operator
@@ -46,10 +47,10 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
     keep_freed_memory()
     set_up_torch(threads)
     with torch.no_grad():  # and not in inference mode, which hides what composite operators are made of
-        layer = build(registry, case, seed)
-        with _failures(case):
+        make = partial(build, registry, case, seed)
+        with _failures(case), explained(make, case.workload.geometry):
             require_runnable(case.variant, case.device)
-            data = make_data(case, seed)
+            layer, data = built(make, case.label), make_data(case, seed)
             call = make_call(layer, case, data)
             with untouched(data):
                 check_results(call(), layer, case)

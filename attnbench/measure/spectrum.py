@@ -8,6 +8,7 @@ natural images does, with f the distance from the zero frequency, no zero freque
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from attnbench.attention import use_kernel
 from attnbench.cases.registry import Choice
 from attnbench.errors import AttnbenchError
+from attnbench.measure.strangers import built, told, wanted
 from attnbench.mechanism import Geometry
 from attnbench.records.spectrum import Array, Part, Spectrum, Survey, radii, require_rings
 
@@ -34,7 +36,7 @@ def survey(choices: Sequence[Choice], geometry: Geometry, *, images: int, seed: 
 def build(choice: Choice, geometry: Geometry, seed: int) -> nn.Module:
     """The layer in float32, with weights that depend on the seed alone."""
     torch.manual_seed(seed)
-    layer = choice.mechanism.build(geometry, **choice.settings)
+    layer = built(partial(choice.mechanism.build, geometry, **choice.settings), choice.label)
     layer.eval()  # a statement: its value need not be the layer
     return layer
 
@@ -67,7 +69,7 @@ def log_amplitudes(layers: Sequence[nn.Module], batches: Iterable[Tensor], geome
         images += len(batch)
         for layer, total in zip(layers, sums, strict=True):
             with use_kernel("explicit"):
-                output = layer(batch)
+                output = _output(layer, batch, geometry)
             _require_tokens(layer, output, batch)
             total += _log_amplitude(output.mT.unflatten(-1, shape[1:])).sum(dim=0)
     return [(total / images).numpy() for total in sums]
@@ -100,6 +102,23 @@ def _log_amplitude(maps: Tensor) -> Tensor:
     rounding = number.eps * amplitude.amax(dim=(-2, -1), keepdim=True)
     least = rounding.clamp_min(number.tiny)  # a map of zeros has no largest amplitude
     return torch.maximum(amplitude, least).log10().double()
+
+
+def _output(layer: nn.Module, batch: Tensor, geometry: Geometry) -> Tensor:
+    """The tensor that a layer answers with; an `AttnbenchError` says why there is none."""
+    why = None
+    try:
+        output = layer(batch)
+    except AttnbenchError:
+        raise
+    except Exception as error:
+        output, why = None, told(error)
+    if isinstance(output, Tensor):
+        return output
+    raise AttnbenchError(
+        f"{type(layer).__name__} has no spectrum: {wanted(layer, batch[:1], geometry) or why}. "
+        "`attnbench check` says more."
+    )
 
 
 def _require_tokens(layer: nn.Module, output: Tensor, batch: Tensor) -> None:

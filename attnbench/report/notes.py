@@ -131,13 +131,13 @@ def flops_notes(points: Sequence[Point]) -> list[str]:
 
 
 def contract_notes(findings: Sequence[CheckResult]) -> list[str]:
-    """What failed and why, and which sizes are refused and why."""
-    notes = []
+    """What failed and why, and which sizes are refused and why; what is the same at several sizes is one."""
+    sizes: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
         if not finding.passed:
             what = "refused" if finding.passed is None else finding.question
-            notes.append(f"{finding.geometry.size}, {what}: {finding.detail}")
-    return notes
+            sizes.setdefault((what, finding.detail), []).append(finding.geometry.size)
+    return [f"{', '.join(where)}, {what}: {detail}" for (what, detail), where in sizes.items()]
 
 
 def _count_remarks(macs: int | None, uncounted: Sequence[str], macs_of_another: int | None) -> list[str]:

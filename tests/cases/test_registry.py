@@ -1,6 +1,8 @@
 """One door for mechanisms, and what it says when something cannot come in."""
 
 import gc
+import json
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -153,6 +155,21 @@ def test_a_sweep_is_refused_as_its_values_are(builtins: Registry, text: str, say
         builtins.choose_all(text)
 
 
+@pytest.mark.parametrize("text", ["hilo:window=7,7", "hilo:alpha=0.5,window=2,7,7"])
+def test_a_pair_is_refused_and_not_taken_for_a_list(builtins: Registry, text: str):
+    with pytest.raises(AttnbenchError, match=r"7,7', one value twice; .* no setting is a pair"):
+        builtins.choose_all(text)
+
+
+def test_a_text_whose_default_has_a_comma_takes_them(tmp_path: Path):
+    path = tmp_path / "mine.py"
+    path.write_text(PLUGIN.format(name="mine").replace('"a"', '"7,7"'))
+    registry = discover([path])
+    (choice,) = registry.choose_all("mine:kind=14,7,gain=2")
+    assert choice.settings == {"gain": 2.0, "flip": False, "kind": "14,7"}
+    assert registry.choose(choice.label) == choice
+
+
 def test_where_one_choice_is_needed_a_sweep_is_refused(builtins: Registry):
     with pytest.raises(
         AttnbenchError,
@@ -171,6 +188,47 @@ def test_a_plugin_file_adds_its_mechanisms(plugin: Path):
 def test_a_plugin_is_found_again_by_a_relative_path(plugin: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(plugin.parent)
     assert discover([Path(plugin.name)]).of(Path(plugin.name)) == ["mine"]
+
+
+def beside(folder: Path, title: str) -> Path:
+    """A plugin that takes its title from a file beside it, whose name it has in every folder."""
+    folder.mkdir()
+    (folder / "its_sibling.py").write_text(f"TITLE = {title!r}\n")
+    plugin = folder / "plugin.py"
+    code = "from its_sibling import TITLE\n" + PLUGIN.format(name=title).replace('"Mine"', "TITLE")
+    plugin.write_text(code)
+    return plugin
+
+
+def test_a_plugin_imports_what_stands_beside_it_and_not_what_stands_beside_another(tmp_path: Path):
+    before = list(sys.path)
+    plugins = [beside(tmp_path / name, name) for name in ("one", "two")]
+    found = discover(plugins)
+    assert [found[name].title for name in ("one", "two")] == ["one", "two"]
+    assert sys.path == before
+
+
+def test_a_plugin_may_take_its_folder_out_of_the_path_itself(plugin: Path):
+    plugin.write_text("import sys\nsys.path.pop(0)\n" + plugin.read_text())
+    assert discover([plugin]).of(plugin) == ["mine"]
+
+
+def test_what_stands_beside_a_plugin_belongs_to_its_mechanism_and_to_no_other(tmp_path: Path):
+    plugins = [beside(tmp_path / name, name) for name in ("one", "two")]
+    found = discover(plugins)
+    first, second = (found.choose(name).source for name in ("one", "two"))
+    (tmp_path / "one" / "its_sibling.py").write_text("TITLE = 'another'")
+    assert found.choose("one").source != first
+    assert found.choose("two").source == second
+
+
+def test_a_module_of_python_is_not_taken_for_one_that_stood_beside_a_plugin(tmp_path: Path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "json.py").write_text("")
+    (other / "mine.py").write_text(PLUGIN.format(name="mine"))
+    discover([beside(tmp_path / "one", "one"), other / "mine.py"])
+    assert sys.modules["json"] is json
 
 
 def test_a_package_is_walked_one_level_without_its_private_modules(tmp_path: Path):
@@ -204,8 +262,12 @@ def test_a_name_that_clashes_names_both_origins(tmp_path: Path):
         ("def (", r"SyntaxError: .*line 1"),
         ("x = 1\nimport nothing_of_this_name", r"ModuleNotFoundError: .*bad\.py, line 2"),
         ("x = 1", "holds no mechanism"),
+        (
+            PLUGIN.format(name="mine").replace("1.0", "None"),
+            r"imported: mine: the setting gain is None; .* \(bad\.py, line 5\)",
+        ),
     ],
-    ids=["missing", "syntax", "import", "empty"],
+    ids=["missing", "syntax", "import", "empty", "setting"],
 )
 def test_a_plugin_that_cannot_come_in_says_why(tmp_path: Path, content: str | None, says: str):
     path = tmp_path / "bad.py"

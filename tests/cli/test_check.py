@@ -39,3 +39,23 @@ def test_a_builtin_is_checked_with_settings_and_a_refusal_is_no_failure(attnbenc
     assert done.status == 0
     assert "2x2, refused: " in done.out
     assert "The contract is kept." in done.out
+
+
+def test_a_layer_that_maps_no_tokens_is_one_line_for_all_sizes(attnbench: Run, tmp_path: Path):
+    path = tmp_path / "half.py"
+    path.write_text(PLUGIN.format(divisor=1).replace("(self, x)", "(self, x, H, W)"))
+    done = attnbench("check", path, "--res", "2,3x2")
+    assert done.status == 1
+    assert "2x2, 3x2, maps tokens to tokens: its forward wants (x, H, W)" in " ".join(done.out.split())
+    assert done.out.count("maps tokens to tokens: ") == 1
+
+
+def test_a_layer_whose_heads_share_no_channels_is_checked_at_any_number_of_them(
+    attnbench: Run, tmp_path: Path
+):
+    path = tmp_path / "half.py"
+    path.write_text(PLUGIN.format(divisor=1))
+    assert attnbench("check", path, "--res", "3x4", "--dim", "100", "--heads", "8").status == 0
+    done = attnbench("check", "msa", "--res", "3x4", "--dim", "100", "--heads", "8")
+    assert done.status == 0
+    assert "3x4, refused: 8 heads do not divide 100 channels" in " ".join(done.out.split())

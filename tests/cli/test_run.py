@@ -96,7 +96,6 @@ def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Worker
         (["hlio"], "No mechanism is called 'hlio'. Did you mean 'hilo'?"),
         (["hilo:alfa=1"], "hilo has no setting 'alfa'. Did you mean 'alpha'?"),
         (["hilo:alpha=x"], "alpha is 'x'; it must be a number"),
-        (["--heads", "5", "--dim", "192"], "5 heads do not divide 192 channels; choose --heads"),
         (["--res", "0"], "'0' is not a size"),
         (["--res", "-3"], "'-3' is not a size"),
         (["--res", "14x"], "'14x' is not a size"),

@@ -1,11 +1,13 @@
 """Choices with prices, from closed forms."""
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from attnbench import Geometry, UnsupportedGeometry
+from attnbench import Branch, Geometry, UnsupportedGeometry
 from attnbench.cases.registry import Registry, discover
 from attnbench.measure.catalogue import chosen, entries, points
 from attnbench.measure.cost import count
@@ -93,3 +95,32 @@ def test_points_of_a_choice_are_sorted_by_size(registry: Registry):
     assert [(point.choice.label, point.geometry.size) for point in mine] == [
         ("sra", "7x7"), ("sra", "14x14"), ("sra", "28x28"),
     ]  # fmt: skip
+
+
+def test_heads_that_do_not_divide_the_channels_are_a_refusal_of_those_that_share_them(registry: Registry):
+    choices, geometry = chosen(registry, ["msa", "van", "hilo"]), Geometry(100, 8, 3, 4)
+    refusal = "8 heads do not divide 100 channels; choose --heads so that they do."
+    assert [entry.refusal for entry in entries(choices, geometry)] == [refusal, None, refusal]
+    assert [point.refusal for point in points(choices, [geometry])] == [refusal, None, refusal]
+
+
+def test_what_a_layer_raises_is_told_with_the_line_of_its_own_file(registry: Registry):
+    class Fails(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ValueError("not today")
+
+    def refuses(geometry: Geometry) -> nn.Module:
+        raise AssertionError("not today")
+
+    msa = registry.choose("msa")
+    for build, kind in ((lambda geometry: Fails(), "ValueError"), (refuses, "AssertionError")):
+        (entry,) = entries([replace(msa, mechanism=replace(msa.mechanism, build=build))], square(4))
+        assert re.fullmatch(rf"{kind}: not today \(test_catalogue\.py, line \d+\)", entry.refusal or "")
+
+
+def test_branches_may_have_heads_of_a_width_of_their_own(registry: Registry):
+    half = Branch("Half", macs=lambda geometry: 1, channels=lambda geometry: geometry.dim // 2)
+    van = registry.choose("van")
+    branched = replace(van, mechanism=replace(van.mechanism, branches=(half, half)))
+    for found in (entries([branched], Geometry(100, 8, 3, 4)), points([branched], [Geometry(100, 8, 3, 4)])):
+        assert [branch.heads for branch in found[0].branches] == [4, 4]

@@ -243,3 +243,61 @@ def test_a_refused_geometry_is_one_finding_with_its_reason():
     (result,) = found(Picky)
     assert result.passed is None
     assert result.detail == "only odd maps"
+
+
+class WantsTheSize(Good):
+    def forward(self, x: Tensor, H: int, W: int) -> Tensor:  # type: ignore[override]  # noqa: N803
+        return super().forward(x)
+
+
+class WantsMaps(nn.Conv2d):
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry.dim, geometry.dim, 3, padding=1)
+
+
+class ReturnsItsMapToo(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x), x  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        (WantsTheSize, r"its forward wants \(x, H, W\)"),
+        (WantsMaps, r"it takes maps \[B, C, H, W\]"),
+        (ReturnsItsMapToo, "returns a tuple of 2; return the tokens alone"),
+        (Raises, r"KeyError: 'no such thing' \(test_contract\.py, line \d+\)"),
+    ],
+)
+def test_a_layer_that_maps_no_tokens_is_one_finding(layer: type[nn.Module], says: str):
+    (result,) = found(layer)
+    assert (result.question, result.passed) == ("maps tokens to tokens", False)
+    assert re.search(says, result.detail)
+
+
+def test_what_several_questions_fail_of_is_told_once():
+    class NoSingleImage(Good):
+        def forward(self, x: Tensor) -> Tensor:
+            if len(x) == 1 or x.dtype == torch.float32:
+                raise ValueError("not this one")
+            return super().forward(x)
+
+    failed = [result for result in found(NoSingleImage) if not result.passed]
+    assert [result.question for result in failed if "not this one" in result.detail] == ["keeps images apart"]
+
+
+def test_a_constructor_that_raises_is_one_finding_with_its_line_and_the_other_sizes_go_on():
+    class Square(Good):
+        def __init__(self, geometry: Geometry) -> None:
+            assert geometry.height == geometry.width, "square maps only"
+            super().__init__(geometry)
+
+    paper = Paper("None", "Nowhere", 2026, "https://example.org")
+    square = Mechanism("square", "Square", Square, lambda geometry: 4 * 64, paper)
+    first, *others = examine(Choice(square, {}, "source"), [GEOMETRY, Geometry(8, 2, 2, 2)])
+    assert (first.question, first.passed) == ("builds", False)
+    assert re.search(
+        r"AssertionError: square maps only.* \(test_contract\.py, line \d+\); .* with UnsupportedGeometry",
+        first.detail, re.DOTALL,
+    )  # fmt: skip
+    assert [result.passed for result in others] == [True] * len(QUESTIONS)

@@ -146,6 +146,7 @@ def test_a_layer_that_changes_its_mind_has_no_profile(tmp_path: Path):
     [
         (lambda linear, x: linear(x)[:, 1:], "the output has shape .* `attnbench check` says more"),
         (lambda linear, x: linear(x) @ x, "fails with RuntimeError: .* Choose another --dtype"),
+        (lambda linear, x: (linear(x), x), "returns a tuple of 2; return the tokens alone"),
     ],
 )
 def test_a_layer_that_fails_is_refused_in_its_own_words(forward, says: str, tmp_path: Path):

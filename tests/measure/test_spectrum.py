@@ -190,6 +190,28 @@ def test_a_layer_that_does_not_answer_with_tokens_is_refused(forward: Forward):
         survey([choice(forward)], GEOMETRY, images=1, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("forward", "says"),
+    [
+        (lambda x: (x, x), "returns a tuple of 2; return the tokens alone"),
+        (lambda x: x.nothing, r"AttributeError: .* \(test_spectrum\.py, line \d+\)"),
+    ],
+)
+def test_a_layer_that_does_not_answer_with_a_tensor_says_what_it_wants(forward: Forward, says: str):
+    with pytest.raises(AttnbenchError, match=f"Plain has no spectrum: {says}"):
+        survey([choice(forward)], GEOMETRY, images=1, seed=0)
+
+
+def test_a_constructor_that_raises_is_named_with_its_line():
+    def build(geometry: Geometry) -> nn.Module:
+        raise AssertionError("square maps only")
+
+    broken = choice(torch.sin)
+    broken = replace(broken, mechanism=replace(broken.mechanism, build=build))
+    with pytest.raises(AttnbenchError, match=r"plain cannot be built: .* \(test_spectrum\.py, line \d+\)"):
+        survey([broken], GEOMETRY, images=1, seed=0)
+
+
 def test_a_refused_geometry_is_the_mechanisms_own_words():
     with pytest.raises(UnsupportedGeometry, match="sra"):
         survey([discover().choose("sra:reduction=20")], GEOMETRY, images=1, seed=0)

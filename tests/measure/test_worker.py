@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -133,6 +134,16 @@ def test_a_device_that_is_not_the_host_has_a_matmul_rate_of_its_own(
     assert isinstance(environment, Environment)
     assert environment.rates.keys() == {"meta"}
     assert environment.rate("meta") > 10 * environment.rate("cpu")
+
+
+def test_heads_that_do_not_divide_the_channels_are_a_refusal_of_the_mechanism(
+    registry: Registry, tmp_path: Path
+):
+    msa, van, *_ = (changed(case, geometry=Geometry(8, 3, 2, 3)) for case in cases(registry, "msa", "van"))
+    said = worked(tmp_path / "shard", job("count", [msa, van]))
+    refusal = "3 heads do not divide 8 channels; choose --heads so that they do."
+    assert [fact for fact in said if isinstance(fact, Failed)] == [Failed(0, "unsupported", refusal)]
+    assert [fact.case for fact in said if isinstance(fact, Counted)] == [1]
 
 
 def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry, tmp_path: Path):
@@ -443,7 +454,6 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         (torch.OutOfMemoryError("CUDA out of memory.\nA long story"), "out_of_memory", "CUDA out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory",
          "RuntimeError: DefaultCPUAllocator: can't allocate memory: 9 bytes"),
-        (ValueError("bang"), "crashed", "ValueError: bang"),
     ],
 )  # fmt: skip
 def test_a_failure_becomes_a_fact_and_ends_nothing(
@@ -453,6 +463,38 @@ def test_a_failure_becomes_a_fact_and_ends_nothing(
     with shard.open("a") as file, failure_as_fact(4, JournalWriter(file)):
         raise error
     assert journal.read(shard) == [Failed(4, outcome, reason)]
+
+
+PAIR = """
+from torch import nn
+from attnbench import Mechanism, Paper
+
+class Pair(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), x
+
+PAPER = Paper("None", "Nowhere", 2026, "https://example.org")
+pair = Mechanism("pair", "Pair", lambda geometry: Pair(geometry.dim, geometry.dim), lambda geometry: 0, PAPER)
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_layer_that_returns_more_than_tokens_is_wrong_and_not_crashed(tmp_path: Path, dtype: str):
+    plugin = tmp_path / "pair.py"
+    plugin.write_text(PAIR)
+    (case, *_) = cases(discover([plugin]), "pair", dtype=dtype)
+    said = worked(tmp_path / "shard", replace(job("measure", [case]), plugins=(str(plugin),)), ENVIRONMENT)
+    assert said[-1] == Failed(0, "wrong", "returns a tuple of 2; return the tokens alone")
+
+
+def test_a_crash_is_told_with_the_line_of_the_layers_file(tmp_path: Path):
+    shard = tmp_path / "shard"
+    with shard.open("a") as file, failure_as_fact(4, JournalWriter(file)):
+        raise ValueError("bang")
+    (fact,) = journal.read(shard)
+    assert isinstance(fact, Failed)
+    assert fact.outcome == "crashed"
+    assert re.fullmatch(r"ValueError: bang \(test_worker\.py, line \d+\)", fact.reason)
 
 
 def test_what_torch_refuses_in_a_variant_is_unsupported_with_all_that_it_says(tmp_path: Path):
@@ -488,9 +530,9 @@ def test_a_case_that_loses_the_device_is_written_before_its_worker_ends(
     ):
         lost()
     (failed,) = journal.read(tmp_path / "shard")
-    assert failed == Failed(
-        4, "crashed", "RuntimeError: CUDA error: an illegal memory access was encountered"
-    )
+    assert isinstance(failed, Failed)
+    assert failed.outcome == "crashed"
+    assert failed.reason.startswith("RuntimeError: CUDA error: an illegal memory access was encountered (")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no capture"), torch.OutOfMemoryError("CUDA out of memory.")])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench import Geometry
+from attnbench import Geometry, UnsupportedGeometry
 from attnbench.cases.registry import Registry, discover
 from attnbench.measure.contract import SIZES, examine
 from attnbench.measure.cost import count
@@ -14,6 +14,8 @@ from attnbench.paper import published
 PLAIN = Path(__file__).parents[1] / "plain"
 MANY_TOKENS = 400  # on a map: attention between all of them in float64 takes a second
 REFUSED = {("sra", "1x1")}  # a map below the reduction leaves no keys
+
+WITHOUT_HEADS = {"van", "hornet"}
 
 PARAMS_AND_MACS = {  # one layer of 768 channels and 12 heads on 14×14 tokens, complete and unrounded
     "msa": (2_362_368, 521_428_992),
@@ -61,6 +63,18 @@ def test_the_closed_form_is_the_count_elsewhere_too(registry: Registry, name: st
     mechanism = registry[name]
     layer = mechanism.build(geometry, **mechanism.settings)
     assert mechanism.macs(geometry, **mechanism.settings) == count(layer, geometry).macs
+
+
+@pytest.mark.parametrize("name", sorted(PARAMS_AND_MACS.keys() - WITHOUT_HEADS))
+def test_heads_that_do_not_divide_the_channels_are_refused(registry: Registry, name: str):
+    with pytest.raises(UnsupportedGeometry, match="8 heads do not divide 100 channels"):
+        registry[name].build(Geometry(100, 8, 4, 4), **registry[name].settings)
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_HEADS))
+def test_what_has_no_heads_does_not_care_whether_they_divide_the_channels(registry: Registry, name: str):
+    results = examine(registry.choose(name), [Geometry(48, 7, 3, 4)])
+    assert all(result.passed for result in results)
 
 
 SIZES_BY_COST = [
