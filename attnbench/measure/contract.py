@@ -73,11 +73,11 @@ def _where_it_runs(subject: Subject) -> Subject:
     """The subject, or the same in float32 where it runs in that and not in float64."""
     try:
         subject.layer(subject.x.clone())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         single = replace(
             subject, layer=subject.build(torch.float32), x=subject.x.float(), refusal=told(error)
         )
-        with suppress(Exception):
+        with suppress(Exception, SystemExit):
             single.layer(single.x.clone())
             return single
     return subject
@@ -98,7 +98,7 @@ def keeps_the_shape(subject: Subject) -> None:
 def keeps_images_apart(subject: Subject) -> None:
     scale = torch.tensor([1.0, 8.0], dtype=subject.x.dtype).view(BATCH, 1, 1)
     x = scale * subject.x  # images of unlike size show what is shared over the batch
-    alone = torch.cat([subject.layer(image) for image in x.split(1)])
+    alone = torch.cat([subject.layer(image.clone()) for image in x.split(1)])
     message = "an image's output depends on the other images of its batch"
     _require_equal(subject.layer(x), alone, message, subject.tolerance)
 
@@ -106,7 +106,7 @@ def keeps_images_apart(subject: Subject) -> None:
 def passes_gradients(subject: Subject) -> None:
     x = subject.x.clone().requires_grad_()
     leaves = {"the input": x} | {name: p for name, p in subject.layer.named_parameters() if p.requires_grad}
-    out = subject.layer(x).square().sum()
+    out = subject.layer(x.clone()).square().sum()  # of no leaf, as where other layers stand before this one
     gradients = torch.autograd.grad(out, list(leaves.values()), allow_unused=True)
     by_name = zip(leaves, gradients, strict=True)
     lost = [name for name, gradient in by_name if gradient is None or not gradient.isfinite().all()]
@@ -152,7 +152,7 @@ def moves_to_bfloat16(subject: Subject) -> None:
     layer = subject.build(torch.bfloat16)
     try:
         out = layer(subject.x.bfloat16())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Broken(f"it does not run in bfloat16: {told(error)}") from error
     _require_moved(out, torch.bfloat16)
     if not out.isfinite().all():
@@ -214,7 +214,7 @@ def _answer(question: str, ask: Callable[[Subject], None], subject: Subject) -> 
         return CheckResult(question, subject.geometry, False, str(broken))
     except CannotRun as refusal:
         return CheckResult(question, subject.geometry, None, str(refusal))
-    except Exception as error:  # a stranger's layer may fail in any way, and the other questions go on
+    except (Exception, SystemExit) as error:  # in any way that a stranger's layer may; the others go on
         return CheckResult(question, subject.geometry, False, told(error))
     return CheckResult(question, subject.geometry, True)
 

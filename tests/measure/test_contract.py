@@ -189,6 +189,17 @@ class RefusesGradients(Good):
         return super().forward(x)
 
 
+class InPlace(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        x += super().forward(x)
+        return x
+
+
+class Exits(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        raise SystemExit(3)
+
+
 class Raises(Good):
     def forward(self, x: Tensor) -> Tensor:
         raise KeyError("no such thing")
@@ -235,6 +246,7 @@ def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
         (MaskInFloat32, "moves to bfloat16", r"bfloat16: RuntimeError: .*\(test_contract.py, line \d+\)$"),
         (AnswersInFloat32, "moves to bfloat16", "in bfloat16 it answers in float32: a tensor of its own"),
         (OverflowsInBfloat16, "moves to bfloat16", "NaN or infinite"),
+        (Exits, "maps tokens to tokens", r"SystemExit: 3 \(test_contract.py, line \d+\)"),
         (Raises, "maps tokens to tokens", "KeyError: 'no such thing'"),
     ],
 )
@@ -282,6 +294,10 @@ def test_what_cannot_be_counted_is_said_in_a_line(monkeypatch: pytest.MonkeyPatc
     assert broken(Good) == {
         "costs what its closed form says": "its FLOPs cannot be counted: RuntimeError: not here"
     }
+
+
+def test_images_are_not_blamed_for_what_a_layer_does_to_its_input():
+    assert list(broken(InPlace)) == ["passes gradients", "repeats itself"]
 
 
 def test_a_closed_form_that_differs_from_the_count_is_named_with_both():
