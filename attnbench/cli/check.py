@@ -37,8 +37,9 @@ def check(
     """Check that a mechanism keeps the contract, at plain and at odd sizes; say what fails, and why.
 
     The questions, at every size: does it map tokens to tokens, keep images of a batch apart, pass gradients,
-    repeat itself, follow the seed, move with its module, agree under every kernel, and cost what its closed
-    form says? A size that it refuses breaks nothing. Exit status 1 says that something is broken.
+    repeat itself, follow the seed, move with its module, move to bfloat16, agree under every kernel, and cost
+    what its closed form says? A size that it refuses breaks nothing. Exit status 1 says that something is
+    broken.
     """
     from attnbench.cases.registry import discover
     from attnbench.cases.sweep import read_size

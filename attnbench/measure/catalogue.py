@@ -49,7 +49,7 @@ def _entry(choice: Choice, geometry: Geometry) -> Entry:
     except AttnbenchError:
         raise
     except Exception as error:  # what a layer raises is its author's
-        from attnbench.measure.strangers import told
+        from attnbench.measure.failures import told
 
         known = getattr(error, "params", None)
         cause = error.__cause__ if known is not None else None

@@ -1,10 +1,12 @@
 """What every mechanism must keep to be compared: the tests and `attnbench check` ask the same questions.
 
-Layers are checked in float64, where a difference is a mistake and not a rounding.
+Layers are checked in float64, where a difference is a mistake and not a rounding; in float32, with room for
+rounding, where float64 does not run. No question but that for gradients asks for any.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -13,29 +15,41 @@ from attnbench.attention import KERNELS, use_kernel
 from attnbench.cases.registry import Choice
 from attnbench.errors import UnsupportedGeometry
 from attnbench.measure.cost import Uncountable, count
-from attnbench.measure.execution import cast
+from attnbench.measure.execution import CannotRun, cast
+from attnbench.measure.failures import told
 from attnbench.measure.layers import shares_memory
-from attnbench.measure.strangers import told, wanted
+from attnbench.measure.strangers import wanted
 from attnbench.mechanism import Geometry
 from attnbench.records.cost import CheckResult
 
 SIZES = ((14, 14), (1, 1), (2, 3), (7, 7), (13, 17), (16, 16), (28, 28), (14, 56))
 BATCH = 2
 BUILDS = "builds"  # what is no question of its own, and goes before all
+TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
+"""How far apart the same results may be, as a share of the largest value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A mechanism built for a geometry, in float64, with an input `[B, N, C]`."""
+    """A mechanism built for a geometry, in float64, with an input `[B, N, C]`.
+
+    Where it does not run in float64, all is in float32, and the `refusal` says why.
+    """
 
     choice: Choice
     geometry: Geometry
     layer: nn.Module
     x: Tensor
+    refusal: str = ""
 
-    def build(self, dtype: torch.dtype = torch.float64) -> nn.Module:
-        """The same layer once more, from the same seed."""
-        return _build(self.choice, self.geometry, dtype)
+    def build(self, dtype: torch.dtype | None = None) -> nn.Module:
+        """The same layer once more, from the same seed, in its own number format or another."""
+        return _build(self.choice, self.geometry, dtype or self.x.dtype)
+
+    @property
+    def tolerance(self) -> float:
+        """How far apart results may be that are the same."""
+        return TOLERANCES[self.x.dtype]
 
 
 class Broken(Exception):  # noqa: N818
@@ -52,14 +66,30 @@ def examine(choice: Choice, geometries: Sequence[Geometry]) -> Iterator[CheckRes
             layer = _build(choice, geometry)
         except UnsupportedGeometry as refusal:
             yield CheckResult(BUILDS, geometry, None, str(refusal))
-        except Exception as error:  # as a stranger's constructor may raise anything
+        except (Exception, SystemExit) as error:  # as a stranger's constructor may raise anything
             advice = "a map that it is not made for is refused with UnsupportedGeometry"
             yield CheckResult(BUILDS, geometry, False, f"{told(error)}; {advice}")
         else:
             x = torch.randn(BATCH, geometry.tokens, geometry.dim, dtype=torch.float64)
-            yield from _answers(Subject(choice, geometry, layer, x))
+            yield from _answers(_where_it_runs(Subject(choice, geometry, layer, x)))
 
 
+@torch.no_grad()
+def _where_it_runs(subject: Subject) -> Subject:
+    """The subject, or the same in float32 where it runs in that and not in float64."""
+    try:
+        subject.layer(subject.x.clone())
+    except (Exception, SystemExit) as error:
+        single = replace(
+            subject, layer=subject.build(torch.float32), x=subject.x.float(), refusal=told(error)
+        )
+        with suppress(Exception, SystemExit):
+            single.layer(single.x.clone())
+            return single
+    return subject
+
+
+@torch.no_grad()
 def keeps_the_shape(subject: Subject) -> None:
     out = subject.layer(subject.x)
     if out.shape != subject.x.shape or out.dtype != subject.x.dtype:
@@ -70,17 +100,19 @@ def keeps_the_shape(subject: Subject) -> None:
         raise Broken("its output holds NaN or infinite numbers")
 
 
+@torch.no_grad()
 def keeps_images_apart(subject: Subject) -> None:
-    scale = torch.tensor([1.0, 8.0], dtype=torch.float64).view(BATCH, 1, 1)
+    scale = torch.tensor([1.0, 8.0], dtype=subject.x.dtype).view(BATCH, 1, 1)
     x = scale * subject.x  # images of unlike size show what is shared over the batch
-    alone = torch.cat([subject.layer(image) for image in x.split(1)])
-    _require_equal(subject.layer(x), alone, "an image's output depends on the other images of its batch")
+    alone = torch.cat([subject.layer(image.clone()) for image in x.split(1)])
+    message = "an image's output depends on the other images of its batch"
+    _require_equal(subject.layer(x), alone, message, subject.tolerance)
 
 
 def passes_gradients(subject: Subject) -> None:
     x = subject.x.clone().requires_grad_()
     leaves = {"the input": x} | {name: p for name, p in subject.layer.named_parameters() if p.requires_grad}
-    out = subject.layer(x).square().sum()
+    out = subject.layer(x.clone()).square().sum()  # of no leaf, as where other layers stand before this one
     gradients = torch.autograd.grad(out, list(leaves.values()), allow_unused=True)
     by_name = zip(leaves, gradients, strict=True)
     lost = [name for name, gradient in by_name if gradient is None or not gradient.isfinite().all()]
@@ -88,6 +120,7 @@ def passes_gradients(subject: Subject) -> None:
         raise Broken(f"no finite gradient reaches {', '.join(lost)}")
 
 
+@torch.no_grad()
 def repeats_itself(subject: Subject) -> None:
     before = {name: value.clone() for name, value in subject.layer.state_dict().items()}
     x = subject.x.clone()
@@ -103,34 +136,50 @@ def repeats_itself(subject: Subject) -> None:
         raise Broken("it keeps its output: the next call writes into what the last one returned")
 
 
+@torch.no_grad()
 def follows_the_seed(subject: Subject) -> None:
     twin = subject.build()
     message = "torch.manual_seed does not fix its construction; take random numbers from torch alone"
     _require_equal(subject.layer(subject.x), twin(subject.x), message, tolerance=0)
 
 
+@torch.no_grad()
 def moves_as_one(subject: Subject) -> None:
+    if subject.refusal:
+        raise Broken(f"it does not run in float64: {subject.refusal}")
     single = subject.build(torch.float32)(subject.x.float())
-    if single.dtype != torch.float32:
-        raise Broken(
-            f"in float32 it answers in {single.dtype}: a tensor of its own did not move with the module"
-        )
+    _require_moved(single, torch.float32)
     message = "float32 differs from float64 by more than rounding"
     _require_equal(single.double(), subject.layer(subject.x), message, tolerance=1e-3)
 
 
+@torch.no_grad()
+def moves_to_bfloat16(subject: Subject) -> None:
+    layer = subject.build(torch.bfloat16)
+    try:
+        out = layer(subject.x.bfloat16())
+    except (Exception, SystemExit) as error:
+        raise Broken(f"it does not run in bfloat16: {told(error)}") from error
+    _require_moved(out, torch.bfloat16)
+    if not out.isfinite().all():
+        raise Broken("in bfloat16 its output holds NaN or infinite numbers")
+
+
+@torch.no_grad()
 def agrees_under_every_kernel(subject: Subject) -> None:
     expected = subject.layer(subject.x)
     for kernel in KERNELS:
         with use_kernel(kernel):
-            _require_equal(
-                subject.layer(subject.x), expected, f"its output changes with the kernel {kernel!r}"
-            )
+            message = f"its output changes with the kernel {kernel!r}"
+            _require_equal(subject.layer(subject.x), expected, message, subject.tolerance)
 
 
 def costs_what_it_says(subject: Subject) -> None:
     mechanism = subject.choice.mechanism
-    counted = count(subject.layer, subject.geometry, mechanism.operators)
+    try:
+        counted = count(subject.layer, subject.geometry, mechanism.operators)
+    except Uncountable as why:
+        raise Broken(f"its FLOPs cannot be counted: {_first_line(why)}") from why
     promised = mechanism.macs(subject.geometry, **subject.choice.settings)
     if counted.uncounted:
         raise Broken(f"its FLOPs are a lower bound: there is no formula for {', '.join(counted.uncounted)}")
@@ -150,6 +199,7 @@ QUESTIONS: dict[str, Callable[[Subject], None]] = {
     "repeats itself": repeats_itself,
     "follows the seed": follows_the_seed,
     "moves with its module": moves_as_one,
+    "moves to bfloat16": moves_to_bfloat16,
     "agrees under every kernel": agrees_under_every_kernel,
     "costs what its closed form says": costs_what_it_says,
 }
@@ -176,12 +226,13 @@ def _answers(subject: Subject) -> Iterator[CheckResult]:
         known.add(result.detail)
 
 
+@torch.no_grad()
 def _no_tokens(subject: Subject) -> str | None:
     """Why a layer gives no tensor at all for tokens; None where it gives one."""
     try:
         if isinstance(subject.layer(subject.x.clone()), Tensor):
             return None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return wanted(subject.layer, subject.x, subject.geometry) or told(error)
     return wanted(subject.layer, subject.x, subject.geometry)
 
@@ -191,13 +242,15 @@ def _answer(question: str, ask: Callable[[Subject], None], subject: Subject) -> 
         ask(subject)
     except Broken as broken:
         return CheckResult(question, subject.geometry, False, str(broken))
-    except Exception as error:  # a stranger's layer may fail in any way, and the other questions go on
+    except CannotRun as refusal:
+        return CheckResult(question, subject.geometry, None, str(refusal))
+    except (Exception, SystemExit) as error:  # in any way that a stranger's layer may; the others go on
         cause = error.__cause__ if isinstance(error, Uncountable) else None
         return CheckResult(question, subject.geometry, False, told(cause or error))
     return CheckResult(question, subject.geometry, True)
 
 
-def _require_equal(actual: Tensor, expected: Tensor, otherwise: str, tolerance: float = 1e-9) -> None:
+def _require_equal(actual: Tensor, expected: Tensor, otherwise: str, tolerance: float) -> None:
     actual, expected = actual.detach(), expected.detach()
     if actual.shape != expected.shape:
         raise Broken(f"{otherwise} ({_kind(actual)} and {_kind(expected)})")
@@ -207,5 +260,21 @@ def _require_equal(actual: Tensor, expected: Tensor, otherwise: str, tolerance: 
         raise Broken(f"{otherwise} (by {difference:.1e} of the largest value)")
 
 
+def _require_moved(out: Tensor, dtype: torch.dtype) -> None:
+    if out.dtype != dtype:
+        raise Broken(
+            f"in {_word(dtype)} it answers in {_word(out.dtype)}: a tensor of its own did not move with the "
+            "module"
+        )
+
+
 def _kind(x: Tensor) -> str:
-    return f"{list(x.shape)} {str(x.dtype).removeprefix('torch.')}"
+    return f"{list(x.shape)} {_word(x.dtype)}"
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,17 +1,17 @@
 """What a layer raised, in a line, and where in its author's code."""
 
-import sys
 import sysconfig
 from pathlib import Path
 from traceback import walk_tb
 
 import torch
 
-OTHERS = tuple(
+NOBODYS = tuple(
     str(Path(place).resolve())
     for place in (Path(torch.__file__).parent, Path(__file__).parents[1], sysconfig.get_path("stdlib"))
 )
-"""Folders of code that no layer's author has written; a layer may be installed below the last of them."""
+"""Folders of code that no layer's author has written, but for the packages that are installed in them."""
+INSTALLED = "site-packages"
 
 
 def told(error: BaseException) -> str:
@@ -21,14 +21,17 @@ def told(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """` (my_attention.py, line 12)`: the last line of a layer's own code that an error went through."""
-    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
-    own = [(file, line) for file, line in frames if _is_own(file)]
-    return f" ({Path(own[-1][0]).name}, line {own[-1][1]})" if own else ""
+    """` (my_attention.py, line 12)`: the last line of a layer's own file that an error went through.
+
+    Where it went through none but installed packages, as timm, it is the last line of theirs.
+    """
+    frames = [(Path(frame.f_code.co_filename), line) for frame, line in walk_tb(error.__traceback__)]
+    theirs = [(file, line) for file, line in frames if file.is_file() and not _is_nobodys(file.resolve())]
+    own = [(file, line) for file, line in theirs if INSTALLED not in file.parts] or theirs
+    return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""
 
 
-def _is_own(file: str) -> bool:
-    path = str(Path(file).resolve())
-    if file.startswith("<") or path.startswith(OTHERS[:2]):
-        return False
-    return "site-packages" in path or not path.startswith((OTHERS[2], sys.prefix))
+def _is_nobodys(file: Path) -> bool:
+    torch_and_attnbench, python = NOBODYS[:-1], NOBODYS[-1]
+    inside = file.is_relative_to(python) and INSTALLED not in file.parts
+    return inside or any(file.is_relative_to(folder) for folder in torch_and_attnbench)

@@ -15,8 +15,8 @@ from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.machine.devices import DEVICES
 from attnbench.measure.execution import CannotRun
+from attnbench.measure.failures import place_of
 from attnbench.measure.layers import WrongOutput, is_shortage
-from attnbench.measure.strangers import told
 from attnbench.records import journal
 from attnbench.records.journal import Fact, Failed, Started
 
@@ -112,8 +112,8 @@ def _what_failed(
     if is_shortage(error):
         return "out_of_memory", f"{type(error).__name__}: {error}"
     if variant == PLAIN:
-        return "crashed", told(error)
-    return "unsupported", _torchs_reason(error, said)
+        return "crashed", f"{type(error).__name__}: {error}{place_of(error)}"
+    return "unsupported", f"{_torchs_reason(error, said)}{place_of(error)}"
 
 
 def _torchs_reason(error: Exception, said: Sequence[warnings.WarningMessage]) -> str:

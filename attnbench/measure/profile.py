@@ -26,6 +26,7 @@ from attnbench.machine.allocator import keep_freed_memory
 from attnbench.machine.clock import Clock
 from attnbench.machine.devices import device_of
 from attnbench.measure.execution import require_runnable
+from attnbench.measure.failures import told
 from attnbench.measure.layers import WrongOutput, build, check_results, make_call, make_data, untouched
 from attnbench.measure.operators import operations
 from attnbench.measure.strangers import built, explained
@@ -54,9 +55,9 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
             call = make_call(layer, case, data)
             with untouched(data):
                 check_results(call(), layer, case)
-        expected = operations(call, layer)
+            expected = operations(call, layer)
     _, clock = device_of(case.device).clocks()
-    with torch.inference_mode():
+    with torch.inference_mode(), _failures(case):
         calls = min(
             MOST_CALLS, max(LEAST_CALLS, math.ceil(PROFILED_S / warm_up(call, clock, WARMUP).per_call_s))
         )
@@ -172,7 +173,7 @@ def _seconds(event: Any, device: str) -> float:
 
 @contextmanager
 def _failures(case: Case) -> Iterator[None]:
-    """Whatever a layer's first call may raise becomes the user's mistake, with torch's reason."""
+    """Whatever a layer's call may raise becomes the user's mistake, with torch's reason."""
     try:
         yield
     except AttnbenchError:
@@ -181,9 +182,8 @@ def _failures(case: Case) -> Iterator[None]:
         raise AttnbenchError(
             f"{case.label} cannot be profiled: {wrong}. `attnbench check` says more."
         ) from wrong
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
+    except (Exception, SystemExit) as error:
         raise AttnbenchError(
-            f"{case.label} cannot be profiled: its first call on {case.device} ({case.variant.title}) fails "
-            f"with {type(error).__name__}: {reason}. Choose another --dtype, --kernel, --batch or --res."
+            f"{case.label} cannot be profiled: a call on {case.device} ({case.variant.title}) fails with "
+            f"{told(error)}. Choose another --dtype, --kernel, --batch or --res."
         ) from error

@@ -7,7 +7,7 @@ The inputs are generated: in every channel a Gaussian random field whose amplitu
 natural images does, with f the distance from the zero frequency, no zero frequency, and unit variance.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from attnbench.attention import use_kernel
 from attnbench.cases.registry import Choice
 from attnbench.errors import AttnbenchError
-from attnbench.measure.strangers import built, told, wanted
+from attnbench.measure.failures import told
+from attnbench.measure.strangers import built, wanted
 from attnbench.mechanism import Geometry
 from attnbench.records.spectrum import Array, Part, Spectrum, Survey, radii, require_rings
 
@@ -24,13 +25,30 @@ TOKENS_AT_ONCE = 1024  # few enough for attention between all tokens of an image
 
 
 def survey(choices: Sequence[Choice], geometry: Geometry, *, images: int, seed: int) -> Survey:
-    """The spectra of these mechanisms on the same generated maps, and of the maps."""
+    """The spectra of these mechanisms on the same generated maps, and of the maps.
+
+    A layer that cannot have one is left out, with its reason; where none is left that is an `AttnbenchError`.
+    """
     require_rings(geometry)
-    layers = [build(choice, geometry, seed) for choice in choices]
+    first = next(natural_maps(geometry, images=1, seed=seed))
+    layers, failures = [], []
+    for choice in choices:
+        try:
+            layer = build(choice, geometry, seed)
+            log_amplitudes([layer], [first], geometry)
+            layers.append((choice, layer))
+        except AttnbenchError as failure:
+            failures.append(f"{choice.label}: {failure}")
+    if not layers:
+        raise AttnbenchError(" ".join(failures))
     maps = natural_maps(geometry, images=images, seed=seed)
-    source, *outputs = log_amplitudes([nn.Identity(), *layers], maps, geometry)
-    spectra = [cut(choice, geometry, output) for choice, output in zip(choices, outputs, strict=True)]
-    return Survey(geometry, images, seed, Part("input", 0, source), tuple(spectra))
+    source, *outputs = log_amplitudes([_same, *(layer for _, layer in layers)], maps, geometry)
+    spectra = [cut(choice, geometry, output) for (choice, _), output in zip(layers, outputs, strict=True)]
+    return Survey(geometry, images, seed, Part("input", 0, source), tuple(spectra), tuple(failures))
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
 
 
 def build(choice: Choice, geometry: Geometry, seed: int) -> nn.Module:
@@ -57,7 +75,9 @@ def natural_maps(geometry: Geometry, *, images: int, seed: int) -> Iterator[Tens
 
 
 @torch.inference_mode()
-def log_amplitudes(layers: Sequence[nn.Module], batches: Iterable[Tensor], geometry: Geometry) -> list[Array]:
+def log_amplitudes(
+    layers: Sequence[Callable[[Tensor], Tensor]], batches: Iterable[Tensor], geometry: Geometry
+) -> list[Array]:
     """For each layer log10 |FFT| of its output, `[C, H, W]`, averaged over the images of all batches.
 
     The zero frequency stands at [H // 2, W // 2].
@@ -68,9 +88,7 @@ def log_amplitudes(layers: Sequence[nn.Module], batches: Iterable[Tensor], geome
     for batch in batches:
         images += len(batch)
         for layer, total in zip(layers, sums, strict=True):
-            with use_kernel("explicit"):
-                output = _output(layer, batch, geometry)
-            _require_tokens(layer, output, batch)
+            output = _output(layer, batch, geometry)
             total += _log_amplitude(output.mT.unflatten(-1, shape[1:])).sum(dim=0)
     return [(total / images).numpy() for total in sums]
 
@@ -104,24 +122,31 @@ def _log_amplitude(maps: Tensor) -> Tensor:
     return torch.maximum(amplitude, least).log10().double()
 
 
-def _output(layer: nn.Module, batch: Tensor, geometry: Geometry) -> Tensor:
-    """The tensor that a layer answers with; an `AttnbenchError` says why there is none."""
-    why = None
+def _output(layer: Callable[[Tensor], Tensor], batch: Tensor, geometry: Geometry) -> Tensor:
+    """The layer's output for a batch that the others get too; an `AttnbenchError` says why there is none."""
+    given, why = batch.clone(), ""
+    output: object = None
     try:
-        output = layer(batch)
+        with use_kernel("explicit"):
+            output = layer(given)
     except AttnbenchError:
         raise
-    except Exception as error:
-        output, why = None, told(error)
-    if isinstance(output, Tensor):
-        return output
-    raise AttnbenchError(
-        f"{type(layer).__name__} has no spectrum: {wanted(layer, batch[:1], geometry) or why}. "
-        "`attnbench check` says more."
-    )
+    except (Exception, SystemExit) as error:
+        why = f"a call fails with {told(error)}"
+    if not isinstance(output, Tensor):
+        what = wanted(layer, batch[:1], geometry) if isinstance(layer, nn.Module) else None
+        raise AttnbenchError(
+            f"{type(layer).__name__} has no spectrum: {what or why}. `attnbench check` says more."
+        )
+    if not torch.equal(given, batch):
+        raise AttnbenchError(
+            f"{type(layer).__name__} changes its input, and has no spectrum; `attnbench check` says more."
+        )
+    _require_tokens(layer, output, batch)
+    return output
 
 
-def _require_tokens(layer: nn.Module, output: Tensor, batch: Tensor) -> None:
+def _require_tokens(layer: Callable[[Tensor], Tensor], output: Tensor, batch: Tensor) -> None:
     if output.shape != batch.shape or not output.isfinite().all():
         raise AttnbenchError(
             f"{type(layer).__name__} maps tokens {list(batch.shape)} to {list(output.shape)}, or to numbers "

@@ -1,22 +1,18 @@
 """What goes wrong in a stranger's layer, in words for its author: where, and what the layer wants instead."""
 
 import inspect
-import sysconfig
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.errors import AttnbenchError
 from attnbench.measure.execution import CannotRun
+from attnbench.measure.failures import told
 from attnbench.measure.layers import WrongOutput, without_memory
 from attnbench.mechanism import Geometry
 
-NOBODYS = str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)
-STANDARD, SITE = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
 LAYOUTS: dict[str, tuple[Callable[[Tensor, Geometry], Tensor], str]] = {
     "[B, C, H, W]": (
         lambda x, geometry: x.mT.unflatten(2, (geometry.height, geometry.width)),
@@ -28,13 +24,6 @@ LAYOUTS: dict[str, tuple[Callable[[Tensor, Geometry], Tensor], str]] = {
     ),
 }
 """How maps are laid out, how tokens become such, and what an author writes for it."""
-
-
-def told(error: BaseException) -> str:
-    """An exception with the line of the layer's own file that it is from, where there is one."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_the_layers(frame.filename)]
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
 
 
 def wanted(layer: nn.Module, x: Tensor, geometry: Geometry) -> str | None:
@@ -50,7 +39,7 @@ def wanted(layer: nn.Module, x: Tensor, geometry: Geometry) -> str | None:
         )
     try:
         out = layer(x)
-    except Exception:
+    except (Exception, SystemExit):
         return _wanted_map(layer, x, geometry)
     return None if isinstance(out, Tensor) else f"{_returned(out)}; return the tokens alone"
 
@@ -83,11 +72,6 @@ def explained(build: Callable[[], nn.Module], geometry: Geometry) -> Iterator[No
         raise
 
 
-def _is_the_layers(file: str) -> bool:
-    is_standard = file.startswith(STANDARD) and not file.startswith(SITE)
-    return not (file.startswith(("<", *NOBODYS)) or is_standard)
-
-
 def _required(layer: nn.Module) -> Iterator[str]:
     """The arguments that a forward pass has no defaults for; none where it has no signature."""
     try:
@@ -106,7 +90,7 @@ def _wanted_map(layer: nn.Module, x: Tensor, geometry: Geometry) -> str | None:
         maps = as_map(x, geometry)
         try:
             out = layer(maps)
-        except Exception:  # not this one
+        except (Exception, SystemExit):  # not this one
             continue
         if isinstance(out, Tensor) and out.shape == maps.shape:
             return f"it takes maps {layout}, and gets tokens [B, N, C]; {advice}"

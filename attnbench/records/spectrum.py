@@ -100,13 +100,17 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Spectra of several layers on the same `images` generated maps, and of those maps themselves."""
+    """Spectra of several layers on the same `images` generated maps, and of those maps themselves.
+
+    `failures` has a sentence for each layer that has none.
+    """
 
     geometry: Geometry
     images: int
     seed: int
     source: Part
     layers: tuple[Spectrum, ...]
+    failures: tuple[str, ...] = ()
 
     @property
     def frequencies(self) -> Array:

@@ -24,7 +24,8 @@ def caption(survey: Survey) -> str:
 
 def spectrum_notes(survey: Survey) -> list[str]:
     """What a reader must know beside the table."""
-    return [caption(survey), *(_rounding(curve) for curve in survey.curves if curve.is_rounding)]
+    rounding = [_rounding(curve) for curve in survey.curves if curve.is_rounding]
+    return [caption(survey), *rounding, *survey.failures]
 
 
 def write_profile(survey: Survey, folder: Path) -> Path:

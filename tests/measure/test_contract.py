@@ -12,6 +12,7 @@ from attnbench import Geometry, Mechanism, Paper, UnsupportedGeometry
 from attnbench.attention import KERNELS, explicit
 from attnbench.cases.registry import Choice
 from attnbench.measure.contract import QUESTIONS, examine
+from attnbench.measure.cost import Uncountable
 from attnbench.records.cost import CheckResult
 from mechanisms.msa import msa
 
@@ -157,6 +158,48 @@ class DropsOut(Good):
         return F.dropout(super().forward(x), training=self.training)
 
 
+class MaskInFloat32(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + torch.zeros(x.shape[1:]))
+
+
+class AnswersInFloat32(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + torch.zeros(x.shape[1:])
+
+
+class OverflowsInBfloat16(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + (x.dtype is torch.bfloat16) * torch.inf
+
+
+class Float32Alone(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(
+            x @ torch.eye(8).to(torch.bfloat16 if x.dtype is torch.bfloat16 else torch.float32)
+        )
+
+
+class RefusesGradients(Good):
+    """As an operator without a backward pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            raise NotImplementedError("no backward pass")
+        return super().forward(x)
+
+
+class InPlace(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        x += super().forward(x)
+        return x
+
+
+class Exits(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        raise SystemExit(3)
+
+
 class Raises(Good):
     def forward(self, x: Tensor) -> Tensor:
         raise KeyError("no such thing")
@@ -172,7 +215,7 @@ def broken(layer: type[nn.Module], macs: int = 6 * 8 * 8) -> dict[str, str]:
     return {result.question: result.detail for result in found(layer, macs) if not result.passed}
 
 
-@pytest.mark.parametrize("layer", [Good, Frozen, DropsOut, Complex, ReturnsNothingFromTrain])
+@pytest.mark.parametrize("layer", [Good, Frozen, DropsOut, ReturnsNothingFromTrain])
 def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
     results = found(layer)
     assert [result.question for result in results] == list(QUESTIONS)
@@ -200,6 +243,10 @@ def test_a_good_layer_passes_every_question(layer: type[nn.Module]):
         (NumpySeed, "follows the seed", "torch.manual_seed does not fix"),
         (StaysBehind, "moves with its module", "float64: a tensor of its own"),
         (Hidden, "costs what its closed form says", "no formula for aten::linalg_matrix_exp"),
+        (MaskInFloat32, "moves to bfloat16", r"bfloat16: RuntimeError: .*\(test_contract.py, line \d+\)$"),
+        (AnswersInFloat32, "moves to bfloat16", "in bfloat16 it answers in float32: a tensor of its own"),
+        (OverflowsInBfloat16, "moves to bfloat16", "NaN or infinite"),
+        (Exits, "maps tokens to tokens", r"SystemExit: 3 \(test_contract.py, line \d+\)"),
         (Raises, "maps tokens to tokens", "KeyError: 'no such thing'"),
     ],
 )
@@ -207,6 +254,50 @@ def test_each_way_of_breaking_it_is_named(layer: type[nn.Module], question: str,
     details = broken(layer)
     assert question in details
     assert re.search(says, details[question]), details[question]
+
+
+def test_what_has_no_form_in_bfloat16_breaks_nothing():
+    refused = [result for result in found(Complex) if not result.passed]
+    assert [(each.question, each.passed) for each in refused] == [("moves to bfloat16", None)]
+    assert refused[0].detail == "it has complex numbers, which torch has no bfloat16 form of"
+
+
+def test_what_does_not_run_in_float64_is_asked_in_float32():
+    details = broken(Float32Alone, macs=2 * 6 * 8 * 8)
+    assert list(details) == ["moves with its module"]
+    assert re.match(
+        "it does not run in float64: RuntimeError: expected .*test_contract.py", details.popitem()[1]
+    )
+
+
+def test_faults_are_found_in_float32_too():
+    class Mixes(Float32Alone):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * (1 + 1e-3 * x.amax())
+
+    assert "keeps images apart" in broken(Mixes)
+
+
+def test_only_the_question_for_gradients_asks_for_them():
+    details = broken(RefusesGradients)
+    assert list(details) == ["passes gradients"]
+    assert re.match(
+        "NotImplementedError: no backward pass .test_contract.py, line", details["passes gradients"]
+    )
+
+
+def test_what_cannot_be_counted_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch):
+    def fails(*_: object) -> None:
+        raise Uncountable(1, 1, RuntimeError("not here\nnor there"))
+
+    monkeypatch.setattr("attnbench.measure.contract.count", fails)
+    assert broken(Good) == {
+        "costs what its closed form says": "its FLOPs cannot be counted: RuntimeError: not here"
+    }
+
+
+def test_images_are_not_blamed_for_what_a_layer_does_to_its_input():
+    assert list(broken(InPlace)) == ["passes gradients", "repeats itself"]
 
 
 def test_a_closed_form_that_differs_from_the_count_is_named_with_both():

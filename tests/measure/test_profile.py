@@ -134,6 +134,20 @@ def test_threads_are_set_for_the_calls(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("few_calls")
+@pytest.mark.parametrize("calls", [1, 2, 3, 5])
+def test_a_layer_that_fails_in_any_call_says_where(calls: int, tmp_path: Path):
+    counter = itertools.count(1)
+
+    def forward(linear: nn.Module, x: Tensor) -> Tensor:
+        if next(counter) == calls:
+            raise KeyError("gone")
+        return linear(x)
+
+    with pytest.raises(AttnbenchError, match=r"fails with KeyError: 'gone' \(test_profile.py, line \d+\)"):
+        profiled(plain(forward), case_of(), tmp_path)
+
+
+@pytest.mark.usefixtures("few_calls")
 def test_a_layer_that_changes_its_mind_has_no_profile(tmp_path: Path):
     calls = itertools.count()
     registry = plain(lambda linear, x: linear(x) if next(calls) % 2 else linear(linear(x)))
@@ -145,6 +159,7 @@ def test_a_layer_that_changes_its_mind_has_no_profile(tmp_path: Path):
     ("forward", "says"),
     [
         (lambda linear, x: linear(x)[:, 1:], "the output has shape .* `attnbench check` says more"),
+        (lambda linear, x: linear(x.mul_(2)), "its forward pass changes its input"),
         (lambda linear, x: linear(x) @ x, "fails with RuntimeError: .* Choose another --dtype"),
         (lambda linear, x: (linear(x), x), "returns a tuple of 2; return the tokens alone"),
     ],

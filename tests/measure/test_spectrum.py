@@ -16,6 +16,7 @@ from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.measure.spectrum import cut, log_amplitudes, natural_maps, survey
 from attnbench.mechanism import Branch, Geometry
 from attnbench.records.spectrum import Array, Part, radii, ring_frequencies
+from attnbench.report.spectrum import spectrum_notes
 from mechanisms.hilo import HiLo
 
 GEOMETRY = Geometry(dim=24, heads=3, height=14, width=14)
@@ -194,7 +195,7 @@ def test_a_layer_that_does_not_answer_with_tokens_is_refused(forward: Forward):
     ("forward", "says"),
     [
         (lambda x: (x, x), "returns a tuple of 2; return the tokens alone"),
-        (lambda x: x.nothing, r"AttributeError: .* \(test_spectrum\.py, line \d+\)"),
+        (lambda x: x.nothing, r"a call fails with AttributeError: .* \(test_spectrum\.py, line \d+\)"),
     ],
 )
 def test_a_layer_that_does_not_answer_with_a_tensor_says_what_it_wants(forward: Forward, says: str):
@@ -210,6 +211,32 @@ def test_a_constructor_that_raises_is_named_with_its_line():
     broken = replace(broken, mechanism=replace(broken.mechanism, build=build))
     with pytest.raises(AttnbenchError, match=r"plain cannot be built: .* \(test_spectrum\.py, line \d+\)"):
         survey([broken], GEOMETRY, images=1, seed=0)
+
+
+def raising(_: Tensor) -> Tensor:
+    raise SystemExit("no more")
+
+
+def test_what_a_layer_raises_is_told_with_its_place():
+    says = (
+        r"has no spectrum: a call fails with SystemExit: no more \(test_spectrum.py, line \d+\). `attnbench"
+    )
+    with pytest.raises(AttnbenchError, match=says):
+        survey([choice(raising)], GEOMETRY, images=1, seed=0)
+
+
+def test_layers_beside_one_that_fails_have_their_spectra():
+    found = survey([choice(raising), choice(lambda x: 2 * x)], GEOMETRY, images=1, seed=0)
+    assert [layer.label for layer in found.layers] == ["plain"]
+    (failure,) = found.failures
+    assert failure.startswith("plain: ")
+    assert failure in spectrum_notes(found)
+
+
+def test_a_layer_that_changes_its_input_changes_it_for_no_other():
+    found = survey([choice(lambda x: x.mul_(0)), choice(lambda x: 1 * x)], GEOMETRY, images=1, seed=0)
+    assert "changes its input" in found.failures[0]
+    np.testing.assert_array_equal(found.layers[0].whole.log_amplitude, found.source.log_amplitude)
 
 
 def test_a_refused_geometry_is_the_mechanisms_own_words():

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import AttnbenchError, Geometry
+from attnbench.measure.failures import told
 from attnbench.measure.layers import WrongOutput
-from attnbench.measure.strangers import built, explained, told, wanted
+from attnbench.measure.strangers import built, explained, wanted
 
 GEOMETRY = Geometry(8, 2, 3, 2)
 
