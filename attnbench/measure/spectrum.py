@@ -31,20 +31,22 @@ def survey(choices: Sequence[Choice], geometry: Geometry, *, images: int, seed: 
     """
     require_rings(geometry)
     first = next(natural_maps(geometry, images=1, seed=seed))
-    layers, failures = [], []
+    layers: list[tuple[Choice, nn.Module]] = []
+    failures: dict[str, str] = {}
     for choice in choices:
         try:
             layer = build(choice, geometry, seed)
             log_amplitudes([layer], [first], geometry)
             layers.append((choice, layer))
         except AttnbenchError as failure:
-            failures.append(f"{choice.label}: {failure}")
+            failures[choice.label] = f"{failure}"
     if not layers:
-        raise AttnbenchError(" ".join(failures))
+        raise AttnbenchError(" ".join(failures.values()))
     maps = natural_maps(geometry, images=images, seed=seed)
     source, *outputs = log_amplitudes([_same, *(layer for _, layer in layers)], maps, geometry)
+    told_of = tuple(f"{label}: {failure}" for label, failure in failures.items())
     spectra = [cut(choice, geometry, output) for (choice, _), output in zip(layers, outputs, strict=True)]
-    return Survey(geometry, images, seed, Part("input", 0, source), tuple(spectra), tuple(failures))
+    return Survey(geometry, images, seed, Part("input", 0, source), tuple(spectra), told_of)
 
 
 def _same(x: Tensor) -> Tensor:
