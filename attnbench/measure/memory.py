@@ -7,19 +7,21 @@ from torch import nn
 from attnbench.cases.case import Case
 from attnbench.machine.devices import device_of
 from attnbench.machine.system import peak_process_bytes, reset_peak_process_bytes
-from attnbench.measure.layers import Data, check_results, make_call
+from attnbench.measure.layers import Data, check_results, make_call, untouched
 from attnbench.records.record import Memory
 
 
 def memory_of(layer: nn.Module, case: Case, data: Data) -> Memory | None:
     """What a call of the case takes beyond what is there before it; None where the device keeps no peak.
 
-    The first call is left out, because it may fill caches; its results are checked, and the process watched
-    meanwhile. The two calls after it are measured. A graph has the memory of the calls that it captures.
+    The first call is left out, because it may fill caches; its results and its input are looked at, and the
+    process watched meanwhile. The two calls after it are measured. A graph has the memory of the calls that
+    it captures.
     """
     call = make_call(layer, replace(case, variant=replace(case.variant, cuda_graph=False)), data)
     reset = reset_peak_process_bytes()
-    check_results(call(), layer, case)
+    with untouched(data):
+        check_results(call(), layer, case)
     process_bytes = peak_process_bytes() if reset else None
     device = device_of(case.device)
     peaks = []

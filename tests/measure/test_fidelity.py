@@ -25,7 +25,7 @@ from attnbench.records.record import Record
 from attnbench.run.runner import records_of
 from tests.conftest import Run
 from tests.idle import KeptByAll
-from tests.shards import ENVIRONMENT
+from tests.shards import ENVIRONMENT, counted
 
 PLUGINS = tuple(str(Path(__file__).parents[1] / name) for name in ("idle.py", "moving.py"))
 PROTOCOL = Protocol(
@@ -145,6 +145,19 @@ def test_what_is_changed_is_put_right_for_the_layers_beside_it(registry: Registr
     with pytest.raises(WrongOutput), untouched(data):
         data.inputs[-1].zero_()
     assert all(map(torch.equal, data.inputs, before))
+
+
+def test_a_layer_beside_one_that_changes_its_input_is_not_blamed(registry: Registry, tmp_path: Path):
+    cases = tuple(case_of(registry, name) for name in ("in-place", "honest"))
+    shard = tmp_path / "shard"
+    job = Job("measure", cases, PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")
+    journal.save(shard, [job, ENVIRONMENT, counted(0), counted(1)])
+    for _ in range(2):
+        with shard.open("a") as file:
+            work(shard, JournalWriter(file))
+    state = BlockState(journal.read(shard))
+    assert {index: fact.outcome for index, fact in state.failed.items()} == {0: "wrong"}
+    assert state.samples[1]
 
 
 def test_what_begins_to_change_its_input_later_is_wrong(registry: Registry):
