@@ -221,9 +221,10 @@ def _answers(subject: Subject) -> Iterator[CheckResult]:
     known: set[str] = set()
     for question, ask in QUESTIONS.items():
         result = _answer(question, ask, subject)
-        if result.passed or result.detail not in known:
+        if result.passed or not any(detail in result.detail for detail in known):
             yield result
-        known.add(result.detail)
+        if not result.passed:
+            known.add(result.detail)
 
 
 @torch.no_grad()
@@ -277,4 +278,4 @@ def _word(dtype: torch.dtype) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return told(error.__cause__) if error.__cause__ else str(error).partition("\n")[0]

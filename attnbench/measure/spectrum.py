@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from attnbench.attention import use_kernel
 from attnbench.cases.registry import Choice
-from attnbench.errors import AttnbenchError
+from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.measure.failures import told
 from attnbench.measure.strangers import built, wanted
 from attnbench.mechanism import Geometry
@@ -38,6 +38,8 @@ def survey(choices: Sequence[Choice], geometry: Geometry, *, images: int, seed: 
             layer = build(choice, geometry, seed)
             log_amplitudes([layer], [first], geometry)
             layers.append((choice, layer))
+        except UnsupportedGeometry:
+            raise
         except AttnbenchError as failure:
             failures[choice.label] = f"{failure}"
     if not layers:
