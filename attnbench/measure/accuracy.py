@@ -21,11 +21,12 @@ from attnbench.measure.layers import Results, WrongOutput, build, check_results,
 
 EXACT = Variant(dtype="float64")
 IMAGES = 4  # of a batch, are compared: the images of a batch do not see each other
-BOUNDS = {"float64": 1e-10, "float32": 1e-5, "tf32": 0.05, "float16": 0.05, "bfloat16": 0.15}
+BOUNDS = {"float64": 1e-10, "float32": 1e-5, "tf32": 0.1, "float16": 0.1, "bfloat16": 0.15}
 """The largest relative error of each number format.
 
 Over all built-in layers, rounding alone gives at most 1e-6 in float32, 3e-3 in float16 and 3e-2 in bfloat16;
-one that chooses, as QuadTree its keys, takes others where two are nearly equal, and comes to 3e-2 and 7e-2.
+one that chooses takes others where two are nearly equal, QuadTree its keys and DAT, in training, the cells
+that it samples in: up to 6e-2 and 1.1e-1.
 """
 
 
