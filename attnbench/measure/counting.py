@@ -83,7 +83,7 @@ def count_case(
     try:
         if name not in costs:
             with use_kernel(form):
-                costs[name] = _cost(state, registry, case, on_meta=not predicted)
+                costs[name] = _cost(state, registry, index, on_meta=not predicted)
         result = _counted(registry, index, case, costs[name])
     except AttnbenchError:
         raise
@@ -145,14 +145,24 @@ def _maps(geometry: Geometry) -> Iterator[Geometry]:
         yield geometry
 
 
-def _cost(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -> Count:
+def _cost(state: BlockState, registry: Registry, index: int, *, on_meta: bool) -> Count:
+    """The count of a case, without memory if it can be, or on an image that fits.
+
+    Nothing is predicted beforehand where a whole batch fits, for a layer may keep what it was predicted on.
+    """
+    case = state.job.cases[index]
     make = partial(build, registry, case, state.job.protocol.seed)
     operators = registry[case.mechanism].operators
     cost = count_on_meta(make, case.workload.geometry, operators) if on_meta else None
     if cost:
         return cost
+    there = _available_bytes(state, "cpu")
+    known = state.predicted.get(index)
+    whole_batch = known.prediction.predicted_bytes if known else None
+    if whole_batch is not None and whole_batch <= there:
+        return count(make(), case.workload.geometry, operators)
     one_image = _predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
-    if one_image is not None and one_image > _available_bytes(state, "cpu"):
+    if one_image is not None and one_image > there:
         cost = count_on_meta(make, case.workload.geometry, operators, must_trace=False)
         if cost is None:
             raise TooLarge(f"one image needs {_gib(one_image)} GiB")

@@ -166,8 +166,8 @@ def test_what_differs_in_batch_and_mode_alone_is_counted_once(
 ):
     counted_labels = []
 
-    def spy(state: BlockState, registry: Registry, case: Case, *, on_meta: bool) -> Count:
-        counted_labels.append(case.label)
+    def spy(state: BlockState, registry: Registry, index: int, *, on_meta: bool) -> Count:
+        counted_labels.append(state.job.cases[index].label)
         return Count(1, 1, 7, {}, ())
 
     monkeypatch.setattr(counting, "_cost", spy)

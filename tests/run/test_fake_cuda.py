@@ -173,9 +173,17 @@ def test_a_layer_that_returns_what_it_kept_is_found_out(faulty: Ran):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("name", discover())
-def test_every_mechanism_runs_in_every_way(name: str, mode: Mode, tmp_path: Path):
-    found = ran(tmp_path, name, *EVERY_WAY, "--mode", mode).rows(name)
+def test_every_mechanism_runs_in_every_way(name: str, tmp_path: Path):
+    found = ran(tmp_path, name, *EVERY_WAY).rows(name)
     assert [record.reason for record in found if record.outcome != "measured"] == []
     assert {record.case.variant for record in found} == set(WAYS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", discover())
+def test_every_mechanism_trains_in_every_format(name: str, tmp_path: Path):
+    words = ("--dtype", ",".join(DTYPES), "--kernel", "fused", "--mode", "training")
+    found = ran(tmp_path, name, *words).rows(name)
+    assert [record.reason for record in found if record.outcome != "measured"] == []
+    assert {record.case.variant.dtype for record in found} == set(DTYPES)
