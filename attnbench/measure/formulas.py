@@ -29,7 +29,6 @@ MOVES_AND_MAKES = """
     view_as_real item _local_scalar_dense is_same_size native_dropout bernoulli normal uniform random
     multinomial max_unpool2d block_diag cartesian_prod combinations hstack vstack dstack column_stack
     atleast_1d atleast_2d atleast_3d fliplr flipud trapezoid diff heaviside bucketize searchsorted isin
-    triplet
 """
 ARITHMETIC = """
     floor_divide gelu add sub mul div pow glu softplus hardswish polar complex addcmul addcdiv lerp rms_norm
@@ -38,7 +37,7 @@ ARITHMETIC = """
     feature_alpha_dropout
 """
 REDUCES = """
-    sum mean var std var_mean std_mean norm linalg_vector_norm linalg_norm amax amin argmax argmin max min all
+    sum mean var std var_mean std_mean norm linalg_vector_norm amax amin argmax argmin max min all
     any aminmax median nanmedian mode prod cumsum cumprod cummax cummin logcumsumexp logsumexp nansum nanmean
     softmax log_softmax _softmax _log_softmax _safe_softmax argsort sort msort topk kthvalue quantile
     count_nonzero avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d

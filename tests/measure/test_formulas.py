@@ -131,6 +131,7 @@ EINSUMS: dict[str, tuple[Operation, float]] = {
 }  # fmt: skip
 MARKED: dict[str, Operation] = {
     "svd": lambda x: torch.linalg.svdvals(x),
+    "nuclear norm": lambda x: torch.linalg.norm(x, ord="nuc"),
     "matrix_exp": lambda x: torch.linalg.matrix_exp(x[:8]),
     "solve": lambda x: torch.linalg.solve(x[:8] + 9 * torch.eye(8), x[:8]),
     "cholesky": lambda x: torch.linalg.cholesky(x[:8].T @ x[:8] + torch.eye(8)),
@@ -149,6 +150,7 @@ FREE: dict[str, Operation] = {
     "scatter_reduce": lambda x: x.scatter_reduce(0, torch.zeros(1, C, dtype=torch.long), x, "amax"),
     "eye": lambda x: x[:8] + torch.eye(8), "adaptive pooling": lambda x: F.adaptive_avg_pool2d(as_map(x), 2),
     "pooling": lambda x: F.avg_pool2d(as_map(x), 2), "max pooling": lambda x: F.max_pool2d(as_map(x), 2),
+    "norm": torch.linalg.norm,
     "softmax": lambda x: x.softmax(-1), "topk": lambda x: x.topk(2)[0], "roll": lambda x: x.roll(1, 0),
     "gelu": F.gelu, "silu": F.silu, "clamp": lambda x: x.clamp(0, 1), "gather": lambda x: x[:, [0, 0, 1]],
     "normalize": lambda x: F.normalize(x, dim=-1),
