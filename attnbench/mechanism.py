@@ -20,6 +20,7 @@ Setting = bool | int | float | str
 
 Shape = tuple[int, ...]
 OperatorMacs = Callable[[Sequence[Shape | None], Sequence[Shape]], int]
+FAMILIES = ("softmax", "windows", "sparse", "linear", "state space", "convolution", "frequency")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -108,7 +109,9 @@ class Mechanism:
     output is several branches side by side names them in `branches`, in the order of their channels.
     `operators` are formulas of operators of its own, by names such as `ns::op`, as a count calls them that
     has none: `formula(inputs, outputs)` has the multiply-adds of one call by the shapes of its tensors, with
-    None for an input that is no tensor.
+    None for an input that is no tensor. `family` says what kind of mixing it is, one of `FAMILIES`, or
+    nothing: softmax over the whole map or a smaller copy of it, softmax inside windows or over chosen tokens,
+    sums that cost no more than the tokens' number, a recurrence, a convolution, a product of spectra.
     """
 
     name: str
@@ -119,12 +122,17 @@ class Mechanism:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
     operators: Mapping[str, OperatorMacs] = field(default_factory=dict)
+    family: str = ""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise AttnbenchError(
                 f"A mechanism is named {self.name!r}, which is no word of the command line; give it letters, "
                 "digits, '-', '_' and '.', a letter or digit first. Its title may hold anything."
+            )
+        if self.family and self.family not in FAMILIES:
+            raise AttnbenchError(
+                f"{self.name}: the family is {self.family!r}; it is one of {', '.join(FAMILIES)} or none."
             )
         for key, value in self.settings.items():
             if type(value) not in (bool, int, float, str):

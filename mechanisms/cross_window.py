@@ -103,5 +103,6 @@ cross_window = Mechanism(
         year=2022,
         url="https://arxiv.org/abs/2107.00652",
     ),
+    family="windows",
     settings={"stripe": 7},
 )

@@ -147,4 +147,5 @@ dat = Mechanism(
         year=2022,
         url="https://arxiv.org/abs/2201.00520",
     ),
+    family="sparse",
 )

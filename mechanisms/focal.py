@@ -209,5 +209,6 @@ focal = Mechanism(
         year=2021,
         url="https://arxiv.org/abs/2107.00641",
     ),
+    family="windows",
     settings={"window": 7, "expand": 3, "focal_window": 3},
 )

@@ -124,6 +124,7 @@ hilo = Mechanism(
         year=2022,
         url="https://arxiv.org/abs/2205.13213",
     ),
+    family="windows",
     settings={"alpha": 0.9, "window": 2},
     branches=(Branch("Hi-Fi", hi_fi_macs, hi_fi_channels), Branch("Lo-Fi", lo_fi_macs, lo_fi_channels)),
 )

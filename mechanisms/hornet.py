@@ -98,5 +98,6 @@ hornet = Mechanism(
         year=2022,
         url="https://arxiv.org/abs/2207.14284",
     ),
+    family="convolution",
     settings={"order": 4},
 )

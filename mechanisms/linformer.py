@@ -76,4 +76,5 @@ linformer = Mechanism(
         year=2020,
         url="https://arxiv.org/abs/2006.04768",
     ),
+    family="linear",
 )

@@ -48,4 +48,5 @@ msa = Mechanism(
         year=2021,
         url="https://arxiv.org/abs/2010.11929",
     ),
+    family="softmax",
 )

@@ -106,4 +106,5 @@ performer = Mechanism(
         year=2021,
         url="https://arxiv.org/abs/2009.14794",
     ),
+    family="linear",
 )

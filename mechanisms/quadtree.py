@@ -275,4 +275,5 @@ quadtree = Mechanism(
         year=2022,
         url="https://arxiv.org/abs/2201.02767",
     ),
+    family="sparse",
 )

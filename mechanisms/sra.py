@@ -79,4 +79,5 @@ sra = Mechanism(
         year=2021,
         url="https://arxiv.org/abs/2102.12122",
     ),
+    family="softmax",
 )

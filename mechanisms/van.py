@@ -102,4 +102,5 @@ van = Mechanism(
         year=2023,
         url="https://arxiv.org/abs/2202.09741",
     ),
+    family="convolution",
 )

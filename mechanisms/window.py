@@ -127,6 +127,7 @@ local_window = Mechanism(
     build=WindowAttention,
     macs=macs,
     paper=SWIN,
+    family="windows",
     settings={"window": 7, "shift": 0},
 )
 
@@ -136,5 +137,6 @@ shifted_window = Mechanism(
     build=WindowAttention,
     macs=macs,
     paper=SWIN,
+    family="windows",
     settings={"window": 7, "shift": 3, "mask": -100.0},
 )

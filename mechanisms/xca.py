@@ -71,4 +71,5 @@ xca = Mechanism(
         year=2021,
         url="https://arxiv.org/abs/2106.09681",
     ),
+    family="linear",
 )

@@ -58,3 +58,9 @@ def test_a_setting_that_no_command_line_can_give_is_refused(value: object):
 def test_truth_numbers_and_texts_are_settings():
     settings: dict[str, Setting] = {"flip": False, "window": 7, "gain": 1.0, "kind": "7,7"}
     assert replace(named("mine"), settings=settings).settings == settings
+
+
+def test_a_family_is_one_of_those_that_tables_know():
+    assert replace(named("mine"), family="linear").family == "linear"
+    with pytest.raises(AttnbenchError, match="mine: the family is 'liner'; it is one of softmax, windows"):
+        replace(named("mine"), family="liner")
