@@ -21,6 +21,19 @@ Setting = bool | int | float | str
 Shape = tuple[int, ...]
 OperatorMacs = Callable[[Sequence[Shape | None], Sequence[Shape]], int]
 FAMILIES = ("softmax", "windows", "sparse", "linear", "state space", "convolution", "frequency")
+TOKENS, SIDES, SIZE, QKV = "tokens", "tokens, height, width", "tokens, size", "query, key, value"
+CHANNELS_FIRST, CONTIGUOUS = "channels first", "channels first, contiguous"
+CHANNELS_LAST = "channels last"
+LAYOUTS = {
+    TOKENS: "forward(x) of tokens [B, N, C]",
+    SIDES: "forward(x, H, W)",
+    SIZE: "forward(x, (H, W))",
+    QKV: "forward(x, x, x)",
+    CHANNELS_FIRST: "forward(x) of maps [B, C, H, W], which lie as [B, H, W, C] in memory: nothing is copied",
+    CONTIGUOUS: "forward(x) of maps [B, C, H, W] that also lie so: a copy is part of each call",
+    CHANNELS_LAST: "forward(x) of maps [B, H, W, C]",
+}
+"""What a layer's forward may be called with."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -101,8 +114,9 @@ class Mechanism:
 
     `name` is a word of the command line: letters, digits, `-`, `_` and `.`, a letter or digit first.
     `build(geometry, **settings)` makes the layer; `macs(geometry, **settings)` is its closed form: the
-    multiply-adds of one image's forward pass, in the convention of `attnbench.measure.cost`, which must
-    count the same number. `settings` are the defaults of the keyword arguments that define the mechanism;
+    multiply-adds of one image's forward pass, in the convention of `attnbench.measuring.cost`, which must
+    count the same number; without one the count stands alone. `paper` is where it was published, if it was.
+    `settings` are the defaults of the keyword arguments that define the mechanism;
     their types, each a bool, int, float or str, are the types that the command line accepts. `build` raises
     `UnsupportedGeometry` for a map that it has no meaning for and `InvalidSetting` for a value that it has no
     meaning for. A layer whose
@@ -112,17 +126,24 @@ class Mechanism:
     None for an input that is no tensor. `family` says what kind of mixing it is, one of `FAMILIES`, or
     nothing: softmax over the whole map or a smaller copy of it, softmax inside windows or over chosen tokens,
     sums that cost no more than the tokens' number, a recurrence, a convolution, a product of spectra.
+
+    `layout` is what the layer's forward takes and gives, one of `LAYOUTS`. Of a layer that returns several
+    things `output` names the one that counts, by its place or its name. `prefix` tokens, such as a class
+    token, stand before those of the map for the layer alone.
     """
 
     name: str
     title: str
     build: Callable[..., nn.Module]
-    macs: Callable[..., int]
-    paper: Paper
+    macs: Callable[..., int] | None = None
+    paper: Paper | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
     operators: Mapping[str, OperatorMacs] = field(default_factory=dict)
     family: str = ""
+    layout: str = TOKENS
+    output: int | str | None = None
+    prefix: int = 0
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -134,9 +155,22 @@ class Mechanism:
             raise AttnbenchError(
                 f"{self.name}: the family is {self.family!r}; it is one of {', '.join(FAMILIES)} or none."
             )
+        if self.layout not in LAYOUTS:
+            raise AttnbenchError(
+                f"{self.name}: the layout is {self.layout!r}; it is one of {', '.join(map(repr, LAYOUTS))}."
+            )
+        if self.prefix < 0 or (self.prefix and self.layout.startswith("channels")):
+            raise AttnbenchError(
+                f"{self.name}: prefix is {self.prefix} in the layout {self.layout!r}; it is a number of "
+                "tokens before those of a map, of which a layer of maps has none."
+            )
         for key, value in self.settings.items():
             if type(value) not in (bool, int, float, str):
                 raise AttnbenchError(
                     f"{self.name}: the setting {key} is {value!r}; a setting is true or false, a number or a "
                     "text. Give the layer what else it takes in `build`, as two settings or made of one."
                 )
+
+    def closed_form(self, geometry: Geometry, **settings: Setting) -> int | None:
+        """The multiply-adds of one image's forward pass by its closed form; None without one."""
+        return self.macs(geometry, **settings) if self.macs else None

@@ -27,10 +27,10 @@ from attnbench.machine.clock import Clock, WallClock
 from attnbench.machine.cpu import Cpu
 from attnbench.machine.cuda import Cuda, CudaClock
 from attnbench.machine.device import Gpu
-from attnbench.measure import counting
-from attnbench.measure.journal_writer import JournalWriter, ProcessSpent
-from attnbench.measure.prediction import predicted_peak_bytes
-from attnbench.measure.worker import work
+from attnbench.measuring import counting
+from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent
+from attnbench.measuring.prediction import predicted_peak_bytes
+from attnbench.measuring.worker import work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import PROCESS_SPENT, Fact

@@ -86,6 +86,14 @@ class Passing(Honest):
         return x.mT.mT
 
 
+class InPairs(Honest):
+    """Takes an even number of images, and no other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert len(x) % 2 == 0
+        return super().forward(x)
+
+
 class Begun(Closed):
     """The same for every input before it learns."""
 
@@ -107,4 +115,5 @@ placed = _mechanism("placed", Placed)
 rounded = _mechanism("rounded", Rounded)
 closed = _mechanism("closed", Closed)
 passing = _mechanism("passing", Passing)
+in_pairs = _mechanism("in-pairs", InPairs)
 begun = _mechanism("begun", Begun)

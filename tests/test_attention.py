@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from attnbench import attention
 from attnbench.attention import KERNELS, Kernel, attend, explicit, use_kernel
-from attnbench.measure.execution import backends_of
+from attnbench.measuring.execution import backends_of
 
 
 def by_hand(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from attnbench.analysis.block import blocks
-from attnbench.measure.timing import spread
+from attnbench.measuring.timing import spread
 from attnbench.records.record import read
 from attnbench.statistics import (
     Verdict,

@@ -6,8 +6,19 @@ from pathlib import Path
 import attnbench
 
 HOUSE = Path(attnbench.__file__).parent
-ROOT = {"__init__", "__main__", "attention", "errors", "file_marks", "mechanism", "words"}
-ROOMS = {"analysis", "cases", "cli", "machine", "measure", "paper", "records", "report", "run", "statistics"}
+ROOT = {"__init__", "__main__", "api", "attention", "errors", "file_marks", "mechanism", "words"}
+ROOMS = {
+    "analysis",
+    "cases",
+    "cli",
+    "machine",
+    "measuring",
+    "paper",
+    "records",
+    "report",
+    "run",
+    "statistics",
+}
 BY_NAME = re.compile(r"""[=!]= ["'](cpu|cuda|mps|xpu)["']|in \(["']cpu["']|["'](cpu|cuda|mps|xpu)["']:""")
 
 

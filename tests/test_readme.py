@@ -16,7 +16,7 @@ from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import discover
 from attnbench.cli import session
 from attnbench.machine import devices, system
-from attnbench.measure import profile, spectrum
+from attnbench.measuring import profile, spectrum
 from attnbench.paper import published
 from attnbench.records.record import RECORDS
 from attnbench.report.columns import ALL_COLUMNS, COLUMNS
@@ -100,12 +100,12 @@ def test_the_example_keeps_the_contract(attnbench: Run, example: Path):
 
 def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, tmp_path: Path):
     listed = attnbench("list", "--plugin", example, "--format", "csv").out.splitlines()
-    assert listed[-1].startswith("linear,linear,Linear,,2362368,,481689600,,")
+    assert listed[-1].startswith("linear,linear,Linear,,,,,2362368,,481689600,,")
 
     folder = tmp_path / "run"
     size = ("--res", "2", "--batch", "2", "--dim", "48", "--heads", "6", "--device", "cpu")
     effort = ("--quick", "--precision", "50%", "--threads", "1", "--max-seconds", "40")
-    done = attnbench("run", "linear", "msa", "--plugin", example, *effort, *size, "--out", folder)
+    done = attnbench("run", example, "msa", *effort, *size, "--out", folder)
     assert done.status == 0, done.err
     assert re.search(r"│ Linear +│ +0\.01 ", done.out)
 
@@ -249,7 +249,7 @@ def test_every_field_of_a_kept_record_is_explained():
     lines = [line for path in ROOT.glob(f"results/*/{RECORDS}") for line in path.read_text().splitlines()]
     kept = {field for line in lines for field in json.loads(line)}
     told = {field for fields, _ in table(HARNESS, "fields") for field in re.findall(r"`(\w+)`", fields)}
-    sparse = {"backends", "energies", "unchecked", "reference"}
+    sparse = {"backends", "energies", "unchecked", "reference", "put_right"}
     assert told - sparse == kept - sparse
 
 
@@ -272,6 +272,7 @@ def test_layers_are_those_of_the_registry():
     for name, found in discover().items():
         file = found.build.__module__.rpartition(".")[2]
         settings = ", ".join(f"{key}={value}" for key, value in found.settings.items())
+        assert found.paper
         source = f"[{found.paper.title}]({found.paper.url}), {found.paper.venue} {found.paper.year}"
         expected.append([f"[`{name}`]({file}.py)", found.title, settings, source])
     shown = table(MECHANISMS, "word")

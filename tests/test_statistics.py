@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from attnbench.measure.attendance import Checks
+from attnbench.measuring.attendance import Checks
 from attnbench.statistics import (
     LEAST_ROUNDS,
     Comparison,

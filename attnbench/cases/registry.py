@@ -22,13 +22,14 @@ from types import ModuleType
 from typing import TypeVar
 
 from attnbench.cases import ranges
+from attnbench.cases.classes import is_class, mechanism_of
+from attnbench.cases.declared import BUILTIN, GROUP
 from attnbench.cases.labels import closest, did_you_mean
 from attnbench.cases.source import PLUGIN, source_of
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.mechanism import Mechanism, Setting
 
-GROUP = "attnbench.mechanisms"
-BUILTIN = "builtin"
+SETS = "SETS"  # what a module calls its own names for several mechanisms: {"mine": ("one", "other")}
 OWN = Path(__file__).parents[1]  # the files of attnbench itself
 
 Loaded = TypeVar("Loaded")
@@ -64,10 +65,13 @@ class Choice:
 class Registry(Mapping[str, Mechanism]):
     """Mechanisms by name, each with the file that it came from.
 
-    `problems` says which third-party plugins could not be loaded, and why.
+    `problems` says which third-party plugins could not be loaded, and why; `sets` has names for several
+    mechanisms, and `builtin` those that come with attnbench.
     """
 
     def __init__(self, problems: Sequence[str] = ()) -> None:
+        self.sets: dict[str, tuple[str, ...]] = {}
+        self.builtin: set[str] = set()
         self._mechanisms: dict[str, Mechanism] = {}
         self._origins: dict[str, str] = {}
         self._modules: dict[str, str | None] = {}
@@ -75,9 +79,11 @@ class Registry(Mapping[str, Mechanism]):
 
     def __getitem__(self, name: str) -> Mechanism:
         if name not in self._mechanisms:
+            file = f"{name}.py"
+            here = f" The file {file} is here: name that." if Path(file).is_file() else ""
             raise AttnbenchError(
-                f"No mechanism is called {name!r}.{did_you_mean(closest(name, self))} "
-                "`attnbench list` shows all of them."
+                f"No mechanism is called {name!r}.{here or did_you_mean(closest(name, self))} "
+                "`attnbench list @all` shows all of them."
             )
         return self._mechanisms[name]
 
@@ -105,7 +111,9 @@ class Registry(Mapping[str, Mechanism]):
         self._modules.setdefault(mechanism.name, module)
 
     def of(self, path: Path) -> list[str]:
-        """The names that came from a plugin file or folder."""
+        """The names that came from a plugin: a file, a folder, or a class."""
+        if is_class(str(path)):
+            return [name for name, origin in self._origins.items() if origin == str(path)]
         plugin = path.resolve()
         return [
             name for name, origin in self._origins.items() if Path(origin).resolve().is_relative_to(plugin)
@@ -144,29 +152,35 @@ def unique(choices: Iterable[Choice]) -> list[Choice]:
 
 
 def discover(plugins: Sequence[Path] = ()) -> Registry:
-    """All mechanisms that are installed, and those of the given plugin files or folders.
+    """All mechanisms that are installed, and those of the given plugins: files, folders, `module:Class`.
 
     A third-party package that cannot be imported is left out and named in the registry's `problems`; a
     built-in that fails keeps its traceback, and a plugin that the user named is an `AttnbenchError`.
     """
     entries = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     modules: list[ModuleType] = []
+    own: list[ModuleType] = []
     problems: list[str] = []
     with _here_to_stay():
         for entry in entries:
             if entry.name == BUILTIN:
-                modules.append(entry.load())
+                own.append(entry.load())
                 continue
             try:
                 modules.append(_guarded(entry.load, f"The plugin {entry.name!r} ({entry.value})"))
             except AttnbenchError as problem:
                 problems.append(str(problem))
-        modules += [_load_path(path) for path in plugins]
+        modules += [_load_path(path) for path in plugins if not is_class(str(path))]
 
         registry = Registry(problems)
-        for module in modules:
+        for module in (*own, *modules):
+            registry.sets |= getattr(module, SETS, {})
             for member, mechanism in _mechanisms_of(module):
                 registry.add(mechanism, str(member.__file__), member.__name__)
+        registry.builtin |= {mechanism.name for module in own for _, mechanism in _mechanisms_of(module)}
+        for text in filter(is_class, map(str, plugins)):
+            found = mechanism_of(text)
+            registry.add(found, text, text.partition(":")[0])
     return registry
 
 

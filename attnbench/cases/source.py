@@ -39,8 +39,9 @@ def source_of(mechanism: Mechanism, module: str | None = None) -> str:
     built is therefore missed, but for a new version of its package.
     """
     code = _Code(module)
-    for name in (module, _module_of(mechanism.build), _module_of(mechanism.macs)):
-        if name:
+    makers = (_module_of(made) for made in (mechanism.build, mechanism.macs) if made)
+    for name in (module, *makers):
+        if name and name.partition(".")[0] not in ASIDE:
             code.add(name)
     return code.digest()[:12]
 

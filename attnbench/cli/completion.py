@@ -4,34 +4,21 @@ Nothing here imports torch, which would take seconds: built-in mechanisms are re
 files, and those of plugins are not offered.
 """
 
-import ast
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 import typer
 
-from attnbench.cases.registry import BUILTIN, GROUP
-from attnbench.mechanism import Setting
+from attnbench.cases.declared import Declared, builtin
+from attnbench.cases.sets import NAMES, SET
 from attnbench.paper import in_table_order
 
 QUESTION = "_ATTNBENCH_COMPLETE"  # the variable in which a shell says what it wants
 FROM_BASH = "complete_bash"
 BREAKS = ":="  # where bash cuts a word into pieces, which these become as well
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What a mechanism's file says about it."""
-
-    title: str
-    settings: Mapping[str, Setting]
 
 
 def among(*names: str) -> Callable[[str], list[str]]:
@@ -50,6 +37,8 @@ def mechanisms(incomplete: str) -> list[tuple[str, str]]:
     name, colon, assignments = incomplete.partition(":")
     if colon:
         return _settings(f"{name}:", assignments, known[name]) if name in known else []
+    if incomplete.startswith(SET):
+        return [(f"{SET}{name}", "a set") for name in NAMES if name.startswith(incomplete.removeprefix(SET))]
     names = [name for name in in_table_order(known) if name.startswith(incomplete)]
     keys = known[names[0]].settings if len(names) == 1 else ()
     return [(name, known[name].title) for name in names] + [
@@ -64,15 +53,6 @@ def runs(context: typer.Context, incomplete: str) -> list[str]:
     results = Path(context.params.get("results") or "results")
     folders = (str(path.parent) for path in results.glob(f"*/{RECORDS}"))
     return sorted(folder for folder in folders if folder.startswith(incomplete))
-
-
-@cache
-def builtin() -> Mapping[str, Declared]:
-    """The built-in mechanisms by name."""
-    specs = [find_spec(entry.module) for entry in entry_points(group=GROUP, name=BUILTIN)]
-    folders = [folder for spec in specs if spec for folder in spec.submodule_search_locations or ()]
-    files = [file for folder in folders for file in sorted(Path(folder).glob("[!_]*.py"))]
-    return dict(declared for file in files for declared in _declared_in(file))
 
 
 @contextmanager
@@ -122,13 +102,3 @@ def _settings(before: str, assignments: str, declared: Declared) -> list[tuple[s
             alone = [] if "=" in last else [(f"{before}{done}{comma}{key}=", "a setting")]
             offers += [*alone, (f"{before}{done}{comma}{key}={default}", "its default")]
     return offers
-
-
-def _declared_in(file: Path) -> Iterator[tuple[str, Declared]]:
-    """The mechanisms that are values at the top level of a file."""
-    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
-        match statement:
-            case ast.Assign(value=ast.Call(func=ast.Name(id="Mechanism"), keywords=keywords)):
-                said = {word.arg: word.value for word in keywords}
-                settings = ast.literal_eval(said["settings"]) if "settings" in said else {}
-                yield ast.literal_eval(said["name"]), Declared(ast.literal_eval(said["title"]), settings)

@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +18,7 @@ ROOT = Path("/")
 
 CPU = "sys/devices/system/cpu"
 CPU0 = f"{CPU}/cpu0"
+POWERCAP = "sys/class/powercap"
 
 MATTERING = re.compile(
     r"(MALLOC|MIMALLOC|TCMALLOC|JE_MALLOC|OMP|MKL|KMP|GOMP|TORCH|CUDA|CUBLAS|PYTORCH|DNNL|ONEDNN)_"
@@ -214,6 +215,46 @@ def memory_limit_bytes() -> int | None:
     total = psutil.virtual_memory().total
     limits = (_group_limit_bytes(group) for group in control_groups("memory"))
     return min((limit for limit in limits if limit is not None and limit < total), default=None)
+
+
+def package_energy_meter() -> Callable[[], float] | None:
+    """Joules that all processor packages have used since this call, memory and devices left out.
+
+    The kernel's RAPL counters have them in µJ, some of its users alone may read them, and each begins at 0
+    again behind its range: to be asked more often than once a minute. None where they cannot be read.
+    """
+    folders = sorted((ROOT / POWERCAP).glob("intel-rapl:[0-9]*"))
+    packages = [f"{POWERCAP}/{folder.name}" for folder in folders if folder.name.count(":") == 1]
+    before = [_whole(system_text(f"{package}/energy_uj")) for package in packages]
+    ranges = [_whole(system_text(f"{package}/max_energy_range_uj")) or 0 for package in packages]
+    if not packages or None in before:
+        return None
+    total_uj = 0
+
+    def joules() -> float:
+        nonlocal before, total_uj
+        now = [_whole(system_text(f"{package}/energy_uj")) for package in packages]
+        for late, early, full in zip(now, before, ranges, strict=True):
+            step = (late or 0) - (early or 0)
+            total_uj += step if step >= 0 else step + full
+        before = now
+        return total_uj / 1e6
+
+    return joules
+
+
+def processes_killed_for_memory() -> int | None:
+    """How many processes the kernel has killed because this control group, or one above, had no memory left.
+
+    The control group's own count comes first; v1 has it only where the kernel is new enough.
+    """
+    texts = (
+        system_text(f"{group}/memory.events") or system_text(f"{group}/memory.oom_control")
+        for group in control_groups("memory")
+    )
+    counts = (re.search(r"^oom_kill (\d+)$", text or "", re.MULTILINE) for text in texts)
+    told = [int(count[1]) for count in counts if count]
+    return max(told) if told else None
 
 
 def _group_limit_bytes(group: str) -> int | None:

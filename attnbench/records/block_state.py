@@ -23,6 +23,7 @@ from attnbench.records.journal import (
     Job,
     Powered,
     Predicted,
+    PutRight,
     Referenced,
     Timed,
     Uncounted,
@@ -102,6 +103,12 @@ class BlockState:
     def expected(self) -> Mapping[int, Expected]:
         """What new layers give for new tokens, where that was asked."""
         return {fact.case: fact for fact in self._all(Expected)}
+
+    @cached_property
+    def put_right(self) -> Mapping[int, tuple[str, ...]]:
+        """What of its process the layer of each case changed, each once."""
+        changes = ((fact.case, change) for fact in self._all(PutRight) for change in fact.changes)
+        return {case: tuple(dict.fromkeys(each)) for case, each in _grouped(changes).items()}
 
     @cached_property
     def warmups(self) -> Mapping[int, tuple[Warmup, ...]]:

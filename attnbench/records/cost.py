@@ -53,7 +53,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One question put to a mechanism at one geometry: `passed` with None where it refused the geometry."""
+    """One question put to a mechanism at one geometry: `passed` with None where it refused the geometry.
+
+    `detail` says why it was not passed; of one that was, what its author should know.
+    """
 
     question: str
     geometry: Geometry

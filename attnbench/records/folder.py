@@ -92,6 +92,11 @@ def unfinished(results: Path, command: Sequence[str]) -> Path | None:
     return next((plan.parent for plan in plans if _read(plan) == wanted), None)
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Whether something is left to do in a folder."""
+    return (folder / PLAN).exists() or bool(shards(folder))
+
+
 def forget_plan(folder: Path) -> None:
     """The run is finished: the same command begins a new one."""
     (folder / PLAN).unlink(missing_ok=True)

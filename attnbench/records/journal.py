@@ -93,7 +93,7 @@ class Counted:
 
     case: int
     cost: Cost
-    macs_closed_form: int
+    macs_closed_form: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,14 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class PutRight:
+    """What of its process the layer of the case of this index changed; it was made what it was."""
+
+    case: int
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Allocated:
     """What a call of the case of this index takes; None where its device keeps no peak."""
 
@@ -222,6 +230,7 @@ Fact = (
     | Checked
     | Attended
     | Expected
+    | PutRight
     | Allocated
     | Warmed
     | Timed

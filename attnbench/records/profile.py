@@ -111,7 +111,7 @@ class Profile:
     Times of `lines` are means over the middle half of `profiled_calls`, by length, and add up to such a
     call. By the host's clock, `call_s` is the median of calls without the profiler, between `call_middle_s`
     lies their middle half, and `profiled_call_s` is the median of calls with it. `closed_form_macs` are the
-    batch's.
+    batch's, if the mechanism has a closed form.
     """
 
     case: Case
@@ -121,7 +121,7 @@ class Profile:
     call_s: float
     call_middle_s: tuple[float, float]
     profiled_call_s: float
-    closed_form_macs: int
+    closed_form_macs: int | None
 
     @property
     def slowdown(self) -> float:

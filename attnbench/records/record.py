@@ -41,8 +41,8 @@ class Sample:
 
     On a CUDA device `seconds` is the device's own time, and `wall_s` the synchronised time of the host. In a
     sample that is `host_paced` the device waited for the host to launch its work; one that is `settling` was
-    taken in a session's first rounds, before the machine was as fast as later, and counts for nothing. Files
-    say so only where it is so.
+    taken in a session's first rounds, before the machine was as fast as later, and counts for nothing; in one
+    that is `paused` the process stood still. Files say so only where it is so.
     """
 
     session: int
@@ -52,6 +52,7 @@ class Sample:
     wall_s: float
     host_paced: bool = field(default=False, metadata=SPARSE)
     settling: bool = field(default=False, metadata=SPARSE)
+    paused: bool = field(default=False, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ class Record:
     record that is not `complete` was written when its run was interrupted. `backends` are torch's forms of
     fused attention that ran in it. What is `unchecked`, for this reason, was not compared with a new layer
     after its samples. `reference` says with what it was compared instead of the layer in float64, or how much
-    less than the case was, and why.
+    less than the case was, and why. `put_right` is what its layer changed of the process that it shared with
+    others, and what was made again what it was.
     """
 
     key: str
@@ -188,6 +190,7 @@ class Record:
     energies: tuple[Energy, ...] = field(default=(), metadata=SPARSE)
     unchecked: str | None = field(default=None, metadata=SPARSE)
     reference: str | None = field(default=None, metadata=SPARSE)
+    put_right: tuple[str, ...] = field(default=(), metadata=SPARSE)
     schema: int = SCHEMA
 
     @property

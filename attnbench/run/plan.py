@@ -1,14 +1,17 @@
 """What is to be measured: blocks, what is known of their cases before, and how long they will take."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from attnbench.cases.case import Block, Case, samples_in_round
 from attnbench.cases.protocol import WARMUP_SHARE, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
 from attnbench.records.block_state import Known
-from attnbench.records.journal import Counted, Environment, Failed, Predicted, Uncounted
+from attnbench.records.journal import Counted, Environment, Fact, Failed, Predicted, Uncounted
+
+Worker = Callable[[Path, Mapping[str, str], float], Generator[Fact]]
 
 SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
 TYPICAL_SPREAD = 0.05  # of the samples of one layer; for the estimate only
@@ -19,12 +22,17 @@ MEMORY_CALLS = 4  # of each layer, while its memory is measured; for the estimat
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What all workers of a run share; a `memory_limit_bytes` of None is whatever is free."""
+    """What all workers of a run share; a `memory_limit_bytes` of None is whatever is free.
+
+    `worker` runs one of them, on a shard, with an environment and a time-out, and yields the facts that it
+    writes; without one each is a process of its own.
+    """
 
     plugins: tuple[str, ...]
     threads: int
     protocol: Protocol
     memory_limit_bytes: int | None = None
+    worker: Worker | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,17 @@ from typing import IO
 
 from attnbench.cases.protocol import KEPT
 from attnbench.machine.allocator import KEEP_FREED_MEMORY
+from attnbench.machine.system import processes_killed_for_memory
 from attnbench.records import journal
 from attnbench.records.journal import Began, Fact, Started
 
 POLL_S = 0.25
+FROM_OUTSIDE = frozenset(
+    getattr(signal, name)
+    for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+    if hasattr(signal, name)
+)
+"""What a person, a scheduler or the system sends, and no fault of a layer raises."""
 LONGEST_START_S = 300.0  # until a worker has imported torch and the mechanisms
 
 
@@ -35,7 +42,7 @@ class WorkerEnded(Exception):  # noqa: N818
     @property
     def from_outside(self) -> bool:
         """Whether a signal ended it that a person or the system sends, and not its own fault."""
-        return self.outcome == "crashed" and self.returncode in (-signal.SIGKILL, -signal.SIGTERM)
+        return self.outcome == "crashed" and -self.returncode in FROM_OUTSIDE
 
 
 def variables(threads: int, allocator: str, compiled: Path, compilers: int = 1) -> dict[str, str]:
@@ -61,7 +68,7 @@ def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: floa
     `environment` is added to that of this process. A step that takes longer than `timeout_s`, times its own
     patience, ends the worker.
     """
-    seen = shard.stat().st_size
+    seen, killed = shard.stat().st_size, processes_killed_for_memory()
     at_work: Started | None = None
     begun = False
     with tempfile.TemporaryFile("w+") as said, _spawned(shard, environment, said) as worker:
@@ -80,6 +87,9 @@ def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: floa
             if running and time.monotonic() - last_news > limit_s:
                 what = f"{at_work.step} took" if at_work else "a silence lasted" if begun else "starting took"
                 raise WorkerEnded(f"{what} longer than {limit_s:g} s", at_work, "timed_out", 0)
+        if worker.returncode == -signal.SIGKILL and processes_killed_for_memory() != killed:
+            reason = "its control group had no memory left, and the kernel ended the worker process"
+            raise WorkerEnded(reason, at_work, "out_of_memory", worker.returncode)
         if worker.returncode or at_work:  # no worker ends within a step of its own accord
             raise WorkerEnded(_why(worker.returncode, said), at_work, "crashed", worker.returncode)
 
@@ -92,7 +102,7 @@ def _spawned(shard: Path, environment: Mapping[str, str], said: IO[str]) -> Iter
     standard input stays open: the end of that tells the worker that its parent is gone.
     """
     worker = subprocess.Popen(
-        [sys.executable, "-P", "-m", "attnbench.measure.worker", str(shard)],
+        [sys.executable, "-P", "-m", "attnbench.measuring.worker", str(shard)],
         stdin=subprocess.PIPE,
         stdout=said,
         stderr=said,

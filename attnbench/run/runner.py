@@ -35,7 +35,7 @@ from attnbench.records.journal import (
     Task,
 )
 from attnbench.records.record import Conditions, Record
-from attnbench.run.plan import Planned, Setup
+from attnbench.run.plan import Planned, Setup, Worker
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
 
 MOST_COMPILERS = 32  # processes; torch takes no more by itself
@@ -53,7 +53,7 @@ def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
     with tempfile.TemporaryDirectory() as temporary:
         shard = Path(temporary) / "counts.jsonl"
         journal.save(shard, [_job("count", cases, setup)])
-        _work_off(shard, lambda state: state.uncounted, lambda _: None)
+        _work_off(shard, setup, lambda state: state.uncounted, lambda _: None)
         state = BlockState(journal.read(shard))
     for failure in state.failed.values():
         if failure.outcome == "mistake":
@@ -103,7 +103,7 @@ def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) 
         shard = Path(temporary) / "ceilings.jsonl"
         (planned,) = survey([block], setup)
         journal.save(shard, [_job("measure", block.cases, setup), planned.environment, *planned.facts()])
-        _work_off(shard, lambda state: state.unfinished, lambda _: None)
+        _work_off(shard, setup, lambda state: state.unfinished, lambda _: None)
         return list(records_of(BlockState(journal.read(shard)), complete=True))
 
 
@@ -129,7 +129,7 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
     for fact in journal.read(shard):
         watch(fact)
     try:
-        _work_off(shard, lambda state: state.unfinished, watch)
+        _work_off(shard, setup, lambda state: state.unfinished, watch)
     except KeyboardInterrupt:
         record.mend(shard)
         record.append(folder, records_of(BlockState(journal.read(shard)), complete=False))
@@ -151,14 +151,20 @@ def _results(facts: Iterable[Fact]) -> int:
     return sum(not isinstance(fact, Began | Started) for fact in facts)
 
 
-def _work_off(shard: Path, left: Callable[[BlockState], object], watch: Callable[[Fact], None]) -> None:
+def _work_off(
+    shard: Path, setup: Setup, left: Callable[[BlockState], object], watch: Callable[[Fact], None]
+) -> None:
     """Run workers on a shard until nothing is left of its job; a case that ends its worker has failed."""
     with tempfile.TemporaryDirectory() as compiled:
-        _work_off_in(Path(compiled), shard, left, watch)
+        _work_off_in(Path(compiled), setup.worker or facts_of_worker, shard, left, watch)
 
 
 def _work_off_in(
-    compiled: Path, shard: Path, left: Callable[[BlockState], object], watch: Callable[[Fact], None]
+    compiled: Path,
+    worker: Worker,
+    shard: Path,
+    left: Callable[[BlockState], object],
+    watch: Callable[[Fact], None],
 ) -> None:
     """The same with a folder for what workers compile: a first one cold, and later ones from there."""
     suspects: list[int | None] = []
@@ -168,7 +174,7 @@ def _work_off_in(
         compilers = 1 if timing else min(MOST_COMPILERS, logical_cores())
         environment = variables(state.job.threads, protocol.allocator, compiled, compilers)
         try:
-            with closing(facts_of_worker(shard, environment, protocol.timeout_s)) as news:
+            with closing(worker(shard, environment, protocol.timeout_s)) as news:
                 for fact in news:
                     watch(fact)
         except WorkerEnded as end:
@@ -241,6 +247,7 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
         energies=state.energies.get(index, ()),
         unchecked=(expected.reason or None) if expected else None,
         reference="; ".join(each.remark for each in (referenced, checked) if each and each.remark) or None,
+        put_right=state.put_right.get(index, ()),
     )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from attnbench.cases import registry as registry_module
-from attnbench.cases.registry import BUILTIN, GROUP, Registry, discover
+from attnbench.cases.declared import BUILTIN, GROUP
+from attnbench.cases.registry import Registry, discover
 from attnbench.errors import AttnbenchError
 from attnbench.paper import in_table_order, published
 

@@ -59,8 +59,8 @@ profiles() {
 }
 export -f profiles; export WORK
 
-TESTS="tests/measure/test_clock.py tests/measure/test_memory.py tests/measure/test_profile.py tests/measure/test_worker.py
-       tests/measure/test_overhead.py tests/measure/test_agreement.py"
+TESTS="tests/measuring/test_clock.py tests/measuring/test_memory.py tests/measuring/test_profile.py tests/measuring/test_worker.py
+       tests/measuring/test_overhead.py tests/measuring/test_agreement.py"
 PYTEST="env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $PY -m pytest -p no:cacheprovider -q -rfE --tb=line $TESTS"
 RUN="$A run --device $DEVICE $SIZE"
 

@@ -21,12 +21,12 @@ from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.machine.devices import device_of
-from attnbench.measure import accuracy
-from attnbench.measure.execution import graphed, running
-from attnbench.measure.layers import build, make_call, make_data, make_step
-from attnbench.measure.memory import memory_of
-from attnbench.measure.timing import sample
-from attnbench.measure.worker import set_up_torch
+from attnbench.measuring import accuracy
+from attnbench.measuring.execution import graphed, running
+from attnbench.measuring.layers import build, make_call, make_data, make_step
+from attnbench.measuring.memory import memory_of
+from attnbench.measuring.timing import sample
+from attnbench.measuring.worker import set_up_torch
 
 DEVICE, TINY = os.environ.get("DEVICE", "cuda"), bool(os.environ.get("TINY"))
 GEOMETRY, BATCH = (Geometry(96, 6, 14, 14), 2) if TINY else (Geometry(768, 12, 14, 14), 64)

@@ -17,11 +17,11 @@ from attnbench.machine.accelerator import EventClock
 from attnbench.machine.device import State
 from attnbench.machine.devices import DEVICES, device_of, exact_device, present, require
 from attnbench.machine.fingerprint import inspect_machine
-from attnbench.measure.accuracy import ask_in_float64
-from attnbench.measure.execution import CannotRun, require_runnable
-from attnbench.measure.fidelity import sketch
-from attnbench.measure.layers import Data
-from attnbench.measure.memory import memory_of
+from attnbench.measuring.accuracy import ask_in_float64
+from attnbench.measuring.execution import CannotRun, require_runnable
+from attnbench.measuring.fidelity import sketch
+from attnbench.measuring.layers import Data
+from attnbench.measuring.memory import memory_of
 from tests.fakes import MACHINE, changed
 from tests.shards import case
 from tests.simulated_cuda import SimulatedCuda

@@ -15,6 +15,7 @@ import torch
 
 from attnbench.errors import AttnbenchError
 from attnbench.machine import system
+from attnbench.machine.cpu import Cpu
 from attnbench.machine.devices import require
 from attnbench.machine.fingerprint import differences, inspect_machine
 from attnbench.machine.system import (
@@ -22,6 +23,7 @@ from attnbench.machine.system import (
     environment,
     logical_cores,
     physical_cores,
+    processes_killed_for_memory,
     query_gpu,
 )
 from tests.conftest import write
@@ -209,6 +211,37 @@ def test_available_memory_is_what_the_control_group_has_left(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     assert available_memory_bytes() == 5 * GIB
     assert inspect_machine().memory_limit_bytes == 8 * GIB
+
+
+def test_the_energy_of_all_packages_goes_on_where_a_counter_begins_anew(root: Path):
+    packages = [f"sys/class/powercap/intel-rapl:{number}" for number in (0, 1)]
+    write(root, {f"{package}/max_energy_range_uj": "5000000" for package in packages})
+    write(root, {f"{packages[0]}/energy_uj": "4000000", f"{packages[1]}/energy_uj": "7"})
+    write(root, {"sys/class/powercap/intel-rapl:0:0/energy_uj": "9"})  # a part of the first package
+    joules = Cpu().energy_meter()
+    assert joules
+    assert joules() == 0.0
+    write(root, {f"{packages[0]}/energy_uj": "1000000", f"{packages[1]}/energy_uj": "1500007"})
+    assert joules() == pytest.approx(2.0 + 1.5)
+
+
+def test_energy_that_nobody_may_read_is_unknown(root: Path):
+    assert Cpu().energy_meter() is None
+    write(root, {"sys/class/powercap/intel-rapl:0/max_energy_range_uj": "5000000"})
+    assert Cpu().energy_meter() is None
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("0::/", "sys/fs/cgroup/memory.events"),
+        ("4:memory:/job", "sys/fs/cgroup/memory/job/memory.oom_control"),
+    ],
+)
+def test_the_kernel_counts_whom_it_ended_for_want_of_memory(root: Path, line: str, file: str):
+    assert processes_killed_for_memory() is None
+    write(root, {"proc/self/cgroup": line, file: "max 17\noom 3\noom_kill 2"})
+    assert processes_killed_for_memory() == 2
 
 
 @pytest.mark.parametrize("limit", ["max", str(2**63 - 4096)])

@@ -7,8 +7,8 @@ import torch
 
 from attnbench import Geometry, UnsupportedGeometry
 from attnbench.cases.registry import Registry, discover
-from attnbench.measure.contract import SIZES, examine
-from attnbench.measure.cost import count
+from attnbench.measuring.contract import SIZES, examine
+from attnbench.measuring.cost import count
 from attnbench.paper import published
 
 PLAIN = Path(__file__).parents[1] / "plain"
@@ -62,7 +62,7 @@ def test_rounds_to_the_published_numbers(name: str):
 def test_the_closed_form_is_the_count_elsewhere_too(registry: Registry, name: str, geometry: Geometry):
     mechanism = registry[name]
     layer = mechanism.build(geometry, **mechanism.settings)
-    assert mechanism.macs(geometry, **mechanism.settings) == count(layer, geometry).macs
+    assert mechanism.closed_form(geometry, **mechanism.settings) == count(layer, geometry).macs
 
 
 @pytest.mark.parametrize("name", sorted(PARAMS_AND_MACS.keys() - WITHOUT_HEADS))

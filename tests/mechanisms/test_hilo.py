@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.hilo import HiLo, hi_fi_macs, hilo, lo_fi_macs, macs
 from mechanisms.msa import MultiHeadSelfAttention
 

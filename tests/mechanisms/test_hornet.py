@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.hornet import RecursiveGatedConvolution, macs
 
 GEOMETRY = Geometry(16, 2, 3, 5)

@@ -29,7 +29,7 @@ def test_a_reduction_of_one_costs_what_self_attention_costs() -> None:
     layers = SpatialReductionAttention(GEOMETRY, reduction=1), msa.build(GEOMETRY)
     reduced, full = (sum(parameter.numel() for parameter in layer.parameters()) for layer in layers)
     assert reduced == full
-    assert macs(GEOMETRY, reduction=1) == msa.macs(GEOMETRY)
+    assert macs(GEOMETRY, reduction=1) == msa.closed_form(GEOMETRY)
 
 
 def test_a_patch_as_large_as_the_map_gives_every_token_the_same_value() -> None:

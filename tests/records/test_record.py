@@ -111,9 +111,12 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path):
     assert read(tmp_path).records == (row,)
 
 
-@pytest.mark.parametrize("name", ["unchecked", "reference"])
-def test_a_record_says_why_it_was_not_compared_only_where_it_was_not(tmp_path: Path, name: str):
-    why: dict[str, Any] = {name: "it is random"}
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("unchecked", "it is random"), ("reference", "in float32"), ("put_right", ("the environment",))],
+)
+def test_what_few_records_have_is_written_only_there(tmp_path: Path, name: str, told: object):
+    why: dict[str, Any] = {name: told}
     rows = record("msa"), record("hilo", **why)
     append(tmp_path, rows)
     assert read(tmp_path).records == rows

@@ -108,11 +108,25 @@ def test_a_step_is_over_when_the_next_fact_arrives(workers: Workers):
     assert workers.end_of(write(CALL, FIRST), "exit 9").at_work is None
 
 
-@pytest.mark.parametrize(("name", "outside"), [("KILL", True), ("TERM", True), ("SEGV", False)])
+@pytest.mark.parametrize(
+    ("name", "outside"),
+    [(name, True) for name in ("KILL", "TERM", "HUP", "INT", "USR1", "USR2", "XCPU")]
+    + [(name, False) for name in ("SEGV", "ABRT", "BUS", "FPE", "ILL")],
+)
 def test_a_kill_comes_from_outside_and_a_fault_from_within(workers: Workers, name: str, outside: bool):
     end = workers.end_of(f"kill -{name} $$")
     assert str(end) == f"the worker process was ended by SIG{name}: without a word"
     assert end.from_outside is outside
+
+
+def test_a_kill_that_the_kernel_counts_as_one_for_memory_is_no_crash(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+):
+    counts = iter([3, 4])
+    monkeypatch.setattr(process, "processes_killed_for_memory", lambda: next(counts))
+    end = workers.end_of(write(CALL), "kill -KILL $$")
+    assert (end.outcome, end.at_work, end.from_outside) == ("out_of_memory", CALL, False)
+    assert str(end) == "its control group had no memory left, and the kernel ended the worker process"
 
 
 def test_a_status_that_looks_like_a_kill_does_not_come_from_outside(workers: Workers):

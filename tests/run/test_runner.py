@@ -18,7 +18,7 @@ from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
 from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.machine.fingerprint import inspect_machine
-from attnbench.measure.attendance import CEILING_EVERY
+from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.records import journal, record
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, held, shard_of, shards, start_over

@@ -1,0 +1,50 @@
+"""Mechanisms as a command line has them: names, sets, files with layers, and classes of packages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnbench.cases.classes import is_class
+from attnbench.cases.registry import Registry, discover
+from attnbench.cases.sets import SET
+from attnbench.errors import AttnbenchError
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the words of a command mean: all mechanisms that there are, and the words of those asked for."""
+
+    registry: Registry
+    plugins: tuple[str, ...]
+    words: list[str]
+
+    @property
+    def one(self) -> str:
+        """The word of the only mechanism that was asked for."""
+        if len(self.words) != 1:
+            raise AttnbenchError(
+                f"There are {len(self.words)} mechanisms there, {', '.join(self.words)}, where one is "
+                "needed; name it, and its file with --plugin."
+            )
+        return self.words[0]
+
+
+def opened(words: Sequence[str] | None, plugins: Sequence[Path] | None) -> Opened:
+    """Open what words and plugins name.
+
+    A word that is a Python file, a folder or `package.module:Class` stands for all mechanisms in it, and is a
+    plugin as if `--plugin` had named it.
+    """
+    named = list(dict.fromkeys([*(plugins or ()), *(Path(word) for word in words or () if is_place(word))]))
+    registry = discover(named)
+    meant = [name for word in words or () for name in (registry.of(Path(word)) if is_place(word) else [word])]
+    whole = tuple(str(path) if is_class(str(path)) else str(path.resolve()) for path in named)
+    return Opened(registry, whole, meant)
+
+
+def is_place(word: str) -> bool:
+    """Whether a word says where layers are, and is no name of one."""
+    if word.startswith(SET):
+        return False
+    name = word.partition(":")[0]
+    return word.endswith(".py") or "/" in name or is_class(word) or (Path(word) / "__init__.py").is_file()

@@ -1,0 +1,144 @@
+"""Choices with prices: what each costs at a geometry, counted on its layer or by its closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from attnbench.cases.case import TABLE_IV
+from attnbench.cases.labels import closest, did_you_mean
+from attnbench.cases.registry import Choice, Registry, unique
+from attnbench.cases.sets import ALL, SET, TABLE, slug
+from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.mechanism import FAMILIES, Geometry, OperatorMacs
+from attnbench.paper import in_table_order, published
+from attnbench.records.cost import BranchCost, Entry, Point
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from attnbench.measuring.cost import Count
+
+# What a layer runs on in less time than torch takes to import what it needs for tensors without memory.
+FEW_TOKENS, FEW_CHANNELS = 28**2, 1024
+
+
+def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
+    """What texts, sets and sweeps ask for, each once.
+
+    Without any, every mechanism of Table IV and every one that does not come with attnbench, with its default
+    settings.
+    """
+    usual = [name for name in in_table_order(registry) if name in published() or name not in registry.builtin]
+    words = (word for text in texts or usual for word in words_of(registry, text))
+    return unique(choice for word in words for choice in registry.choose_all(word))
+
+
+def words_of(registry: Registry, text: str) -> list[str]:
+    """The mechanisms of a set such as `@linear`; any other text stands for itself."""
+    if not text.startswith(SET):
+        return [text]
+    known, name = sets(registry), text.removeprefix(SET)
+    if name not in known:
+        names = ", ".join(f"{SET}{each}" for each in known)
+        nearest = closest(name, known)
+        raise AttnbenchError(
+            f"No set of mechanisms is called {text!r}.{did_you_mean(nearest and SET + nearest)} "
+            f"There are {names}."
+        )
+    return known[name]
+
+
+def sets(registry: Registry) -> dict[str, list[str]]:
+    """The names of several mechanisms: those of Table IV, all, families, and what plugins name."""
+    every = in_table_order(registry)
+    known = {ALL: every, TABLE: [name for name in every if name in published()]}
+    for family in FAMILIES:
+        known[slug(family)] = [name for name in every if registry[name].family == family]
+    known |= {name: list(members) for name, members in registry.sets.items()}
+    return {name: members for name, members in known.items() if members}
+
+
+def entries(choices: Iterable[Choice], geometry: Geometry) -> list[Entry]:
+    """The choices with what they cost, counted, and the published rows beside them; imports torch."""
+    return [_entry(choice, geometry) for choice in choices]
+
+
+def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Point]:
+    """Every choice on every map, from closed forms alone."""
+    return [_point(choice, geometry) for choice in choices for geometry in geometries]
+
+
+def _entry(choice: Choice, geometry: Geometry) -> Entry:
+    from attnbench.measuring.layouts import layer_of
+
+    paper = published().get(choice.label) if geometry == TABLE_IV.geometry else None
+    try:
+        build = partial(layer_of, choice.mechanism, geometry, choice.settings)
+        cost = _cost(build, geometry, choice.mechanism.operators)
+    except UnsupportedGeometry as refusal:
+        return Entry(choice, None, None, (), paper, refusal=str(refusal))
+    except AttnbenchError:
+        raise
+    except Exception as error:  # what a layer raises is its author's
+        from attnbench.measuring.failures import told
+
+        known = getattr(error, "params", None)
+        cause = error.__cause__ if known is not None else None
+        return Entry(choice, known, None, (), paper, refusal=told(cause or error))
+    return Entry(
+        choice,
+        cost.params,
+        cost.macs,
+        _branches(choice, geometry),
+        paper,
+        cost.uncounted,
+        cost.macs_of_another,
+    )
+
+
+def _cost(build: Callable[[], nn.Module], geometry: Geometry, operators: Mapping[str, OperatorMacs]) -> Count:
+    from attnbench.measuring.cost import count, count_on_meta
+    from attnbench.measuring.layers import weights_undrawn
+
+    if geometry.tokens <= FEW_TOKENS and geometry.dim <= FEW_CHANNELS:
+        with weights_undrawn:
+            layer = build()
+        return count(layer, geometry, operators)
+    return count_on_meta(build, geometry, operators) or count(build(), geometry, operators)
+
+
+def _point(choice: Choice, geometry: Geometry) -> Point:
+    try:
+        _refuse(choice, geometry)
+        macs = choice.mechanism.closed_form(geometry, **choice.settings)
+        refusal = "it has no closed form; `attnbench list` counts it" if macs is None else None
+        return Point(choice, geometry, macs, _branches(choice, geometry), refusal)
+    except UnsupportedGeometry as refusal:
+        return Point(choice, geometry, None, (), str(refusal))
+
+
+def _refuse(choice: Choice, geometry: Geometry) -> None:
+    """Raise what the layer raises for settings or a map without a meaning; closed forms need not know."""
+    from attnbench.measuring.layers import without_memory
+    from attnbench.measuring.layouts import layer_of
+
+    try:
+        with without_memory():
+            layer_of(choice.mechanism, geometry, choice.settings)
+    except AttnbenchError:
+        raise
+    except Exception:  # a layer that looks at values while it is built may be fine with real ones
+        return
+
+
+def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:
+    return tuple(
+        BranchCost(
+            branch.title,
+            branch.macs(geometry, **choice.settings),
+            branch.channels(geometry, **choice.settings) * geometry.heads // geometry.dim,
+        )
+        for branch in choice.mechanism.branches
+    )

@@ -1,0 +1,308 @@
+"""Whether a timed layer does its work: its results on new tokens, beside those of a new layer.
+
+A layer may return what it kept of another input, leave work out after some calls, or let a thread go on with
+it. Then its results on tokens that it never saw are not those that a new layer of the same seed has for them,
+one image at a time, in a process where nothing is timed. A few projections of each image say so, which fit
+into a fact.
+
+Differences are relative to how far apart the results of different images are: what was kept, or taken from
+another image, is as far away as those.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.cases.case import Case
+from attnbench.cases.registry import Registry
+from attnbench.cases.variant import Variant
+from attnbench.machine.devices import exact_device
+from attnbench.measuring.execution import cast, running
+from attnbench.measuring.journal_writer import JournalWriter, failure_as_fact
+from attnbench.measuring.layers import (
+    Call,
+    Data,
+    Results,
+    WrongOutput,
+    build,
+    check_results,
+    is_shortage,
+    make_step,
+    shares_memory,
+    untouched,
+)
+from attnbench.records.block_state import BlockState
+from attnbench.records.journal import Expected, Started
+
+NUMBERS = 8  # that stand for the output of an image, and as many for its gradient
+ROUGHLY = {"float64": 0.05, "float32": 0.05, "tf32": 0.2, "float16": 0.2, "bfloat16": 0.4}
+"""How far apart results of the same work may be, as a share of what lies between those of two images."""
+ALIKE = {"float64": 1e-6, "float32": 1e-3, "tf32": 0.03, "float16": 0.03, "bfloat16": 0.05}
+"""Results of images that differ by less, as a share of their size, cannot be told apart.
+
+Batched and alone, eager and compiled, the built-in layers differ by at most 7e-3 of their size in bfloat16.
+"""
+ELSEWHERE = 0.6  # a result that is so far away is another one's, and not the same but for rounding
+LATE_S = 1.0  # for how long a call that has returned is given to change what it returned
+
+Sketch = list[Tensor]
+"""Of outputs and, in training, of their gradients: the numbers `[B, NUMBERS]` of each image, in float64."""
+
+
+def renew(data: Data, seed: int) -> None:
+    """Write the same new tokens into all inputs, so that neither address nor shape tells them from the old.
+
+    The first numbers stay those of the first input. In training there is a new gradient, too.
+    """
+    first, *others = data.inputs
+    generator = torch.Generator().manual_seed(seed + 2)
+    kept = first[0, 0, : first.shape[-1] // 2].clone()
+    for image in [*first, *([] if data.gradient is None else data.gradient)]:
+        image.copy_(torch.randn(image.shape, generator=generator))
+    first[0, 0, : len(kept)] = kept
+    for other in others:
+        other.copy_(first)
+
+
+def expect(registry: Registry, case: Case, seed: int, data: Data, index: int) -> Expected:
+    """What a new layer gives for new tokens, which are in `data`: image by image, or why nobody can tell.
+
+    Where the images of a batch see each other in training, the batch as a whole tells. An image whose result
+    is not its own is a `WrongOutput`.
+    """
+    looks = _Looks(registry, case, seed, data)
+    alone, scales = looks.alone()
+    last = looks.together()
+    together = sketch(last)
+    rough = ROUGHLY[case.variant.dtype]
+    scales = [max(pair) for pair in zip_longest(scales, _scales(together, case.variant), fillvalue=0.0)]
+    if _is_constant(together[0] if alone is None else torch.cat([alone[0], together[0]])):
+        _require_numbers_of_its_own(last[0])
+        _require_finished(last, together)
+    if not any(scales):
+        return Expected(index, (), (), False, "its results hardly depend on its input")
+    passed_on = shares_memory(last[0], looks.batch)
+    if alone and distance(alone, together, scales) <= rough:
+        if passed_on:
+            return Expected(index, (), (), False, "its output is its input, or a view of it")
+        return _expected(index, alone, scales, alone=True)
+    again = looks.together()
+    if distance(sketch(again), together, scales) > rough:
+        _require_finished(last, together)
+        return Expected(index, (), (), False, "its results differ from call to call")
+    turned = distance(sketch(looks.turned()), together, scales)
+    if turned <= rough and not passed_on:
+        return _expected(index, together, scales, alone=False)
+    if turned <= ELSEWHERE:
+        return Expected(index, (), (), False, "its results depend on the batch by more than rounding")
+    raise WrongOutput(
+        "images of a batch get results that are not their own: in another order they get others, "
+        f"{turned:.2g} of what lies between two images away"
+    )
+
+
+def compare_with_new_layers(
+    state: BlockState, registry: Registry, calls: Mapping[int, Call], writer: JournalWriter
+) -> None:
+    """Find out which of the timed layers do not do their work any more; those are wrong."""
+    seed = state.job.protocol.seed
+    asked = {index: call for index, call in calls.items() if index in state.expected}
+    for data in {id(call.data): call.data for call in asked.values()}.values():
+        renew(data, seed)
+    for index, call in asked.items():
+        case = state.job.cases[index]
+        with failure_as_fact(index, writer, case.variant):
+            writer.write(Started(index, "the comparison with a new layer"))
+            require_fidelity(registry, call, case, seed, state.expected[index])
+
+
+def require_fidelity(registry: Registry, call: Call, case: Case, seed: int, expected: Expected) -> None:
+    """Raise `WrongOutput` unless a timed layer gives for the new tokens in its inputs what is expected.
+
+    A layer whose buffers moved meanwhile, as running statistics do, must give what a new one does that has
+    them. It must not change its input, nor what its last call returned.
+    """
+    if expected.reason:
+        return
+    with untouched(call.data):
+        _require_expected(registry, call, case, seed, expected)
+        if call.variant.is_prepared:
+            return  # torch's own memory, which the next replay writes anew
+        with call.around():
+            first, second = call.run()[0], call.run()[0]
+    if shares_memory(first, second):
+        raise WrongOutput("it keeps its output: the next call writes into what the last one returned")
+
+
+def _require_expected(registry: Registry, call: Call, case: Case, seed: int, expected: Expected) -> None:
+    state = [buffer.clone() for buffer in call.layer.buffers()]
+    with call.around():
+        results = call.run()
+    given = sketch(results)
+    check_results(results[0], call.layer, case)
+    rough = ROUGHLY[case.variant.dtype]
+    far = distances(given, _sketch_of(expected), expected.scales)
+    if far.max() <= rough:
+        return
+    looks = _Looks(registry, case, seed, call.data, state)
+    if looks.moved:
+        as_moved = (looks.alone()[0] if expected.alone else None) or sketch(looks.together())
+        if distance(given, as_moved, expected.scales) <= rough:
+            return
+    raise WrongOutput(
+        f"after its samples it does not return for a new input what a new layer does: {_number(far > rough)} "
+        f"of {len(far)} images are up to {float(far.max()):.2g} of what lies between two images away. It "
+        "returned what it had kept of another input, or left work out"
+    )
+
+
+def sketch(results: Results) -> Sketch:
+    """A few numbers of each image that stand for its results: random projections, always the same."""
+    return [_projected(result.detach()) for result in results if result is not None]
+
+
+def distances(ours: Sketch, theirs: Sketch, scales: Sequence[float]) -> Tensor:
+    """How far each image's results are from the others', as a share of what lies between two images `[B]`."""
+    apart = [
+        (one - other).square().mean(dim=1).sqrt() / scale
+        for one, other, scale in zip(ours, theirs, scales, strict=True)
+        if scale
+    ]
+    return torch.stack(apart).amax(dim=0)
+
+
+def distance(ours: Sketch, theirs: Sketch, scales: Sequence[float]) -> float:
+    """The largest of the distances."""
+    return float(distances(ours, theirs, scales).max())
+
+
+class _Looks:
+    """Calls of new layers of a case on the first input, each with other random numbers.
+
+    Layers are run eagerly, and have the buffers of `state` where that is given.
+    """
+
+    def __init__(
+        self, registry: Registry, case: Case, seed: int, data: Data, state: Sequence[Tensor] = ()
+    ) -> None:
+        variant = replace(case.variant, compile=Variant().compile, cuda_graph=False)
+        self.registry, self.case, self.seed = registry, replace(case, variant=variant), seed
+        self.batch, self.gradient, self.state = data.inputs[0], data.gradient, state
+        self.taken = 0
+
+    @property
+    def moved(self) -> bool:
+        """Whether buffers are no longer what they are in a new layer."""
+        built = self._built().buffers()
+        return any(
+            old.shape == new.shape and not torch.equal(old, new)
+            for old, new in zip(self.state, built, strict=False)
+        )
+
+    def alone(self) -> tuple[Sketch | None, list[float]]:
+        """The results of each image by itself, and their scales; None of a layer that takes no single one."""
+        layer = self._layer()
+        try:
+            sketches = [sketch(self._call(layer, slice(i, i + 1))) for i in range(len(self.batch))]
+        except Exception as error:  # of any kind, as a stranger's layer may raise for one image
+            if is_shortage(error):
+                raise
+            return None, []
+        images = [torch.cat(parts) for parts in zip(*sketches, strict=True)]
+        if len(self.batch) > 1:
+            return images, _scales(images, self.case.variant)
+        other = torch.randn(self.batch.shape, generator=torch.Generator().manual_seed(self.seed + 3))
+        beside = sketch(self._step(layer, other.to(self.batch), self.gradient))
+        both = [torch.cat(pair) for pair in zip(images, beside, strict=True)]
+        return images, _scales(both, self.case.variant)
+
+    def together(self) -> Results:
+        """The results of the batch."""
+        return self._call(self._layer(), slice(None))
+
+    def turned(self) -> Results:
+        """The results of the batch whose images come in the opposite order, turned back."""
+        gradient = None if self.gradient is None else self.gradient.flip(0)
+        output, input_gradient = self._step(self._layer(), self.batch.flip(0), gradient)
+        return output.flip(0), None if input_gradient is None else input_gradient.flip(0)
+
+    def _layer(self) -> nn.Module:
+        layer = self._built()
+        for mine, theirs in zip(layer.buffers(), self.state, strict=False):
+            if mine.shape == theirs.shape:
+                mine.copy_(theirs)
+        self.taken += 1
+        torch.manual_seed(self.seed + self.taken)
+        return layer
+
+    def _built(self) -> nn.Module:
+        layer = build(self.registry, self.case, self.seed)
+        cast(layer, self.batch.dtype, self.case.device)
+        return layer
+
+    def _call(self, layer: nn.Module, images: slice) -> Results:
+        gradient = None if self.gradient is None else self.gradient[images]
+        return self._step(layer, self.batch[images], gradient)
+
+    def _step(self, layer: nn.Module, batch: Tensor, gradient: Tensor | None) -> Results:
+        with running(self.case.variant):
+            return make_step(layer, self.case, gradient)(batch)
+
+
+def _projected(x: Tensor) -> Tensor:
+    x = x.to(exact_device(x.device.type))
+    generator = torch.Generator().manual_seed(0)
+    left, right = (
+        torch.randn(NUMBERS, size, generator=generator, dtype=torch.float64).to(x.device)
+        for size in x.shape[1:]
+    )
+    return torch.stack([((left @ image.double()) * right).sum(dim=1) for image in x]).cpu()
+
+
+def _scales(sketches: Sketch, variant: Variant) -> list[float]:
+    """What lies between the results of two images: the root of its mean square; 0 where that is rounding.
+
+    Of results that are the same for all, their size.
+    """
+    return [_scale(each, ALIKE[variant.dtype]) if len(each) > 1 else 0.0 for each in sketches]
+
+
+def _scale(numbers: Tensor, least: float) -> float:
+    size, between = (float(x.mean().sqrt()) for x in (numbers.square(), 2 * numbers.var(dim=0)))
+    if _is_constant(numbers):
+        return size
+    return between if between > least * size else 0.0
+
+
+def _is_constant(numbers: Tensor) -> bool:
+    return torch.allclose(numbers, numbers[:1], rtol=1e-12, atol=0.0)
+
+
+def _number(chosen: Tensor) -> int:
+    return int(chosen.sum())
+
+
+def _expected(index: int, sketches: Sketch, scales: Sequence[float], *, alone: bool) -> Expected:
+    numbers = torch.cat(sketches, dim=1).tolist()
+    return Expected(index, tuple(map(tuple, numbers)), tuple(scales), alone, "")
+
+
+def _sketch_of(expected: Expected) -> Sketch:
+    return list(torch.tensor(expected.images, dtype=torch.float64).split(NUMBERS, dim=1))
+
+
+def _require_finished(results: Results, before: Sketch) -> None:
+    """Raise `WrongOutput` where what a call returned changes after it has."""
+    time.sleep(LATE_S)
+    if not all(map(torch.equal, sketch(results), before)):
+        raise WrongOutput("its results change after the call has returned: the work goes on without it")
+
+
+def _require_numbers_of_its_own(output: Tensor) -> None:
+    """Raise `WrongOutput` for an output that is the same for every input and of which few numbers exist."""
+    if output.untyped_storage().nbytes() < output.nbytes:
+        raise WrongOutput("its output is a view of fewer numbers, and does not depend on the input")

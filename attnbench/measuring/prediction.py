@@ -1,0 +1,87 @@
+"""Bytes that a layer needs, predicted before anything is allocated.
+
+The prediction is a tensor peak, the same on every machine: parameters and buffers, one input, and every other
+tensor for as long as it is alive. Scratch that a kernel takes and returns inside one operator is not in it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, UntypedStorage, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from attnbench.cases.case import Mode
+from attnbench.measuring.execution import cast
+from attnbench.measuring.layers import truncated_normals_undrawn
+
+
+def predicted_peak_bytes(
+    build: Callable[[], nn.Module],
+    shape: tuple[int, int, int],
+    dtype: torch.dtype,
+    mode: Mode = Mode.inference,
+    device: str = "cpu",
+) -> int | None:
+    """Most bytes alive at once on `device` while `build` makes a layer and it maps one batch `[B, N, C]`.
+
+    In training, the gradient of the output is there from the start, and goes back to parameters and input.
+
+    Both run on fake tensors, which have a shape and no memory, so a need of any size can be asked for. The
+    layer is built on the CPU in its own dtype, and then moved and cast, as it is before a real call: layers
+    may take another way on another device. The kernel is that of the `use_kernel` around this call.
+
+    None where no prediction can be made, whatever was raised: fake tensors have no values to branch on and
+    refuse with exceptions of many types, and a mistake of the layer itself shows again in the real call.
+
+    Whatever a layer's module caches meanwhile is fake from then on: predict in a process that runs no layer.
+    """
+    fake = FakeTensorMode()
+    with fake:
+        place = torch.empty(0, device=device).device  # with the number that its tensors bear
+    storages = _LiveStorages(fake, place)
+    training = mode is Mode.training
+    with (
+        torch.random.fork_rng(devices=[]),
+        fake,
+        storages,
+        torch.set_grad_enabled(training),
+        truncated_normals_undrawn,
+    ):
+        try:
+            layer = build()
+            layer.train(training)  # a statement: its value need not be the layer
+            cast(layer, dtype, str(place))
+            x = torch.empty(shape, device=place, dtype=dtype, requires_grad=training)
+            gradient = torch.empty(shape, device=place, dtype=dtype) if training else None
+            out = layer(x)
+            if training:
+                out.backward(gradient)
+        except Exception:
+            return None
+    return storages.peak_bytes
+
+
+class _LiveStorages(TorchDispatchMode):
+    """Adds up, after every operator, the storages that tensors of a device still use; views share theirs."""
+
+    def __init__(self, fake: FakeTensorMode, device: torch.device) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.device = device
+        self.memo = fake.fake_tensor_converter.tensor_memo
+        self.storages: WeakSet[UntypedStorage] = WeakSet()
+        self.peak_bytes = 0
+
+    def __torch_dispatch__(
+        self, operator: Callable[..., Any], _types: object, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        outputs = operator(*args, **(kwargs or {}))
+        tensors = (leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
+        here = (tensor for tensor in tensors if tensor.device == self.device)
+        self.storages.update(tensor.untyped_storage() for tensor in here)
+        self.peak_bytes = max(self.peak_bytes, sum(storage.nbytes() for storage in self.storages))
+        self.memo.clear()  # its weak references make `nn.Module.to` fail (pytorch#178584)
+        return outputs

@@ -1,0 +1,119 @@
+"""One process: reads the job at the head of a shard, does what is left of it, appends facts.
+
+    python -m attnbench.measuring.worker SHARD
+
+A job either counts cases or measures a block; never both, because counting can slow what runs after it. Of
+a block, the first worker examines the members, and each one after it times a session. The parent sets the
+thread variables before the process starts, and holds the other end of standard input: when that closes, the
+parent is gone and so is the worker.
+"""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import torch
+
+from attnbench.cases.registry import Registry, discover
+from attnbench.machine.clock import WallClock
+from attnbench.machine.devices import device_of
+from attnbench.machine.fingerprint import inspect_machine
+from attnbench.measuring import timing
+from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent
+from attnbench.measuring.session import time_session
+from attnbench.records import journal
+from attnbench.records.block_state import BlockState
+from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, UNWRITABLE, Environment
+from attnbench.records.record import EMULATED
+
+SLOW = 1.5  # times as long as in float32, from which a format is emulated and not merely no faster
+
+MIDDLING = 768  # side of a matmul that a CPU makes in no time
+
+
+def work(shard: Path, writer: JournalWriter, registry: Registry | None = None) -> None:
+    """Do what is left of the shard's job and write the facts; the mechanisms are those of the registry.
+
+    Without one they are all that the job can find.
+    """
+    state = BlockState(journal.read(shard))
+    flags = set_up_torch(state.job.threads)
+    registry = registry or discover([Path(plugin) for plugin in state.job.plugins])
+    if state.job.task == "count":
+        on_host = {case.device: device_of(case.device).on_host for case in state.job.cases}
+        if any(on_host.values()):
+            flags |= emulated()
+        rates = {name: matmul_rate(name, state.job.threads) for name in sorted(on_host) if not on_host[name]}
+        writer.write(Environment(inspect_machine(), flags, matmul_rate("cpu", state.job.threads), rates))
+        from attnbench.measuring.counting import count_cases  # fvcore does not belong in a process that times
+
+        count_cases(state, registry, writer)
+    elif state.without_memory:
+        from attnbench.measuring.preflight import preflight  # its profiler has none there either
+
+        preflight(state, registry, writer)
+    else:
+        time_session(state, registry, writer)
+
+
+def set_up_torch(threads: int) -> dict[str, str]:
+    """Fix what decides a number, and return it: float32 means float32, on a GPU too."""
+    torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return {
+        "threads": str(torch.get_num_threads()),
+        "cuda.matmul.allow_tf32": str(torch.backends.cuda.matmul.allow_tf32),
+        "cudnn.allow_tf32": str(torch.backends.cudnn.allow_tf32),
+        "cudnn.benchmark": str(torch.backends.cudnn.benchmark),
+        "mkldnn.enabled": str(torch.backends.mkldnn.enabled),
+    }
+
+
+def emulated() -> dict[str, str]:
+    """The 16-bit formats whose products are slow on this CPU, and how many times as long as float32's.
+
+    Without products of its own for them, it makes them of 32-bit ones, which costs more than it saves.
+    """
+    formats = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    rounds = [{name: _matmul_s(dtype) for name, dtype in formats.items()} for _ in range(5)]
+    best_s = {name: min(times[name] for times in rounds) for name in formats}
+    slower = {name: seconds / best_s["float32"] for name, seconds in best_s.items()}
+    return {f"{EMULATED}{name}": f"{times:.2g}" for name, times in slower.items() if times > SLOW}
+
+
+def _matmul_s(dtype: torch.dtype, n: int = 256) -> float:
+    a = torch.ones(n, n, dtype=dtype)
+    return timing.sample(lambda: a @ a, 1, WallClock(lambda: None))
+
+
+def matmul_rate(name: str, threads: int) -> float:
+    """Multiply-adds a second of a middling matmul on a device: for the plan's estimate only."""
+    device = device_of(name)
+    n = MIDDLING if device.on_host else device.matmul_side(threads) // 2
+    a = torch.randn(n, n, device=name)
+    _, clock = device.clocks()
+    return float(n**3 / min(timing.sample(lambda: a @ a, 3, clock) for _ in range(3)))
+
+
+def _leave_with_parent() -> None:
+    """End this process, whatever it is doing, when the other end of standard input closes."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    path = Path(sys.argv[1])
+    try:
+        work(
+            path, JournalWriter(path.open("a", encoding="utf-8"))
+        )  # never closed: that would write once more
+    except DiskFailed as failure:
+        print(f"{UNWRITABLE}{failure}", flush=True)
+        os._exit(DISK_FAILED)
+    except ProcessSpent:
+        os._exit(PROCESS_SPENT)
+    os._exit(0)  # all is written; to take torch apart would take most of a second

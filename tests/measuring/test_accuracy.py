@@ -1,0 +1,257 @@
+"""A variant is compared with its layer in float64: what is too far away is wrong."""
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnbench import Geometry, Mechanism, attention
+from attnbench.cases.case import Case, Mode
+from attnbench.cases.registry import Registry, discover
+from attnbench.cases.variant import Variant
+from attnbench.measuring.accuracy import (
+    BOUNDS,
+    IMAGES,
+    Agreement,
+    ask_in_float64,
+    relative_error,
+    require_agreement,
+)
+from attnbench.measuring.execution import CannotRun
+from attnbench.measuring.layers import WrongOutput
+from tests.fakes import changed
+from tests.shards import case
+
+BATCH = IMAGES + 2
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return discover()
+
+
+def asked(name: str, variant: Variant, mode: Mode = Mode.inference) -> Case:
+    settings = discover()[name].settings
+    geometry = Geometry(48, 6, 4, 4)
+    return case(name, settings=settings, geometry=geometry, batch=BATCH, variant=variant, mode=mode)
+
+
+def agreement(registry: Registry, one: Case) -> Agreement:
+    with torch.inference_mode(one.workload.mode is Mode.inference):
+        return require_agreement(registry, one, 0, ask_in_float64(registry, one, 0))
+
+
+def error(registry: Registry, one: Case) -> float:
+    found = agreement(registry, one)
+    assert found.error is not None
+    assert not found.remark
+    return found.error
+
+
+def test_the_error_is_the_distance_over_the_size():
+    assert relative_error(torch.tensor([3.0, 4.5]), torch.tensor([3.0, 4.0]).double()) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"), [("float32", 1e-8, 1e-6), ("bfloat16", 1e-3, 2e-2), ("float64", 0, 1e-14)]
+)
+def test_a_layer_is_as_far_from_float64_as_its_numbers_are_rounded(
+    registry: Registry, mode: Mode, dtype: str, least: float, most: float
+):
+    assert least <= error(registry, asked("msa", Variant("fused", dtype), mode)) <= most
+    assert most < BOUNDS[dtype]
+
+
+def broken(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention without its scale."""
+    return (q @ k.mT).softmax(dim=-1) @ v
+
+
+def blind(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention that is right, but whose values learn nothing."""
+    return attention.explicit(q, k, v.detach(), bias)
+
+
+def test_a_kernel_that_computes_something_else_is_wrong(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(attention.KERNELS, "fused", broken)
+    with pytest.raises(
+        WrongOutput, match=r"away from those of the same layer in float64; float32 is allowed"
+    ):
+        error(registry, asked("msa", Variant("fused")))
+
+
+def test_a_kernel_whose_gradients_are_wrong_is_wrong_in_training_alone(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(attention.KERNELS, "fused", blind)
+    assert error(registry, asked("msa", Variant("fused"))) < 1e-6
+    with pytest.raises(WrongOutput, match="away from"):
+        error(registry, asked("msa", Variant("fused"), Mode.training))
+
+
+def with_layer(layer: type[nn.Module]) -> Registry:
+    """A registry whose MSA is this layer."""
+    msa = replace(discover()["msa"], build=lambda geometry: layer())
+    found: dict[str, Mechanism] = {"msa": msa}
+    return found  # type: ignore[return-value]
+
+
+class Filter(nn.Module):
+    """A product with a complex number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(1 + 2j))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.view_as_real(x * self.weight).sum(dim=-1) ** 2
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_layer_with_complex_weights_is_measured_as_it_was_built(mode: Mode):
+    assert error(with_layer(Filter), asked("msa", Variant("fused"), mode)) < 1e-6
+    with pytest.raises(CannotRun):
+        error(with_layer(Filter), asked("msa", Variant("fused", "bfloat16"), mode))
+
+
+def test_a_difference_of_imaginary_parts_counts():
+    assert relative_error(torch.tensor([3 + 4.5j]), torch.tensor([3 + 4j])) == pytest.approx(0.1)
+
+
+def test_numbers_that_are_none_are_wrong():
+    class Nan(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.dtype is torch.float64 else x / x.new_zeros(())
+
+    with pytest.raises(WrongOutput):
+        error(with_layer(Nan), asked("msa", Variant(dtype="float16")))
+
+
+def test_nothing_is_as_near_to_nothing_as_can_be():
+    class Zero(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 0 * x
+
+    assert error(with_layer(Zero), asked("msa", Variant("fused"))) == 0
+
+
+def test_an_error_that_is_no_number_is_wrong(monkeypatch: pytest.MonkeyPatch, registry: Registry):
+    monkeypatch.setattr("attnbench.measuring.accuracy.relative_error", lambda *_: float("nan"))
+    with pytest.raises(WrongOutput, match="nan of their size"):
+        error(registry, asked("msa", Variant("fused")))
+
+
+class Single(nn.Module):
+    """Has a matrix that is float32 whatever it is asked for, and takes nothing else but bfloat16."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ torch.eye(x.shape[-1], dtype=x.dtype if x.dtype is torch.bfloat16 else torch.float32)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_does_not_run_in_float64_is_compared_with_float32(dtype: str, mode: Mode):
+    found = agreement(with_layer(Single), asked("msa", Variant("fused", dtype), mode))
+    assert found.error == pytest.approx(0, abs=1e-2)
+    assert re.match(
+        r"compared with float32, for it does not run in float64: RuntimeError: expected .*"
+        r" \(test_accuracy.py, line \d+\)$",
+        found.remark,
+    )
+
+
+def test_what_is_wrong_beside_float32_says_so():
+    class Wrong(Single):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * (2 if x.dtype is torch.bfloat16 else 1)
+
+    with pytest.raises(WrongOutput, match="those of the same layer in float32; bfloat16 is allowed"):
+        agreement(with_layer(Wrong), asked("msa", Variant("fused", "bfloat16")))
+
+
+def test_a_layer_without_any_reference_says_where_it_failed():
+    class Half(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ torch.eye(x.shape[-1], dtype=torch.float16)
+
+    with pytest.raises(RuntimeError, match="in float64, as the reference, expected"):
+        agreement(with_layer(Half), asked("msa", Variant("fused", "float16")))
+
+
+MOVING = ["dropping", "random-features", "normalised", "following", "placed", "rounded", "closed", "begun"]
+IN_EVAL = "compared with float64 in eval mode: in training its results differ from call to call"
+NOT_AT_ALL = "not compared with float64: its results differ from call to call"
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("name", MOVING)
+def test_no_layer_is_wrong_against_itself(name: str, dtype: str, mode: Mode):
+    plugin = discover([Path(__file__).parents[1] / "moving.py"])
+    one = changed(asked("msa", Variant("fused", dtype), mode), mechanism=name, settings={})
+    found = agreement(plugin, one)
+    assert found.remark == (NOT_AT_ALL if name == "random-features" and dtype != "float64" else "")
+    assert (found.error is None) == (found.remark == NOT_AT_ALL)
+
+
+class Dropping(nn.Module):
+    """Drops a tenth of its numbers in training, others in each dtype, and is wrong in bfloat16 always."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = x * (2 if x.dtype is torch.bfloat16 else 1)
+        return out * (torch.rand(x.shape, dtype=x.dtype) > 0.1) if self.training else out
+
+
+class Normalised(nn.Module):
+    """Sees all images of a batch in training, of which no more than a few fit in float64."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype is torch.float64 and len(x) > IMAGES:
+            raise MemoryError
+        return x / x.std(dim=0)
+
+
+def test_a_layer_that_is_random_must_be_right_in_eval_mode():
+    assert agreement(with_layer(Dropping), asked("msa", Variant("fused"), Mode.training)).remark == IN_EVAL
+    with pytest.raises(WrongOutput, match="bfloat16 is allowed"):
+        agreement(with_layer(Dropping), asked("msa", Variant("fused", "bfloat16"), Mode.training))
+
+
+def test_images_that_see_each_other_are_not_compared_where_the_batch_is_too_large_for_float64():
+    found = agreement(with_layer(Normalised), asked("msa", Variant("fused"), Mode.training))
+    assert found.error is None
+    assert "its images see each other, and there is no reference for the whole batch" in found.remark
+
+
+def test_the_time_of_a_first_call_is_not_that_of_other_comparisons():
+    class Slow(Dropping):
+        def forward(self, x: Tensor) -> Tensor:
+            time.sleep(0 if x.dtype is torch.float32 else 0.2)
+            return super().forward(x)
+
+    found = agreement(with_layer(Slow), asked("msa", Variant("fused"), Mode.training))
+    assert found.first_s < 0.2
+
+
+ON_A_GPU = [
+    Variant(dtype="tf32"),
+    Variant("fused", "float16"),
+    Variant("flash", "bfloat16"),
+    Variant("fused", "bfloat16", cuda_graph=True),
+    Variant("explicit", "float32", "default", cuda_graph=True),
+]
+
+
+@pytest.mark.cuda
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("variant", ON_A_GPU, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("name", ["msa", "hilo", "xca", "van", "quadtree"])
+def test_every_way_on_a_gpu_agrees_with_float64(registry: Registry, name: str, variant: Variant, mode: Mode):
+    one = changed(asked(name, variant, mode), device="cuda", geometry=Geometry(384, 6, 14, 14))
+    assert error(registry, one) <= BOUNDS[variant.dtype]

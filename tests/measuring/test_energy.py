@@ -1,0 +1,61 @@
+"""Energy is what a counter gave between two of its movements, and the calls between them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from attnbench.measuring.energy import Spent, kept_busy, spent
+from attnbench.measuring.timing import Member
+from tests.fakes import FakeClock
+
+
+def counter(clock: FakeClock, watts: float, step_s: float = 0.1) -> Callable[[], float]:
+    """A counter that moves every so many seconds, as drivers' do."""
+    return lambda: watts * step_s * (clock.now // step_s)
+
+
+def calls(clock: FakeClock, seconds: float, number: int) -> Callable[[], int]:
+    def some() -> int:
+        clock.now += seconds
+        return number
+
+    return some
+
+
+def test_power_is_right_although_the_counter_moves_in_steps_longer_than_a_call():
+    clock = FakeClock(now=0.031)
+    found = spent(calls(clock, 0.004, 3), counter(clock, watts=300), 0.5, clock)
+    assert found is not None
+    assert found.joules / found.seconds == pytest.approx(300, rel=0.02)
+    assert found.calls / found.seconds == pytest.approx(750, rel=0.01)
+
+
+def test_both_ends_are_moments_at_which_the_counter_has_just_moved():
+    clock = FakeClock()
+    found = spent(calls(clock, 0.0625, 1), counter(clock, watts=100, step_s=0.125), 0.25, clock)
+    assert found == Spent(25.0, 0.25, 4)
+
+
+def test_calls_before_the_first_movement_do_not_count():
+    clock = FakeClock(now=0.0999)
+    found = spent(calls(clock, 0.05, 7), counter(clock, watts=100), 0.2, clock)
+    assert found is not None
+    assert found.calls == 7 * round(found.seconds / 0.05)
+
+
+def test_a_counter_that_does_not_move_gives_nothing_and_takes_no_longer_than_four_times_what_was_asked():
+    clock = FakeClock()
+    assert spent(calls(clock, 0.01, 1), lambda: 5.0, 0.5, clock) is None
+    assert clock.now == pytest.approx(2, abs=0.02)
+
+
+def test_something_is_always_queued_while_the_counter_is_read():
+    log: list[str] = []
+
+    def mark() -> Callable[[], None]:
+        log.append("mark")
+        return lambda: log.append("wait")
+
+    some_calls = kept_busy(Member(lambda: log.append("call"), 1), mark)
+    assert [some_calls() for _ in range(3)] == [0, 4, 4]
+    assert log == [*["call"] * 4, "mark", *["call"] * 4, "mark", "wait", *["call"] * 4, "mark", "wait"]

@@ -1,0 +1,185 @@
+"""A variant is carried out: its kernel and numbers around calls, its graphs in place of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnbench import Geometry, attention
+from attnbench.cases.registry import discover
+from attnbench.cases.sweep import sweep
+from attnbench.cases.variant import PLAIN, Variant
+from attnbench.measuring.execution import (
+    CannotRun,
+    cast,
+    compiled,
+    dtype_of,
+    graphed,
+    require_runnable,
+    running,
+)
+from attnbench.measuring.layers import build
+
+TF32 = Variant(dtype="tf32")
+
+
+def flags() -> tuple[bool, bool]:
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+def test_tf32_is_float32_with_the_flags_set_for_as_long_as_it_runs():
+    assert dtype_of(TF32) is torch.float32
+    with running(PLAIN):
+        with running(TF32):
+            assert flags() == (True, True)
+        assert flags() == (False, False)
+
+
+def test_a_variant_runs_with_its_kernel_and_no_other():
+    with running(Variant("flash")):
+        assert attention._kernel is attention.fused
+        assert torch.backends.cuda.flash_sdp_enabled()
+        assert not torch.backends.cuda.math_sdp_enabled()
+    assert attention._kernel is attention.explicit
+    assert torch.backends.cuda.math_sdp_enabled()
+
+
+@pytest.mark.parametrize(
+    ("variant", "says"), [(TF32, "TF32 is how a CUDA device"), (Variant(cuda_graph=True), "a CUDA graph is")]
+)
+def test_what_only_cuda_has_cannot_run_on_a_cpu(variant: Variant, says: str):
+    require_runnable(variant, "cuda")
+    require_runnable(Variant("efficient", "bfloat16", "max-autotune"), "cpu")
+    with pytest.raises(CannotRun, match=says):
+        require_runnable(variant, "cpu")
+
+
+def test_graphs_in_graphs_cannot_run_anywhere():
+    with pytest.raises(CannotRun, match="makes CUDA graphs of its own"):
+        require_runnable(Variant(compile="reduce-overhead", cuda_graph=True), "cuda")
+
+
+class Mixed(nn.Module):
+    """One number of each kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.real = nn.Parameter(torch.ones(1))
+        self.complex = nn.Parameter(torch.tensor([1 + 2j]))
+        self.index = nn.Buffer(torch.tensor([3]))
+        self.mask = nn.Buffer(torch.tensor([True]))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "paired"), [(torch.float32, torch.complex64), (torch.float64, torch.complex128)]
+)
+def test_a_layer_keeps_its_imaginary_parts_its_integers_and_its_booleans(
+    dtype: torch.dtype, paired: torch.dtype
+):
+    layer = Mixed()
+    cast(layer, dtype)
+    dtypes = {name: each.dtype for name, each in layer.state_dict().items()}
+    assert dtypes == {"real": dtype, "complex": paired, "index": torch.int64, "mask": torch.bool}
+    assert layer.complex.item() == 1 + 2j
+
+
+def test_weights_are_parameters_in_inference_mode_too():
+    (block,) = sweep([discover().choose("msa")], [Geometry(8, 2, 1, 2)], ["cpu"], batches=[1])
+    with torch.inference_mode():
+        layer = build(discover(), block.cases[0], seed=0)
+        cast(layer, torch.bfloat16)
+    assert {weight.dtype for weight in layer.parameters()} == {torch.bfloat16}
+    assert all(weight.requires_grad and not weight.is_inference() for weight in layer.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_complex_numbers_refuse_a_format_that_torch_has_no_pairs_of(dtype: torch.dtype):
+    with pytest.raises(CannotRun, match=f"complex numbers, which torch has no {str(dtype)[6:]} form of"):
+        cast(Mixed(), dtype)
+
+
+def test_what_is_not_compiled_is_the_layer_itself():
+    layer = nn.Identity()
+    assert compiled(layer, PLAIN) is layer
+
+
+@pytest.mark.slow
+def test_a_compiled_layer_computes_the_same_and_is_compiled_for_each_of_many():
+    """Torch's own limit of eight would leave later layers of the same code as they are."""
+    x = torch.randn(2, 3)
+    with torch.inference_mode():
+        for width in range(1, 11):
+            layer = nn.Linear(3, width)
+            torch.testing.assert_close(compiled(layer, Variant(compile="default"))(x), layer(x))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 10
+
+
+class Graph:
+    """A list of work that a replay does again."""
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], object]] = []
+
+    def replay(self) -> None:
+        for work in self.work:
+            work()
+
+
+class Stream:
+    """A stream that has nothing to wait for."""
+
+    def wait_stream(self, other: object) -> None: ...
+
+
+class FakeGraphs:
+    """Stand in for CUDA graphs: what is done while one captures is done again when it is replayed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pools: list[object] = []
+        self.recording: Graph | None = None
+        graphs = self
+
+        @contextmanager
+        def graph(captured: Graph, pool: object) -> Iterator[None]:
+            graphs.pools.append(pool)
+            graphs.recording = captured
+            yield
+            graphs.recording = None
+
+        @contextmanager
+        def stream(_: object) -> Iterator[None]:
+            yield
+
+        for name, stand_in in {
+            "CUDAGraph": Graph,
+            "Stream": Stream,
+            "current_stream": Stream,
+            "graph": graph,
+            "stream": stream,
+            "graph_pool_handle": lambda: "the pool",
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, stand_in)
+
+    def double(self, x: Tensor) -> Tensor:
+        """Twice `x`, also at every replay if this is captured."""
+        out = torch.empty_like(x)
+        if self.recording:
+            self.recording.work.append(lambda: torch.mul(x, 2, out=out))
+        return out
+
+
+def test_a_graph_is_replayed_on_each_input_in_turn_and_shares_its_memory(monkeypatch: pytest.MonkeyPatch):
+    fake = FakeGraphs(monkeypatch)
+    replay = graphed(fake.double, [torch.tensor([1.0]), torch.tensor([5.0])])
+    assert [replay().item() for _ in range(3)] == [2, 10, 2]
+    assert fake.pools == ["the pool"] * 2
+
+
+def test_a_replay_sees_what_its_input_holds_now(monkeypatch: pytest.MonkeyPatch):
+    x = torch.tensor([1.0])
+    replay = graphed(FakeGraphs(monkeypatch).double, [x])
+    replay()
+    x.fill_(7)
+    assert replay().item() == 14

@@ -1,0 +1,328 @@
+"""Whether layers that do less work when they are timed are found out, and none that does it is blamed."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from attnbench import Geometry
+from attnbench.cases.case import Case, Mode, Role
+from attnbench.cases.protocol import Protocol
+from attnbench.cases.registry import Registry, discover
+from attnbench.cases.sweep import sweep
+from attnbench.cases.variant import Variant
+from attnbench.measuring import fidelity
+from attnbench.measuring.fidelity import distance, expect, renew, require_fidelity, sketch
+from attnbench.measuring.journal_writer import JournalWriter
+from attnbench.measuring.layers import WrongOutput, build, make_call, make_data, untouched
+from attnbench.measuring.worker import work
+from attnbench.records import journal
+from attnbench.records.block_state import BlockState
+from attnbench.records.journal import Ended, Job
+from attnbench.records.record import Record
+from attnbench.run.runner import records_of
+from tests.conftest import Run
+from tests.idle import KeptByAll
+from tests.shards import ENVIRONMENT, counted
+
+PLUGINS = tuple(str(Path(__file__).parents[1] / name) for name in ("idle.py", "moving.py"))
+PROTOCOL = Protocol(
+    sessions=1, precision=1e-9, max_seconds=0.3, least_warmup_s=0, most_warmup_s=0, min_sample_s=0.001, seed=5
+)
+MAP = Geometry(8, 2, 2, 3)
+INFERENCE, TRAINING = Mode.inference, Mode.training
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return discover([Path(plugin) for plugin in PLUGINS])
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fidelity, "LATE_S", 0.1)
+    KeptByAll.everywhere.clear()
+
+
+def case_of(
+    registry: Registry,
+    name: str,
+    mode: Mode = INFERENCE,
+    batch: int = 4,
+    geometry: Geometry = MAP,
+    **how: Any,
+) -> Case:
+    (block,) = sweep(
+        [registry.choose(name)], [geometry], ["cpu"], batches=[batch], modes=[mode], variants=[Variant(**how)]
+    )
+    return block.cases[0]
+
+
+def measured(
+    registry: Registry, shard: Path, name: str | Case, mode: Mode = INFERENCE, batch: int = 4
+) -> Record:
+    """The record of a layer that one worker examined and another timed in a few rounds."""
+    case = name if isinstance(name, Case) else case_of(registry, name, mode, batch)
+    job = Job("measure", (case,), PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")
+    journal.save(shard, [job, ENVIRONMENT])
+    for _ in range(2):
+        with shard.open("a") as file:
+            if BlockState(journal.read(shard)).unfinished:
+                work(shard, JournalWriter(file))
+        KeptByAll.everywhere.clear()
+    (record,) = records_of(BlockState(journal.read(shard)), complete=True)
+    return record
+
+
+def require_done(registry: Registry, case: Case, calls: int = 3) -> str:
+    """Examine a layer, call a second one so often, and compare it; why it could not be compared."""
+    with torch.inference_mode(case.workload.mode is INFERENCE):
+        data, timed = make_data(case, 5), make_data(case, 5)
+        renew(data, 5)
+        expected = expect(registry, case, 5, data, 0)
+        call = make_call(build(registry, case, 5), case, timed)
+        for _ in range(calls):
+            call()
+        renew(timed, 5)
+        require_fidelity(registry, call, case, 5, expected)
+    return expected.reason
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_honest_layer_has_a_speed(registry: Registry, tmp_path: Path, mode: Mode):
+    found = measured(registry, tmp_path / "shard", "honest", mode)
+    assert (found.outcome, found.unchecked) == ("measured", None)
+    assert found.samples
+
+
+@pytest.mark.parametrize("batch", [4, 1])
+@pytest.mark.parametrize("name", ["kept-by-shape", "kept-by-address", "kept-by-first", "tired"])
+def test_what_returns_what_it_kept_of_another_input_is_wrong(
+    registry: Registry, tmp_path: Path, name: str, batch: int
+):
+    found = measured(registry, tmp_path / "shard", name, batch=batch)
+    assert found.outcome == "wrong"
+    assert found.samples
+    assert f"{batch} of {batch} images are up to " in (found.reason or "")
+    assert "what it had kept of another input" in (found.reason or "")
+
+
+@pytest.mark.parametrize("batch", [4, 1])
+def test_what_all_layers_of_a_process_share_is_wrong(registry: Registry, tmp_path: Path, batch: int):
+    assert measured(registry, tmp_path / "shard", "kept-by-all", batch=batch).outcome == "wrong"
+
+
+def test_what_takes_half_of_the_batch_from_another_call_is_wrong(registry: Registry, tmp_path: Path):
+    found = measured(registry, tmp_path / "shard", "half-kept")
+    assert found.outcome == "wrong"
+    assert "2 of 4 images" in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "says"),
+    [
+        ("in-place", INFERENCE, "its forward pass changes its input"),
+        ("in-place", TRAINING, "changes its input, or a weight: a leaf Variable"),
+        ("behind", INFERENCE, "its forward pass changes its input"),
+        ("behind", TRAINING, "its forward pass changes its input"),
+        ("gradient-in-place", TRAINING, "its backward pass changes the gradient"),
+    ],
+)
+def test_what_changes_what_it_is_given_is_wrong_and_never_timed(
+    registry: Registry, tmp_path: Path, name: str, mode: Mode, says: str
+):
+    found = measured(registry, tmp_path / "shard", name, mode)
+    assert found.outcome == "wrong"
+    assert says in (found.reason or "")
+    assert not found.samples
+
+
+def test_what_is_changed_is_put_right_for_the_layers_beside_it(registry: Registry):
+    data = make_data(case_of(registry, "in-place"), 5)
+    before = [x.clone() for x in data.inputs]
+    with pytest.raises(WrongOutput), untouched(data):
+        data.inputs[-1].zero_()
+    assert all(map(torch.equal, data.inputs, before))
+
+
+def test_a_layer_beside_one_that_changes_its_input_is_not_blamed(registry: Registry, tmp_path: Path):
+    cases = tuple(case_of(registry, name) for name in ("in-place", "honest"))
+    shard = tmp_path / "shard"
+    job = Job("measure", cases, PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")
+    journal.save(shard, [job, ENVIRONMENT, counted(0), counted(1)])
+    for _ in range(2):
+        with shard.open("a") as file:
+            work(shard, JournalWriter(file))
+    state = BlockState(journal.read(shard))
+    assert {index: fact.outcome for index, fact in state.failed.items()} == {0: "wrong"}
+    assert state.samples[1]
+
+
+def test_what_begins_to_change_its_input_later_is_wrong(registry: Registry):
+    case = case_of(registry, "honest")
+    data = make_data(case, 5)
+    renew(data, 5)
+    call = make_call(build(registry, case, 5), case, data)
+    late = replace(call, run=lambda: (call.run()[0].add_(0 * data.inputs[-1].mul_(2)), None))
+    with pytest.raises(WrongOutput, match="its forward pass changes its input"), torch.inference_mode():
+        require_fidelity(registry, late, case, 5, expect(registry, case, 5, data, 0))
+
+
+def test_what_writes_all_outputs_into_one_memory_is_wrong(registry: Registry, tmp_path: Path):
+    found = measured(registry, tmp_path / "shard", "overwriting")
+    assert found.outcome == "wrong"
+    assert "it keeps its output" in (found.reason or "")
+
+
+def test_what_computes_half_of_the_batch_alone_is_wrong(registry: Registry, tmp_path: Path):
+    found = measured(registry, tmp_path / "shard", "half")
+    assert found.outcome == "wrong"
+    assert "images of a batch get results that are not their own" in (found.reason or "")
+
+
+def test_a_view_of_one_value_is_wrong(registry: Registry, tmp_path: Path):
+    found = measured(registry, tmp_path / "shard", "one-value")
+    assert found.outcome == "wrong"
+    assert "a view of fewer numbers" in (found.reason or "")
+
+
+def test_what_a_thread_goes_on_with_is_wrong(registry: Registry, tmp_path: Path):
+    found = measured(registry, tmp_path / "shard", "late")
+    assert found.outcome == "wrong"
+    assert "change after the call has returned" in (found.reason or "")
+
+
+def test_a_gradient_that_was_kept_is_wrong(registry: Registry, tmp_path: Path):
+    assert measured(registry, tmp_path / "inference", "gradient-kept").outcome == "measured"
+    assert measured(registry, tmp_path / "training", "gradient-kept", TRAINING).outcome == "wrong"
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("name", ["placed", "normalised", "following", "begun"])
+def test_what_moves_for_an_honest_reason_is_not_blamed(
+    registry: Registry, tmp_path: Path, name: str, mode: Mode
+):
+    found = measured(registry, tmp_path / "shard", name, mode)
+    assert (found.outcome, found.reason, found.unchecked) == ("measured", None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "why"),
+    [
+        ("dropping", TRAINING, "its results differ from call to call"),
+        ("random-features", INFERENCE, "its results differ from call to call"),
+        ("random-features", TRAINING, "its results differ from call to call"),
+        ("closed", INFERENCE, "its results hardly depend on its input"),
+        ("passing", INFERENCE, "its output is its input, or a view of it"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_to_be_so(
+    registry: Registry, tmp_path: Path, name: str, mode: Mode, why: str
+):
+    found = measured(registry, tmp_path / "shard", name, mode)
+    assert (found.outcome, found.reason, found.unchecked) == ("measured", None, why)
+
+
+def test_a_row_says_with_what_its_variant_was_compared(registry: Registry, tmp_path: Path):
+    case = case_of(registry, "random-features", dtype="bfloat16")
+    found = measured(registry, tmp_path / "shard", case)
+    assert (found.outcome, found.check and found.check.relative_error) == ("measured", None)
+    assert found.reference == "not compared with float64: its results differ from call to call"
+
+
+def test_dropout_that_is_off_is_compared(registry: Registry):
+    assert require_done(registry, case_of(registry, "dropping")) == ""
+
+
+def test_images_that_see_each_other_are_compared_as_a_batch(registry: Registry):
+    case = case_of(registry, "normalised", TRAINING)
+    data = make_data(case, 5)
+    assert not expect(registry, case, 5, data, 0).alone
+    assert expect(registry, case_of(registry, "normalised"), 5, data, 0).alone
+
+
+def test_a_layer_that_takes_no_single_image_is_compared_as_a_batch(registry: Registry):
+    assert (
+        require_done(registry, case_of(registry, "normalised", TRAINING, geometry=Geometry(8, 2, 1, 1))) == ""
+    )
+    assert require_done(registry, case_of(registry, "in-pairs")) == ""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_batches_may_round_otherwise_than_images(registry: Registry, dtype: str):
+    case = case_of(registry, "rounded", dtype=dtype)
+    assert require_done(registry, case) == ""
+    assert expect(registry, case, 5, make_data(case, 5), 0).alone
+
+
+@pytest.mark.parametrize("name", ["msa", "hilo", "quadtree", "performer", "van", "xca"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("mode", Mode)
+def test_built_in_layers_are_not_blamed(registry: Registry, name: str, dtype: str, mode: Mode):
+    case = case_of(registry, name, mode, 3, Geometry(24, 6, 7, 7), kernel="fused", dtype=dtype)
+    assert require_done(registry, case) == ""
+
+
+def test_new_tokens_take_the_place_of_the_old_ones_but_for_the_first_numbers(registry: Registry):
+    data = make_data(case_of(registry, "msa"), 5)
+    addresses, old = [x.data_ptr() for x in data.inputs], data.inputs[0].clone()
+    renew(data, 5)
+    assert [x.data_ptr() for x in data.inputs] == addresses
+    assert all(torch.equal(x, data.inputs[0]) for x in data.inputs)
+    same = data.inputs[0] == old
+    assert same[0, 0, :4].all()
+    assert same.sum() == 4
+    once = data.inputs[0].clone()
+    renew(data, 5)
+    assert torch.equal(data.inputs[0], once)
+
+
+def test_a_sketch_is_as_far_from_another_as_the_results_are():
+    x, y = torch.randn(2, 200, 5, 7)
+    far = distance(sketch((x, None)), sketch((y, None)), [1.0])
+    near = (sketch((x, None))[0] - sketch((y, None))[0]).square().mean().sqrt()
+    assert near == pytest.approx((2 * 5 * 7) ** 0.5, rel=0.1)
+    assert far > near
+
+
+def test_twins_and_ceilings_are_not_compared(registry: Registry, tmp_path: Path):
+    (block,) = sweep([registry.choose("kept-by-shape")], [MAP], ["cpu"], batches=[4])
+    shard = tmp_path / "shard"
+    journal.save(shard, [Job("measure", block.cases, PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")])
+    for _ in range(2):
+        with shard.open("a") as file:
+            work(shard, JournalWriter(file))
+    state = BlockState(journal.read(shard))
+    assert [state.job.cases[index].role for index in state.failed] == [Role.member]
+    assert isinstance(state.facts[-1], Ended)
+    assert not state.unfinished
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("mode", Mode)
+def test_a_graph_is_compared_on_new_tokens_in_its_own_memory(registry: Registry, mode: Mode):
+    case = replace(case_of(registry, "honest", mode, cuda_graph=True), device="cuda")
+    assert require_done(registry, case) == ""
+
+
+@pytest.mark.cuda
+def test_a_graph_of_what_was_kept_is_wrong(registry: Registry):
+    case = replace(case_of(registry, "kept-by-shape", cuda_graph=True), device="cuda")
+    with pytest.raises(WrongOutput, match="what it had kept of another input"):
+        require_done(registry, case)
+
+
+@pytest.mark.slow
+def test_a_run_shows_no_speed_of_what_does_not_do_its_work(attnbench: Run, tmp_path: Path):
+    names = ("honest", "kept-by-shape", "tired", "half-kept")
+    size = ("--res", "4", "--dim", "48", "--heads", "3", "--batch", "4", "--device", "cpu")
+    effort = ("--quick", "--precision", "50%", "--threads", "1", "--max-seconds", "20")
+    done = attnbench("run", *names, "--plugin", PLUGINS[0], *effort, *size, "--out", tmp_path / "run")
+    assert done.status == 0, done.err
+    table = (tmp_path / "run" / "table.csv").read_text().splitlines()
+    columns = table[0].split(",")
+    outcomes = [line.split(",")[columns.index("outcome")] for line in table[1:]]
+    assert outcomes == ["measured", "wrong", "wrong", "wrong"]
+    assert "after its samples it does not return for a new input" in done.out

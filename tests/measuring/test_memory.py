@@ -1,0 +1,151 @@
+"""The measured peak is exact: what the shapes say by hand, and what a scripted allocation does."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnbench import Geometry
+from attnbench.attention import use_kernel
+from attnbench.cases.case import Mode
+from attnbench.cases.registry import discover
+from attnbench.cases.variant import Variant
+from attnbench.machine.cpu import Cpu, highest
+from attnbench.measuring.layers import build, make_data
+from attnbench.measuring.memory import memory_of
+from attnbench.measuring.prediction import predicted_peak_bytes
+from attnbench.records.record import Memory
+from tests.shards import case
+
+B, N, C, H = 4, 196, 768, 12
+GEOMETRY = Geometry(C, H, 14, 14)
+X, MAPS, WEIGHTS = 4 * B * N * C, 4 * B * H * N**2, 4 * (4 * C**2 + 4 * C)
+"""Bytes of the tokens, of one map of logits or weights, and of the parameters."""
+
+
+def measured(mode: Mode, kernel: str, geometry: Geometry = GEOMETRY, name: str = "msa") -> Memory:
+    registry = discover()
+    asked = case(
+        name,
+        geometry=geometry,
+        batch=B,
+        mode=mode,
+        variant=Variant(kernel),
+        settings=registry.choose(name).settings,
+    )
+    with torch.inference_mode(mode is Mode.inference):
+        return known(memory_of(build(registry, asked, 0), asked, make_data(asked, 0, most_inputs=1)))
+
+
+def known(memory: Memory | None) -> Memory:
+    assert memory is not None
+    return memory
+
+
+def test_the_highest_level_counts_and_not_the_last():
+    assert highest([8, -8, 3, 4, -7]) == 8
+    assert highest([3, 4, -7, 6]) == 7
+    assert highest([]) == 0
+
+
+def test_a_call_takes_what_lives_at_once_and_no_more():
+    def call() -> Tensor:
+        first = torch.empty(1000, dtype=torch.uint8)
+        del first
+        second = torch.empty(300, dtype=torch.uint8)
+        return torch.cat([second, torch.empty(500, dtype=torch.uint8)])
+
+    assert Cpu().peak_bytes(call) == 300 + 500 + 800
+
+
+def test_what_was_there_before_is_not_counted():
+    x = torch.zeros(2**20)
+    assert Cpu().peak_bytes(lambda: x.zero_()) == 0
+    assert Cpu().peak_bytes(x.exp) == 4 * 2**20
+
+
+def test_explicit_attention_takes_what_its_shapes_say():
+    """At the softmax: q, k and v in one storage, the logits and the weights."""
+    memory = measured(Mode.inference, "explicit")
+    assert memory.peak_bytes == pytest.approx(3 * X + 2 * MAPS, rel=0.01)
+    assert memory.entry_bytes == WEIGHTS + X
+
+
+def test_a_training_step_takes_what_its_shapes_say():
+    """At the gradient of the softmax, which needs neither the values any more nor the merged heads.
+
+    From the forward pass: queries, keys, the attention weights and the output, which the call returns. On
+    their way back: the gradients of weights and logits, of the values, and of the output projection.
+    """
+    memory = measured(Mode.training, "explicit")
+    forward, backward = 2 * X + MAPS + X, 2 * MAPS + X + 4 * (C**2 + C)
+    assert memory.peak_bytes == pytest.approx(forward + backward, rel=0.01)
+    assert memory.entry_bytes == WEIGHTS + 2 * X
+
+
+@pytest.mark.parametrize("kernel", ["explicit", "fused"])
+@pytest.mark.parametrize("mode", Mode)
+def test_memory_is_the_same_to_the_byte_in_every_run(mode: Mode, kernel: str):
+    runs = [measured(mode, kernel, Geometry(48, 6, 7, 7)) for _ in range(5)]
+    assert all(run.repeatable for run in runs)
+    assert len({run.peak_bytes for run in runs}) == 1
+
+
+def test_fused_attention_writes_no_map():
+    assert measured(Mode.inference, "fused").peak_bytes < 6 * X
+    assert measured(Mode.training, "fused").peak_bytes < measured(Mode.training, "explicit").peak_bytes - MAPS
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("name", ["msa", "hilo", "linformer", "sra"])
+def test_what_is_measured_was_predicted(name: str, mode: Mode):
+    """Where no kernel takes scratch of its own, the prediction is exact."""
+    memory = measured(mode, "explicit", Geometry(96, 6, 14, 14), name)
+    registry = discover()
+    choice = registry.choose(name)
+    with use_kernel("explicit"):
+        predicted = predicted_peak_bytes(
+            lambda: choice.mechanism.build(Geometry(96, 6, 14, 14), **choice.settings),
+            (B, N, 96),
+            torch.float32,
+            mode,
+        )
+    assert memory.peak_bytes + memory.entry_bytes == predicted
+
+
+class Grows(nn.Module):
+    """A layer that keeps one more batch at every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept.append(x + 1)
+        return torch.cat(self.kept).sum(0, keepdim=True).expand_as(x)
+
+
+def test_a_layer_whose_memory_changes_from_call_to_call_is_not_repeatable():
+    asked = case(geometry=Geometry(48, 6, 7, 7))
+    memory = known(memory_of(Grows(), asked, make_data(asked, 0)))
+    assert not memory.repeatable
+    assert memory.scope == "cpu"
+
+
+def test_the_process_is_watched_while_it_is_called():
+    memory = measured(Mode.inference, "explicit", Geometry(48, 6, 7, 7))
+    assert memory.process_bytes is None or memory.process_bytes > 50 * 2**20
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("mode", Mode)
+def test_a_gpu_takes_what_the_shapes_say(mode: Mode):
+    registry = discover()
+    asked = case("msa", geometry=GEOMETRY, batch=B, mode=mode, device="cuda")
+    with torch.inference_mode(mode is Mode.inference):
+        memory = known(memory_of(build(registry, asked, 0), asked, make_data(asked, 0, most_inputs=1)))
+    assert memory.scope == "cuda"
+    assert memory.repeatable
+    by_hand = {Mode.inference: 3 * X + 2 * MAPS, Mode.training: 4 * X + 3 * MAPS + 4 * (C**2 + C)}
+    assert memory.peak_bytes == pytest.approx(by_hand[mode], rel=0.01)
+    assert memory.reserved_bytes is not None
+    assert memory.reserved_bytes >= memory.peak_bytes + memory.entry_bytes

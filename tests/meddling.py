@@ -1,0 +1,56 @@
+"""A plugin with layers that change what all layers of their process share."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from attnbench import Geometry, Mechanism, Paper
+from tests.idle import Honest, macs
+
+
+class AlwaysOneThread(Honest):
+    """Sets the number of threads while it is built."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        torch.set_num_threads(3)
+
+
+class OneThreadACall(Honest):
+    """Sets the number of threads in each call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.set_num_threads(3)
+        return super().forward(x)
+
+
+class LateThreads(Honest):
+    """Sets the number of threads after a few calls, in rounds that are timed."""
+
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        LateThreads.calls += 1
+        if LateThreads.calls > 40:
+            torch.set_num_threads(3)
+        return super().forward(x)
+
+
+class Unbuildable(Honest):
+    """Leaves another number of threads behind, and cannot be built."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        torch.set_num_threads(3)
+        raise ValueError("no")
+
+
+def _mechanism(name: str, build: Callable[[Geometry], torch.nn.Module]) -> Mechanism:
+    paper = Paper("None", "Nowhere", 2026, "https://example.org")
+    return Mechanism(name=name, title=name.capitalize(), build=build, macs=macs, paper=paper)
+
+
+once = _mechanism("once", AlwaysOneThread)
+each_call = _mechanism("each-call", OneThreadACall)
+late = _mechanism("late", LateThreads)
+unbuildable = _mechanism("unbuildable", Unbuildable)
