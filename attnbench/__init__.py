@@ -1,4 +1,4 @@
-"""What the author of a mechanism imports, and `load` for whoever reads a run from Python.
+"""What the author of a mechanism imports, and `measure` and `load` for whoever works from Python.
 
 `attnbench.attention.attend` is the other half of the former.
 """
@@ -11,8 +11,12 @@ from attnbench.errors import AttnbenchError, InvalidSetting, UnsupportedGeometry
 from attnbench.mechanism import Branch, Geometry, Mechanism, Paper
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+    from torch import Tensor, nn
+
+__version__ = "0.1.0"
 __all__ = [
     "AttnbenchError",
     "Branch",
@@ -21,8 +25,58 @@ __all__ = [
     "Mechanism",
     "Paper",
     "UnsupportedGeometry",
+    "__version__",
     "load",
+    "measure",
 ]
+
+
+def measure(
+    layers: "Mapping[str, nn.Module | str] | nn.Module | str",
+    x: "Tensor | None" = None,
+    *,
+    shape: "Sequence[int] | None" = None,
+    heads: int | None = None,
+    layout: str | None = None,
+    mode: str = "inference",
+    kernel: str = "explicit",
+    baseline: str | None = None,
+    seconds: float = 10.0,
+    threads: int | None = None,
+    seed: int = 0,
+) -> "pd.DataFrame":
+    """Layers measured beside each other, now: N lines, one a layer, under the names that `load` has.
+
+    `layers` are modules, or words as `attnbench run` takes them (`msa`, `hilo:alpha=0.5`,
+    `package.module:Class`, a file), under names of yours; one of either may come alone. `x` is a batch of
+    tokens `[B, N, C]` or of maps `[B, C, H, W]` whose shape, number format and device are those of the calls,
+    which get random numbers; `shape` stands for one in float32 on the CPU. `layout` says what modules take
+    where that is not what `x` is (see `Mechanism`). `heads` are for words alone: C / 64 unless told.
+
+    Speeds are relative to `baseline`, or to the first, in paired rounds of `seconds` in all. Words alone are
+    timed in two processes of their own. Modules cannot be sent to one: copies of them, and all that is beside
+    them, are timed in this process, whose intervals say nothing of the next; `sessions` is 1 then.
+
+    Raises `AttnbenchError` for what has no meaning. A layer that fails is a line with its `reason`.
+    """
+    from attnbench.api import measured_rows
+    from attnbench.report.frame import frame
+
+    return frame(
+        measured_rows(
+            layers,
+            x,
+            shape=shape,
+            heads=heads,
+            layout=layout,
+            mode=mode,
+            kernel=kernel,
+            baseline=baseline,
+            seconds=seconds,
+            threads=threads,
+            seed=seed,
+        )
+    )
 
 
 def load(folder: str | Path) -> "pd.DataFrame":
