@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from attnbench.cli import check, claims, compare, doctor, flops, profile, report, run, spectrum
+from attnbench.cli import check, claims, compare, doctor, flops, profile, report, run, runs, spectrum
 from attnbench.cli import list as registry
 from attnbench.cli.completion import whole_words
 from attnbench.cli.help import COSTS, MEASURING, OWN, RESULTS, add, flag, flowing, worked
@@ -110,5 +110,6 @@ add(app, "profile", profile.profile, MEASURING, profile.EXAMPLES)
 add(app, "doctor", doctor.doctor, MEASURING, doctor.EXAMPLES)
 add(app, "compare", compare.compare, RESULTS, compare.EXAMPLES)
 add(app, "report", report.report, RESULTS, report.EXAMPLES)
+add(app, "runs", runs.runs, RESULTS, runs.EXAMPLES)
 add(app, "claims", claims.claims, RESULTS, claims.EXAMPLES)
 add(app, "check", check.check, OWN, check.EXAMPLES)

@@ -1,6 +1,5 @@
 """`attnbench check`: the contract, put to one mechanism or to a file of them."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +24,7 @@ def check(
         str,
         argument(
             "NAME|FILE",
-            about="A mechanism, or a Python file with mechanisms.",
+            about="A mechanism, a set such as @linear, a Python file of them, or package.module:Class.",
             autocompletion=mechanisms,
         ),
     ],
@@ -37,25 +36,29 @@ def check(
     """Check that a mechanism keeps the contract, at plain and at odd sizes; say what fails, and why.
 
     The questions, at every size: does it map tokens to tokens, keep images of a batch apart, pass gradients,
-    repeat itself, follow the seed, move with its module, move to bfloat16, agree under every kernel, and cost
-    what its closed form says? A size that it refuses breaks nothing. Exit status 1 says that something is
-    broken.
+    repeat itself, answer alike in inference mode, follow the seed, move with its module, move to bfloat16,
+    agree under every kernel, and cost what its closed form says? A size that it refuses breaks nothing. Exit
+    status 1 says that something is broken.
     """
-    from attnbench.cases.registry import discover
+    from attnbench.cases.places import opened
     from attnbench.cases.sweep import read_size
     from attnbench.cli.output import output
-    from attnbench.measure.contract import SIZES, examine
+    from attnbench.measuring.catalogue import words_of
+    from attnbench.measuring.contract import SIZES, examine
     from attnbench.mechanism import Geometry
     from attnbench.report.notes import contract_notes
     from attnbench.report.terminal.table import contract_table
 
     maps = [read_size(size) for size in split(sizes)] or SIZES
     geometries = [Geometry(dim, heads, height, width) for height, width in maps]
-    file = Path(subject) if subject.endswith(".py") or Path(subject).is_dir() else None
-    registry = discover([*(plugins or ()), *([file] if file else ())])
+    there = opened([subject], plugins)
+    registry, words = (
+        there.registry,
+        [word for text in there.words for word in words_of(there.registry, text)],
+    )
     here = output()
     broken = False
-    for text in registry.of(file) if file else [subject]:
+    for text in words:
         results = list(examine(registry.choose(text), geometries))
         broken |= any(result.passed is False for result in results)
         here.out.print(f"[bold]{text}[/], dim {dim}, {heads} heads")

@@ -1,7 +1,8 @@
 """`attnbench compare`: a run beside the paper, or two runs side by side."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,16 +11,26 @@ from attnbench.cli.help import SHOWN, WHAT, argument, flag, option
 from attnbench.cli.options import (
     Bare,
     Baseline,
+    Figures,
     Form,
     Format,
+    Highlight,
+    Only,
     PaperWidth,
+    Rename,
     Results,
     Run,
     Svg,
     read_figures,
+    read_selection,
     read_share,
+    split_labels,
 )
 from attnbench.errors import AttnbenchError
+
+if TYPE_CHECKING:
+    from attnbench.analysis.analysis import Analysis
+    from attnbench.report.figure.print_size import PrintSize
 
 SLOWER = 3  # the exit status that --fail-on promises
 EXAMPLES = {
@@ -27,6 +38,9 @@ EXAMPLES = {
     "the same for one of two columns of a paper": "attnbench compare --plot --width column",
     "a run that came with attnbench, relative to HiLo": (
         "attnbench compare results/table-iv-cpu --baseline hilo"
+    ),
+    "two layers in one figure, one of them yours": (
+        "attnbench compare --only hilo,msa --rename hilo=Ours --figure throughput"
     ),
     "in CI: fail when the later run is slower by more than 5 %": (
         "attnbench compare before after --fail-on slower:5%"
@@ -80,6 +94,10 @@ def compare(
             panel=SHOWN,
         ),
     ] = False,
+    figure: Figures = None,
+    only: Only = None,
+    rename: Rename = None,
+    highlight: Highlight = None,
     width: PaperWidth = None,
     svg: Svg = False,
     bare: Bare = False,
@@ -91,29 +109,53 @@ def compare(
     and where the order changes with size. Two: counts always, times where machine and settings agree; what
     both have as their baseline, with the same code, is the control. --format csv and json have the same rows.
     """
+    from attnbench.analysis.analysis import analysis_of
+    from attnbench.analysis.selection import Selection
     from attnbench.cli import show
     from attnbench.cli.output import output
     from attnbench.records.record import newest, read
 
+    selection = read_selection(only, rename)
     if after is not None:
-        _refuse_beside_another(kernels=kernels, drawn=plot or svg or bare or width is not None)
-    figures = read_figures(width, plot=plot, svg=svg, bare=bare)
+        drawn = plot or svg or bare or any((width, figure, highlight))
+        _refuse_beside_another(kernels=kernels, drawn=drawn, chosen=selection != Selection())
+    figures = read_figures(width, plot=plot, svg=svg, bare=bare, kinds=figure)
+    if highlight and not figures:
+        raise AttnbenchError("--highlight says how figures are drawn; add --plot or --figure to draw them.")
     share = _read_threshold(fail_on) if fail_on else None
     first = read(run or newest(results))
     here = output(form)
     if after is not None:
         slower = show.print_changes(here, first, read(after), baseline, share=share)
     elif kernels:
-        slower = show.print_matrices_of(here, first, baseline, figures, share=share)
+        shown = selection.of(analysis_of(first, baseline))
+        slower = show.print_matrices_of(here, shown, _coloured(figures, shown, highlight), share=share)
     else:
-        slower = show.print_run(here, first, baseline, figures, share=share)
+        shown = selection.of(analysis_of(first, baseline))
+        slower = show.print_run(here, shown, _coloured(figures, shown, highlight), share=share)
     if share and slower:
         here.tell(f"Slower by more than {100 * share:g}%: {', '.join(slower)}.")
         raise typer.Exit(SLOWER)
 
 
-def _refuse_beside_another(*, kernels: bool, drawn: bool) -> None:
+def _coloured(
+    figures: "PrintSize | None", run: "Analysis", highlight: list[str] | None
+) -> "PrintSize | None":
+    """How figures are drawn, with the mechanisms of a run that stand out."""
+    from attnbench.analysis.selection import label_in
+
+    if figures is None or not highlight:
+        return figures
+    labels = frozenset(label_in(run.rows, text) for text in split_labels(highlight))
+    return replace(figures, highlight=labels)
+
+
+def _refuse_beside_another(*, kernels: bool, drawn: bool, chosen: bool) -> None:
     """Refuse beside a later run what is of one run alone."""
+    if chosen:
+        raise AttnbenchError(
+            "--only and --rename choose from one run; leave them out, or leave out the other run."
+        )
     if kernels:
         raise AttnbenchError(
             "--kernels compares the variants of one run; leave it out, or leave out the other run."

@@ -47,10 +47,10 @@ def flops(
     A map that a mechanism has no meaning for is a dash, with the reason below the table. In every --format
     the numbers are also written to flops.csv, and with --plot drawn as flops.png and flops.pdf.
     """
-    from attnbench.cases.registry import discover
+    from attnbench.cases.places import opened
     from attnbench.cases.sweep import read_size
     from attnbench.cli.output import output
-    from attnbench.measure.catalogue import chosen, points
+    from attnbench.measuring.catalogue import chosen, points
     from attnbench.mechanism import Geometry
     from attnbench.report.export import flops_csv, write_flops
     from attnbench.report.notes import flops_notes
@@ -58,9 +58,9 @@ def flops(
     from attnbench.report.terminal.costs import flops_table
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
-    registry = discover(plugins or ())
+    there = opened(mechanisms, plugins)
     maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))
-    costs = points(chosen(registry, mechanisms), [Geometry(dim, heads, *size) for size in maps])
+    costs = points(chosen(there.registry, there.words), [Geometry(dim, heads, *size) for size in maps])
     files = [write_flops(costs, out)]
     if figures:
         from attnbench.report.figure.flops import save_flops
@@ -74,5 +74,5 @@ def flops(
             here.data(flops_csv(costs))
         case Format.json:
             here.data(flops_json(costs))
-    here.note([*flops_notes(costs), *registry.problems])
+    here.note([*flops_notes(costs), *there.registry.problems])
     here.wrote(files)

@@ -3,7 +3,8 @@
 from attnbench.cli.options import Dim, Form, Format, Heads, Mechanisms, Plugins, Size
 
 EXAMPLES = {
-    "every mechanism at the size of the paper's table": "attnbench list",
+    "the layers of the paper's table at its size": "attnbench list",
+    "all that there are": "attnbench list @all",
     "every digit of what alpha does to HiLo, branch by branch": "attnbench list hilo:alpha=0..1/0.1",
     "two layers as they stand in a larger model": "attnbench list hilo msa --res 56 --dim 96 --heads 3",
     "your own layer beside the others": "attnbench list --plugin my_attention.py",
@@ -21,14 +22,15 @@ def list_mechanisms(
 ) -> None:
     """Show mechanisms with their parameters and FLOPs, the published ones beside them.
 
-    Without a name it is all of them, with settings and papers. Mechanisms that are named, a sweep such as
-    hilo:alpha=0..1/0.1 among them, are shown with exact counts and those of their branches. Published counts
-    stand beside those of 14×14 tokens, 768 channels and 12 heads, the defaults.
+    Without a name they are Table IV's and your own, with settings and papers. Mechanisms that are named, a
+    sweep such as hilo:alpha=0..1/0.1 or a set such as @linear among them, are shown with exact counts and
+    those of their branches. Published counts stand beside those of 14×14 tokens, 768 channels and 12 heads,
+    the defaults.
     """
-    from attnbench.cases.registry import discover
+    from attnbench.cases.places import opened
     from attnbench.cases.sweep import read_size
     from attnbench.cli.output import output
-    from attnbench.measure.catalogue import chosen, entries
+    from attnbench.measuring.catalogue import chosen, entries
     from attnbench.mechanism import Geometry
     from attnbench.report.export import registry_csv
     from attnbench.report.notes import registry_notes
@@ -36,9 +38,10 @@ def list_mechanisms(
     from attnbench.report.terminal.costs import choices_table
     from attnbench.report.terminal.table import registry_table
 
-    registry = discover(plugins or ())
+    there = opened(mechanisms, plugins)
+    registry = there.registry
     geometry = Geometry(dim, heads, *read_size(size))
-    catalogue = entries(chosen(registry, mechanisms), geometry)
+    catalogue = entries(chosen(registry, there.words), geometry)
     here = output(form)
     match form:
         case Format.table:

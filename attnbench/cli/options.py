@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer.models import OptionInfo
 
@@ -15,7 +15,10 @@ from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import DEVICES
-from attnbench.report.figure.print_size import PrintSize, Width
+from attnbench.report.figure.print_size import EVERY, KINDS, VENUES, PrintSize, Width, read_width
+
+if TYPE_CHECKING:
+    from attnbench.analysis.selection import Selection
 
 
 class Format(StrEnum):
@@ -26,6 +29,8 @@ class Format(StrEnum):
     json = "json"
 
 
+DIGITS = 18  # of a number, which no machine holds more of
+LETTERS = 40  # of a word that an error repeats
 FORMS = (Format.table, Format.json)  # of what has no lines
 
 
@@ -44,8 +49,8 @@ Mechanisms = Annotated[
     list[str] | None,
     argument(
         "MECHANISM",
-        about="msa, hilo:alpha=0.5,window=4, or a sweep: hilo:alpha=0..1/0.1,window=2,4.",
-        default="all",
+        about="msa, hilo:alpha=0.5,window=4, a sweep: hilo:alpha=0..1/0.1, or a set: @linear, @all.",
+        default="Table IV's and your own",
         autocompletion=mechanisms,
     ),
 ]
@@ -139,13 +144,60 @@ Results = Annotated[
     option("--results", metavar="FOLDER", about="Where the newest run is looked for.", panel=WHERE),
 ]
 PaperWidth = Annotated[
-    Width | None,
+    str | None,
     option(
         "--width",
         metavar="WIDTH",
-        about="Of figures: column (3.5 in), text (5.5 in, of pages with one column) or page (7.16 in).",
+        about=(
+            "Of figures: column (3.5 in), text (5.5 in), page (7.16 in), a length such as 3.25in, or the "
+            f"column of {', '.join(VENUES)}."
+        ),
         panel=SHOWN,
         default="each figure's own",
+        autocompletion=among(*Width, *VENUES),
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    option(
+        "--only",
+        metavar="LABEL",
+        about="Show these alone, in this order: msa,hilo,mine.",
+        panel=SHOWN,
+        default="all",
+        autocompletion=mechanisms,
+    ),
+]
+Rename = Annotated[
+    list[str] | None,
+    option(
+        "--rename",
+        metavar="LABEL=NAME",
+        about="What a mechanism is called: mine=Ours; may be repeated.",
+        panel=SHOWN,
+        default="its title",
+    ),
+]
+Highlight = Annotated[
+    list[str] | None,
+    option(
+        "--highlight",
+        metavar="LABEL",
+        about="Draw these in colour, and all others grey.",
+        panel=SHOWN,
+        default="none",
+        autocompletion=mechanisms,
+    ),
+]
+Figures = Annotated[
+    list[str] | None,
+    option(
+        "--figure",
+        metavar="KIND",
+        about=f"Draw these alone, as --plot does: {', '.join(KINDS)}; all, of a run of many settings too.",
+        panel=SHOWN,
+        default="those of --plot",
+        autocompletion=among(*KINDS, EVERY),
     ),
 ]
 Svg = Annotated[bool, flag("--svg", about="Figures as SVG too, beside PNG and PDF.", panel=SHOWN)]
@@ -160,18 +212,59 @@ def split(values: list[str] | None) -> list[str]:
     return ranges.values(",".join(values or ()))
 
 
-def read_figures(width: Width | None, *, plot: bool, svg: bool, bare: bool) -> PrintSize | None:
-    """How figures are drawn; None where they are not."""
-    if plot:
-        return PrintSize(width, svg=svg, bare=bare)
+def read_figures(
+    width: str | None, *, plot: bool, svg: bool, bare: bool, kinds: list[str] | None = None
+) -> PrintSize | None:
+    """How figures are drawn, and which of them; None where they are not."""
+    if plot or kinds:
+        chosen = frozenset(read_names("--figure", kinds, (*KINDS, EVERY))) if kinds else frozenset()
+        return PrintSize(read_width(width) if width else None, svg=svg, bare=bare, kinds=chosen)
     if svg or bare or width:
         raise AttnbenchError("--width, --svg and --bare say how figures are drawn; add --plot to draw them.")
     return None
 
 
+def read_selection(only: list[str] | None, names: list[str] | None) -> "Selection":
+    """Which mechanisms are shown, and under which names."""
+    from attnbench.analysis.selection import Selection
+
+    renamed = {}
+    for text in names or ():
+        label, equals, name = text.rpartition("=")
+        if not (label and equals and name.strip()):
+            raise AttnbenchError(f"--rename is {text!r}; it must be LABEL=NAME, such as mine=Ours.")
+        renamed[label] = name
+    return Selection(tuple(split_labels(only)), renamed)
+
+
+def split_labels(values: list[str] | None) -> list[str]:
+    """Labels from a list with commas, which settings have as well: an item with `=` alone goes on."""
+    labels: list[str] = []
+    for item in ",".join(values or ()).split(","):
+        if labels and "=" in item and ":" not in item and ":" in labels[-1]:
+            labels[-1] += f",{item}"
+        elif item.strip():
+            labels.append(item.strip())
+    return list(dict.fromkeys(labels))
+
+
 def read_form(text: str) -> Format:
     """How an answer without lines is printed."""
     return Format(read_name("--format", text, FORMS))
+
+
+def read_counts(option: str, values: list[str] | None, usual: int) -> list[int]:
+    """Whole numbers of at least 1; the usual one unless told otherwise."""
+    texts = split(values) or [str(usual)]
+    for text in texts:
+        if not text.isdecimal() or len(text) > DIGITS or int(text) < 1:
+            raise AttnbenchError(f"{option} is {shortened(text)!r}; it must be a whole number, at least 1.")
+    return [int(text) for text in texts]
+
+
+def shortened(text: str) -> str:
+    """A word of a command line as an error repeats it."""
+    return text if len(text) <= LETTERS else f"{text[:LETTERS]}…"
 
 
 def read_bytes(option: str, text: str) -> int:

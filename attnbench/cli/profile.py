@@ -81,14 +81,14 @@ def profile(
     operators. Beside times stand multiply-adds and the bytes that an operator must move at least. trace.json
     opens in https://ui.perfetto.dev. A profile explains a speed; `attnbench run` measures it.
     """
-    from attnbench.cases.registry import discover
+    from attnbench.cases.places import opened
     from attnbench.cases.sweep import read_size, sweep
     from attnbench.cli.output import output
     from attnbench.errors import writing
     from attnbench.machine import devices
     from attnbench.machine.system import physical_cores
-    from attnbench.measure.profile import TRACE
-    from attnbench.measure.profile import profile as measure
+    from attnbench.measuring.profile import TRACE
+    from attnbench.measuring.profile import profile as measure
     from attnbench.mechanism import Geometry
     from attnbench.report.objects import profile_json
     from attnbench.report.profile import profile_csv, profile_notes, write_profile
@@ -96,8 +96,8 @@ def profile(
 
     devices.require(device)
     variant = Variant(read_name("--kernel", kernel, KERNELS), read_name("--dtype", dtype, DTYPES))
-    registry = discover(plugins or ())
-    choice = registry.choose(mechanism)
+    there = opened([mechanism], plugins)
+    registry, choice = there.registry, there.registry.choose(there.one)
     geometry = Geometry(dim, heads, *read_size(size))
     (block,) = sweep([choice], [geometry], [device], batches=[batch], variants=[variant])
     (case,) = block.members

@@ -7,7 +7,7 @@ from typing import Annotated
 from attnbench.cli.completion import among
 from attnbench.cli.completion import runs as folders
 from attnbench.cli.help import SHOWN, WHAT, WHERE, argument, flag, option
-from attnbench.cli.options import Baseline, Results, read_name
+from attnbench.cli.options import Baseline, Only, Rename, Results, read_name, read_selection
 from attnbench.errors import AttnbenchError, writing
 from attnbench.report.formats import FORMATS, Format
 
@@ -34,6 +34,8 @@ def report(
         ),
     ] = None,
     baseline: Baseline = None,
+    only: Only = None,
+    rename: Rename = None,
     paper: Annotated[
         bool,
         flag("--paper/--no-paper", about="With the published numbers where there are any.", panel=WHAT),
@@ -74,7 +76,9 @@ def report(
     form = _form_of(asked, out)
     chosen = [name for name, is_set in {"wide": wide, "standalone": standalone}.items() if is_set]
     _refuse_strangers(form, chosen)
-    text = form.write(open_runs(runs or [newest(results)], baseline, with_paper=paper), *chosen)
+    selection = read_selection(only, rename)
+    opened = open_runs(runs or [newest(results)], baseline, with_paper=paper)
+    text = form.write(list(map(selection.of, opened)), *chosen)
     if out is None:
         print(text, end="")
         return

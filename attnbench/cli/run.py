@@ -12,11 +12,19 @@ from attnbench.cases.case import Mode
 from attnbench.cases.protocol import ALLOCATORS, lasting
 from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
+from attnbench.cli.geometry_options import (
+    PATCH,
+    Dims,
+    HeadCounts,
+    Images,
+    Patch,
+    Stages,
+    image_of,
+    read_geometries,
+)
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
     Devices,
-    Dim,
-    Heads,
     Mechanisms,
     Plugins,
     Seed,
@@ -49,12 +57,15 @@ EXAMPLES = {
     "two layers of one model, forward and as a training step": (
         "attnbench run msa hilo:window=4 --res 28 --dim 384 --mode inference,training"
     ),
+    "the four stages of a hierarchical model": (
+        "attnbench run msa hilo --stage 56:96:3,28:192:6,14:384:12,7:768:24 --batch 8"
+    ),
     "who wins as maps grow": "attnbench run msa hilo van --res 7,14,28,56 --batch 1",
     "how alpha decides HiLo's speed": "attnbench run msa hilo:alpha=0..1/0.1 --batch 16",
     "whether an order survives the kernel and the number format": (
         "attnbench run --device cuda --kernel explicit,fused --dtype float32,bfloat16"
     ),
-    "a layer of your own": "attnbench run linear msa hilo --plugin my_attention.py",
+    "a layer of your own": "attnbench run my_attention.py msa hilo",
 }
 
 Batches = Annotated[
@@ -130,8 +141,11 @@ def run(
     sizes: Sizes = None,
     batch: Batches = None,
     mode: Modes = None,
-    dim: Dim = 768,
-    heads: Heads = 12,
+    dim: Dims = None,
+    heads: HeadCounts = None,
+    stage: Stages = None,
+    image: Images = None,
+    patch: Patch = PATCH,
     baseline: Baseline = None,
     plugins: Plugins = None,
     kernel: Kernels = None,
@@ -164,14 +178,13 @@ def run(
     What cannot be measured is a row with its reason, not an error. A run that was interrupted or killed goes
     on with the same command.
     """
-    from attnbench.cases.registry import discover
-    from attnbench.cases.sweep import read_size, sweep
+    from attnbench.cases.places import opened
+    from attnbench.cases.sweep import sweep
     from attnbench.cli.output import output
     from attnbench.cli.session import carry_out
     from attnbench.machine import devices
     from attnbench.machine.system import physical_cores
-    from attnbench.measure.catalogue import chosen
-    from attnbench.mechanism import Geometry
+    from attnbench.measuring.catalogue import chosen
     from attnbench.run.plan import Setup
 
     effort = read_protocol(
@@ -184,12 +197,12 @@ def run(
         timeout_s=timeout,
         energy=energy,
     )
-    geometries = [Geometry(dim, heads, *read_size(size)) for size in split(sizes) or ["14"]]
+    geometries = read_geometries(sizes, dim, heads, stage, image, patch)
     names = split(device) or devices.present()
     for name in names:
         devices.require(name)
-    registry = discover(plugins or ())
-    choices = chosen(registry, mechanisms)
+    there = opened(mechanisms, plugins)
+    registry, choices = there.registry, chosen(there.registry, there.words)
     blocks = [
         block
         for name in names
@@ -207,13 +220,13 @@ def run(
     if duration:
         protocol = lasting(protocol, read_duration("--for", duration), len(blocks))
     setup = Setup(
-        plugins=tuple(str(path.resolve()) for path in plugins or ()),
+        plugins=there.plugins,
         threads=threads or physical_cores(),
         protocol=protocol,
         memory_limit_bytes=read_bytes("--memory-limit", memory_limit) if memory_limit else None,
     )
     here = output()
-    here.note(registry.problems)
+    here.note([*registry.problems, *filter(None, [None if image else image_of(geometries)])])
     command = [word for word in sys.argv[1:] if word != "--fresh"]
     finished = carry_out(here, blocks, setup, _folder(out, command), command, fresh=fresh)
     if not finished:

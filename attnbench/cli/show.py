@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attnbench.analysis.analysis import Analysis, analysis_of
+from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.claims import Judgement, Ruling, summary
 from attnbench.analysis.crossover import foremost, several_sizes
 from attnbench.analysis.difference import Change, changes, in_words, unlike
-from attnbench.analysis.rows import Row, Timing, grouped, is_slower, setting
+from attnbench.analysis.rows import Row, Timing, grouped, is_slower, measured, setting
 from attnbench.analysis.variant_matrix import without_matrix
 from attnbench.cases.case import Role
 from attnbench.cli.options import Format
@@ -50,11 +50,8 @@ def print_matrices(output: Output, run: Analysis) -> None:
     print_notes(output, run)
 
 
-def print_run(
-    output: Output, file: RecordFile, baseline: str | None, figures: PrintSize | None, *, share: float | None
-) -> list[str]:
+def print_run(output: Output, run: Analysis, figures: PrintSize | None, *, share: float | None) -> list[str]:
     """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
-    run = analysis_of(file, baseline)
     if output.form is Format.table:
         _print_run_table(output, run)
     else:
@@ -95,17 +92,16 @@ def print_sentences(output: Output, run: Analysis) -> None:
 
 
 def print_matrices_of(
-    output: Output, file: RecordFile, baseline: str | None, figures: PrintSize | None, *, share: float | None
+    output: Output, run: Analysis, figures: PrintSize | None, *, share: float | None
 ) -> list[str]:
     """The matrices of a run, as files and a figure too; the rows slower than the baseline by `share`."""
-    run = analysis_of(file, baseline)
     if not run.matrices:
         raise AttnbenchError(
-            f"The run in {file.folder} has each mechanism in one variant, so that there is nothing for "
+            f"The run in {run.file.folder} has each mechanism in one variant, so that there is nothing for "
             "--kernels to compare; `attnbench run --kernel explicit,fused` measures two."
         )
     if output.form is Format.table:
-        _print_heading(output, f"{file.folder}")
+        _print_heading(output, f"{run.file.folder}")
         print_matrices(output, run)
     else:
         output.data(matrices_csv(run.matrices) if output.form is Format.csv else matrices_json(run))
@@ -167,7 +163,11 @@ def _draw_run(output: Output, run: Analysis, figures: PrintSize) -> None:
 
     if several_sizes(run.rows):
         output.wrote([write_crossovers(run.crossovers, run.file.folder)])
-    _print_drawn(output, save_figures(run.rows, run.file.folder, figures))
+    files = save_figures(run.rows, run.file.folder, figures)
+    if not files and measured(run.rows):
+        output.tell(f"This run has no figure of the kind {', '.join(sorted(figures.kinds))}.")
+        return
+    _print_drawn(output, files)
 
 
 def _draw_matrices(output: Output, run: Analysis, figures: PrintSize) -> None:

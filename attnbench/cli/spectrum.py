@@ -50,18 +50,18 @@ def spectrum(
     magnitude of the Fourier transform of its output, branch by branch; two more have the profiles of all, and
     how much of each frequency passes. Nothing is timed.
     """
-    from attnbench.cases.registry import discover
+    from attnbench.cases.places import opened
     from attnbench.cases.sweep import read_size
     from attnbench.cli.output import output
     from attnbench.errors import writing
-    from attnbench.measure.spectrum import survey
+    from attnbench.measuring.spectrum import survey
     from attnbench.mechanism import Geometry
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
-    registry = discover(plugins or ())
-    choices = {choice.label: choice for choice in map(registry.choose, mechanisms or ["hilo"])}
+    there = opened(mechanisms, plugins)
+    choices = {choice.label: choice for choice in map(there.registry.choose, there.words or ["hilo"])}
     geometry = Geometry(dim, heads, *read_size(size))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,9 +5,10 @@ without one kind of cone; each has a contrast of 3 or more on white. Ten markers
 mechanisms apart for eyes and printers that see no colours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from attnbench.cases.declared import builtin
 from attnbench.cases.sweep import BASELINE
 from attnbench.paper import published
 
@@ -17,10 +18,21 @@ PALETTE = (
     "#519939", "#456fc1", "#34582b", "#d35f9e", "#308071",
     "#51196b", "#9a694a", "#634d88", "#7a4d4e", "#a74b0e",
 )  # fmt: skip
+HUES = {
+    "softmax": "#1b6ca8",
+    "windows": "#b5562b",
+    "sparse": "#8e4fa8",
+    "linear": "#2e7d4f",
+    "state space": "#8a6d1d",
+    "convolution": "#a83258",
+    "frequency": "#4a5a6a",
+}
+"""Of families, for mechanisms beyond Table IV, whose own have one each in the palette."""
 MARKERS = "osD^vP<>d*"  # as matplotlib calls them
 DASHES = ("-", "--", "-.", ":")
 FILLS = ("full", "none", "left", "right")  # of a marker that has no line, instead of dashes
 BLACK, WHITE = "#000000", "#ffffff"
+ASIDE = "#8c8c8c"  # of what is not highlighted
 LEAST_CONTRAST = 3.0  # on white, for what is no text
 MOST_CONTRAST = 14.0  # darker shades look black
 
@@ -38,12 +50,22 @@ class MarkStyle:
 MarkStyles = Mapping[str, MarkStyle]
 
 
-def mark_styles_of(labels: Iterable[str]) -> dict[str, MarkStyle]:
-    """What each label of a run is drawn with.
+def mark_styles_of(labels: Iterable[str], highlight: Collection[str] = ()) -> dict[str, MarkStyle]:
+    """What each label of a run is drawn with; where some are to be seen first, all others are grey.
 
     Several settings of one mechanism have shades of its colour and markers of their own; the one with the
     default settings keeps what the mechanism has everywhere.
     """
+    styles = _own_styles(labels)
+    if not highlight:
+        return styles
+    return {
+        label: style if label in highlight else replace(style, colour=ASIDE)
+        for label, style in styles.items()
+    }
+
+
+def _own_styles(labels: Iterable[str]) -> dict[str, MarkStyle]:
     families: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
         families.setdefault(_mechanism(label), []).append(label)
@@ -88,13 +110,23 @@ def _indices(names: Iterable[str]) -> dict[str, int]:
 
 def _family(name: str, labels: Sequence[str], index: int) -> dict[str, MarkStyle]:
     """The styles of one mechanism's settings; its default ones have what the mechanism has."""
-    own = PALETTE[index % len(PALETTE)]
+    own = _hue(name, index)
     tones = _around(own, len(labels), labels.index(name)) if name in labels else shades(own, len(labels))
     order = sorted(labels, key=lambda label: label != name)
     return {
         label: MarkStyle(tone, *_marks(index, order.index(label)))
         for label, tone in zip(labels, tones, strict=True)
     }
+
+
+def _hue(name: str, index: int) -> str:
+    """A mechanism's colour; the built-in ones beyond Table IV are shades of what their family has."""
+    known = builtin()
+    if name in published() or name not in known or known[name].family not in HUES:
+        return PALETTE[index % len(PALETTE)]
+    family = known[name].family
+    members = [each for each, told in known.items() if told.family == family and each not in published()]
+    return shades(HUES[family], len(members))[members.index(name)]
 
 
 def _marks(index: int, step: int) -> tuple[str, str, str]:

@@ -199,7 +199,7 @@ ENERGY = Quantity(
     estimate=joules_per_image,
     scale=1e-3,
     decimals=1,
-    views=View.wide,
+    views=View.terminal | View.paper | View.wide,
 )
 POWER = Quantity(
     name="energy_w",
@@ -210,7 +210,7 @@ POWER = Quantity(
     meaning="Power of the device while it makes call after call: the median over sessions.",
     estimate=watts,
     decimals=0,
-    views=View.wide,
+    views=View.terminal | View.paper | View.wide,
 )
 IDLE_POWER = Quantity(
     name="energy_idle_w",

@@ -14,7 +14,7 @@ from attnbench.paper import processor, remark
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
 from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
-from attnbench.words import duration, readable
+from attnbench.words import duration, plural, readable
 
 NOISY = 0.2  # a noise floor from which on speeds say little
 LONG_S = 3600.0  # what would take longer is told in other words
@@ -32,6 +32,13 @@ def notes(rows: Sequence[Row]) -> list[str]:
     paced = dict.fromkeys(row.record.case.title for row, sample in samples if sample.host_paced)
     if paced:
         lines.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
+    pauses = sum(sample.paused for _, sample in samples)
+    if pauses:
+        where = dict.fromkeys(row.record.case.title for row, sample in samples if sample.paused)
+        lines.append(
+            f"The measuring process stood still in {plural(pauses, 'sample')} of {', '.join(where)}: it was "
+            "stopped, or the machine slept. Medians and intervals see it as one slow round."
+        )
     lines += _backend_notes(with_time)
     lines += _emulation_notes(with_time)
     devices = {row.device: device_of(row.device) for row in with_time}
@@ -40,11 +47,22 @@ def notes(rows: Sequence[Row]) -> list[str]:
         for device in devices.values()
         if not device.keeps_peak
     ]
+    lines += [
+        f"Energy is not measured on {device.title}: it has no counter that may be read here."
+        for name, device in devices.items()
+        if _lacks_energy([row for row in with_time if row.device == name])
+    ]
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
         lines.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
     return lines + _published_notes(rows)
+
+
+def _lacks_energy(rows: Sequence[Row]) -> bool:
+    """Whether energy was asked for and no row has any."""
+    asked = any(row.record.conditions.protocol.energy_s for row in rows)
+    return asked and not any(row.record.energies for row in rows)
 
 
 def _emulation_notes(rows: Sequence[Row]) -> list[str]:
@@ -131,11 +149,11 @@ def flops_notes(points: Sequence[Point]) -> list[str]:
 
 
 def contract_notes(findings: Sequence[CheckResult]) -> list[str]:
-    """What failed and why, and which sizes are refused and why; what is the same at several sizes is one."""
+    """What failed and why, which sizes are refused and why, and remarks; what several sizes share is one."""
     sizes: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
-        if not finding.passed:
-            what = "refused" if finding.passed is None else finding.question
+        if finding.detail:
+            what = {None: "refused", False: finding.question, True: "note"}[finding.passed]
             sizes.setdefault((what, finding.detail), []).append(finding.geometry.size)
     return [f"{', '.join(where)}, {what}: {detail}" for (what, detail), where in sizes.items()]
 
@@ -177,13 +195,18 @@ def _remarks(record: Record) -> list[str]:
     lines += _count_remarks(
         record.macs, record.uncounted, record.cost.macs_of_another if record.cost else None
     )
-    if record.macs is not None and record.macs != record.macs_closed_form:
-        promised = f"{record.macs_closed_form:,}" if record.macs_closed_form is not None else "missing"
-        lines.append(f"{record.macs:,} multiply-adds counted, but the closed form is {promised}.")
+    if None not in (record.macs, record.macs_closed_form) and record.macs != record.macs_closed_form:
+        lines.append(
+            f"{record.macs:,} multiply-adds counted, but the closed form is {record.macs_closed_form:,}."
+        )
     if record.reference:
         lines.append(f"{record.reference}.")
     if record.unchecked:
         lines.append(f"not compared with a new layer after its samples: {record.unchecked}.")
+    if record.put_right:
+        lines.append(
+            f"it changes {', '.join(record.put_right)} for all layers; that was put right each time."
+        )
     if record.memory and not record.memory.repeatable:
         lines.append("memory differed from call to call; the larger number is shown.")
     return lines

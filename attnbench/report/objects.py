@@ -39,7 +39,7 @@ def registry_json(entries: Sequence[Entry], geometry: Geometry) -> str:
     mechanisms = [
         {
             **entry_line(entry),
-            "paper": asdict(entry.choice.mechanism.paper),
+            "paper": asdict(paper) if (paper := entry.choice.mechanism.paper) else None,
             "branches": list(map(asdict, entry.branches)),
             "refusal": entry.refusal,
         }

@@ -39,7 +39,7 @@ def profile_notes(profile: Profile) -> list[str]:
         "Between operators are views, Python, torch's dispatch, and memory that is given back.",
     ]
     notes += _bound(profile)
-    missing = profile.closed_form_macs - profile.total.macs
+    missing = 0 if profile.closed_form_macs is None else profile.closed_form_macs - profile.total.macs
     if missing > 0:
         notes.append(
             f"The closed form has {missing / 1e6:,.1f} M multiply-adds more: those of norms, samplers and "

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from attnbench import Geometry
 from attnbench.cases.registry import discover
-from attnbench.measure.catalogue import points
+from attnbench.measuring.catalogue import points
 from attnbench.report.terminal.costs import flops_table
 from tests.conftest import Run
 

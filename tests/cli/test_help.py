@@ -18,16 +18,17 @@ from tests.fakes import block
 
 COMMANDS = get_group(app).commands
 DOORS = {  # what each command calls when it has understood what it was asked for
-    "list": ["attnbench.measure.catalogue.entries"],
-    "flops": ["attnbench.measure.catalogue.points"],
-    "spectrum": ["attnbench.measure.spectrum.survey"],
+    "list": ["attnbench.measuring.catalogue.entries"],
+    "flops": ["attnbench.measuring.catalogue.points"],
+    "spectrum": ["attnbench.measuring.spectrum.survey"],
     "run": ["attnbench.cli.session.carry_out"],
-    "profile": ["attnbench.measure.profile.profile"],
+    "profile": ["attnbench.measuring.profile.profile"],
     "doctor": ["attnbench.run.runner.measure_ceilings"],
     "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of", "changes")],
     "report": ["attnbench.analysis.analysis.open_runs"],
+    "runs": ["attnbench.analysis.overview.overview"],
     "claims": ["attnbench.analysis.claims.judge"],
-    "check": ["attnbench.measure.contract.examine"],
+    "check": ["attnbench.measuring.contract.examine"],
 }
 PLUGIN = """
 from attnbench import Mechanism, Paper

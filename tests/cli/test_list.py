@@ -60,6 +60,7 @@ def test_csv_holds_exact_counts_in_the_papers_order(attnbench: Run):
     assert lines[-1]["params_published"] == "2200000"
     assert lines[0] == {
         "label": "msa", "mechanism": "msa", "title": "MSA", "settings": "",
+        "family": "softmax", "venue": "ICLR", "year": "2021",
         "params": "2362368", "params_published": "2360000",
         "macs": "521428992", "macs_published": "521400000", "uncounted": "",
         "macs_hi_fi": "", "heads_hi_fi": "", "macs_lo_fi": "", "heads_lo_fi": "",
@@ -90,9 +91,9 @@ def test_named_choices_are_shown_with_every_digit_and_their_branches(attnbench: 
     lines = attnbench("list", "hilo", "msa", "hilo:alpha=0.9").out.splitlines()
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
     assert rows == [
-        ["HiLo", "alpha=0.9, window=2", "2,198,528", "2.20 M", "298,296,320", "298.3 M",
+        ["HiLo", "alpha=0.9, window=2", "NeurIPS 2022", "2,198,528", "2.20 M", "298,296,320", "298.3 M",
          "61,214,720", "2", "237,081,600", "10"],
-        ["MSA", "", "2,362,368", "2.36 M", "521,428,992", "521.4 M", "", "", "", ""],
+        ["MSA", "", "ICLR 2021", "2,362,368", "2.36 M", "521,428,992", "521.4 M", "", "", "", ""],
     ]  # fmt: skip
 
 
@@ -156,4 +157,4 @@ def test_counts_are_whole_on_a_narrow_terminal(attnbench: Run, monkeypatch: pyte
     for label, (_, _, params, *flops) in SPLITS.items():
         assert all(f" {count:,} " in out for count in (params, *flops)), label
     assert "…" not in out + attnbench("list").out
-    assert "left out for want of width: paper" in out
+    assert "left out for want of width: Published in, paper" in out

@@ -24,8 +24,10 @@ def _threads() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attnbench.measure.profile.PROFILED_S", 0)
-    monkeypatch.setattr("attnbench.measure.profile.WARMUP", replace(QUICK, least_warmup_s=0, most_warmup_s=0))
+    monkeypatch.setattr("attnbench.measuring.profile.PROFILED_S", 0)
+    monkeypatch.setattr(
+        "attnbench.measuring.profile.WARMUP", replace(QUICK, least_warmup_s=0, most_warmup_s=0)
+    )
 
 
 def test_tables_are_shown_and_numbers_and_trace_written_and_named(attnbench: Run, tmp_path: Path):

@@ -99,7 +99,7 @@ def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Worker
         (["--res", "0"], "'0' is not a size"),
         (["--res", "-3"], "'-3' is not a size"),
         (["--res", "14x"], "'14x' is not a size"),
-        (["--dim", "0"], "dim is 0; it must be at least 1"),
+        (["--dim", "0"], "--dim is '0'; it must be a whole number, at least 1"),
         (["--device", "tpu"], "'tpu' is not known"),
         (["--plugin", "nowhere.py"], "nowhere.py does not exist"),
         (["--baseline", "hlio"], "No mechanism is called 'hlio'"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.measure import contract
+from attnbench.measuring import contract
 from tests.conftest import Run
 
 

@@ -22,8 +22,10 @@ from attnbench.report.formats.json_object import json_object
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.formats.wide_csv import wide_csv
 from attnbench.report.frame import frame
+from attnbench.report.notes import notes
 from attnbench.report.objects import run_json
 from attnbench.report.profile import setting_line
+from attnbench.report.terminal.table import result_table
 from tests.fakes import block, record, run_of
 from tests.report.profiles import PROFILE
 
@@ -160,6 +162,26 @@ def test_energy_is_the_median_over_sessions():
     assert (line["energy_j_per_image"], line["energy_w"], line["energy_idle_w"]) == (0.2, 64.0, 80.0)
     none = row_line(rows([record("msa", [0.4] * 6)])[0])
     assert [none[name] for name in ("energy_j_per_image", "energy_w", "energy_idle_w")] == [None] * 3
+
+
+def test_readers_see_energy_where_it_was_measured():
+    spent = Energy(0, 64.0, 2.0, 10, 70.0)
+    table = rows([record("msa", [0.4] * 6, energies=(spent,)), record("van", [0.4] * 6)])
+    with_energy, without = result_table(table), result_table(table[1:])
+    (energy,) = (column for column in with_energy.columns if column.heading == "Energy (mJ/img)")
+    assert energy.cells == ["100.0", "—"]
+    assert "Energy (mJ/img)" not in [column.heading for column in without.columns]
+
+
+def test_energy_that_was_asked_for_and_not_read_is_said():
+    asked = replace(record("msa").conditions.protocol, energy_s=0.5)
+    spent = Energy(0, 64.0, 2.0, 10, 70.0)
+    silent, read = (
+        rows([record("msa", [0.4] * 6, protocol=asked, energies=energies)]) for energies in ((), (spent,))
+    )
+    said = "Energy is not measured on CPU: it has no counter that may be read here."
+    assert said in notes(silent)
+    assert said not in notes(read)
 
 
 def test_what_is_wrong_has_no_energy_either():

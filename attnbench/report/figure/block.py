@@ -40,10 +40,11 @@ def draw_throughput(axes: Axes, rows: Sequence[Measured], styles: MarkStyles) ->
     set_numbers(axes.xaxis)
 
 
-def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
+def draw_ratios(axes: Axes, rows: Sequence[Measured], styles: MarkStyles | None = None) -> None:
     """Our speeds relative to the baseline with their intervals, and the published ones, on a log axis.
 
-    The grey band is the noise floor: where an identical layer may lie.
+    They are black, unless there are styles. The grey band is the noise floor: where an identical layer may
+    lie.
     """
     compared = [(row, row.timing.speed) for row in rows if row.timing.speed]
     if not compared:
@@ -53,6 +54,9 @@ def draw_ratios(axes: Axes, rows: Sequence[Measured]) -> None:
     speeds = [speed for _, speed in compared]
     values, ys = [speed.value for speed in speeds], list(range(len(speeds)))
     axes.errorbar(values, ys, xerr=errors(speeds), fmt="ok", label="this machine")
+    for (row, speed), y in zip(compared, ys, strict=True) if styles else ():
+        colour = styles[row.record.case.label].colour if styles else "k"
+        axes.errorbar([speed.value], [y], xerr=errors([speed]), fmt="o", color=colour, zorder=3)
     theirs = [(ratio, y) for y, (row, _) in enumerate(compared) if (ratio := published_ratio(row))]
     if theirs:
         label = f"paper ({processor(compared[0][0].device)})"

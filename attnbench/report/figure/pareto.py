@@ -12,7 +12,7 @@ from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.file_names import note
 from attnbench.report.figure.page import add_legend, add_note, add_panels, is_first_of_row, new_page
 from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
-from attnbench.report.figure.quantities import ValueOf, macs_m, params_m, total_mib
+from attnbench.report.figure.quantities import ValueOf, energy_mj, macs_m, params_m, total_mib
 from attnbench.report.figure.style import GREY, LETTER_INCHES, SMALL, errors, point, styled
 
 LEAST_LAYERS = 3  # a front of fewer says nothing
@@ -25,6 +25,7 @@ COSTS: dict[str, ValueOf] = {
     "Parameters (M)": params_m,
     "FLOPs (M)": macs_m,
     "Memory (MiB, in all)": total_mib,
+    "Energy (mJ/img)": energy_mj,
 }
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from attnbench.analysis.rows import Row
-from attnbench.report.columns import PARAMS, THROUGHPUT
+from attnbench.report.columns import ENERGY, PARAMS, THROUGHPUT
 from attnbench.statistics import Estimate
 
 ValueOf = Callable[[Row], Estimate | None]
 params_m: ValueOf = PARAMS.in_unit  # millions
+energy_mj: ValueOf = ENERGY.in_unit  # millijoules an image
 throughput: ValueOf = THROUGHPUT.in_unit  # images per second
 
 

@@ -21,16 +21,18 @@ from attnbench.report.figure.style import lines_of, styled
 Draw = Callable[[Axes, Sequence[Measured]], None]
 PANEL_INCHES = 3.2  # the least width of one
 PLOT_INCHES = 1.6  # the least height of what is inside its axes
+MANY = 4  # settings, from which on their own figures are drawn only where they are asked for
 ROW_INCHES = 0.16  # a bar with its gap, where titles take a line
 
 
 def save_figures(rows: Sequence[Row], folder: Path, wanted: PrintSize = PLAIN) -> list[Path]:
     """Draw a set of figures for each setting of a run, and those over its sizes and over settings.
 
-    Return the files.
+    Those of single settings are left out of a run that has many, unless they are asked for. Return the files.
     """
     paths = []
-    for pages in (setting_pages, scaling_pages, settings_pages):
+    many = not wanted.kinds and len(settings_of(rows)) > MANY
+    for pages in (*(() if many else (setting_pages,)), scaling_pages, settings_pages):
         for name, page in pages(rows, wanted):
             paths += save(page, folder / name, wanted)
     return paths
@@ -38,21 +40,29 @@ def save_figures(rows: Sequence[Row], folder: Path, wanted: PrintSize = PLAIN) -
 
 def setting_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures of each setting with their names, one panel a device."""
-    styles, timed = mark_styles_of(row.record.case.label for row in rows), measured(rows)
+    timed = measured(rows)
+    styles = mark_styles_of((row.record.case.label for row in rows), wanted.highlight)
     records = [row.record for row in timed]
     for mine in grouped(timed, setting):
         end = suffix(mine[0].record, records, without={"device"})
-        for name, draw in _drawings(mine, styles).items():
-            yield f"{name}{end}", _page(draw, mine, wanted)
-        if len({row.record.case.label for row in mine}) >= LEAST_LAYERS:
+        for name, draw in _drawings(mine, styles, wanted).items():
+            if wanted.wants(name):
+                yield f"{name}{end}", _page(draw, mine, wanted)
+        if wanted.wants("front") and len({row.record.case.label for row in mine}) >= LEAST_LAYERS:
             yield f"front{end}", pareto_page(mine, styles, wanted)
 
 
-def _drawings(rows: Sequence[Measured], styles: MarkStyles) -> dict[str, Draw]:
+def settings_of(rows: Sequence[Row]) -> list[list[Measured]]:
+    """The rows with a time, those of each setting together."""
+    return grouped(measured(rows), setting)
+
+
+def _drawings(rows: Sequence[Measured], styles: MarkStyles, wanted: PrintSize) -> dict[str, Draw]:
     """What draws each figure of a setting that has rows for it."""
+    ratios = partial(draw_ratios, styles=styles if wanted.highlight else None)
     return {
         "throughput": partial(draw_throughput, styles=styles),
-        **({"ratios": draw_ratios} if any(row.timing.speed for row in rows) else {}),
+        **({"ratios": ratios} if any(row.timing.speed for row in rows) else {}),
         "flops-time": partial(draw_flops_against_time, styles=styles),
     }
 

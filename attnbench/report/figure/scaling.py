@@ -57,9 +57,10 @@ MEMORY: dict[str, Draw] = {"inference": draw_inference_memory, "training": draw_
 
 def scaling_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over sizes with their names, for each device and batch that has several."""
-    records, styles = [row.record for row in rows], mark_styles_of(row.record.case.label for row in rows)
+    records = [row.record for row in rows]
+    styles = mark_styles_of((row.record.case.label for row in rows), wanted.highlight)
     for mine in grouped(rows, family):
-        if len({row.side for row in mine}) < 2:
+        if len({row.side for row in mine}) < 2 or not wanted.wants("scaling"):
             continue
         end = suffix(mine[0].record, records, without={"size", "mode"})
         yield f"scaling{end}", _page(_panels(mine), mine, styles, Width.page, wanted)

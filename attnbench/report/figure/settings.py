@@ -96,7 +96,7 @@ def sweeps(rows: Sequence[Row]) -> list[Sweep]:
 def settings_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
     """The figures over settings with their names."""
     all_sweeps, records = sweeps(rows), [row.record for row in rows]
-    for sweep in all_sweeps:
+    for sweep in all_sweeps if wanted.wants("settings") else ():
         names = {other.mechanism for other in all_sweeps if other.key == sweep.key}
         mechanism = f"-{sweep.mechanism}" if len(names) > 1 else ""
         yield f"setting-{sweep.key}{mechanism}{suffix(sweep.rows[0].record, records)}", _page(sweep, wanted)

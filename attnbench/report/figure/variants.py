@@ -44,10 +44,8 @@ def save_matrices(matrices: Sequence[VariantMatrix], folder: Path, wanted: Print
 
 def matrices_page(matrices: Sequence[VariantMatrix], wanted: PrintSize = PLAIN) -> Figure:
     """A panel for each matrix; all must have a time."""
-    styles, width = (
-        mark_styles_of(label for matrix in matrices for label in matrix.titles),
-        wanted.inches(Width.page),
-    )
+    labels = (label for matrix in matrices for label in matrix.titles)
+    styles, width = mark_styles_of(labels, wanted.highlight), wanted.inches(Width.page)
     names = [[_name(matrix, *best) for best in _bests(matrix).items()] for matrix in matrices]
     slope = max(_slope(by_gain(each), mine, width) for each, mine in zip(matrices, names, strict=True))
     ticks_inches = max(_ticks_inches(by_gain(matrix), slope) for matrix in matrices)

@@ -19,6 +19,7 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
     columns = [
         GridColumn(MECHANISM, [entry.choice.mechanism.title for entry in entries], wraps=True),
         GridColumn("Settings", list(map(settings_of, entries)), wraps=True),
+        GridColumn("Published in", list(map(venue_of, entries)), wraps=True, drop_order=1),
         GridColumn("Params", [exact(entry.params) for entry in entries], drop_order=4),
         paper_column([f"{paper.params_m:.2f} M" if paper else "" for paper in published], drop_order=1),
         GridColumn("FLOPs", [f"{bound(entry)}{exact(entry.macs)}" for entry in entries]),
@@ -41,6 +42,12 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
 def settings_of(entry: Entry) -> str:
     """All settings of a choice: `alpha=0.9, window=2`."""
     return ", ".join(f"{key}={value}" for key, value in entry.choice.settings.items())
+
+
+def venue_of(entry: Entry) -> str:
+    """Where and when a choice's mechanism was published: `CVPR 2023`."""
+    paper = entry.choice.mechanism.paper
+    return f"{paper.venue} {paper.year}" if paper else NOTHING
 
 
 def bound(entry: Entry) -> str:

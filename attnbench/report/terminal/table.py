@@ -21,7 +21,15 @@ from attnbench.report.columns import (
 )
 from attnbench.report.digits import estimated
 from attnbench.report.paper_table import Group
-from attnbench.report.terminal.costs import MECHANISM, PAPER, bound, exact, paper_column, settings_of
+from attnbench.report.terminal.costs import (
+    MECHANISM,
+    PAPER,
+    bound,
+    exact,
+    paper_column,
+    settings_of,
+    venue_of,
+)
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.statistics import Verdict
 from attnbench.words import NOTHING
@@ -88,12 +96,12 @@ def registry_table(entries: Sequence[Entry]) -> Grid:
     """The registry: each mechanism with its settings, paper and cost, the published cost beside ours."""
     mechanisms = [entry.choice.mechanism for entry in entries]
     published = [entry.published for entry in entries]
-    venues = [f"{mechanism.paper.venue} {mechanism.paper.year}" for mechanism in mechanisms]
     columns = [
         GridColumn("Name", [mechanism.name for mechanism in mechanisms], wraps=True),
         GridColumn(MECHANISM, [mechanism.title for mechanism in mechanisms], wraps=True),
         GridColumn("Settings", list(map(settings_of, entries)), wraps=True, drop_order=3),
-        GridColumn("Published in", venues, wraps=True, drop_order=1),
+        GridColumn("Family", [mechanism.family for mechanism in mechanisms], drop_order=2),
+        GridColumn("Published in", list(map(venue_of, entries)), wraps=True, drop_order=1),
         GridColumn(PARAMS.heading, [_millions(entry.params, 2) for entry in entries]),
         paper_column([f"{paper.params_m:.2f}" if paper else "" for paper in published], drop_order=2),
         GridColumn(FLOPS.heading, [f"{bound(entry)}{_millions(entry.macs, 1)}" for entry in entries]),

@@ -13,7 +13,7 @@ from attnbench.analysis.rows import Row, rows
 from attnbench.analysis.variant_matrix import VariantMatrix, matrices
 from attnbench.cases.registry import discover
 from attnbench.cases.variant import COMPILE_MODES
-from attnbench.measure.catalogue import points
+from attnbench.measuring.catalogue import points
 from attnbench.paper import published
 from attnbench.records.cost import Point
 from attnbench.records.record import Record

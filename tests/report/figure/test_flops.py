@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from attnbench import Geometry
 from attnbench.cases.registry import Registry, discover
-from attnbench.measure.catalogue import points
+from attnbench.measuring.catalogue import points
 from attnbench.records.cost import Point
 from attnbench.report.colours import MarkStyle, mark_styles_of
 from attnbench.report.figure.flops import draw_branches, draw_choices, flops_page

@@ -14,8 +14,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox, BboxBase
 
 from attnbench.analysis.rows import rows
+from attnbench.errors import AttnbenchError
 from attnbench.report.figure.page import save
-from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
+from attnbench.report.figure.print_size import PLAIN, PrintSize, Width, read_width
 from attnbench.report.figure.run import setting_pages
 from attnbench.report.figure.style import styled
 from tests.fakes import record
@@ -90,7 +91,7 @@ def test_a_page_of_its_natural_width_is_legible_and_nothing_on_it_overlaps(kind:
 def test_a_page_of_any_other_width_is_legible_and_nothing_on_it_overlaps(
     kind: str, width: Width, texts: list[Drawn]
 ):
-    check(PAGES[kind](PrintSize(width)), width.inches, texts)
+    check(PAGES[kind](PrintSize(width.inches)), width.inches, texts)
 
 
 def pdf_of(kind: str, wanted: PrintSize, folder: Path) -> bytes:
@@ -104,7 +105,7 @@ def test_a_saved_page_has_exactly_its_width(
 ):
     monkeypatch.setitem(mpl.rcParams, "savefig.bbox", "tight")  # as a user may have it
     found = re.search(
-        rb"/MediaBox \[ ?0 0 ([\d.]+) ", pdf_of("throughput", PrintSize(Width(width)), tmp_path)
+        rb"/MediaBox \[ ?0 0 ([\d.]+) ", pdf_of("throughput", PrintSize(Width(width).inches), tmp_path)
     )
     assert found
     assert found[1].decode() == points
@@ -151,6 +152,20 @@ def test_the_same_rows_give_the_same_bytes_whatever_the_time_and_the_users_style
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert b"CreationDate" not in first[1].read_bytes()
     assert b"<dc:date>" not in first[2].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "inches"),
+    [("column", 3.5), ("cvpr", 3.25), ("neurips", 5.5), ("3.25in", 3.25), ("5.08 cm", 2.0), ("127mm", 5.0)],
+)
+def test_a_width_is_a_word_a_venue_or_a_length(text: str, inches: float):
+    assert read_width(text) == pytest.approx(inches)
+
+
+@pytest.mark.parametrize("text", ["wide", "3.25", "0.5in", "900in", "in", "-3in", "1..2in"])
+def test_any_other_width_says_what_it_can_be(text: str):
+    with pytest.raises(AttnbenchError, match=f"--width is {re.escape(repr(text))}; it must be column, text"):
+        read_width(text)
 
 
 def test_texts_in_a_vector_graphic_for_screens_need_no_font(tmp_path: Path):

@@ -10,8 +10,8 @@ from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import rows
 from attnbench.analysis.variant_matrix import matrices
 from attnbench.cases.registry import discover
-from attnbench.measure.catalogue import points
-from attnbench.measure.spectrum import survey
+from attnbench.measuring.catalogue import points
+from attnbench.measuring.spectrum import survey
 from attnbench.mechanism import Geometry
 from attnbench.report.terminal.costs import flops_table
 from attnbench.report.terminal.crossover import crossover_table

@@ -436,6 +436,24 @@ def test_a_layer_that_asks_for_fused_attention_itself_is_not_explicit():
     ) in notes(rows([own, record("msa", TIMES)]))
 
 
+def test_samples_in_which_the_process_stood_still_are_said():
+    paced = record("msa", TIMES)
+    stood = replace(paced, samples=(replace(paced.samples[0], paused=True), *paced.samples[1:]))
+    assert any(
+        line.startswith("The measuring process stood still in 1 sample of MSA: it was stopped, or the ")
+        for line in notes(rows([stood]))
+    )
+    assert not any("stood still" in line for line in notes(rows([paced])))
+
+
+def test_what_a_layer_changed_for_others_is_said_of_its_row():
+    meddling: Record = changed(record("own", TIMES), put_right=("the number of threads (2, then 1)",))
+    assert any(
+        "OWN: it changes the number of threads (2, then 1) for all layers; that was put right" in line
+        for line in notes(rows([meddling]))
+    )
+
+
 def test_speeds_in_a_format_that_the_processor_emulates_are_said_to_be_so():
     slow = {"emulated.float16": "58"}
     half = changed(record("msa", TIMES), dtype="float16", flags=slow)

@@ -1,0 +1,50 @@
+"""The rows that a reader wants to see: some of a run's, in an order and under names of the reader's own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from attnbench.analysis.analysis import Analysis
+from attnbench.analysis.rows import Row
+from attnbench.cases.labels import did_you_mean, find, nearest
+from attnbench.errors import AttnbenchError
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Mechanisms by label or title: `only` these in this order, or all; `names` for some of them."""
+
+    only: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, run: Analysis) -> Analysis:
+        """The run as the reader wants it; its records, and so its claims, stay whole.
+
+        A mechanism that the run does not have is an `AttnbenchError`.
+        """
+        if not self.only and not self.names:
+            return run
+        names = {label_in(run.rows, text): name for text, name in self.names.items()}
+        labels = list(dict.fromkeys(label_in(run.rows, text) for text in self.only))
+        chosen = (
+            [row for label in labels for row in run.rows if row.record.case.label == label]
+            if labels
+            else list(run.rows)
+        )
+        return replace(run, rows=[_named(row, names.get(row.record.case.label)) for row in chosen])
+
+
+def label_in(rows: Sequence[Row], text: str) -> str:
+    """The label of the mechanism that a text means, of those in a run."""
+    cases = [row.record.case for row in rows]
+    label = find(text, cases)
+    if label is None:
+        known = ", ".join(dict.fromkeys(case.label for case in cases))
+        raise AttnbenchError(f"The run has no {text!r}.{did_you_mean(nearest(text, cases))} It has {known}.")
+    return label
+
+
+def _named(row: Row, name: str | None) -> Row:
+    if name is None:
+        return row
+    case = replace(row.record.case, title=name)
+    return replace(row, record=replace(row.record, case=case))

@@ -1,0 +1,49 @@
+"""One layer has one count, however its products are written and whichever command says it."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from attnbench import Geometry
+from attnbench.records.record import read
+from mechanisms.msa import macs
+from tests.conftest import Run
+from tests.spellings import CORES
+
+PLUGIN = Path(__file__).parents[1] / "spellings.py"
+GEOMETRY = Geometry(16, 2, 3, 4)
+SIZE = ("--dim", "16", "--heads", "2", "--res", "3x4", "--plugin", PLUGIN)
+ONE = str(macs(GEOMETRY))
+
+
+def lines_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_list_counts_every_spelling_alike(attnbench: Run):
+    listed = lines_of(attnbench("list", *CORES, *SIZE, "--format", "csv").out)
+    assert {line["label"]: line["macs"] for line in listed} == dict.fromkeys(CORES, ONE)
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_check_finds_the_closed_form(attnbench: Run, name: str):
+    done = attnbench("check", name, *SIZE)
+    assert (done.status, done.out.splitlines()[-1]) == (0, "The contract is kept."), done.err
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_profile_divides_the_same_count(attnbench: Run, tmp_path: Path, name: str):
+    done = attnbench("profile", name, *SIZE, "--batch", "1", "--format", "csv", "--out", tmp_path)
+    assert sum(int(line["macs"] or 0) for line in lines_of(done.out)) == int(ONE)
+
+
+@pytest.mark.slow
+def test_a_run_and_its_reports_say_it_too(attnbench: Run, tmp_path: Path):
+    how = ("--batch", "1", "--quick", "--max-seconds", "1", "--out", tmp_path)
+    assert attnbench("run", *CORES, *SIZE, *how).status == 0
+    counts = {record.case.label: record.cost and record.cost.macs for record in read(tmp_path).records}
+    assert {name: counts[name] for name in CORES} == dict.fromkeys(CORES, int(ONE))
+    reported = lines_of(attnbench("report", tmp_path, "--format", "csv").out)
+    assert {line["macs"] for line in reported if line["label"] in CORES} == {ONE}
