@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeometry
 from mechanisms._maps import as_channels_first, as_tokens
 from mechanisms._means import mean_product
+from mechanisms._parts import project_in_parts
 
 EPSILON = 1e-6
 
@@ -52,10 +53,8 @@ class PolarityLinearAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
-        # Products with parts of one weight: the convolution would copy a slice of a joint output.
         c = self.geometry.dim
-        parts = zip(self.qkvg.weight.split((2 * c, c, c)), self.qkvg.bias.split((2 * c, c, c)), strict=True)
-        qk, v, gate = (F.linear(x, weight, bias) for weight, bias in parts)
+        qk, v, gate = project_in_parts(x, self.qkvg, (2 * c, c, c))
         return self.proj(gate.mul_(self.attend_linearly(qk, v, self.convolved(v))))
 
     def convolved(self, v: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeo
 from attnbench.attention import scores
 from mechanisms._maps import as_channels_first, as_tokens
 from mechanisms._pairs import axial_angles, rotate
+from mechanisms._parts import project_in_parts
 
 BASE = 10_000
 EPSILON = 1e-6
@@ -59,10 +60,8 @@ class RankAugmentedLinearAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
-        # Products with parts of one weight: the convolution would copy a slice of a joint output.
         c = self.geometry.dim
-        parts = zip(self.qkvg.weight.split((2 * c, c, c)), self.qkvg.bias.split((2 * c, c, c)), strict=True)
-        qk, v, gate = (F.linear(x, weight, bias) for weight, bias in parts)
+        qk, v, gate = project_in_parts(x, self.qkvg, (2 * c, c, c))
         local = as_tokens(self.lepe(as_channels_first(v, self.geometry)))
         return self.proj(gate.mul_(self.attend_linearly(qk, v, local)))
 
