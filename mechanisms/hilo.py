@@ -11,8 +11,12 @@ D_l = l · C/h and D_h = C - D_l channels:
 A window of one token leaves nothing to divide: every head is Lo-Fi, whatever α, and the layer is softmax
 attention.
 
+With `pooled_queries`, from the paper's appendix, Lo-Fi's queries come from the means too, and its output,
+projected, is interpolated between their places, bilinearly.
+
 MACs for N tokens of C channels, M = N/s² windows:
-Hi-Fi 3NCD_h + 2Ns²D_h + ND_h², Lo-Fi NCD_l + 2MCD_l + 2NMD_l + ND_l².
+Hi-Fi 3NCD_h + 2Ns²D_h + ND_h², Lo-Fi NCD_l + 2MCD_l + 2NMD_l + ND_l². With pooled queries Lo-Fi has M for N
+there, and 4ND_l for the interpolation.
 
 A map that windows do not divide follows the authors' code for dense prediction: the input is zero-padded at
 the bottom and right, padded tokens take part unmasked in windows, means and queries, and the output is
@@ -20,20 +24,24 @@ cropped. N above is then the padded number of tokens.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench import Branch, Geometry, InvalidSetting, Mechanism, Paper
 from attnbench.attention import attend
-from mechanisms._maps import as_map, as_tokens, merge_windows, pad, round_up, split_windows
+from mechanisms._maps import as_map, merge_windows, pad, round_up, split_windows
 
 
 class HiLo(nn.Module):
     """Window attention in some heads, attention to window means in the others."""
 
-    def __init__(self, geometry: Geometry, alpha: float, window: int) -> None:
+    def __init__(
+        self, geometry: Geometry, alpha: float, window: int, *, pooled_queries: bool = False
+    ) -> None:
         super().__init__()
         self.geometry = geometry
         self.window = window
+        self.pooled_queries = pooled_queries and window > 1
         self.high_heads, self.low_heads = split_heads(geometry, alpha, window)
         c = geometry.dim
         if self.high_heads:
@@ -56,12 +64,14 @@ class HiLo(nn.Module):
 
     def lo_fi(self, x: Tensor) -> Tensor:
         """Map `[B, H, W, C]`, whole windows, to the Lo-Fi channels `[B, H, W, D_l]`."""
-        means = as_tokens(self.pool(x.permute(0, 3, 1, 2)))  # [B, M, C]
-        q = self.l_q(x).flatten(1, 2).unflatten(-1, (self.low_heads, -1)).transpose(1, 2)  # [B, heads, N, D]
-        kv = self.l_kv(means).unflatten(-1, (2, self.low_heads, -1))
+        means = self.pool(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # [B, H/s, W/s, C]
+        asking = means if self.pooled_queries else x
+        q = self.l_q(asking).flatten(1, 2).unflatten(-1, (self.low_heads, -1)).transpose(1, 2)
+        kv = self.l_kv(means.flatten(1, 2)).unflatten(-1, (2, self.low_heads, -1))
         k, v = kv.permute(2, 0, 3, 1, 4)  # each [B, heads, M, D]
         heads = attend(q, k, v)  # [B, heads, N, D]
-        return self.l_proj(heads.transpose(1, 2).flatten(2)).unflatten(1, x.shape[1:3])
+        out = self.l_proj(heads.transpose(1, 2).flatten(2)).unflatten(1, asking.shape[1:3])
+        return enlarge(out, self.window) if self.pooled_queries else out
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
@@ -74,6 +84,12 @@ class HiLo(nn.Module):
         return out.flatten(1, 2)
 
 
+def enlarge(x: Tensor, times: int) -> Tensor:
+    """Interpolate a map `[B, H, W, C]` to `[B, H · times, W · times, C]`."""
+    channels_first = x.permute(0, 3, 1, 2)
+    return F.interpolate(channels_first, scale_factor=times, mode="bilinear").permute(0, 2, 3, 1)
+
+
 def split_heads(geometry: Geometry, alpha: float, window: int) -> tuple[int, int]:
     """How many heads are Hi-Fi, and how many Lo-Fi."""
     if not 0 <= alpha <= 1:
@@ -84,28 +100,30 @@ def split_heads(geometry: Geometry, alpha: float, window: int) -> tuple[int, int
     return geometry.heads - low, low
 
 
-def hi_fi_channels(geometry: Geometry, alpha: float, window: int) -> int:
+def hi_fi_channels(geometry: Geometry, alpha: float, window: int, **_: bool) -> int:
     return split_heads(geometry, alpha, window)[0] * geometry.head_dim
 
 
-def lo_fi_channels(geometry: Geometry, alpha: float, window: int) -> int:
+def lo_fi_channels(geometry: Geometry, alpha: float, window: int, **_: bool) -> int:
     return split_heads(geometry, alpha, window)[1] * geometry.head_dim
 
 
-def macs(geometry: Geometry, alpha: float, window: int) -> int:
-    return hi_fi_macs(geometry, alpha, window) + lo_fi_macs(geometry, alpha, window)
+def macs(geometry: Geometry, alpha: float, window: int, pooled_queries: bool = False) -> int:
+    return hi_fi_macs(geometry, alpha, window) + lo_fi_macs(geometry, alpha, window, pooled_queries)
 
 
-def hi_fi_macs(geometry: Geometry, alpha: float, window: int) -> int:
+def hi_fi_macs(geometry: Geometry, alpha: float, window: int, **_: bool) -> int:
     d, c = hi_fi_channels(geometry, alpha, window), geometry.dim
     n = _padded_tokens(geometry, window)
     return 3 * n * c * d + 2 * n * window**2 * d + n * d**2
 
 
-def lo_fi_macs(geometry: Geometry, alpha: float, window: int) -> int:
+def lo_fi_macs(geometry: Geometry, alpha: float, window: int, pooled_queries: bool = False) -> int:
     d, c = lo_fi_channels(geometry, alpha, window), geometry.dim
     n = _padded_tokens(geometry, window)
     m = n // window**2
+    if pooled_queries and window > 1:
+        return 3 * m * c * d + 2 * m**2 * d + m * d**2 + 4 * n * d
     return n * c * d + 2 * m * c * d + 2 * n * m * d + n * d**2
 
 
@@ -125,6 +143,6 @@ hilo = Mechanism(
         url="https://arxiv.org/abs/2205.13213",
     ),
     family="windows",
-    settings={"alpha": 0.9, "window": 2},
+    settings={"alpha": 0.9, "window": 2, "pooled_queries": False},
     branches=(Branch("Hi-Fi", hi_fi_macs, hi_fi_channels), Branch("Lo-Fi", lo_fi_macs, lo_fi_channels)),
 )

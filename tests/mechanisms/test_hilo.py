@@ -10,6 +10,8 @@ from attnbench import Geometry, InvalidSetting
 from attnbench.measuring.cost import count
 from mechanisms.hilo import HiLo, hi_fi_macs, hilo, lo_fi_macs, macs
 from mechanisms.msa import MultiHeadSelfAttention
+from tests.plain.hilo import PlainHiLo
+from tests.references.hilo import reference
 
 TABLE_IV = Geometry(768, 12, 14, 14)
 SPLITS = [  # α, Lo-Fi heads, Hi-Fi heads, params, MACs, of these Lo-Fi, Hi-Fi; window 2
@@ -37,8 +39,8 @@ WINDOWS = [  # window, params, MACs, of these Lo-Fi, Hi-Fi; α = 0.9
 ]
 
 
-def layer_for(geometry: Geometry, *, alpha: float, window: int) -> HiLo:
-    return HiLo(geometry, alpha=alpha, window=window).double()
+def layer_for(geometry: Geometry, *, alpha: float, window: int, pooled_queries: bool = False) -> HiLo:
+    return HiLo(geometry, alpha=alpha, window=window, pooled_queries=pooled_queries).double()
 
 
 def tokens_for(geometry: Geometry) -> Tensor:
@@ -118,6 +120,36 @@ def test_the_first_channels_see_one_window_and_the_others_the_map() -> None:
     assert seen_low[0].any(dim=-1).all()
 
 
+@pytest.mark.parametrize("size", [(6, 4), (5, 3), (1, 1)], ids=str)
+@pytest.mark.parametrize(("alpha", "window"), [(0.5, 2), (1, 3), (0, 2), (0.5, 1)])
+def test_with_pooled_queries_it_equals_the_formula_and_its_plain_form(
+    size: tuple[int, int], alpha: float, window: int
+) -> None:
+    geometry = Geometry(8, 2, *size)
+    layer, x = layer_for(geometry, alpha=alpha, window=window, pooled_queries=True), tokens_for(geometry)
+    plain = PlainHiLo(geometry, alpha, window, pooled_queries=True).double()
+    plain.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x), reference(layer, x, geometry, alpha, window, pooled_queries=True))
+    torch.testing.assert_close(layer(x), plain(x))
+
+
+def test_pooled_queries_are_attention_among_the_means_at_the_centres_of_windows() -> None:
+    geometry, coarse = Geometry(24, 4, 6, 9), Geometry(24, 4, 2, 3)
+    layer, x = layer_for(geometry, alpha=1, window=3, pooled_queries=True), tokens_for(geometry)
+    among_means = softmax_attention(coarse, (layer.l_q, layer.l_kv), layer.l_proj)
+    means = x.unflatten(1, (2, 3, 3, 3)).mean(dim=(2, 4)).flatten(1, 2)
+    centres = layer(x).unflatten(1, (6, 9))[:, 1::3, 1::3].flatten(1, 2)
+    torch.testing.assert_close(centres, among_means(means))
+
+
+def test_pooled_queries_cost_what_the_paper_has_and_need_the_same_parameters() -> None:
+    pooled = HiLo(TABLE_IV, alpha=0.9, window=2, pooled_queries=True)
+    shapes = {name: value.shape for name, value in pooled.state_dict().items()}
+    default = HiLo(TABLE_IV, alpha=0.9, window=2).state_dict()
+    assert shapes == {name: value.shape for name, value in default.items()}
+    assert count(pooled, TABLE_IV).macs == macs(TABLE_IV, 0.9, 2, pooled_queries=True) == 157_113_600
+
+
 def test_the_number_of_lo_fi_heads_is_the_floating_point_product_cut_off() -> None:
     layer = HiLo(Geometry(100, 100, 2, 2), alpha=0.29, window=2)
     assert layer.low_heads == 28  # 100 · 0.29 is 28.999999999999996
@@ -166,8 +198,9 @@ def test_counts_what_the_closed_form_says_with_any_setting(
     size: tuple[int, int], alpha: float, window: int
 ) -> None:
     geometry = Geometry(24, 4, *size)
-    layer = HiLo(geometry, alpha=alpha, window=window)
-    assert count(layer, geometry).macs == macs(geometry, alpha, window)
+    for pooled_queries in (False, True):
+        layer = HiLo(geometry, alpha=alpha, window=window, pooled_queries=pooled_queries)
+        assert count(layer, geometry).macs == macs(geometry, alpha, window, pooled_queries)
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 7, float("nan")])

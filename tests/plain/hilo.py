@@ -15,10 +15,11 @@ from ._pieces import cropped, cut, heads_of, joined, laid, padded_map, softmax_a
 class PlainHiLo(nn.Module):
     """out = [heads inside windows ; heads on means] along the channels."""
 
-    def __init__(self, geometry: Geometry, alpha: float, window: int) -> None:
+    def __init__(self, geometry: Geometry, alpha: float, window: int, pooled_queries: bool = False) -> None:
         super().__init__()
         self.geometry = geometry
         self.window = window
+        self.pooled_queries = pooled_queries
         self.coarse_heads = int(geometry.heads * alpha) if window > 1 else geometry.heads
         self.fine_heads = geometry.heads - self.coarse_heads
         c = geometry.dim
@@ -43,6 +44,10 @@ class PlainHiLo(nn.Module):
         image = grid.movedim(3, 1)
         means = F.avg_pool2d(image, self.window) if self.window > 1 else image
         k, v = heads_of(self.l_kv(means.flatten(2).mT), 2, self.coarse_heads)  # each [B, heads, M, D]
+        if self.pooled_queries and self.window > 1:
+            (q,) = heads_of(self.l_q(means.flatten(2).mT), 1, self.coarse_heads)
+            coarse = self.l_proj(joined(softmax_attention(q, k, v))).mT.unflatten(2, means.shape[2:])
+            return F.interpolate(coarse, scale_factor=self.window, mode="bilinear").movedim(1, 3)
         q = self.l_q(grid).unflatten(3, (self.coarse_heads, -1)).flatten(1, 2)  # [B, N, heads, D]
         # Not `softmax_attention`, which scales the queries: keys are fewer here.
         weights = torch.softmax(q.transpose(1, 2) @ (k * self.geometry.head_dim**-0.5).mT, dim=-1)
