@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.aggregated import AggregatedAttention, aggregated, macs
 
 DIM, HEADS = 24, 3

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.bi_level_routing import BiLevelRoutingAttention, bi_level_routing, macs
 from mechanisms.msa import MultiHeadSelfAttention
 from tests.references.bi_level_routing import reference

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.cascaded_group import CascadedGroupAttention, Head, cascaded_group, macs
 
 DIM, HEADS, D = 24, 4, 6

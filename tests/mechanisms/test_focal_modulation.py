@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.focal_modulation import FocalModulation, macs
 
 GEOMETRY = Geometry(8, 2, 3, 5)

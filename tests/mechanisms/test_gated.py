@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count_on_meta
+from attnbench.measuring.cost import count_on_meta
 from mechanisms.gated import GatedAttention, macs
 from mechanisms.msa import MultiHeadSelfAttention
 from tests.references.gated import reference

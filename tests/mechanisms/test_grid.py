@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.grid import GridAttention, macs
 from mechanisms.msa import MultiHeadSelfAttention
 from mechanisms.window import WindowAttention

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
 from attnbench.attention import attend
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.masa import ManhattanAttention, macs, masa
 from mechanisms.msa import MultiHeadSelfAttention
 from tests.references.masa import reference

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.mlstm import MatrixLSTM, macs
 
 GEOMETRY = Geometry(8, 3, 3, 4)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.msa import MultiHeadSelfAttention
 from mechanisms.neighborhood import NeighborhoodAttention, macs
 from tests.references.neighborhood import reference

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.relu_linear import ReluLinearAttention, attend_linearly, macs, relu_linear
 
 GEOMETRY = Geometry(dim=24, heads=3, height=5, width=4)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.msa import MultiHeadSelfAttention
 from mechanisms.rope import RotaryAttention, macs
 from tests.references.rope import reference

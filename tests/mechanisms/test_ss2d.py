@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.ss2d import SelectiveScan, macs, ss2d
 from tests.references.ss2d import reference
 

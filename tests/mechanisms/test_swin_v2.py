@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench import Geometry
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.swin_v2 import CosineWindowAttention, macs
 from tests.references.swin_v2 import reference
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
-from attnbench.measure.cost import count
+from attnbench.measuring.cost import count
 from mechanisms.msa import MultiHeadSelfAttention
 from mechanisms.sra import SpatialReductionAttention
 from mechanisms.t_msa import TwinsAttention, macs
