@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from attnbench.errors import AttnbenchError, writing
-from attnbench.records import record
+from attnbench.records import lines, record
 from attnbench.records.record import RECORDS, Record
 
 LOCK = ".lock"
@@ -41,7 +41,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
         (folder / HOLDER).write_text(json.dumps({"process": os.getpid(), "since": now}), encoding="utf-8")
-        record.mend(folder / RECORDS)
+        lines.mend(folder / RECORDS)
         (folder / RECORDS).touch()
         yield
         (folder / HOLDER).unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from attnbench.cases.sweep import ceilings
 from attnbench.errors import AttnbenchError
 from attnbench.machine.system import logical_cores
 from attnbench.mechanism import Geometry
-from attnbench.records import journal, record
+from attnbench.records import journal, lines, record
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, shard_of, shards
 from attnbench.records.journal import (
@@ -73,7 +73,7 @@ def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned
     complete.
     """
     for shard in shards(folder):
-        record.mend(shard)
+        lines.mend(shard)
         if not BlockState(journal.read(shard)).unfinished:
             _settle(shard, folder, complete=True)
     done = complete_records(folder)
@@ -131,7 +131,7 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
     try:
         _work_off(shard, lambda state: state.unfinished, watch)
     except KeyboardInterrupt:
-        record.mend(shard)
+        lines.mend(shard)
         record.append(folder, records_of(BlockState(journal.read(shard)), complete=False))
         return False
     _settle(shard, folder, complete=True)
@@ -172,7 +172,7 @@ def _work_off_in(
                 for fact in news:
                     watch(fact)
         except WorkerEnded as end:
-            record.mend(shard)
+            lines.mend(shard)
             case = end.at_work.case if end.at_work else None
             if end.returncode == DISK_FAILED and UNWRITABLE in f"{end}":
                 raise AttnbenchError(
