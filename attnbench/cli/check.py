@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from attnbench.cli.completion import mechanisms
+from attnbench.cli.given import require_sensible
 from attnbench.cli.help import argument
 from attnbench.cli.options import Dim, Heads, Plugins, list_of_sizes, split
 
@@ -27,6 +29,7 @@ def check(
             "NAME|FILE",
             about="A mechanism, or a Python file with mechanisms.",
             autocompletion=mechanisms,
+            callback=None,  # a file may have any name
         ),
     ],
     sizes: Annotated[list[str] | None, list_of_sizes("eight, from 1x1 to 14x56")] = None,
@@ -52,13 +55,15 @@ def check(
     maps = [read_size(size) for size in split(sizes)] or SIZES
     geometries = [Geometry(dim, heads, height, width) for height, width in maps]
     file = Path(subject) if subject.endswith(".py") or Path(subject).is_dir() else None
+    if file is None:
+        require_sensible("NAME", subject)
     registry = discover([*(plugins or ()), *([file] if file else ())])
     here = output()
     broken = False
     for text in registry.of(file) if file else [subject]:
         results = list(examine(registry.choose(text), geometries))
         broken |= any(result.passed is False for result in results)
-        here.out.print(f"[bold]{text}[/], dim {dim}, {heads} heads")
+        here.out.print(f"[bold]{escape(text)}[/], dim {dim}, {heads} heads")
         here.out.print(contract_table(results))
         here.note(contract_notes(results))
     here.out.print("The contract is broken." if broken else "The contract is kept.")
