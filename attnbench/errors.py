@@ -21,6 +21,17 @@ class InvalidSetting(AttnbenchError):  # noqa: N818
 
 
 @contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say which file could not be read, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise AttnbenchError(
+            f"{path} cannot be read: {error.strerror}. Make it readable, or name another one."
+        ) from error
+
+
+@contextmanager
 def writing(path: Path, *, goes_on: bool = False) -> Iterator[None]:
     """Say which file could not be written, why, and what to do; one of a run `goes_on`, with what it has."""
     try:

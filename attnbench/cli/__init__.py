@@ -3,8 +3,10 @@
 A command's file has a function, whose docstring is the command's help, and EXAMPLES, which end it.
 """
 
+import errno
 import platform
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
@@ -13,11 +15,14 @@ import typer
 from attnbench.cli import check, claims, compare, doctor, flops, profile, report, run, runs, spectrum
 from attnbench.cli import list as registry
 from attnbench.cli.completion import whole_words
+from attnbench.cli.given import require_words, shortened
 from attnbench.cli.help import COSTS, MEASURING, OWN, RESULTS, add, flag, flowing, worked
 from attnbench.cli.pipe import quiet_output
 from attnbench.errors import AttnbenchError
+from attnbench.words import visible
 
 NAME = "attnbench"
+BUG = 70  # EX_SOFTWARE of sysexits.h
 EXAMPLES = {
     "all mechanisms beside the paper's table, on this machine, in two minutes": "attnbench run --quick",
     "the newest run again, with its figures": "attnbench compare --plot",
@@ -30,6 +35,7 @@ ENDING = """
 1    check: the contract is broken
 2    a mistake in the call, or runs that cannot be compared
 3    compare: something is slower than --fail-on allows
+70   a fault of attnbench itself, with its traceback
 130  interrupted; what was measured is kept
 141  nobody reads what is printed any more, as after | head
 
@@ -48,18 +54,28 @@ COLUMNS      how wide to print
 
 @quiet_output()
 def main() -> None:
-    """Run a command; a mistake that the user can mend is one line on standard error and exit status 2."""
+    """Run a command; a mistake that the user can mend is one line on standard error and exit status 2.
+
+    Any other exception is a fault of attnbench itself, whose traceback is shown: exit status 70.
+    """
     try:
+        require_words(sys.argv[1:])
         with whole_words():
             sys.exit(app(prog_name=NAME, standalone_mode=False))
     except AttnbenchError as mistake:
         _refuse(str(mistake))
     except typer.TyperException as mistake:
         _refuse(mistake.format_message().replace("Value error, ", ""))  # a word of the parser's to itself
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            _refuse(f"{error.filename} is too long for the name of a file.")
+        print(visible(traceback.format_exc()), file=sys.stderr)
+        print("Error: This is a fault of attnbench itself; what was measured is kept.", file=sys.stderr)
+        sys.exit(BUG)
 
 
 def _refuse(message: str) -> NoReturn:
-    print(f"Error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"Error: {visible(shortened(message))}", file=sys.stderr)
     sys.exit(2)
 
 

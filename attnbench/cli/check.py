@@ -3,8 +3,10 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from attnbench.cli.completion import mechanisms
+from attnbench.cli.given import require_sensible
 from attnbench.cli.help import argument
 from attnbench.cli.options import Dim, Heads, Plugins, list_of_sizes, split
 
@@ -26,6 +28,7 @@ def check(
             "NAME|FILE",
             about="A mechanism, a set such as @linear, a Python file of them, or package.module:Class.",
             autocompletion=mechanisms,
+            callback=None,  # a file may have any name
         ),
     ],
     sizes: Annotated[list[str] | None, list_of_sizes("eight, from 1x1 to 14x56")] = None,
@@ -40,7 +43,7 @@ def check(
     agree under every kernel, and cost what its closed form says? A size that it refuses breaks nothing. Exit
     status 1 says that something is broken.
     """
-    from attnbench.cases.places import opened
+    from attnbench.cases.places import is_place, opened
     from attnbench.cases.sweep import read_size
     from attnbench.cli.output import output
     from attnbench.measuring.catalogue import words_of
@@ -51,17 +54,17 @@ def check(
 
     maps = [read_size(size) for size in split(sizes)] or SIZES
     geometries = [Geometry(dim, heads, height, width) for height, width in maps]
+    if not is_place(subject):
+        require_sensible("NAME", subject)
     there = opened([subject], plugins)
-    registry, words = (
-        there.registry,
-        [word for text in there.words for word in words_of(there.registry, text)],
-    )
+    registry = there.registry
+    words = [word for text in there.words for word in words_of(registry, text)]
     here = output()
     broken = False
     for text in words:
         results = list(examine(registry.choose(text), geometries))
         broken |= any(result.passed is False for result in results)
-        here.out.print(f"[bold]{text}[/], dim {dim}, {heads} heads")
+        here.out.print(f"[bold]{escape(text)}[/], dim {dim}, {heads} heads")
         here.out.print(contract_table(results))
         here.note(contract_notes(results))
     here.out.print("The contract is broken." if broken else "The contract is kept.")

@@ -8,6 +8,8 @@ import typer
 from rich.markup import escape
 from typer.models import ArgumentInfo, OptionInfo
 
+from attnbench.cli.given import sensible
+
 WHAT = "What"
 HOW = "How it runs"
 EFFORT = "How much"
@@ -26,7 +28,10 @@ Examples = Mapping[str, str]
 def argument(metavar: str, *, about: str, default: str | None = None, **more: Any) -> ArgumentInfo:
     """An argument; `default` says in words what None stands for, and `more` is what typer takes."""
     made: ArgumentInfo = typer.Argument(
-        metavar=metavar, help=_with_default(about, default), show_default=default is None, **more
+        metavar=metavar,
+        help=_with_default(about, default),
+        show_default=default is None,
+        **{"callback": sensible} | more,
     )
     return made
 
@@ -41,7 +46,7 @@ def option(
         help=_with_default(about, default),
         show_default=default is None,
         rich_help_panel=panel,
-        **more,
+        **{"callback": sensible} | more,
     )
     return made
 

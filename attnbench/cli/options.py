@@ -20,6 +20,8 @@ from attnbench.report.figure.print_size import EVERY, KINDS, VENUES, PrintSize, 
 if TYPE_CHECKING:
     from attnbench.analysis.selection import Selection
 
+MOST_THREADS = 4096  # more than any machine has cores for
+
 
 class Format(StrEnum):
     """How an answer is printed: for a reader, or for a program, with notes on standard error."""
@@ -134,7 +136,15 @@ Numbers = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    option("--threads", metavar="N", min=1, about="CPU threads.", panel=HOW, default="the physical cores"),
+    option(
+        "--threads",
+        metavar="N",
+        min=1,
+        max=MOST_THREADS,
+        about="CPU threads.",
+        panel=HOW,
+        default="the physical cores",
+    ),
 ]
 Seed = Annotated[
     int, option("--seed", metavar="N", about="Fixes weights, inputs and all that is random.", panel=EFFORT)

@@ -1,16 +1,29 @@
 """Where commands print: the answer on standard output, and what to know beside it out of the way."""
 
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
+from rich.segment import Segment
 
 from attnbench.cli.options import Format
+from attnbench.words import visible
 
 WIDTH_WITHOUT_TERMINAL = 160
+
+
+class SafeConsole(Console):
+    """A console whose terminal obeys rich alone, and nothing that is in what it prints."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is printed, in which what a terminal would obey is seen."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -19,11 +32,11 @@ def console(*, stderr: bool = False) -> Console:
     `COLUMNS` sets the width of either. Colours come as rich gives them: on a terminal that has them, unless
     `NO_COLOR` is set, and everywhere with `FORCE_COLOR`. Nothing moves but on a terminal.
     """
-    out = Console(highlight=False, emoji=False, stderr=stderr)
+    out = SafeConsole(highlight=False, emoji=False, stderr=stderr)
     if out.file.isatty():
         return out
     width = None if os.environ.get("COLUMNS") else WIDTH_WITHOUT_TERMINAL
-    return Console(highlight=False, emoji=False, stderr=stderr, width=width, force_interactive=False)
+    return SafeConsole(highlight=False, emoji=False, stderr=stderr, width=width, force_interactive=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +63,16 @@ class Output:
 
     def waiting(self, what: str) -> AbstractContextManager[object]:
         """Say what is going on while it does, on a terminal."""
-        return self.aside.status(what) if self.aside.is_interactive else nullcontext()
+        return self.aside.status(escape(what)) if self.aside.is_interactive else nullcontext()
 
     def data(self, text: str) -> None:
         """The answer of a form that is for a program, and nothing else."""
-        print(text, end="")
+        show(text)
+
+
+def show(text: str) -> None:
+    """Print a text for programs as it is; a terminal sees what it would obey."""
+    print(visible(text) if sys.stdout.isatty() else text, end="")
 
 
 def output(form: Format = Format.table) -> Output:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 READER_GONE = 141  # what a shell reports of a tool that SIGPIPE has ended
 UNWRITTEN = 2
+STUMBLES = ("strict", "surrogateescape")  # ways to encode that fail for a character that a terminal has not
 REMEDY = "what was printed is not whole. Print to another place."
 
 
@@ -34,14 +35,14 @@ def quiet_output() -> Iterator[None]:
     """End the command without a word and with status 141 where the reader of standard output goes.
 
     typer and rich would each say 1, which is the status of a broken contract, and Python would complain
-    about what is left in its buffer. Any other reason is one line on standard error, and status 2.
+    about what is left in its buffer. Any other reason is one line on standard error, and status 2. What the
+    terminal's encoding has not is a question mark.
     """
     plain = sys.__stdout__
     if plain is not None and plain is sys.stdout:
         binary = io.BufferedWriter(_Pipe(plain.fileno(), "w", closefd=False))
-        sys.stdout = io.TextIOWrapper(
-            binary, plain.encoding, plain.errors, line_buffering=plain.line_buffering
-        )
+        errors = "replace" if plain.errors in STUMBLES else plain.errors
+        sys.stdout = io.TextIOWrapper(binary, plain.encoding, errors, line_buffering=plain.line_buffering)
     try:
         yield
     finally:

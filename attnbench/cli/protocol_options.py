@@ -91,7 +91,7 @@ def read_duration(option: str, text: str) -> float:
 
     try:
         seconds = Timedelta(text).total_seconds()
-    except ValueError:
+    except (ValueError, OverflowError):
         seconds = 0.0
     if text.isdecimal() or not seconds > 0:
         raise AttnbenchError(f"{option} is {text!r}; it must be a duration such as 2min, 90s or 1h.")

@@ -71,6 +71,7 @@ def report(
     is bold, the second underlined. HTML is one file that needs no network, with the raw records in it.
     """
     from attnbench.analysis.analysis import open_runs
+    from attnbench.cli.output import output, show
     from attnbench.records.record import newest
 
     form = _form_of(asked, out)
@@ -80,12 +81,12 @@ def report(
     opened = open_runs(runs or [newest(results)], baseline, with_paper=paper)
     text = form.write(list(map(selection.of, opened)), *chosen)
     if out is None:
-        print(text, end="")
+        show(text)
         return
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    print(f"written: {out}")
+        out.write_text(text, encoding="utf-8", errors="backslashreplace")
+    output().wrote([out])
 
 
 def _form_of(asked: str | None, out: Path | None) -> Format:

@@ -149,7 +149,7 @@ def _print_run_table(output: Output, run: Analysis) -> None:
     print_tables(output, run.rows)
     print_notes(output, run)
     for line in agreement(run.agreements):
-        output.out.print(line)
+        output.out.print(line, markup=False)
     if any(row.published for row in run.rows):
         print_sentences(output, run)
     if several_sizes(run.rows):

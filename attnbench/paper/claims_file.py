@@ -14,6 +14,7 @@ from attnbench.paper import DEVICES, published
 from attnbench.paper.claims import RELATIONS, Claim, Conditions, Metric, Relation
 
 OTHERS = "others"
+LARGEST = 10**60  # beyond every count and ratio, and far from what overflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ def _number(allowed: str, accepts: Callable[[Any], bool]) -> _Field:
     return _Field(allowed, lambda value: _is_number(value) and accepts(value))
 
 
-def _is_number(value: object) -> bool:
-    return type(value) is int or (isinstance(value, Decimal) and value.is_finite())
+def _is_number(value: Any) -> bool:
+    is_finite = type(value) is int or (isinstance(value, Decimal) and value.is_finite())
+    return is_finite and abs(value) < LARGEST
 
 
 def _is_text(value: object) -> bool:
@@ -57,7 +59,7 @@ def _are_labels(value: object) -> bool:
 
 
 TEXT = _Field("a text", _is_text)
-COUNT = _Field("a whole number, at least 1", lambda value: type(value) is int and value >= 1)
+COUNT = _number("a whole number, at least 1", lambda value: type(value) is int and value >= 1)
 ABOVE_0 = _number("a number above 0", lambda value: value > 0)
 SWITCH = _Field("true or false", lambda value: isinstance(value, bool))
 OF_FILES = {
@@ -93,7 +95,7 @@ OF_CONDITIONS = {
 def read(path: Path) -> ClaimsFile:
     """The claims of a user's own file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise AttnbenchError(
             f"{path} cannot be read: {error.strerror}. --claims takes a TOML file of claims."
@@ -107,7 +109,7 @@ def parse(text: str, name: str) -> ClaimsFile:
     """The claims of a text, which messages call `name`."""
     try:
         content = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # of numbers and lists of any length, too
         raise AttnbenchError(f"{name} is not TOML: {error}.") from None
     _check(content, OF_FILES, name)
     if not content.get("claim"):

@@ -1,18 +1,49 @@
 """Values as rows of JSON and back, from the types of their fields: one for records and for journals.
 
 A row is flat and readable: base units, the unit in the name. A field that is marked `FLAT` lies beside its
-owner's others, and one that is `SPARSE` only where it is not its default.
+owner's others, and one that is `SPARSE` only where it is not its default. What is read is what its field may
+be: of its type, finite, and of its name's sign.
 """
 
+import reprlib
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
-from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cache, partial
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Value = TypeVar("Value")
 Row = dict[str, Any]
+Read = Callable[[Any], Any]
+
+LARGEST = 1e60  # beyond every count, byte and second, and far from what overflows
+SIGNED = {"seed", "settings", "images", "gpu_temperature_c"}
+ABOVE_0 = {
+    *("seconds", "wall_s", "calls", "calls_per_sample", "macs_per_s", "rates"),
+    *("batch", "threads", "cores", "logical_cores", "sessions", "precision", "timeout_s"),
+}
+"""Names of numbers of any sign, and of those that are divided by; all others are 0 at least."""
+WORDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "a text",
+}
+
+
+class Misfit(ValueError):  # noqa: N818 - named for what a row does
+    """What is not as its field has it: `says` what of it, and `where` in the row."""
+
+    def __init__(self, says: str, where: str = "") -> None:
+        super().__init__(f"{where}: {says}" if where else says)
+        self.says = says
+        self.where = where
+
+    def inside(self, name: str) -> "Misfit":
+        """The same, seen from the owner of what is of this name: `samples[2].seconds`."""
+        joint = "." if self.where and not self.where.startswith("[") else ""
+        return Misfit(self.says, f"{name}{joint}{self.where}")
 
 
 def to_row(value: Any) -> Row:
@@ -29,14 +60,14 @@ def to_row(value: Any) -> Row:
 
 
 def from_row(kind: type[Value], row: object) -> Value:
-    """The value of a row; a `ValueError` or `TypeError` says what is not as its kind has it."""
+    """The value of a row; a `Misfit` says what is not as its kind has it."""
     if not isinstance(row, dict):
-        raise ValueError(f"{row!r} is not a {kind.__name__.lower()}")
+        raise _misfit(row, f"a {kind.__name__.lower()}")
     of: Any = kind
     may_be_missing = names(of)
     different = {name for name in row.keys() ^ may_be_missing.keys() if not may_be_missing.get(name)}
     if different:
-        raise ValueError(f"{', '.join(sorted(different))} missing or unknown in a {kind.__name__.lower()}")
+        raise Misfit(f"{', '.join(sorted(different))} missing or unknown in a {kind.__name__.lower()}")
     value: Value = _build(kind, row)
     return value
 
@@ -55,7 +86,7 @@ class _Slot:
     """A field of a class: what reads its value, and how it lies in a row."""
 
     name: str
-    read: Callable[[Any], Any]
+    read: Read
     flat: type | None
     optional: bool
     sparse: bool
@@ -75,7 +106,7 @@ def _slot(field: "Field[Any]", hint: Any) -> _Slot:
     empty: Any = () if origin is tuple else {} if origin in (dict, Mapping) else None
     return _Slot(
         name=field.name,
-        read=_reader(hint),
+        read=_one_of(values) if (values := field.metadata.get("values")) else _reader(hint, field.name),
         flat=inner if field.metadata.get("flat") else None,
         optional=optional,
         sparse=bool(field.metadata.get("sparse")),
@@ -98,17 +129,85 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
     return hint, False
 
 
-def _reader(hint: Any) -> Callable[[Any], Any]:
+def _reader(hint: Any, name: str) -> Read:
+    """What reads a value of this type in the field of this name."""
     inner, optional = _without_none(hint)
     if optional:
-        read = _reader(inner)
+        read = _reader(inner, name)
         return lambda part: None if part is None else read(part)
-    if get_origin(inner) is tuple:
-        item = _reader(get_args(inner)[0])
-        return lambda parts: tuple(map(item, parts))
+    origin, inside = get_origin(inner), get_args(inner)
+    if origin is tuple:
+        return partial(_read_list, _reader(inside[0], name))
+    if origin in (dict, Mapping):
+        return partial(_read_mapping, _reader(inside[1], name))
+    if origin is Literal:
+        return _one_of(inside)
+    if origin in (Union, types.UnionType):
+        return partial(_read_plain, inside, name)
     if isinstance(inner, type) and is_dataclass(inner):
-        return lambda part: from_row(inner, part)
-    return inner if isinstance(inner, type) and issubclass(inner, Enum) else lambda part: part
+        return partial(from_row, inner)
+    if issubclass(inner, Enum):
+        of_value = _one_of([each.value for each in inner])
+        return lambda part: inner(of_value(part))
+    return partial(_read_plain, (inner,), name)
+
+
+def _read_list(read: Read, parts: object) -> tuple[Any, ...]:
+    if not isinstance(parts, list):
+        raise _misfit(parts, "a list")
+    return tuple(_read_inside(f"[{index}]", read, part) for index, part in enumerate(parts))
+
+
+def _read_mapping(read: Read, parts: object) -> dict[str, Any]:
+    if not isinstance(parts, dict):
+        raise _misfit(parts, "an object")
+    return {name: _read_inside(name, read, part) for name, part in parts.items()}
+
+
+def _read_inside(name: str, read: Read, part: object) -> Any:
+    """A part of this name; a `Misfit` in it is told with that."""
+    try:
+        return read(part)
+    except Misfit as misfit:
+        raise misfit.inside(name) from None
+
+
+def _read_plain(kinds: tuple[type, ...], name: str, part: object) -> object:
+    """A word or a number of one of these types; JSON may write a float without a point."""
+    allowed = (*kinds, int) if float in kinds else kinds
+    if type(part) not in allowed or (type(part) in (int, float) and not _fits(name, part)):
+        words = ", ".join(WORDS[kind] for kind in kinds if kind is not int or float not in kinds)
+        raise _misfit(part, f"{' or '.join(words.rsplit(', ', 1))}{_sign(kinds, name)}")
+    return part
+
+
+def _fits(name: str, number: Any) -> bool:
+    """Whether a number is of its name's sign, and one that can be computed with."""
+    least = -LARGEST if name in SIGNED else 1 / LARGEST if name in ABOVE_0 else 0
+    return bool(least <= number < LARGEST)
+
+
+def _sign(kinds: tuple[type, ...], name: str) -> str:
+    """What is said of a number's sign."""
+    if name in SIGNED or not {int, float} & set(kinds):
+        return ""
+    return " above 0" if name in ABOVE_0 else " of at least 0"
+
+
+def _one_of(values: Iterable[Any]) -> Read:
+    """What reads one of a few values, and no other that Python takes for equal."""
+    known = list(values)
+
+    def read(part: object) -> object:
+        if not any(part == each and type(part) is type(each) for each in known):
+            raise _misfit(part, f"one of {', '.join(map(str, known))}")
+        return part
+
+    return read
+
+
+def _misfit(part: object, wanted: str) -> Misfit:
+    return Misfit(f"{reprlib.repr(part)} is not {wanted}")
 
 
 def _build(kind: Any, row: Row) -> Any:
@@ -119,7 +218,9 @@ def _build(kind: Any, row: Row) -> Any:
                 None if slot.optional and _is_missing(slot.flat, row) else _build(slot.flat, row)
             )
         else:
-            values[slot.name] = slot.read(row[slot.name]) if slot.name in row else slot.default
+            values[slot.name] = (
+                _read_inside(slot.name, slot.read, row[slot.name]) if slot.name in row else slot.default
+            )
     return kind(**values)
 
 

@@ -1,52 +1,69 @@
 """The folder of a run while it is measured: one process holds it, and what is there already counts.
 
 `records.jsonl` has the finished rows. Beside it lies a shard for each block that is not finished; the block's
-last record is written before its shard goes, so that a kill between two steps loses nothing.
+last record is written before its shard goes, so that a kill between two steps loses nothing. What is nobody's
+in the end is in a temporary folder, which its process holds as well.
 """
 
+import fcntl
 import json
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import TextIO
 
 from attnbench.errors import AttnbenchError, writing
-from attnbench.records import record
+from attnbench.records import lines, record
 from attnbench.records.record import RECORDS, Record
 
 LOCK = ".lock"
 HOLDER = ".holder.json"
 PLAN = "plan.json"
+TEMPORARY = "attnbench-"  # how the names of temporary folders begin
+YOUNG_S = 60.0  # a temporary folder that is just being made is not held yet
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Make the folder of a run, if there is none, and keep other processes out of it."""
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise AttnbenchError(
-            f"{folder} is in use by {_holder(folder)}; wait for it, or name another folder with --out."
-        ) from None
-    except OSError as error:
-        raise AttnbenchError(
-            f"The folder {folder} cannot be written: {error.strerror}; name another one with --out."
-        ) from error
-    try:
-        now = datetime.now().isoformat(sep=" ", timespec="seconds")
-        (folder / HOLDER).write_text(json.dumps({"process": os.getpid(), "since": now}), encoding="utf-8")
-        record.mend(folder / RECORDS)
-        (folder / RECORDS).touch()
-        yield
-        (folder / HOLDER).unlink(missing_ok=True)
-    finally:
-        lock.release()
+    """Make the folder of a run, if there is none, and keep other processes out of it.
+
+    Where it is in use, cannot be written or has no locks, and where it is removed meanwhile, that is an
+    `AttnbenchError`.
+    """
+    holder = {"process": os.getpid(), "since": datetime.now().isoformat(sep=" ", timespec="seconds")}
+    with _locked(folder):
+        try:
+            with writing(folder, goes_on=True):
+                (folder / HOLDER).write_text(json.dumps(holder), encoding="utf-8")
+                (folder / RECORDS).touch()
+            lines.mend(folder / RECORDS)
+            yield
+            (folder / HOLDER).unlink(missing_ok=True)
+        except (OSError, AttnbenchError) as error:
+            if folder.is_dir():
+                raise
+            raise AttnbenchError(
+                f"{folder} was removed while the run went on, and what was measured with it; the same "
+                "command begins anew."
+            ) from error
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """A temporary folder, for as long as it is needed; those that killed processes have left go first."""
+    _remove_abandoned(Path(tempfile.gettempdir()))
+    with (
+        tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as name,
+        (Path(name) / LOCK).open("w") as file,
+    ):
+        with suppress(OSError):  # where there are no locks, nobody can take it for abandoned either
+            _lock(file)
+        yield Path(name)
 
 
 def complete_records(folder: Path) -> dict[str, Record]:
@@ -102,15 +119,56 @@ def forget_plan(folder: Path) -> None:
     (folder / PLAN).unlink(missing_ok=True)
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Make a folder, and lock it for other processes; where that cannot be done is an `AttnbenchError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("w")
+    except OSError as error:
+        raise AttnbenchError(
+            f"The folder {folder} cannot be written: {error.strerror}; name another one with --out."
+        ) from error
+    with file:
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
+            raise AttnbenchError(
+                f"{folder} is in use by {_holder(folder)}; wait for it, or name another folder with --out."
+            ) from None
+        except OSError as error:
+            raise AttnbenchError(
+                f"The file system of {folder} has no locks ({error.strerror}), by which a run keeps a second "
+                "process out; name a folder on a local disk with --out."
+            ) from error
+        yield
+
+
+def _lock(file: TextIO) -> None:
+    """Lock an open file; that ends with it, and with the process that has it, however that ends."""
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary folders that no process holds."""
+    for path in folder.glob(f"{TEMPORARY}*/{LOCK}"):
+        with suppress(OSError):  # held, another user's, or gone
+            if time.time() - path.stat().st_mtime > YOUNG_S:
+                with path.open("r+") as file:
+                    _lock(file)
+                    shutil.rmtree(path.parent, ignore_errors=True)
+
+
 def _holder(folder: Path) -> str:
-    holder = _read(folder / HOLDER)
-    return f"process {holder['process']}, since {holder['since']}" if holder else "another process"
+    match _read(folder / HOLDER):
+        case {"process": process, "since": since}:
+            return f"process {process}, since {since}"
+    return "another process"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> object:
     """What a small file says; nothing where it is gone, or was cut off while it was written."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None

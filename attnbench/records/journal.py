@@ -1,27 +1,32 @@
 """What a shard holds: one JSON line a fact, in a file that outlives the workers that wrote it. No torch.
 
-A shard begins with the job. Everything that was found out about its cases follows, in the order in which it
-was: that file alone says what is done, what is left, and who was at work when a process died.
+A shard begins with the job, which has the schema of all lines. Everything that was found out about its cases
+follows, in the order in which it was: that file alone says what is done, what is left, and who was at work
+when a process died.
 """
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TextIO, get_args
 
 from attnbench.cases.case import Case
 from attnbench.cases.protocol import Protocol
-from attnbench.errors import writing
+from attnbench.errors import AttnbenchError, writing
 from attnbench.file_marks import SPARSE
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
-from attnbench.records.codec import Row, from_row, to_row
+from attnbench.records import lines
+from attnbench.records.codec import Misfit, from_row, to_row
 from attnbench.records.record import Check, Cost, Energy, Memory, Prediction, Sample, Warmup
 
 Task = Literal["count", "measure"]
 
+SCHEMA = 1
+KEPT = "the rows in records.jsonl stay, and the same command measures the block again"
 DISK_FAILED = 74  # a worker's exit status when it could not write; EX_IOERR of sysexits.h
 UNWRITABLE = "the shard cannot be written: "  # before its last words then, which no layer's status has
 PROCESS_SPENT = 75  # and when what is left must be measured in a fresh process; EX_TEMPFAIL
@@ -41,6 +46,7 @@ class Job:
     protocol: Protocol
     started_at: str
     memory_limit_bytes: int | None = None
+    schema: int = SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +248,7 @@ _KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}
 
 def to_line(fact: Fact) -> str:
     """The fact as one line."""
-    return json.dumps({"fact": type(fact).__name__, **to_row(fact)}) + "\n"
+    return json.dumps({"fact": type(fact).__name__, **to_row(fact)}, allow_nan=False) + "\n"
 
 
 def write(shard: TextIO, fact: Fact) -> None:
@@ -260,17 +266,78 @@ def save(shard: Path, facts: Iterable[Fact]) -> None:
 
 
 def read(shard: Path) -> list[Fact]:
-    """All facts of a shard; a last line that its worker could not finish is left out."""
-    return list(parse_whole(shard.read_bytes())[0])
+    """All facts of a shard; a last line that its worker could not finish is left out.
+
+    A shard that is gone, empty or damaged, or of another schema, is an `AttnbenchError`.
+    """
+    with there(shard):
+        content = shard.read_bytes()
+    whole, _ = lines.split(content, shard)
+    _require_schema(whole, shard)
+    facts = [_fact(line, shard, f"line {number}") for number, line in enumerate(whole, start=1)]
+    if not facts or not isinstance(facts[0], Job):
+        raise AttnbenchError(
+            f"{shard} does not begin with a job: it is empty, or damaged. Remove the file: {KEPT}."
+        )
+    most = len(facts[0].cases)
+    for number, fact in enumerate(facts[1:], start=2):
+        if isinstance(fact, Job):
+            raise _damaged(shard, f"line {number}", "it is a second job")
+        if not isinstance(fact, Environment | Began | Ended) and fact.case >= most:
+            raise _damaged(shard, f"line {number}", f"case: {fact.case} is none of the {most} of its job")
+    return facts
 
 
-def parse_whole(content: bytes) -> tuple[Iterator[Fact], int]:
-    """The facts of the whole lines in `content`, and how many bytes those are."""
+def news(shard: Path, seen: int) -> tuple[list[Fact], int]:
+    """The facts of the whole lines from byte `seen` of a shard on, and where those end; errors as above."""
+    with there(shard), shard.open("rb") as file:
+        file.seek(seen)
+        content = file.read()
     end = content.rfind(b"\n") + 1
-    return map(parse, content[:end].decode("utf-8").splitlines()), end
+    whole = content[:end].split(b"\n")[:-1]
+    return [_fact(line, shard, f"a line after byte {seen}") for line in whole], seen + end
 
 
-def parse(line: str) -> Fact:
-    """The fact of one whole line."""
-    row: Row = json.loads(line)
-    return from_row(_KINDS[row.pop("fact")], row)
+def parse(line: bytes) -> Fact:
+    """The fact of one whole line; a `ValueError` says what is not as facts are."""
+    match lines.parse(line):
+        case {"fact": str(name), **row} if name in _KINDS:
+            return from_row(_KINDS[name], row)
+    raise Misfit("it is no fact")
+
+
+@contextmanager
+def there(shard: Path) -> Iterator[None]:
+    """Say that a shard is gone where it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise AttnbenchError(
+            f"{shard} is gone: it was removed while its block was measured; {KEPT}."
+        ) from None
+
+
+def _fact(line: bytes, shard: Path, where: str) -> Fact:
+    try:
+        return parse(line)
+    except (AttnbenchError, ValueError) as error:
+        raise _damaged(shard, where, f"{error}") from None
+
+
+def _require_schema(whole: Sequence[bytes], shard: Path) -> None:
+    """Raise `AttnbenchError` for the job of another version; a damaged one is told with all else."""
+    with suppress(ValueError):
+        match [lines.parse(line) for line in whole[:1]]:
+            case [{"fact": "Job", **job}] if job.get("schema") != SCHEMA:
+                raise AttnbenchError(
+                    f"{shard} has {_told(job.get('schema'))}, and this attnbench reads schema {SCHEMA}. Go "
+                    f"on with the version that wrote it, or remove the file: {KEPT}."
+                )
+
+
+def _told(schema: object) -> str:
+    return "no schema" if schema is None else f"schema {schema}"
+
+
+def _damaged(shard: Path, where: str, what: str) -> AttnbenchError:
+    return AttnbenchError(f"{shard}, {where} is damaged: {what.rstrip('.')}. Remove the file: {KEPT}.")

@@ -16,10 +16,12 @@ from typing import Any, BinaryIO
 
 from attnbench.cases.case import Case
 from attnbench.cases.protocol import SYSTEM, Protocol
-from attnbench.errors import AttnbenchError, writing
+from attnbench.errors import AttnbenchError, reading, writing
 from attnbench.file_marks import FLAT, SPARSE
-from attnbench.machine.fingerprint import Machine
+from attnbench.machine.devices import device_of
+from attnbench.machine.fingerprint import Machine, differences
 from attnbench.machine.witness import Witness
+from attnbench.records import lines
 from attnbench.records.codec import Row, from_row, to_row
 
 SCHEMA = 5
@@ -31,6 +33,7 @@ ADDED: dict[int, dict[str, Any]] = {  # by schema, and what rows from before it 
 ALLOCATOR_SINCE = 4  # protocols before it said nothing of one, and had the system's
 OLDEST = min(ADDED) - 1  # the first schema that is still read
 RECORDS = "records.jsonl"
+OUTCOMES = ("measured", "unsupported", "out_of_memory", "timed_out", "crashed", "wrong", "mistake")
 EMULATED = "emulated."  # before a number format, in the flags: how many times as long a product takes
 TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
 
@@ -162,7 +165,7 @@ class Conditions:
 class Record:
     """One case: what was asked, what came out, and where.
 
-    `outcome` is measured, unsupported, out_of_memory, timed_out, crashed or wrong. `key` stands for all that
+    `outcome` is one of `OUTCOMES`; `mistake` is what only its author can mend. `key` stands for all that
     decides the number, the mechanism's code included; records with the same `block` were timed in turn. A
     record that is not `complete` was written when its run was interrupted. `backends` are torch's forms of
     fused attention that ran in it. What is `unchecked`, for this reason, was not compared with a new layer
@@ -174,7 +177,7 @@ class Record:
     key: str
     block: str
     case: Case = field(metadata=FLAT)
-    outcome: str
+    outcome: str = field(metadata={"values": OUTCOMES})
     reason: str | None
     complete: bool
     cost: Cost | None = field(metadata=FLAT)
@@ -247,49 +250,44 @@ def key(case: Case, protocol: Protocol, threads: int, machine: Machine) -> str:
 def append(folder: Path, records: Iterable[Record]) -> None:
     """Add records to the run in `folder` and see them onto the disk."""
     path = folder / RECORDS
-    with writing(path, goes_on=True), path.open("a", encoding="utf-8") as file:
-        file.writelines(
-            json.dumps(_as_of_its_schema(record), ensure_ascii=False) + "\n" for record in records
-        )
+    rows = map(_as_of_its_schema, records)
+    with (
+        writing(path, goes_on=True),
+        path.open("a", encoding="utf-8", errors="backslashreplace") as file,  # as JSON has half a character
+    ):
+        file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
 
 
-def mend(path: Path) -> None:
-    """Cut off a last line that was not finished, so that the next one begins on its own."""
-    if path.exists():
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(path, whole)
-
-
 def read(folder: Path) -> RecordFile:
-    """All records of the run in `folder`; a last line that was cut off is left out and said so."""
+    """All records of the run in `folder`; a last line that was cut off is left out and said so.
+
+    What cannot be read, holds a value that its field cannot have, or joins machines in a block is an
+    `AttnbenchError`.
+    """
     path = folder / RECORDS
-    if not path.is_file():
+    with reading(path):
+        content = path.read_bytes() if path.is_file() else None
+    if content is None:
         raise AttnbenchError(
             f"There is no run in {folder}: it holds no {RECORDS}. `attnbench run` makes one."
         )
-    lines = path.read_bytes().split(b"\n")
-    records, warnings = [], []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line.decode())
-        except ValueError:
-            if number < len(lines):
-                raise _damaged(path, number, "is not JSON in UTF-8") from None
-            warnings.append(f"{path}: the last line was cut off while it was written, and is left out.")
-        else:
-            records.append(_from_row(row, path, number))
-    return RecordFile(folder, tuple(records), tuple(warnings))
+    whole, cut_off = lines.split(content, path)
+    records = {
+        number: _from_line(line, path, number) for number, line in enumerate(whole, start=1) if line.strip()
+    }
+    _require_one_machine_a_block(records, path)
+    warnings = (
+        [f"{path}: the last line was cut off while it was written, and is left out."] if cut_off else []
+    )
+    return RecordFile(folder, tuple(records.values()), tuple(warnings))
 
 
 def newest(results: Path) -> Path:
     """The run in `results` that was measured last; those whose last record cannot be read do not count."""
-    paths = list(results.glob(f"*/{RECORDS}"))
+    with reading(results):
+        paths = list(results.glob(f"*/{RECORDS}"))
     if not paths:
         raise AttnbenchError(f"There is no run in {results}. `attnbench run` makes one, or name its folder.")
     starts = {path.parent: start for path in paths if (start := _last_start(path)) is not None}
@@ -306,19 +304,20 @@ def _last_start(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             line = _last_line(file)
-        return str(json.loads(line.decode())["started_at"]) if line else ""
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(line.decode("utf-8-sig"))["started_at"]) if line else ""
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def _last_line(file: BinaryIO) -> bytes:
-    """The last line that was finished and is not blank, from as little of the file's end as holds it."""
+    """The last line that is whole and not blank, from as little of the file's end as holds it."""
     end, start, whole = b"", file.seek(0, os.SEEK_END), b""
     while start and b"\n" not in whole:
         size = min(start, TAIL_BYTES)
         start = file.seek(start - size)
         end = file.read(size) + end
-        whole = end[: end.rfind(b"\n") + 1].rstrip()
+        ended, _, rest = end.rpartition(b"\n")
+        whole = end if lines.is_whole(rest) else ended.rstrip()
     return whole.rpartition(b"\n")[2]
 
 
@@ -339,7 +338,11 @@ def _damaged(path: Path, number: int, what: str) -> AttnbenchError:
     )
 
 
-def _from_row(row: Any, path: Path, number: int) -> Record:
+def _from_line(line: bytes, path: Path, number: int) -> Record:
+    try:
+        row: Any = lines.parse(line)
+    except ValueError as error:
+        raise _damaged(path, number, f"is {error}") from None
     if not isinstance(row, dict):
         raise _damaged(path, number, "is not a JSON object")
     schema = row.get("schema", 0)
@@ -353,6 +356,23 @@ def _from_row(row: Any, path: Path, number: int) -> Record:
     try:
         if schema < ALLOCATOR_SINCE:
             row = row | {"protocol": {"allocator": SYSTEM} | row["protocol"]}
-        return from_row(Record, row)
+        record = from_row(Record, row)
+        device_of(record.case.device)
     except (AttnbenchError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, number, f"is not a record: {error}") from None
+        raise _damaged(path, number, f"is not a record: {str(error).rstrip('.')}") from None
+    return record
+
+
+def _require_one_machine_a_block(records: Mapping[int, Record], path: Path) -> None:
+    """Raise `AttnbenchError` where a block has rows of machines whose times cannot be compared."""
+    firsts: dict[str, int] = {}
+    for number, row in records.items():
+        first = records[firsts.setdefault(row.block, number)]
+        ours, theirs = first.conditions.machine, row.conditions.machine
+        if ours != theirs and (different := differences(ours, theirs, row.case.device)):
+            name, old, new = different[0]
+            raise AttnbenchError(
+                f"{path}, lines {firsts[row.block]} and {number} are rows of one block from machines that "
+                f"differ in {name} ({old}, {new}), though one machine times a block. Put the rows of each "
+                "machine into a folder of its own."
+            )

@@ -156,7 +156,7 @@ def change_line(change: Change) -> Line:
 
 def _written(path: Path, text: str) -> Path:
     with writing(path):
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -68,7 +68,7 @@ def write_profile(profile: Profile, folder: Path) -> Path:
     """Write every operator to `profile.csv` and return its path."""
     path = folder / PROFILE
     with writing(path):
-        path.write_text(profile_csv(profile), encoding="utf-8")
+        path.write_text(profile_csv(profile), encoding="utf-8", errors="backslashreplace")
     return path
 
 

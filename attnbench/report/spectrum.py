@@ -1,10 +1,10 @@
 """What `attnbench spectrum` says in words and numbers."""
 
-import csv
 from pathlib import Path
 
 from attnbench.errors import writing
 from attnbench.records.spectrum import Curve, Survey
+from attnbench.report.csv_text import csv_text
 from attnbench.words import plural
 
 PROFILE = "profile.csv"
@@ -33,12 +33,13 @@ def write_profile(survey: Survey, folder: Path) -> Path:
     path = folder / PROFILE
     source = survey.source.profile
     curves = [(curve.label, curve.branch, curve.profile, curve.gain) for curve in survey.curves]
-    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for label, branch, profile, gain in [("input", "", source, 0 * source), *curves]:
-            for numbers in zip(survey.frequencies, profile, gain, strict=True):
-                writer.writerow([label, branch, *(f"{number:.6f}" for number in numbers)])
+    lines = (
+        dict(zip(COLUMNS, (label, branch, *(f"{number:.6f}" for number in numbers)), strict=True))
+        for label, branch, profile, gain in [("input", "", source, 0 * source), *curves]
+        for numbers in zip(survey.frequencies, profile, gain, strict=True)
+    )
+    with writing(path):
+        path.write_text(csv_text(lines), encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -68,16 +68,21 @@ def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: floa
     `environment` is added to that of this process. A step that takes longer than `timeout_s`, times its own
     patience, ends the worker.
     """
-    seen, killed = shard.stat().st_size, processes_killed_for_memory()
+    with journal.there(shard):
+        seen = shard.stat().st_size
+    killed = processes_killed_for_memory()
     at_work: Started | None = None
     begun = False
-    with tempfile.TemporaryFile("w+") as said, _spawned(shard, environment, said) as worker:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+        _spawned(shard, environment, said) as worker,
+    ):
         last_news, running = time.monotonic(), True
         while running:
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(POLL_S)
             running = worker.poll() is None
-            news, seen = _new_facts(shard, seen)
+            news, seen = journal.news(shard, seen)
             for fact in news:
                 at_work = fact if isinstance(fact, Started) else None
                 begun |= isinstance(fact, Began | Started)
@@ -116,14 +121,6 @@ def _spawned(shard: Path, environment: Mapping[str, str], said: IO[str]) -> Iter
         with suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)  # its children too
         worker.communicate()
-
-
-def _new_facts(shard: Path, seen: int) -> tuple[list[Fact], int]:
-    """The whole facts from byte `seen` on, and where they end."""
-    with shard.open("rb") as file:
-        file.seek(seen)
-        news, length = journal.parse_whole(file.read())
-    return list(news), seen + length
 
 
 def _why(returncode: int, said: IO[str]) -> str:

@@ -5,7 +5,6 @@ or a worker, the shard says what is left to do.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -19,9 +18,9 @@ from attnbench.cases.sweep import ceilings
 from attnbench.errors import AttnbenchError
 from attnbench.machine.system import logical_cores
 from attnbench.mechanism import Geometry
-from attnbench.records import journal, record
+from attnbench.records import journal, lines, record
 from attnbench.records.block_state import BlockState
-from attnbench.records.folder import complete_records, shard_of, shards
+from attnbench.records.folder import complete_records, shard_of, shards, temporary
 from attnbench.records.journal import (
     DISK_FAILED,
     PROCESS_SPENT,
@@ -50,8 +49,8 @@ def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
     A setting without a meaning is an `AttnbenchError`.
     """
     cases = tuple(case for block in blocks for case in _without_twin(block))
-    with tempfile.TemporaryDirectory() as temporary:
-        shard = Path(temporary) / "counts.jsonl"
+    with temporary() as folder:
+        shard = folder / "counts.jsonl"
         journal.save(shard, [_job("count", cases, setup)])
         _work_off(shard, setup, lambda state: state.uncounted, lambda _: None)
         state = BlockState(journal.read(shard))
@@ -73,7 +72,7 @@ def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned
     complete.
     """
     for shard in shards(folder):
-        record.mend(shard)
+        lines.mend(shard)
         if not BlockState(journal.read(shard)).unfinished:
             _settle(shard, folder, complete=True)
     done = complete_records(folder)
@@ -99,8 +98,8 @@ def measure(plan: Sequence[Planned], setup: Setup, folder: Path, watch: Watch) -
 def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) -> list[Record]:
     """What this machine can do at best, measured now: a record for the matmul and one for the copy."""
     block = Block(ceilings(geometry, device, dtype))
-    with tempfile.TemporaryDirectory() as temporary:
-        shard = Path(temporary) / "ceilings.jsonl"
+    with temporary() as folder:
+        shard = folder / "ceilings.jsonl"
         (planned,) = survey([block], setup)
         journal.save(shard, [_job("measure", block.cases, setup), planned.environment, *planned.facts()])
         _work_off(shard, setup, lambda state: state.unfinished, lambda _: None)
@@ -131,7 +130,7 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
     try:
         _work_off(shard, setup, lambda state: state.unfinished, watch)
     except KeyboardInterrupt:
-        record.mend(shard)
+        lines.mend(shard)
         record.append(folder, records_of(BlockState(journal.read(shard)), complete=False))
         return False
     _settle(shard, folder, complete=True)
@@ -155,8 +154,8 @@ def _work_off(
     shard: Path, setup: Setup, left: Callable[[BlockState], object], watch: Callable[[Fact], None]
 ) -> None:
     """Run workers on a shard until nothing is left of its job; a case that ends its worker has failed."""
-    with tempfile.TemporaryDirectory() as compiled:
-        _work_off_in(Path(compiled), setup.worker or facts_of_worker, shard, left, watch)
+    with temporary() as compiled:
+        _work_off_in(compiled, setup.worker or facts_of_worker, shard, left, watch)
 
 
 def _work_off_in(
@@ -178,7 +177,7 @@ def _work_off_in(
                 for fact in news:
                     watch(fact)
         except WorkerEnded as end:
-            record.mend(shard)
+            lines.mend(shard)
             case = end.at_work.case if end.at_work else None
             if end.returncode == DISK_FAILED and UNWRITABLE in f"{end}":
                 raise AttnbenchError(

@@ -269,7 +269,7 @@ def only_run(here: Path) -> Path:
 def test_an_interrupted_command_keeps_its_rows_and_goes_on_in_its_folder(
     attnbench: Run, workers: Workers, here: Path
 ):
-    workers.next = [workers.counts(5), [*session(0, range(5))[:16], KeyboardInterrupt()]]
+    workers.next = [workers.counts(4), [*session(0, range(5))[:16], KeyboardInterrupt()]]
     stopped = attnbench(*COMMAND)
     assert stopped.status == 130
     assert "Interrupted: everything that was measured is kept, and the same command goes on." in stopped.out
@@ -289,7 +289,7 @@ def test_an_interrupted_command_keeps_its_rows_and_goes_on_in_its_folder(
 
 
 def test_another_command_does_not_go_on_with_it(attnbench: Run, workers: Workers, here: Path):
-    workers.next = [workers.counts(5), [KeyboardInterrupt()]]
+    workers.next = [workers.counts(4), [KeyboardInterrupt()]]
     attnbench(*COMMAND, "--out", here / "results" / "first")
     attnbench(*COMMAND, "--seed", "1")
     assert len(list((here / "results").iterdir())) == 2
@@ -318,7 +318,7 @@ def test_fresh_puts_the_rows_aside_and_measures_again(attnbench: Run, workers: W
 
 
 def test_fresh_is_no_part_of_what_is_gone_on_with(attnbench: Run, workers: Workers, here: Path):
-    workers.next = [workers.counts(5), [*session(0, range(5)), KeyboardInterrupt()]]
+    workers.next = [workers.counts(4), [*session(0, range(5)), KeyboardInterrupt()]]
     attnbench(*COMMAND, "--fresh")
     only_run(here)
     attnbench(*COMMAND)
@@ -329,7 +329,7 @@ def test_a_full_disk_is_the_users_to_mend_and_the_same_command_goes_on(
     attnbench: Run, workers: Workers, here: Path
 ):
     full = WorkerEnded(f"{UNWRITABLE}No space left on device", Started(0, "a sample"), "crashed", DISK_FAILED)
-    workers.next = [workers.counts(5), [*session(0, range(5)), full]]
+    workers.next = [workers.counts(4), [*session(0, range(5)), full]]
     stopped = attnbench(*COMMAND)
     assert stopped.status == 2
     assert re.search("cannot be written: .*No space left on device.*the same command again", stopped.err)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from attnbench import Geometry
 from attnbench.measuring import contract
+from attnbench.records.cost import CheckResult
 from tests.conftest import Run
 
 
@@ -47,13 +49,28 @@ def test_an_interrupt_is_status_130_and_no_traceback(attnbench: Run, monkeypatch
     assert (done.status, done.err) == (130, "")
 
 
-def test_a_bug_keeps_its_traceback(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
+def test_a_bug_keeps_its_traceback_and_has_a_status_of_its_own(
+    attnbench: Run, monkeypatch: pytest.MonkeyPatch
+):
     def broken(*_: object) -> None:
-        raise ZeroDivisionError("a bug")
+        raise ZeroDivisionError("a \x1b[31mbug")
 
     monkeypatch.setattr(contract, "examine", broken)
-    with pytest.raises(ZeroDivisionError):
-        attnbench("check", "msa")
+    done = attnbench("check", "msa")
+    assert done.status == 70
+    assert "in broken\n" in done.err
+    assert "ZeroDivisionError: a \ufffd[31mbug" in done.err
+    assert done.err.endswith("Error: This is a fault of attnbench itself; what was measured is kept.\n")
+
+
+def test_a_contract_that_is_broken_has_another_status(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
+    broken = CheckResult("is it kind?", Geometry(1, 1, 1, 1), passed=False)
+    monkeypatch.setattr(contract, "examine", lambda *_: [broken])
+    assert attnbench("check", "msa").status == 1
+
+
+def test_what_a_terminal_would_obey_is_seen_in_a_mistake(attnbench: Run):
+    assert "There is no run in \ufffd[2Jmine\ufffd: it" in attnbench("compare", "\x1b[2Jmine\u202e").err
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])

@@ -94,6 +94,7 @@ def test_the_number_of_a_claim_is_the_mechanisms_over_the_others(changes: str, n
     ("text", "says"),
     [
         ("[[claim", "mine.toml is not TOML: Expected"),
+        (SPEED + "times = 1e999999", "'mine': times is 1E+999999; it must be a number above 1."),
         ("", "mine.toml holds no claims; each begins with a line [[claim]]."),
         ("claim = []", "mine.toml holds no claims"),
         ('[claim]\nid = "a"', "it must be tables that each begin with [[claim]]."),
@@ -134,6 +135,16 @@ def test_a_bad_file_is_told_which_claim_which_field_and_what_it_may_be(text: str
     with pytest.raises(AttnbenchError) as mistake:
         parse(text, "mine.toml")
     assert says in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["9" * 5000, "1e99999999999999999999", "[" * 100_000],
+    ids=["digits", "exponent", "depth"],
+)
+def test_what_python_cannot_read_is_not_toml(value: str):
+    with pytest.raises(AttnbenchError, match=r"mine\.toml is not TOML: "):
+        parse(f"a = {value}", "mine.toml")
 
 
 def test_a_file_that_cannot_be_read_is_said_to_be_one(tmp_path: Path):

@@ -1,8 +1,15 @@
 """The folder of a run: one process at a time, and what is there counts."""
 
+import errno
+import fcntl
 import json
 import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +17,9 @@ import pytest
 from attnbench.errors import AttnbenchError
 from attnbench.records.folder import (
     HOLDER,
+    LOCK,
     PLAN,
+    YOUNG_S,
     complete_records,
     forget_plan,
     held,
@@ -18,6 +27,7 @@ from attnbench.records.folder import (
     shard_of,
     shards,
     start_over,
+    temporary,
     unfinished,
 )
 from attnbench.records.record import RECORDS, append, read
@@ -42,7 +52,11 @@ def test_a_second_process_is_refused_and_told_who_holds_the_folder(tmp_path: Pat
         pass
 
 
-@pytest.mark.parametrize("content", [None, ""], ids=["none", "torn"])
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "[1]", '{"process": 1}', "[" * 100_000],
+    ids=["none", "torn", "list", "half", "deep"],
+)
 def test_a_holder_that_cannot_be_read_is_another_process(tmp_path: Path, content: str | None):
     with held(tmp_path):
         (tmp_path / HOLDER).unlink()
@@ -85,6 +99,81 @@ def test_a_row_that_was_cut_off_is_gone_once_the_folder_is_held(tmp_path: Path):
     found = read(tmp_path)
     assert [row.case.label for row in found.records] == ["msa", "sra"]
     assert found.warnings == ()
+
+
+def test_a_whole_row_without_its_line_break_is_there_once_the_folder_is_held(tmp_path: Path):
+    append(tmp_path, [record("msa"), record("hilo")])
+    (tmp_path / RECORDS).write_bytes((tmp_path / RECORDS).read_bytes()[:-1])
+    with held(tmp_path):
+        append(tmp_path, [record("sra")])
+    assert [row.case.label for row in read(tmp_path).records] == ["msa", "hilo", "sra"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+):
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    says = f"The file system of {tmp_path} has no locks .*; name a folder on a local disk with --out"
+    with pytest.raises(AttnbenchError, match=says), held(tmp_path):
+        pass
+    with temporary() as folder:
+        assert folder.is_dir()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_one_clear_error(tmp_path: Path):
+    def removed_meanwhile(run: Path) -> None:
+        with held(run):
+            shutil.rmtree(run)
+            append(run, [record("msa")])
+
+    with pytest.raises(AttnbenchError, match=rf"^{tmp_path / 'run'} was removed while the run went on"):
+        removed_meanwhile(tmp_path / "run")
+
+
+def test_another_error_in_a_held_folder_stays_what_it_is(tmp_path: Path):
+    with pytest.raises(AttnbenchError, match=r"^mine$"), held(tmp_path):
+        raise AttnbenchError("mine")
+
+
+HOLDS = """
+import tempfile, time
+from attnbench.records.folder import temporary
+with temporary() as folder:
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def age(folder: Path) -> None:
+    """Let a temporary folder be old enough to be looked at."""
+    made = (folder / LOCK).stat().st_mtime
+    os.utime(folder / LOCK, (made - 2 * YOUNG_S,) * 2)
+
+
+def test_the_temporary_folder_of_a_killed_process_goes_with_the_next_start_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with subprocess.Popen([sys.executable, "-c", HOLDS], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        left = Path(other.stdout.readline().strip())
+        age(left)
+        (tmp_path / "attnbench-young").mkdir()
+        (tmp_path / "attnbench-young" / LOCK).touch()
+        with temporary() as folder:
+            age(folder)
+            with temporary():
+                assert folder.exists()
+            assert left.exists()
+        other.send_signal(signal.SIGKILL)
+    with temporary():
+        assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["attnbench-young"]
 
 
 def test_only_complete_rows_need_nothing_more(tmp_path: Path):

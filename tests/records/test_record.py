@@ -21,11 +21,10 @@ from attnbench.records.record import (
     Sample,
     append,
     key,
-    mend,
     newest,
     read,
 )
-from tests.fakes import MACHINE, record, witness
+from tests.fakes import MACHINE, block, changed, record, witness
 from tests.shards import PROTOCOL, case
 
 
@@ -77,19 +76,77 @@ def test_a_line_that_is_damaged_is_an_error_that_says_what_to_remove(tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"role": "x"}, "'x' is not a valid Role"),
+        ({"role": "x"}, "role: 'x' is not one of member, control, twin, ceiling"),
         ({"threads_": 2}, "threads_ missing or unknown in a record"),
         (
             {"samples": [{"second": 1.0}]},
-            "position, round, second, seconds, session, wall_s missing or unknown",
+            "samples[0]: position, round, second, seconds, session, wall_s missing or unknown",
         ),
-        ({"samples": [1]}, "1 is not a sample"),
-        ({"uncounted": None}, "'NoneType' object is not iterable"),
+        ({"samples": [1]}, "samples[0]: 1 is not a sample"),
+        ({"uncounted": None}, "uncounted: None is not a list"),
+        ({"batch": 0}, "batch: 0 is not a whole number above 0"),
+        ({"outcome": "fine"}, "outcome: 'fine' is not one of measured, unsupported, out_of_memory"),
+        ({"dtype": "float7"}, "dtype: 'float7' is not one of float32, tf32"),
+        ({"device": "abacus"}, "The device 'abacus' is not known"),
+        ({"heads": 0}, "heads is 0; it must be at least 1"),
+        ({"macs_by_operator": {"linear": -1}}, "macs_by_operator.linear: -1 is not a whole number of"),
     ],
 )
 def test_a_line_that_is_no_record_is_damaged_too(tmp_path: Path, changes: dict[str, Any], says: str):
     row = to_row(record("sra")) | changes
     assert damaged(tmp_path, json.dumps(row).encode()).startswith(f"line 2 is not a record: {says}")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-0.5", "0"])
+def test_a_time_that_is_none_is_told_with_its_field(tmp_path: Path, number: str):
+    row = json.dumps(to_row(record("sra", [0.125, 0.25]))).replace('"seconds": 0.25', f'"seconds": {number}')
+    says = f"line 2 is not a record: samples[1].seconds: {float(number) if number != '0' else 0} is not"
+    assert damaged(tmp_path, row.encode()).startswith(says)
+
+
+def test_numbers_that_json_has_not_are_not_written(tmp_path: Path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        append(tmp_path, [record("msa", [float("nan")])])
+
+
+def test_half_a_character_in_a_title_is_written_and_read(tmp_path: Path):
+    row = record("msa", title="half \udcff")
+    append(tmp_path, [row])
+    assert read(tmp_path).records == (row,)
+
+
+def test_rows_of_one_block_from_two_machines_are_refused(tmp_path: Path):
+    msa, hilo, twin = block({"msa": [0.4], "hilo": [0.2]})
+    append(tmp_path, [msa, changed(hilo, machine=replace(MACHINE, cpu="Slide rule")), twin])
+    says = r"lines 1 and 2 are rows of one block from machines that differ in cpu \(Abacus, Slide rule\)"
+    with pytest.raises(AttnbenchError, match=says):
+        read(tmp_path)
+
+
+def test_what_decides_no_time_may_differ_in_a_block(tmp_path: Path):
+    msa, hilo, twin = block({"msa": [0.4], "hilo": [0.2]})
+    append(tmp_path, [msa, changed(hilo, machine=replace(MACHINE, commit="later")), twin])
+    assert len(read(tmp_path).records) == 3
+
+
+def test_a_whole_last_line_without_a_line_break_is_a_record(tmp_path: Path):
+    append(tmp_path, [record("msa"), record("hilo")])
+    path = tmp_path / RECORDS
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read(tmp_path) == RecordFile(tmp_path, (record("msa"), record("hilo")), ())
+
+
+def test_a_run_whose_last_line_has_no_line_break_can_be_the_newest(tmp_path: Path):
+    runs_that_started(tmp_path, a="2026-05-01", b="2026-04-01")
+    append(tmp_path / "b", [record(started_at="2026-06-01")])
+    path = tmp_path / "b" / RECORDS
+    path.write_bytes(path.read_bytes()[:-1])
+    assert newest(tmp_path).name == "b"
+
+
+def test_a_folder_whose_name_is_too_long_cannot_be_read():
+    with pytest.raises(AttnbenchError, match="cannot be read: File name too long"):
+        read(Path("x" * 300))
 
 
 def test_a_line_is_damaged_although_it_is_the_last_if_it_was_finished(tmp_path: Path):
@@ -238,21 +295,6 @@ def test_rows_that_have_no_room_can_be_added_by_the_same_command(
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(AttnbenchError, match="make room, and run the same command again"):
         append(tmp_path, [record("msa")])
-
-
-@pytest.mark.parametrize(
-    ("content", "left"), [("a\nb\nc", "a\nb\n"), ("a\n", "a\n"), ("a", ""), ("²\n²", "²\n"), ("", "")]
-)
-def test_a_line_that_was_not_finished_is_cut_off(tmp_path: Path, content: str, left: str):
-    path = tmp_path / RECORDS
-    path.write_text(content)
-    mend(path)
-    assert path.read_text() == left
-
-
-def test_there_is_nothing_to_mend_where_there_is_no_file(tmp_path: Path):
-    mend(tmp_path / RECORDS)
-    assert not (tmp_path / RECORDS).exists()
 
 
 def a_key(of: Case = case(), threads: int = 2, device: str = "cpu", **changes: Any) -> str:  # noqa: B008

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cases.protocol import KEPT, SYSTEM
+from attnbench.errors import AttnbenchError
 from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records import journal
 from attnbench.records.journal import Began, Ended, Fact, Started, to_line
@@ -65,6 +66,17 @@ def test_a_torn_line_waits_for_its_rest(workers: Workers):
         f"printf '%s' '{line[:9]}' >> $4", "sleep 0.2", f"printf '%s' '{line[9:]}' >> $4", write(DONE)
     )
     assert workers.seen == [CALL, DONE]
+
+
+def test_a_shard_that_is_removed_meanwhile_ends_the_worker_with_one_clear_error(workers: Workers):
+    with pytest.raises(AttnbenchError, match=r"shard\.jsonl is gone: it was removed while"):
+        workers.run("echo $$ > $4.pid", write(FIRST), "rm $4", "exec sleep 20")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path(f"{workers.shard}.pid").read_text()), 0)
+
+
+def test_what_a_worker_says_in_another_encoding_is_told_as_far_as_it_can_be_read(workers: Workers):
+    assert str(workers.end_of("printf 'b\\344d\\n'", "exit 9")).endswith("status 9: b\ufffdd")
 
 
 def test_a_step_that_takes_too_long_ends_the_worker(workers: Workers):

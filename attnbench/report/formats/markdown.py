@@ -9,7 +9,7 @@ from attnbench.report.caption import caption, has_interval, sentence, verdicts
 from attnbench.report.column import Standing
 from attnbench.report.columns import SPEED, verdict
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
-from attnbench.words import NOTHING
+from attnbench.words import NOTHING, visible
 
 STYLES = {Standing.best: "**{}**", Standing.second: "*{}*", None: "{}"}
 LEGEND = "Bold = best, italic = second best of a column."
@@ -74,5 +74,5 @@ def _cell(field: Field, row: Row | None, index: Standing | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text of which Markdown takes nothing for its own."""
-    return re.sub(r"([\\|*_<>`~\[\]])", r"\\\1", text)
+    """A text of one line of which Markdown takes nothing for its own."""
+    return re.sub(r"([\\|*_<>`~\[\]])", r"\\\1", visible(" ".join(text.splitlines())))

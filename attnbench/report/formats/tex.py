@@ -4,6 +4,7 @@ import unicodedata
 from decimal import Decimal
 
 from attnbench.report.digits import Shown
+from attnbench.words import UNSEEN, visible
 
 GREEK = {
     **{letter: unicodedata.name(letter).rpartition(" ")[2].lower() for letter in "αβγδεζηθικμνξπρστυφχψω"},
@@ -43,6 +44,7 @@ COMMANDS = {
     "ł": "\\l{}",
     "Ł": "\\L{}",
     "æ": "\\ae{}",
+    UNSEEN: "?",
 }
 ACCENTS = {"\u0300": "\\`", "\u0301": "\\'", "\u0302": "\\^", "\u0303": "\\~", "\u0308": '\\"',
            "\u030a": "\\r", "\u030c": "\\v", "\u0327": "\\c"}  # fmt: skip
@@ -51,7 +53,8 @@ SCRIPTS = {"<super>": "\\textsuperscript{{{}}}", "<sub>": "\\textsubscript{{{}}}
 
 def escape(text: str) -> str:
     """A text of one line; what pdflatex has no command for stays as it is."""
-    return "".join(map(_command, " ".join(text.split())))
+    composed = unicodedata.normalize("NFC", " ".join(text.split()))
+    return "".join(map(_command, visible(composed)))
 
 
 def foreign(text: str) -> str:

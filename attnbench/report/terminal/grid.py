@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from attnbench.words import visible
+
 WORDS = re.compile(r"\[.*?\]|\S+")  # `[95 %]` is one
 STACKS_BELOW = 28  # letters of text that could stand below the first column instead
 LONGEST = 40  # letters of a column whose table goes on in another
@@ -142,21 +144,21 @@ class Grid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        layout, columns = self._fitting(width)
+        layout, columns = self._fitting(list(map(_visible, self.columns)), width)
         parts = layout.parts(columns, width) if self.continued else [columns]
         for part in parts:
             yield self._table(layout, part, width, self.title if part is parts[0] else "")
         if caption := "\n".join(filter(None, [self.caption, self._left_out(columns)])):
             yield Text(caption, "table.caption")
 
-    def _fitting(self, width: int) -> tuple[_Layout, Sequence[GridColumn]]:
+    def _fitting(self, columns: Sequence[GridColumn], width: int) -> tuple[_Layout, Sequence[GridColumn]]:
         """The first layout that has room for the columns, or the densest and what it has room for."""
-        stacked = _stacked(self.columns)
+        stacked = _stacked(columns)
         folded = list(map(_folded, stacked))
-        loose = (LOOSE if self.ruled else UNRULED) if len(stacked) == len(self.columns) else SNUG
-        for layout, columns in ((loose, self.columns), (SNUG, stacked), (TIGHT, folded)):
-            if self._needed(layout, columns) <= width:
-                return layout, columns
+        loose = (LOOSE if self.ruled else UNRULED) if len(stacked) == len(columns) else SNUG
+        for layout, fitting in ((loose, columns), (SNUG, stacked), (TIGHT, folded)):
+            if self._needed(layout, fitting) <= width:
+                return layout, fitting
         return TIGHT, _with_room(folded, width)
 
     def _needed(self, layout: _Layout, columns: Sequence[GridColumn]) -> int:
@@ -184,9 +186,14 @@ class Grid:
 
     def _left_out(self, columns: Sequence[GridColumn]) -> str:
         shown = {column.heading.replace("\n", " ") for column in columns}
-        gone = [column.heading for column in self.columns if column.drop_order]
+        gone = [visible(column.heading) for column in self.columns if column.drop_order]
         missing = dict.fromkeys(heading for heading in gone if heading not in shown)
         return f"left out for want of width: {', '.join(missing)}" if missing else ""
+
+
+def _visible(column: GridColumn) -> GridColumn:
+    """The column in the letters that a terminal is shown, which have a width."""
+    return replace(column, heading=visible(column.heading), cells=list(map(visible, column.cells)))
 
 
 def _stacked(columns: Sequence[GridColumn]) -> list[GridColumn]:

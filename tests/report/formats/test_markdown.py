@@ -92,3 +92,9 @@ def test_a_title_keeps_what_markdown_would_take_for_its_own():
     assert f"| {escaped} |" in text
     assert f"× {escaped} |" in text
     assert f"{escaped} (cpu 14x14 batch 64): crashed" in text
+
+
+def test_a_title_of_several_lines_or_with_hidden_characters_stays_a_cell():
+    text = text_of(mine=block({"msa": [0.4] * 6}, title="one\ntwo\r\u202ethree"))
+    assert "| one two \ufffdthree |" in text
+    assert not set(text) & set("\r\u202e")

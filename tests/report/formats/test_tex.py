@@ -25,6 +25,8 @@ from attnbench.statistics import Estimate
         ("Frédéric Łukasiewicz", "Fr\\'{e}d\\'{e}ric \\L{}ukasiewicz"),
         ("O(n²), x₁", "O(n\\textsuperscript{2}), x\\textsubscript{1}"),
         ("one\nline", "one line"),
+        ("Fre\u0301de\u0301ric", "Fr\\'{e}d\\'{e}ric"),
+        ("\x1b[2J\u202eMSA\x7f", "?{[}2J?MSA?"),
     ],
 )
 def test_what_latex_would_take_for_its_own_becomes_a_command(text, command):

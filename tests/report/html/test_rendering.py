@@ -32,3 +32,18 @@ def test_json_is_compact_and_keeps_its_order():
 def test_json_has_no_number_that_is_none():
     with pytest.raises(ValueError, match="not JSON compliant"):
         filled("{{ value|tojson }}", math.nan)
+
+
+def test_what_a_browser_would_obey_is_seen_in_elements_attributes_and_json():
+    name = "\x1bM\u202eSA"
+    assert (
+        filled('<i title="{{ value }}">{{ value }}</i>', name)
+        == '<i title="\ufffdM\ufffdSA">\ufffdM\ufffdSA</i>'
+    )
+    assert (
+        filled("{{ value|tojson }}", {"rows": [{"title": name}]}) == '{"rows":[{"title":"\ufffdM\ufffdSA"}]}'
+    )
+
+
+def test_a_script_is_left_as_it_is():
+    assert filled("{{ value|safe }}", "'\x7f' < 1") == "'\x7f' < 1"
