@@ -63,16 +63,19 @@ def test_names_come_in_the_papers_order_with_their_titles():
 
 
 def test_a_name_that_is_clear_comes_with_its_settings():
-    assert names("hi") == ["hilo", "hilo:alpha=", "hilo:window="]
+    assert names("hil") == ["hilo", "hilo:alpha=", "hilo:window=", "hilo:pooled_queries="]
     assert names("h") == ["hornet", "hilo"]
     assert names("msa") == ["msa"]
     assert names("nothing") == []
 
 
 def test_a_setting_comes_with_its_default_until_it_is_there():
-    assert names("hilo:") == ["hilo:alpha=", "hilo:alpha=0.9", "hilo:window=", "hilo:window=2"]
+    assert names("hilo:") == [
+        "hilo:alpha=", "hilo:alpha=0.9", "hilo:window=", "hilo:window=2",
+        "hilo:pooled_queries=", "hilo:pooled_queries=False",
+    ]  # fmt: skip
     assert "hilo:alpha=" not in names("hilo:alpha=")
-    assert names("hilo:alpha=0.5,") == ["hilo:alpha=0.5,window=", "hilo:alpha=0.5,window=2"]
+    assert names("hilo:alpha=0.5,")[:2] == ["hilo:alpha=0.5,window=", "hilo:alpha=0.5,window=2"]
     assert names("hlio:") == []
 
 
@@ -126,7 +129,8 @@ def test_the_folders_of_runs_are_offered_and_other_paths_left_to_the_shell(
     ("pieces", "expected"),
     [
         (["run", "hilo", ":", "al"], ["alpha=", "alpha=0.9"]),
-        (["run", "hilo", ":"], ["alpha=", "alpha=0.9", "window=", "window=2"]),
+        (["run", "van", ":"], []),
+        (["run", "sra", ":"], ["reduction=", "reduction=2"]),
         (["run", "hilo", ":", "alpha", "="], ["0.9"]),
         (["run", "hilo", ":", "alpha", "=", "0.5,w"], ["0.5,window=", "0.5,window=2"]),
         (["run", "msa", "hilo", ":", "alpha", "=", "0.5", "xc"], ["xca"]),

@@ -83,7 +83,10 @@ def test_a_sweep_over_windows_gives_the_specifications_table(attnbench: Run):
 
 def test_the_csv_of_a_sweep_resolves_its_settings(attnbench: Run):
     (first, second) = listed(attnbench, "hilo:window=1,2")
-    assert (first["settings"], second["settings"]) == ("alpha=0.9,window=1", "alpha=0.9,window=2")
+    assert (first["settings"], second["settings"]) == (
+        "alpha=0.9,window=1,pooled_queries=False",
+        "alpha=0.9,window=2,pooled_queries=False",
+    )
     assert (first["macs_published"], second["macs_published"]) == ("", "298300000")
 
 
@@ -91,8 +94,8 @@ def test_named_choices_are_shown_with_every_digit_and_their_branches(attnbench: 
     lines = attnbench("list", "hilo", "msa", "hilo:alpha=0.9").out.splitlines()
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
     assert rows == [
-        ["HiLo", "alpha=0.9, window=2", "NeurIPS 2022", "2,198,528", "2.20 M", "298,296,320", "298.3 M",
-         "61,214,720", "2", "237,081,600", "10"],
+        ["HiLo", "alpha=0.9, window=2, pooled_queries=False", "NeurIPS 2022", "2,198,528", "2.20 M",
+         "298,296,320", "298.3 M", "61,214,720", "2", "237,081,600", "10"],
         ["MSA", "", "ICLR 2021", "2,362,368", "2.36 M", "521,428,992", "521.4 M", "", "", "", ""],
     ]  # fmt: skip
 
@@ -120,7 +123,10 @@ def test_json_has_numbers_settings_branches_and_papers(attnbench: Run):
     answer = json.loads(done.out)
     assert answer["geometry"] == {"dim": 768, "heads": 12, "height": 14, "width": 28}
     hilo, msa = answer["mechanisms"]
-    assert (hilo["label"], hilo["settings"]) == ("hilo:window=4", {"alpha": 0.9, "window": 4})
+    assert (hilo["label"], hilo["settings"]) == (
+        "hilo:window=4",
+        {"alpha": 0.9, "window": 4, "pooled_queries": False},
+    )
     assert [(branch["title"], branch["heads"]) for branch in hilo["branches"]] == [
         ("Hi-Fi", 2),
         ("Lo-Fi", 10),

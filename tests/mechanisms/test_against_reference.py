@@ -13,7 +13,7 @@ from attnbench.cases.registry import Registry, discover
 from attnbench.paper import published
 
 MAPS = [(14, 14), (7, 7), (9, 5), (4, 10), (3, 2)]
-NAMES = list(published())
+NAMES = [*published(), *discover().sets["modern"], "t-msa"]
 
 
 @pytest.fixture(scope="module")
