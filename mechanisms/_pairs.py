@@ -20,7 +20,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
         first, second = x.unflatten(-1, (-1, 2)).unbind(-1)
         return torch.stack([first * cos - second * sin, first * sin + second * cos], dim=-1).flatten(-2)
-    wide = torch.promote_types(x.dtype, torch.float32)
+    wide = torch.float32 if x.dtype.itemsize < 4 else x.dtype
     points = torch.view_as_complex(x.to(wide).unflatten(-1, (-1, 2)))
     return torch.view_as_real(points * torch.complex(cos.to(wide), sin.to(wide))).flatten(-2).to(x.dtype)
 

@@ -80,7 +80,7 @@ class SelectiveScan(nn.Module):
         chosen = torch.bmm(ways.flatten(1, 2), self.choose[directions].mT)  # [2, B · N, R + 2S]
         r, add, read = chosen.split(self.parts, dim=-1)
         raw = torch.baddbmm(self.step_bias[directions].unsqueeze(1), r, self.step[directions].mT)
-        wide = torch.promote_types(raw.dtype, torch.float32)
+        wide = torch.float32 if raw.dtype.itemsize < 4 else raw.dtype
         delta = F.softplus(raw.to(wide)).view(ways.shape).unsqueeze(-2)  # [2, B, N, 1, E]
         add, read = (x.to(wide).unflatten(1, ways.shape[1:3]).unsqueeze(-1) for x in (add, read))
 

@@ -99,8 +99,11 @@ class CosineWindowAttention(plain_windows.WindowAttention):
 
 
 def length(x: Tensor) -> Tensor:
-    """Norms over the channels of a head, at least ε, or what of it the number format can hold."""
-    least = max(EPSILON, torch.finfo(x.dtype).tiny)
+    """Norms over the channels of a head, at least ε.
+
+    In float16 at least 1/128, whose gradient needs its square: keys of padding are zeros.
+    """
+    least = max(EPSILON, torch.finfo(x.dtype).tiny ** 0.5)
     return torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(least)
 
 

@@ -10,8 +10,8 @@ import typer
 
 from attnbench.errors import AttnbenchError
 
-# What begins within a word is part of a name, but for the second side of 14x28.
-NUMBER = re.compile(r"(?<![A-WYZa-wyz_])\d+(?:\.\d*)?(?:e[+-]?(?P<exponent>\d+))?", re.IGNORECASE)
+# A digit behind a letter is part of a name.
+NUMBER = re.compile(r"(?<![A-Za-z_])\d+(?:\.\d*)?(?:e[+-]?(?P<exponent>\d+))?", re.IGNORECASE)
 NOT_FINITE = re.compile(r"=(?:[^=]*,)?\s*[+-]?(?:nan|inf|infinity)\s*(?:,|$)", re.IGNORECASE)
 BEYOND = 10**18  # what no layer, machine or number of torch's has
 MOST_LETTERS = 100  # of a number

@@ -54,7 +54,8 @@ def test_an_empty_word_of_any_command_is_a_mistake(attnbench: Run, words: tuple[
 
 
 @pytest.mark.parametrize("option", ["--res", "--batch", "--device", "--mode", "--kernel"])
-def test_commas_alone_are_no_list(attnbench: Run, option: str):
+def test_commas_alone_are_no_list(attnbench: Run, monkeypatch: pytest.MonkeyPatch, option: str):
+    monkeypatch.setattr("attnbench.cli.session.carry_out", lambda *_, **__: True)
     assert (
         said(attnbench, "run", option, ",") == f"{option} is ','; it must name something, or be left out.\n"
     )
@@ -142,6 +143,10 @@ def test_an_ordinary_number_of_many_digits_is_one(attnbench: Run):
         attnbench("flops", "hilo:alpha=0.30000000000000004", "--res", "7", "--out", "/dev/null/x").status == 2
     )
     assert attnbench("list", "hilo:alpha=0.30000000000000004", "--format", "csv").status == 0
+
+
+def test_a_digit_behind_a_letter_is_part_of_a_name(attnbench: Run):
+    assert "No mechanism is called 'mine8e99999'" in said(attnbench, "list", "mine8e99999")
 
 
 def test_a_word_is_shown_by_its_beginning_only_where_it_is_very_long():

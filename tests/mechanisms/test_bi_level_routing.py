@@ -62,6 +62,14 @@ def attended_by(layer: BiLevelRoutingAttention, x: Tensor, token: int) -> Tensor
     return gradient[0, ..., -24:].any(dim=-1).flatten()
 
 
+def test_heads_find_their_own_regions_however_many_are_attended_to_at_once() -> None:
+    layer = layer_for(4, 6)
+    q, k, v = torch.randn(3, 5, 4, 6, 6, dtype=torch.float64)
+    chosen = torch.stack([torch.randperm(4)[:2] for _ in range(20)]).view(5, 4, 2)
+    alone = torch.cat([layer.attend_chosen(*(x[i : i + 1] for x in (q, k, v, chosen))) for i in range(5)])
+    torch.testing.assert_close(layer.attend_chosen(q, k, v, chosen), alone)
+
+
 @torch.no_grad()
 def test_a_region_chooses_the_region_whose_mean_key_is_most_like_its_mean_query() -> None:
     layer = layer_for(2, 2, topk=1)

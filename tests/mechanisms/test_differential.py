@@ -48,6 +48,16 @@ def test_two_equal_maps_leave_what_one_has_whatever_is_taken(x: Tensor) -> None:
     torch.testing.assert_close(layer(x), expected)
 
 
+def test_of_a_value_that_all_tokens_share_the_rest_is_left_and_beyond_one_its_opposite(x: Tensor) -> None:
+    layer = layer_for(0.6)
+    nn.init.zeros_(layer.qkv.weight)
+    nn.init.ones_(layer.lambda_k)
+    layer.lambda_q.data[0, 0] = math.log(2.4)  # λ = 2.4 - 1 + 0.6
+    value = layer.qkv.bias[48:].unflatten(0, (2, 12))
+    normal = -value / (value.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(layer(x), layer.proj(0.4 * normal.flatten()).expand_as(x))
+
+
 def test_the_factor_begins_near_its_setting_and_moves_with_the_products_of_its_vectors() -> None:
     layer = DifferentialAttention(Geometry(768, 12, 2, 2), lambda_init=0.8)
     assert layer.difference().item() == pytest.approx(0.8, abs=0.5)

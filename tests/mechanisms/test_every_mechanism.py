@@ -13,9 +13,9 @@ from attnbench.paper import published
 
 PLAIN = Path(__file__).parents[1] / "plain"
 MANY_TOKENS = 400  # on a map: attention between all of them in float64 takes a second
-REFUSED = {("sra", "1x1")}  # a map below the reduction leaves no keys
+REFUSED = {("sra", "1x1"), ("t-msa", "1x1")}  # a map below the reduction leaves no keys
 
-WITHOUT_HEADS = {"van", "hornet"}
+WITHOUT_HEADS = {"van", "hornet", "focal-modulation", "global-filter", "mlstm", "single-head", "ss2d"}
 
 PARAMS_AND_MACS = {  # one layer of 768 channels and 12 heads on 14×14 tokens, complete and unrounded
     "msa": (2_362_368, 521_428_992),

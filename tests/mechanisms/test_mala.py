@@ -76,6 +76,8 @@ def test_rows_turn_the_first_half_of_a_head_and_columns_the_second() -> None:
     assert torch.equal(turned[0, 4, :8], x[:8])
     assert torch.equal(turned[2, 0, 8:], x[8:])
     torch.testing.assert_close(turned[2, 4].norm(), x.norm())
+    angle = torch.tensor(2.0)  # two rows by a frequency of one
+    torch.testing.assert_close(turned[2, 0, 1], x[1] * angle.cos() + x[0] * angle.sin())
     assert (turned[2, 4] - x).abs().min() > 0
 
 

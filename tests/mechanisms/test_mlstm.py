@@ -88,6 +88,14 @@ def test_a_gate_that_forgets_all_leaves_each_token_its_own_value() -> None:
     )
 
 
+def test_what_is_beside_the_memory_is_the_convolved_tokens() -> None:
+    layer, m = layer_for(), torch.randn(2, GEOMETRY.tokens, 16, dtype=torch.float64)
+    nn.init.zeros_(layer.norm.weight)
+    nn.init.normal_(layer.skip)
+    c = nn.functional.silu(layer.conv(m.mT.unflatten(2, (3, 4))).flatten(2).mT)
+    torch.testing.assert_close(layer.remember(m), layer.skip * c)
+
+
 def test_later_tokens_however_strong_do_no_harm() -> None:
     layer, x = layer_for(), tokens()
     layer.gates.weight.data *= 1e4

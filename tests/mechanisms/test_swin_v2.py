@@ -89,7 +89,10 @@ def test_a_window_of_one_token_gives_its_value() -> None:
 
 def test_padding_has_no_length_in_float16_either() -> None:
     layer = layer_for(4, 4).half()
-    assert layer(tokens_for(layer).half()).isfinite().all()
+    out = layer(tokens_for(layer).half())
+    out.sum().backward()
+    assert out.isfinite().all()
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in layer.parameters())
 
 
 def test_keys_have_no_bias() -> None:
