@@ -17,9 +17,7 @@ MAPS = [LARGE, (7, 7), (9, 5), (4, 10), (3, 2)]
 LATER = [*discover().sets["modern"], "t-msa"]
 PLACES = [
     *((name, *size) for name in published() for size in MAPS),
-    *(
-        (name, *size) for name in LATER for size in MAPS if size != LARGE
-    ),  # which their plain forms have
+    *((name, *size) for name in LATER for size in MAPS if size != LARGE),  # which their plain forms have
 ]
 
 

@@ -35,7 +35,7 @@ EXPECTED = {  # parameters, multiply-adds
     "torchvision_swin": (4 * C**2 + BIASES + 13**2 * HEADS, 477_173_760),
     "vit_pytorch_attention": (4 * C**2 + C + 2 * C, PROJECTIONS + SCORES + NORM),
     "torch_multihead": (4 * C**2 + BIASES, PROJECTIONS + SCORES),
-    "linformer": (4 * C**2 + C + 2 * N * 256, PROJECTIONS + 4 * N * 256 * C),
+    "linformer_package": (4 * C**2 + C + 2 * N * 256, PROJECTIONS + 4 * N * 256 * C),
 }
 
 

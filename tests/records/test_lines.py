@@ -10,7 +10,7 @@ from attnbench.records.lines import is_whole, mend, parse, split
 
 LINES = b'{"a": 1}\n{"b": "\xc2\xb2"}\n'
 OTHERS = {
-    "is compressed by gzip": gzip.compress(LINES),
+    "is compressed by gzip": gzip.compress(LINES, mtime=0),
     "is text in UTF-16": LINES.decode().encode("utf-16"),
     "is text in UTF-16; it": LINES.decode().encode("utf-16-le"),
     "has carriage returns alone between its lines": LINES.replace(b"\n", b"\r"),

@@ -10,7 +10,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from attnbench.analysis.rows import Measured, measured, rows
-from attnbench.records.record import Record
+from attnbench.records.record import Energy, Record
 from attnbench.report.colours import mark_styles_of
 from attnbench.report.figure.pareto import COSTS, draw_pareto, front, pareto_page
 from attnbench.report.figure.quantities import macs_m, params_m, total_mib
@@ -75,7 +75,10 @@ def test_a_page_has_a_panel_for_each_cost_that_was_found(table: list[Measured]):
     assert [axes.get_title(loc="left") for axes in page.axes] == ["front: A, C, E"] * 2
     with_memory = [replace(row, record=replace(row.record, memory=MEMORY)) for row in table]
     some_with_memory = [*with_memory[:2], *table[2:]]
-    assert [axes.get_xlabel() for axes in pareto_page(some_with_memory, INKS).axes] == list(COSTS)
+    assert [axes.get_xlabel() for axes in pareto_page(some_with_memory, INKS).axes] == list(COSTS)[:3]
+    spent = Energy(0, joules=64.0, seconds=2.0, calls=10, idle_w=None)
+    with_energy = [replace(row, record=replace(row.record, energies=(spent,))) for row in with_memory]
+    assert [axes.get_xlabel() for axes in pareto_page(with_energy, INKS).axes] == list(COSTS)
 
 
 def test_each_device_has_a_front_of_its_own(table: list[Measured]):

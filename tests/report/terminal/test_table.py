@@ -449,7 +449,7 @@ def test_samples_in_which_the_process_stood_still_are_said():
 def test_what_a_layer_changed_for_others_is_said_of_its_row():
     meddling: Record = changed(record("own", TIMES), put_right=("the number of threads (2, then 1)",))
     assert any(
-        "OWN: it changes the number of threads (2, then 1) for all layers; that was put right" in line
+        "it changes the number of threads (2, then 1) for all layers; that was put right" in line
         for line in notes(rows([meddling]))
     )
 
