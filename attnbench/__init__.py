@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
-__version__ = "0.1.0"
+__version__: str  # as the package was installed
 __all__ = [
     "AttnbenchError",
     "Branch",
@@ -31,6 +31,14 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> str:
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version  # takes as long as all the rest
+
+    return version(__name__)
+
+
 def measure(
     layers: "Mapping[str, nn.Module | str] | nn.Module | str",
     x: "Tensor | None" = None,
@@ -41,11 +49,15 @@ def measure(
     mode: str = "inference",
     kernel: str = "explicit",
     baseline: str | None = None,
-    seconds: float = 10.0,
+    seconds: float = 5.0,
     threads: int | None = None,
     seed: int = 0,
+    full: bool = False,
 ) -> "pd.DataFrame":
     """Layers measured beside each other, now: N lines, one a layer, under the names that `load` has.
+
+    The columns are those that say something: counts, memory, images a second, and speeds with verdicts where
+    there are several layers; a `full` table has all that `load` has.
 
     `layers` are modules, or words as `attnbench run` takes them (`msa`, `hilo:alpha=0.5`,
     `package.module:Class`, a file), under names of yours; one of either may come alone. `x` is a batch of
@@ -60,9 +72,9 @@ def measure(
     Raises `AttnbenchError` for what has no meaning. A layer that fails is a line with its `reason`.
     """
     from attnbench.api import measured_rows
-    from attnbench.report.frame import frame
+    from attnbench.report.frame import frame, telling
 
-    return frame(
+    table = frame(
         measured_rows(
             layers,
             x,
@@ -77,6 +89,7 @@ def measure(
             seed=seed,
         )
     )
+    return table if full else telling(table)
 
 
 def load(folder: str | Path) -> "pd.DataFrame":

@@ -59,14 +59,17 @@ class CudaTensor(Tensor):
 
     @staticmethod
     def __new__(cls, on_host: Tensor) -> "CudaTensor":
-        made: CudaTensor = Tensor._make_wrapper_subclass(
-            cls,
-            on_host.shape,
-            strides=on_host.stride(),
-            storage_offset=on_host.storage_offset(),
-            dtype=on_host.dtype,
-            device=torch.device("meta"),
-        )
+        with torch.inference_mode(
+            on_host.is_inference()
+        ):  # a view of a weight is none of that mode's tensors
+            made: CudaTensor = Tensor._make_wrapper_subclass(
+                cls,
+                on_host.shape,
+                strides=on_host.stride(),
+                storage_offset=on_host.storage_offset(),
+                dtype=on_host.dtype,
+                device=torch.device("meta"),
+            )
         made.on_host = on_host
         return made
 

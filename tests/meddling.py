@@ -3,10 +3,21 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from attnbench import Geometry, Mechanism, Paper
-from tests.idle import Honest, macs
+from attnbench import Geometry, Mechanism
+
+
+class Honest(nn.Module):
+    """One linear map."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        self.map = nn.Linear(geometry.dim, geometry.dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
+        return self.map(x)
 
 
 class AlwaysOneThread(Honest):
@@ -45,9 +56,8 @@ class Unbuildable(Honest):
         raise ValueError("no")
 
 
-def _mechanism(name: str, build: Callable[[Geometry], torch.nn.Module]) -> Mechanism:
-    paper = Paper("None", "Nowhere", 2026, "https://example.org")
-    return Mechanism(name=name, title=name.capitalize(), build=build, macs=macs, paper=paper)
+def _mechanism(name: str, build: Callable[[Geometry], nn.Module]) -> Mechanism:
+    return Mechanism(name=name, title=name.capitalize(), build=build)
 
 
 once = _mechanism("once", AlwaysOneThread)

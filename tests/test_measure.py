@@ -28,12 +28,12 @@ def test_a_module_is_a_line_with_an_interval():
     assert line["params"] == 16 * 17
     assert line["macs"] == 12 * 16 * 16
     assert line["imgs_per_s_low"] < line["imgs_per_s"]
-    assert (line["height"], line["width"], line["dim"], line["batch"]) == (1, 12, 16, 2)
+    assert list(table.columns[-3:]) == ["imgs_per_s", "imgs_per_s_low", "imgs_per_s_high"]
 
 
 def test_modules_and_words_are_compared_in_one_block():
     layers: dict[str, nn.Module | str] = {"mine": nn.Linear(16, 16), "theirs": "msa"}
-    table = attnbench.measure(layers, shape=(2, 16, 16), heads=2, baseline="theirs", **FEW)
+    table = attnbench.measure(layers, shape=(2, 16, 16), heads=2, baseline="theirs", full=True, **FEW)
     assert list(table["label"]) == ["msa", "mine"] or list(table["label"]) == ["mine", "msa"]
     mine, theirs = (table[table["label"] == name].to_dict("records")[0] for name in ("mine", "msa"))
     assert mine["speed_vs_baseline"] > 1
@@ -43,9 +43,17 @@ def test_modules_and_words_are_compared_in_one_block():
 
 def test_maps_are_taken_as_maps():
     layer = nn.Conv2d(16, 16, 3, padding=1)
-    table = attnbench.measure(layer, torch.randn(2, 16, 3, 5), **FEW)
+    table = attnbench.measure(layer, torch.randn(2, 16, 3, 5), full=True, **FEW)
     assert list(table["outcome"]) == ["measured"]
     assert (table.loc[0, "height"], table.loc[0, "width"]) == (3, 5)
+
+
+def test_of_several_the_columns_end_in_speeds_and_verdicts():
+    table = attnbench.measure({"a": nn.Linear(16, 16), "b": nn.Linear(16, 16)}, X, **FEW)
+    assert list(table.columns[-1:]) == ["verdict"]
+    assert {"speed_vs_baseline", "baseline", "params"} <= set(table.columns)
+    full = attnbench.measure(nn.Linear(16, 16), X, full=True, **FEW)
+    assert list(full.columns) == list(attnbench.load("results/table-iv-cpu").columns)
 
 
 def test_a_module_and_its_process_stay_as_they_were():

@@ -45,5 +45,7 @@ def test_a_run_and_its_reports_say_it_too(attnbench: Run, tmp_path: Path):
     assert attnbench("run", *CORES, *SIZE, *how).status == 0
     counts = {record.case.label: record.cost and record.cost.macs for record in read(tmp_path).records}
     assert {name: counts[name] for name in CORES} == dict.fromkeys(CORES, int(ONE))
+    shown = lines_of(attnbench("compare", tmp_path, "--format", "csv").out)
+    assert {line["macs"] for line in shown} == {ONE}
     reported = lines_of(attnbench("report", tmp_path, "--format", "csv").out)
-    assert {line["macs"] for line in reported if line["label"] in CORES} == {ONE}
+    assert {line["value"] for line in reported if line["metric"] == "macs"} == {ONE}

@@ -148,5 +148,8 @@ def test_a_row_says_what_was_put_right(attnbench: Run, tmp_path: Path):
     how = ("--plugin", PLUGIN, "--dim", "8", "--heads", "2", "--res", "2x3", "--threads", "1")
     done = attnbench("run", *names, *how, "--quick", "--max-seconds", "2", "--out", tmp_path / "run")
     text = " ".join(done.out.split())
-    assert "Once: it changes the number of threads (1, then 3) for all layers; that was put right" in text
-    assert "Late: wrong: its calls change the number of threads (1, then 3)" in text
+    assert (
+        "Once (cpu 2x3 batch 8): it changes the number of threads (1, then 3) for all layers; that was"
+        in text
+    )
+    assert "Late (cpu 2x3 batch 8): wrong: its calls change the number of threads (1, then 3)" in text
