@@ -26,9 +26,10 @@ from attnbench.machine.devices import require
 from attnbench.machine.system import physical_cores
 from attnbench.mechanism import CONTIGUOUS, LAYOUTS, TOKENS, Geometry, Mechanism, Setting
 from attnbench.records.folder import held
+from attnbench.records.journal import Worker
 from attnbench.records.record import read
 from attnbench.run import runner
-from attnbench.run.plan import Setup, Worker
+from attnbench.run.plan import Setup
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeometry
 from mechanisms._images import few_images_at_a_time
 from mechanisms._maps import as_channels_first, as_tokens
-from mechanisms._rotation import Rotation, axial_angles
+from mechanisms._pairs import axial_angles, rotate
+from mechanisms._parts import project_in_parts
 
 EPSILON = 1e-6
 BASE = 10_000.0  # the slowest rotation takes so many times as long as the fastest
@@ -34,6 +35,9 @@ BASE = 10_000.0  # the slowest rotation takes so many times as long as the faste
 
 class MagnitudeAwareLinearAttention(nn.Module):
     """Linear attention whose weights are shifted instead of divided, beside a convolution, and gated."""
+
+    cos: Tensor
+    sin: Tensor
 
     def __init__(self, geometry: Geometry, *, lepe: int) -> None:
         super().__init__()
@@ -48,16 +52,16 @@ class MagnitudeAwareLinearAttention(nn.Module):
         self.geometry = geometry
         self.scale = d**-0.5
         self.qkvo = nn.Linear(c, 4 * c)
-        self.rotate = Rotation(axial_angles(geometry, frequencies(d // 4)))
         self.lepe = nn.Conv2d(c, c, lepe, padding=lepe // 2, groups=c)
         self.proj = nn.Linear(c, c)
+        angles = axial_angles(geometry, frequencies(d // 4))  # [N, D/2]
+        self.register_buffer("cos", angles.cos().to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer("sin", angles.sin().to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
-        # Three products with parts of one weight: the convolution would copy a slice of a joint output.
         c = self.geometry.dim
-        parts = zip(*(parameter.split((2 * c, c, c)) for parameter in self.qkvo.parameters()), strict=True)
-        qk, v, o = (F.linear(x, weight, bias) for weight, bias in parts)
+        qk, v, o = project_in_parts(x, self.qkvo, (2 * c, c, c))
         heads = few_images_at_a_time(self.attend_linearly, qk, v)
         local = as_tokens(self.lepe(as_channels_first(v, self.geometry)))
         return self.proj(o.mul_(local.add_(heads)))  # in place: fresh from a projection and a convolution
@@ -69,8 +73,9 @@ class MagnitudeAwareLinearAttention(nn.Module):
         v = v.unflatten(-1, (heads, -1)).transpose(1, 2)
 
         z = q @ (self.scale * k.mean(dim=-2, keepdim=True)).mT  # [B, H, N, 1]
-        summary = self.rotate(k).mT @ v * (self.scale / v.shape[-2])  # [B, H, D, D]
-        scaled = self.rotate(q) @ summary * (1 + 1 / (z + EPSILON))
+        q, k = (rotate(each, self.cos, self.sin) for each in (q, k))
+        summary = k.mT @ v * (self.scale / v.shape[-2])  # [B, H, D, D]
+        scaled = q @ summary * (1 + 1 / (z + EPSILON))
         y = torch.addcmul(scaled, z, v.mean(dim=-2, keepdim=True), value=-1)
         return y.transpose(1, 2).flatten(2)
 

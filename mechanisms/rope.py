@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, Mechanism, Paper, UnsupportedGeometry
 from attnbench.attention import attend
+from mechanisms._pairs import axial_angles
 
 
 class RotaryAttention(nn.Module):
@@ -39,7 +40,8 @@ class RotaryAttention(nn.Module):
             self.q_norm = nn.LayerNorm(geometry.head_dim, eps=1e-6)
             self.k_norm = nn.LayerNorm(geometry.head_dim, eps=1e-6)
         self.proj = nn.Linear(geometry.dim, geometry.dim)
-        angles = _angles(geometry, base)
+        quarter = geometry.head_dim // 4
+        angles = axial_angles(geometry, base ** -(torch.arange(quarter, dtype=torch.float64) / quarter))
         self.register_buffer("cos", angles.cos().to(torch.get_default_dtype()), persistent=False)
         self.register_buffer("sin", angles.sin().to(torch.get_default_dtype()), persistent=False)
 
@@ -65,18 +67,6 @@ class RotaryAttention(nn.Module):
             torch.addcmul(second * self.cos, first, self.sin),
         )
         return torch.cat(turned, dim=-1)
-
-
-def _angles(geometry: Geometry, base: float) -> Tensor:
-    """By how much each pair of each token is turned, in float64: `[N, D/2]`."""
-    quarter = geometry.head_dim // 4
-    frequencies = base ** -(torch.arange(quarter, dtype=torch.float64) / quarter)
-    rows, columns = (
-        torch.arange(length, dtype=torch.float64).unsqueeze(1) * frequencies
-        for length in (geometry.height, geometry.width)
-    )
-    sides = (rows.unsqueeze(1).expand(-1, geometry.width, -1), columns.expand(geometry.height, -1, -1))
-    return torch.cat(sides, dim=-1).flatten(0, 1)
 
 
 def _check(geometry: Geometry, base: float) -> None:

@@ -1,7 +1,7 @@
 """A worker that is no process of its own: for layers that live in this one, such as those of a notebook."""
 
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import torch
@@ -12,9 +12,7 @@ from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, Proces
 from attnbench.measuring.surroundings import Surroundings
 from attnbench.measuring.worker import work
 from attnbench.records import journal
-from attnbench.records.journal import Fact
-
-Worker = Callable[[Path, Mapping[str, str], float], Generator[Fact]]
+from attnbench.records.journal import Fact, Worker
 
 
 def worker_here(registry: Registry) -> Worker:

@@ -7,7 +7,7 @@ when a process died.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,6 +243,8 @@ Fact = (
     | Powered
     | Ended
 )
+Worker = Callable[[Path, Mapping[str, str], float], Generator[Fact]]
+"""What does the job of a shard, with these variables and a time-out, and yields the facts that it writes."""
 _KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in get_args(Fact)}
 
 

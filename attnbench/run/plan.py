@@ -1,17 +1,14 @@
 """What is to be measured: blocks, what is known of their cases before, and how long they will take."""
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from attnbench.cases.case import Block, Case, samples_in_round
 from attnbench.cases.protocol import WARMUP_SHARE, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
 from attnbench.records.block_state import Known
-from attnbench.records.journal import Counted, Environment, Fact, Failed, Predicted, Uncounted
-
-Worker = Callable[[Path, Mapping[str, str], float], Generator[Fact]]
+from attnbench.records.journal import Counted, Environment, Failed, Predicted, Uncounted, Worker
 
 SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
 TYPICAL_SPREAD = 0.05  # of the samples of one layer; for the estimate only

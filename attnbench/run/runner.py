@@ -32,9 +32,10 @@ from attnbench.records.journal import (
     Job,
     Started,
     Task,
+    Worker,
 )
 from attnbench.records.record import Conditions, Record
-from attnbench.run.plan import Planned, Setup, Worker
+from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
 
 MOST_COMPILERS = 32  # processes; torch takes no more by itself

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
-from mechanisms._rotation import Rotation, axial_angles
+from mechanisms._pairs import axial_angles, rotate
 from mechanisms.mala import MagnitudeAwareLinearAttention, frequencies
 
 GEOMETRY = Geometry(dim=48, heads=3, height=3, width=5)
@@ -34,8 +34,8 @@ def test_a_single_token_keeps_its_value() -> None:
 
 def test_without_rotation_the_weights_of_a_query_sum_to_one() -> None:
     layer, x = layer_for(GEOMETRY), tokens_for(GEOMETRY)
-    nn.init.ones_(layer.rotate.cos)
-    nn.init.zeros_(layer.rotate.sin)
+    nn.init.ones_(layer.cos)
+    nn.init.zeros_(layer.sin)
     qk, v, _ = layer.qkvo(x).split((96, 48, 48), dim=-1)
     same = v[:, :1].expand_as(x)
     torch.testing.assert_close(layer.attend_linearly(qk, same), same.contiguous(), rtol=1e-5, atol=1e-5)
@@ -57,11 +57,8 @@ def test_frequencies_fall_from_one_to_a_ten_thousandth_in_equal_ratios() -> None
 
 def test_scores_of_turned_tokens_depend_on_the_distance_between_them_alone() -> None:
     angles = axial_angles(GEOMETRY, frequencies(4))
-    query, key = torch.randn(2, 16, dtype=torch.float64)
-    torch.set_default_dtype(torch.float64)
-    rotate = Rotation(angles)
-    torch.set_default_dtype(torch.float32)
-    queries, keys = (rotate(each.expand(GEOMETRY.tokens, -1)).unflatten(0, (3, 5)) for each in (query, key))
+    both = torch.randn(2, 16, dtype=torch.float64).unsqueeze(1).expand(-1, GEOMETRY.tokens, -1)
+    queries, keys = rotate(both, angles.cos(), angles.sin()).unflatten(1, (3, 5))
 
     scores = torch.einsum("abc,dec->abde", queries, keys)
 
@@ -72,7 +69,8 @@ def test_scores_of_turned_tokens_depend_on_the_distance_between_them_alone() -> 
 
 def test_rows_turn_the_first_half_of_a_head_and_columns_the_second() -> None:
     x = torch.randn(16)
-    turned = Rotation(axial_angles(GEOMETRY, frequencies(4)))(x.expand(15, -1)).unflatten(0, (3, 5))
+    angles = axial_angles(GEOMETRY, frequencies(4))
+    turned = rotate(x.expand(15, -1), angles.cos(), angles.sin()).unflatten(0, (3, 5))
     assert torch.equal(turned[0, 4, :8], x[:8])
     assert torch.equal(turned[2, 0, 8:], x[8:])
     torch.testing.assert_close(turned[2, 4].norm(), x.norm())
