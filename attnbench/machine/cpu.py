@@ -56,6 +56,7 @@ class Cpu(Device):
         """
         from torch.autograd.profiler import profile  # torch.profiler's would load the compiler, for seconds
 
+        system.quieten_profiler()
         with profile(profile_memory=True, use_kineto=True) as profiler:
             call()
         events = profiler.kineto_results.events()  # its other outputs are files, or lose the order

@@ -217,6 +217,11 @@ def memory_limit_bytes() -> int | None:
     return min((limit for limit in limits if limit is not None and limit < total), default=None)
 
 
+def quieten_profiler() -> None:
+    """Keep torch's profiler from telling standard error that it starts and stops, as that of 2.13 does."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+
 def package_energy_meter() -> Callable[[], float] | None:
     """Joules that all processor packages have used since this call, memory and devices left out.
 

@@ -12,6 +12,7 @@ from torch.autograd.profiler import profile  # torch.profiler's would load the c
 from attnbench.attention import use_kernel
 from attnbench.cases.variant import Variant
 from attnbench.machine.devices import device_of
+from attnbench.machine.system import quieten_profiler
 
 BACKENDS = {
     "aten::_scaled_dot_product_flash_attention": "flash",
@@ -91,6 +92,7 @@ def _tf32(allowed: bool) -> Iterator[None]:
 
 def backends_of(call: Callable[[], object]) -> tuple[str, ...]:
     """Which of torch's forms of fused attention ran in a call, each once."""
+    quieten_profiler()
     with profile(use_kineto=True) as profiler:
         call()
     names = {event.name() for event in profiler.kineto_results.events()}

@@ -5,7 +5,6 @@ are put to those operators in their order. What the profiler costs itself is kno
 """
 
 import math
-import os
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from attnbench.errors import AttnbenchError, writing
 from attnbench.machine.allocator import keep_freed_memory
 from attnbench.machine.clock import Clock
 from attnbench.machine.devices import device_of
+from attnbench.machine.system import quieten_profiler
 from attnbench.measuring.execution import require_runnable
 from attnbench.measuring.failures import told
 from attnbench.measuring.layers import WrongOutput, build, check_results, make_call, make_data, untouched
@@ -109,7 +109,7 @@ def _trace(call: Callable[[], object], device: str, path: Path) -> None:
 
 
 def _profiler(device: str, *, record_shapes: bool = False) -> torch.profiler.profile:
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch 2.13's tells standard error that it starts
+    quieten_profiler()
     return torch.profiler.profile(activities=device_of(device).activities(), record_shapes=record_shapes)
 
 

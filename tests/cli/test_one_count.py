@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,12 @@ def test_list_counts_every_spelling_alike(attnbench: Run):
 def test_check_finds_the_closed_form(attnbench: Run, name: str):
     done = attnbench("check", name, *SIZE)
     assert (done.status, done.out.splitlines()[-1]) == (0, "The contract is kept."), done.err
+
+
+def test_check_says_nothing_on_standard_error():
+    command = [sys.executable, "-m", "attnbench", "check", "msa", "--res", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("name", CORES)
