@@ -120,7 +120,7 @@ def test_the_harnesss_python_example_prints_the_kept_run(
     (code,) = (content for language, content in FENCED.findall(TEXTS[HARNESS]) if language == "python")
     monkeypatch.chdir(ROOT)
     exec(code, {})
-    assert re.search(r"\bhilo +0\.230\d+ +298296320 +1\.60\d", capsys.readouterr().out)
+    assert re.search(r"\bhilo +0\.211\d+ +298296320 +1\.607\d", capsys.readouterr().out)
 
 
 @pytest.fixture(scope="module")
