@@ -76,14 +76,13 @@ class Row:
 
     @property
     def side(self) -> float:
-        """Tokens a side; of a map that is not square, of the square with as many tokens."""
+        """Tokens or pixels a side; of a map that is not square, of the square with as many."""
         return self.record.case.workload.side
 
     @property
     def setting(self) -> str:
         """What tells a row from others of its mechanism and variant: `cpu 14x14 batch 64 training`."""
-        training = " training" if self.record.case.workload.mode == "training" else ""
-        return f"{self.device} {self.size} batch {self.record.case.workload.batch}{training}"
+        return f"{self.device} {self.record.case.workload.words}"
 
     @property
     def where(self) -> str:
@@ -139,6 +138,7 @@ def family(row: Row) -> tuple[object, ...]:
     record = row.record
     return (
         row.device,
+        record.case.workload.geometry.images,
         record.case.workload.geometry.dim,
         record.case.workload.geometry.heads,
         record.case.workload.batch,

@@ -15,13 +15,11 @@ OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
 
 def title(profile: Profile) -> str:
     """What was called, and how."""
-    case, geometry = profile.case, profile.case.workload.geometry
+    case, workload = profile.case, profile.case.workload
     on_host = device_of(case.device).on_host
     where = f"{case.device}, {plural(profile.threads, 'thread')}" if on_host else case.device
     return (
-        f"{case.title}: {geometry.height}×{geometry.width} tokens, {plural(geometry.dim, 'channel')}, "
-        f"{plural(geometry.heads, 'head')}, {plural(case.workload.batch, 'image')}, {case.variant.title}, "
-        f"{where}"
+        f"{case.title}: {workload.spelled}, {plural(workload.batch, 'image')}, {case.variant.title}, {where}"
     )
 
 
