@@ -57,7 +57,7 @@ class Workload:
     @property
     def words(self) -> str:
         """`14x14 batch 64 training`, or `224x224 images batch 8`."""
-        images, training = " images" * self.geometry.images, " training" * (self.mode is Mode.training)
+        images, training = " images" * self.geometry.images, " training" * (self.mode == Mode.training)
         return f"{self.geometry.size}{images} batch {self.batch}{training}"
 
     @property
