@@ -106,10 +106,10 @@ class Registry(Mapping[str, Mechanism]):
         name = f"{backbone.name}{HOST}{filling}"
         if name not in self._models:
             mixer = self[filling or backbone.filling]
-            self._models[name] = filled(backbone, mixer, self._read, bare=not filling)
+            self._models[name] = filled(backbone, mixer, self.read, bare=not filling)
         return self._models[name]
 
-    def _read(self, word: str) -> tuple[Mechanism, Settings]:
+    def read(self, word: str) -> tuple[Mechanism, Settings]:
         """A mechanism, and the settings that its word gives."""
         name, _, assignments = word.partition(":")
         read = _read_assignments(self[name], assignments)

@@ -45,7 +45,10 @@ PRODUCTS = {
 CONVOLUTION = "convolution"
 FUSED = "scaled_dot_product"  # in the name of every back-end: _scaled_dot_product_flash_attention, …
 CORE = {"_softmax", "_log_softmax", "topk", "sort", "grid_sampler_2d", "cudnn_grid_sampler"}
-LOOKUPS = {"index_select", "gather", "index", "embedding", "take"}  # the first argument is looked up in
+LOOKUPS = {
+    *("index_select", "gather", "index", "embedding", "take"),
+    *("_embedding_bag", "_embedding_bag_forward_only"),
+}  # the first argument is looked up in
 WRITES = {"copy_", "fill_", "zero_"}  # the first argument is written and not read
 COPIES = set(
     """
