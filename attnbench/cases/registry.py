@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from attnbench.backbone import Backbone
-from attnbench.cases import ranges
+from attnbench.cases import ranges, zoo
 from attnbench.cases.classes import is_class, mechanism_of
 from attnbench.cases.declared import BUILTIN, GROUP
 from attnbench.cases.labels import closest, did_you_mean
@@ -89,10 +89,12 @@ class Registry(Mapping[str, Mechanism]):
         host, _, filling = name.partition(HOST)
         if host in self.backbones:
             return self._model(self.backbones[host], filling)
+        if host == zoo.TIMM and filling:
+            return zoo.timm_model(filling)
         if HOST in name:
             raise AttnbenchError(
                 f"No backbone is called {host!r}.{did_you_mean(closest(host, self.backbones))} "
-                f"There are {', '.join(self.backbones)}."
+                f"There are {', '.join(self.backbones)}, and timm with the models of timm."
             )
         file = f"{name}.py"
         here = f" The file {file} is here: name that." if Path(file).is_file() else ""
@@ -184,6 +186,8 @@ class Registry(Mapping[str, Mechanism]):
 
     def _source_of(self, mechanism: Mechanism) -> str:
         """What stands for a mechanism's code; for a model's, for all that it is made of."""
+        if mechanism.name.startswith(f"{zoo.TIMM}{HOST}"):
+            return zoo.source()
         first, *others = [source_of(part, self._modules[part.name]) for part in parts_of(mechanism)]
         if not others:
             return first

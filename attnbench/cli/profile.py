@@ -92,7 +92,7 @@ def profile(
     from attnbench.measuring.profile import profile as measure
     from attnbench.report.objects import profile_json
     from attnbench.report.profile import profile_csv, profile_notes, write_profile
-    from attnbench.report.terminal.profile import operators_table, parts_table
+    from attnbench.report.terminal.profile import operators_table, parts_table, places_tables
 
     devices.require(device)
     variant = Variant(read_name("--kernel", kernel, KERNELS), read_name("--dtype", dtype, DTYPES))
@@ -111,6 +111,8 @@ def profile(
         case Format.table:
             here.out.print(operators_table(layer_profile))
             here.out.print(parts_table(layer_profile))
+            for table in places_tables(layer_profile):
+                here.out.print(table)
         case Format.csv:
             here.data(profile_csv(layer_profile))
         case Format.json:

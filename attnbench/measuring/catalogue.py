@@ -14,7 +14,8 @@ from attnbench.cases.registry import Choice, Registry, unique
 from attnbench.cases.sets import ALL, MODELS, SET, TABLE, slug
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.mechanism import FAMILIES, Geometry, OperatorMacs
-from attnbench.paper import in_table_order, published
+from attnbench.paper import Printed, in_table_order, published
+from attnbench.paper.models import published_model
 from attnbench.records.cost import BranchCost, Entry, Point
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Po
 def _entry(choice: Choice, geometry: Geometry, *, believed: bool) -> Entry:
     from attnbench.measuring.layouts import layer_of
 
-    paper = published().get(choice.label) if geometry == TABLE_IV.geometry else None
+    paper = _printed(choice, geometry)
     try:
         build = partial(layer_of, choice.mechanism, geometry, choice.settings)
         macs = choice.mechanism.closed_form(geometry, **choice.settings) if believed else None
@@ -132,6 +133,13 @@ def _entry(choice: Choice, geometry: Geometry, *, believed: bool) -> Entry:
         cost.uncounted,
         cost.macs_of_another,
     )
+
+
+def _printed(choice: Choice, geometry: Geometry) -> Printed | None:
+    """What the paper printed of it at this size."""
+    if geometry.images:
+        return published_model(choice.label, geometry)
+    return published().get(choice.label) if geometry == TABLE_IV.geometry else None
 
 
 def _params(build: Callable[[], nn.Module]) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from attnbench.backbone import Slot
 from attnbench.cases.models import Model, in_slot
+from attnbench.measuring.model_parts import slots
 from attnbench.mechanism import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
@@ -83,7 +84,9 @@ def _model(model: Model, image: Geometry, settings: Mapping[str, Setting]) -> nn
     def mixer(slot: Slot) -> nn.Module:
         filling = model.mixer(slot, settings)
         with in_slot(slot):
-            return layer_of(filling.mechanism, slot.geometry, filling.settings)
+            layer = layer_of(filling.mechanism, slot.geometry, filling.settings)
+        slots[layer] = slot
+        return layer
 
     return model.backbone.build((image.height, image.width), mixer, **model.own(settings))
 

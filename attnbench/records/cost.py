@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from attnbench.cases.registry import Choice, unique
 from attnbench.mechanism import Geometry
-from attnbench.paper import Published
+from attnbench.paper import Printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class BranchCost:
 class Entry:
     """One choice with its cost; `refusal` says why there is none.
 
-    `published` is its row of Table IV, if it has one and the geometry is the paper's. Where there are
+    `published` is its row of the paper's tables, if it has one and the geometry is theirs. Where there are
     operators `uncounted`, `macs` is a lower bound; where the work depends on the image, `macs_of_another`
     are those of a second one.
     """
@@ -30,7 +30,7 @@ class Entry:
     params: int | None
     macs: int | None
     branches: tuple[BranchCost, ...]
-    published: Published | None
+    published: Printed | None
     uncounted: tuple[str, ...] = ()
     macs_of_another: int | None = None
     refusal: str | None = None

@@ -27,7 +27,7 @@ from attnbench.report.columns import FLOPS, PARAMS
 from attnbench.report.data import estimate_cells, lines_of, machines_of
 from attnbench.report.export import change_line, crossover_line, entry_line, matrix_line, point_line
 from attnbench.report.json_text import json_text
-from attnbench.report.profile import call_line, operator_lines, setting_line
+from attnbench.report.profile import call_line, operator_lines, place_lines, setting_line
 from attnbench.statistics import Estimate
 
 COUNTS = {Metric.params: PARAMS, Metric.flops: FLOPS}
@@ -103,7 +103,8 @@ def claims_json(judgements: Sequence[Judgement]) -> str:
 def profile_json(profile: Profile) -> str:
     """One call of a layer, operator by operator, the one that takes longest first."""
     operators = operator_lines(profile)
-    return json_text({**setting_line(profile), **call_line(profile), "operators": operators})
+    places = place_lines(profile)
+    return json_text({**setting_line(profile), **call_line(profile), "operators": operators, **places})
 
 
 def _run(found: RecordFile) -> Line:

@@ -10,6 +10,7 @@ from attnbench.report.fields import CASE, THREADS
 from attnbench.words import plural
 
 PROFILE = "profile.csv"
+OF_PLACES = ("calls", "self_s", "bytes", "macs")
 OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
 
 
@@ -92,6 +93,15 @@ def operator_lines(profile: Profile) -> list[dict[str, object]]:
     """What every operator takes in one call, the one that takes longest first."""
     lines = sorted(profile.lines, key=lambda line: -line.self_s)
     return [{name: getattr(line, name) for name in OPERATOR} for line in lines]
+
+
+def place_lines(profile: Profile) -> dict[str, object]:
+    """What stages and kinds of modules take in one call of a model; nothing of a layer."""
+    return {
+        name: [{"name": line.operator, **{key: getattr(line, key) for key in OF_PLACES}} for line in lines]
+        for name, lines in (("stages", profile.stages), ("kinds", profile.kinds))
+        if lines
+    }
 
 
 def _ms(seconds: float) -> str:

@@ -28,6 +28,8 @@ class PatchEmbedding(nn.Conv2d):
     convolution's shape, `[C, 3, p, p]`.
     """
 
+    part = "patch embedding"
+
     def __init__(self, image: Image, dim: int, patch: int) -> None:
         super().__init__(COLOURS, dim, kernel_size=patch, stride=patch)
         self.patch = patch
@@ -90,6 +92,8 @@ class Residual(nn.Module):
 
 class Classifier(nn.Module):
     """Logits of the mean token: W mean(LayerNorm(x)) + b."""
+
+    part = "classifier"
 
     def __init__(self, dim: int, epsilon: float = 1e-5) -> None:
         super().__init__()

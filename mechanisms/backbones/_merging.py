@@ -30,6 +30,8 @@ TAPS = SIDE**2
 class DeformableTokenMerging(nn.Module):
     """Half the rows and columns of a map, twice its channels, by a convolution whose taps move."""
 
+    part = "token merging"
+
     rows: Tensor
     columns: Tensor
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from attnbench.paper import Printed
+from attnbench.paper.models import PublishedModel
 from attnbench.records.cost import Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.caption import CONVENTION
 from attnbench.report.column import LOWER_BOUND
@@ -21,9 +23,9 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
         GridColumn("Settings", list(map(settings_of, entries)), wraps=True),
         GridColumn("Published in", list(map(venue_of, entries)), wraps=True, drop_order=1),
         GridColumn("Params", [exact(entry.params) for entry in entries], drop_order=4),
-        paper_column([f"{paper.params_m:.2f} M" if paper else "" for paper in published], drop_order=1),
+        paper_column([printed(paper, "params_m", 2, " M") for paper in published], drop_order=1),
         GridColumn("FLOPs", [f"{bound(entry)}{exact(entry.macs)}" for entry in entries]),
-        paper_column([f"{paper.flops_m:.1f} M" if paper else "" for paper in published], drop_order=1),
+        paper_column([printed(paper, "flops_m", 1, " M") for paper in published], drop_order=1),
     ]
     for title in branch_titles(entries):
         by_title = [{branch.title: branch for branch in entry.branches} for entry in entries]
@@ -58,6 +60,14 @@ def bound(entry: Entry) -> str:
 def paper_column(cells: Sequence[str], drop_order: int) -> GridColumn:
     """Published figures, which stand back."""
     return GridColumn(PAPER, cells, drop_order=drop_order, style="dim")
+
+
+def printed(paper: Printed | None, name: str, decimals: int, unit: str = "") -> str:
+    """A number of the paper with its digits; of a model, which it has in whole millions, without."""
+    value: float | None = getattr(paper, name, None)
+    if value is None:
+        return ""
+    return f"{value:,.{0 if isinstance(paper, PublishedModel) else decimals}f}{unit}"
 
 
 def exact(count: int | None) -> str:
