@@ -93,6 +93,16 @@ class Geometry:
         """The map as it is written on the command line: `14x28`."""
         return f"{self.height}x{self.width}"
 
+    @property
+    def layer_words(self) -> str:
+        """A layer's size, `dim 768, 12 heads`; nothing of a model, which has layers of several."""
+        return "" if self.images else f"dim {self.dim}, {self.heads} heads"
+
+    @property
+    def side_words(self) -> str:
+        """What a side is counted in: `tokens a side`, or `pixels a side`."""
+        return f"{'pixels' if self.images else 'tokens'} a side"
+
     def require_shared_channels(self) -> None:
         """Raise `UnsupportedGeometry` unless heads divide the channels.
 

@@ -66,7 +66,7 @@ class Workload:
 
         Of a model, its images: `images of 224×224 pixels`.
         """
-        return ", ".join(filter(None, (self.map_words, self.layer_words)))
+        return ", ".join(filter(None, (self.map_words, self.geometry.layer_words)))
 
     @property
     def map_words(self) -> str:
@@ -75,19 +75,9 @@ class Workload:
         return f"images of {size} pixels" if self.geometry.images else f"{size} tokens"
 
     @property
-    def layer_words(self) -> str:
-        """The layer's size, `dim 768, 12 heads`; a model has its own."""
-        return "" if self.geometry.images else f"dim {self.geometry.dim}, {self.geometry.heads} heads"
-
-    @property
     def side(self) -> float:
         """Tokens a side, or pixels of an image; of one that is not square, of the square with as many."""
         return math.sqrt(self.geometry.tokens)
-
-    @property
-    def side_words(self) -> str:
-        """What a side is counted in."""
-        return f"{'pixels' if self.geometry.images else 'tokens'} a side"
 
     @property
     def brief_size(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attnbench.cases.case import TABLE_IV
 from attnbench.cases.labels import closest, did_you_mean
-from attnbench.cases.models import parts_of
+from attnbench.cases.models import Model, parts_of
 from attnbench.cases.registry import Choice, Registry, unique
 from attnbench.cases.sets import ALL, MODELS, SET, TABLE, slug
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # What a layer runs on in less time than torch takes to import what it needs for tensors without memory.
 FEW_TOKENS, FEW_CHANNELS = 28**2, 1024
 IMAGE = Geometry.image(224, 224)
+MIXERS = "Mixers"  # what is called so of a model: the layers in its slots
 WILD = "*?"  # in a word that stands for all names that it fits
 
 
@@ -193,6 +194,9 @@ def _refuse(choice: Choice, geometry: Geometry) -> None:
 
 
 def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:
+    if isinstance(choice.mechanism, Model):
+        macs = choice.mechanism.mixing_macs(geometry, choice.settings)
+        return () if macs is None else (BranchCost(MIXERS, macs, None),)
     return tuple(
         BranchCost(
             branch.title,

@@ -10,11 +10,14 @@ from attnbench.paper import Printed
 
 @dataclass(frozen=True, slots=True)
 class BranchCost:
-    """A branch's share of a layer: multiply-adds by its closed form, and the heads that it makes."""
+    """A branch's share of a layer: multiply-adds by its closed form, and the heads that it makes.
+
+    Of a model it is the share of the layers in its slots, which have no number of heads in common.
+    """
 
     title: str
     macs: int
-    heads: int
+    heads: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def setting_words(record: Record, *, size: bool = True, variant: bool = True, mo
     """How a record was measured: `14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel`."""
     words = [
         record.case.workload.map_words * size,
-        record.case.workload.layer_words,
+        record.case.workload.geometry.layer_words,
         f"batch {record.case.workload.batch}",
         record.case.variant.title * variant,
         record.case.workload.mode * mode,

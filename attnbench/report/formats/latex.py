@@ -148,7 +148,7 @@ def _label(runs: Sequence[Analysis], paper_table: PaperTable | None) -> str:
         record, variant = paper_table.record, paper_table.record.case.variant
         words += [
             record.case.workload.geometry.size,
-            record.case.workload.layer_words,
+            record.case.workload.geometry.layer_words,
         ]
         words += [f"batch {record.case.workload.batch}", record.case.workload.mode, variant.name]
     return f"tab:{re.sub(r'[^a-z0-9]+', '-', ' '.join(words).lower()).strip('-')}"

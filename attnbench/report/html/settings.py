@@ -54,7 +54,7 @@ def _sizes(texts: Sequence[str]) -> str:
 
 
 def _dim(setting: MeasuredSetting) -> str:
-    return setting.record.case.workload.layer_words.removeprefix("dim ")
+    return setting.record.case.workload.geometry.layer_words.removeprefix("dim ")
 
 
 def _after(word: str) -> Callable[[Sequence[str]], str]:

@@ -31,11 +31,9 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
         by_title = [{branch.title: branch for branch in entry.branches} for entry in entries]
         branches = [mine.get(title) for mine in by_title]
         costs = [f"{branch.macs:,}" if branch else "" for branch in branches]
-        heads = [f"{branch.heads}" if branch else "" for branch in branches]
-        columns += [
-            GridColumn(f"{title} FLOPs", costs, drop_order=3),
-            GridColumn("heads", heads, drop_order=2),
-        ]
+        heads = [f"{branch.heads}" if branch and branch.heads is not None else "" for branch in branches]
+        columns.append(GridColumn(f"{title} FLOPs", costs, drop_order=3))
+        columns += [GridColumn("heads", heads, drop_order=2)] * any(heads)
     return Grid(
         [column for column in columns if column.heading != PAPER or any(column.cells)], caption=CONVENTION
     )
@@ -85,7 +83,7 @@ def flops_table(points: Sequence[Point]) -> Grid:
     columns = [GridColumn(size, list(map(_millions, macs))) for size, macs in by_size]
     return Grid(
         [GridColumn(MECHANISM, titles, wraps=True), *columns],
-        f"FLOPs (M), dim {geometry.dim}, {geometry.heads} heads",
+        ", ".join(filter(None, ("FLOPs (M)", geometry.layer_words))),
         f"{CONVENTION}; closed forms, nothing is measured",
         continued=True,
         faint=[index for index, title in enumerate(titles) if title.startswith(INDENT)],

@@ -13,7 +13,7 @@ UNCHANGED = "No two mechanisms are seen to change order between these sizes."
 def crossover_table(shown: Sequence[Crossover], others: int) -> Grid:
     """A line a crossover, the first of them as a sentence, and how many `others` there are."""
     records = [crossover.faster.record for crossover in shown]
-    side = records[0].case.workload.side_words.capitalize()
+    side = records[0].case.workload.geometry.side_words.capitalize()
     columns = [
         GridColumn("Faster beyond", [record.case.title for record in records], wraps=True),
         GridColumn("Slower beyond", [crossover.slower.record.case.title for crossover in shown], wraps=True),
@@ -28,7 +28,7 @@ def crossover_table(shown: Sequence[Crossover], others: int) -> Grid:
 
 def _sentence(crossover: Crossover) -> str:
     faster, slower = crossover.faster.record.case.title, crossover.slower.record.case.title
-    side = f"{estimated(crossover.side)} {crossover.faster.record.case.workload.side_words}"
+    side = f"{estimated(crossover.side)} {crossover.faster.record.case.workload.geometry.side_words}"
     return f"From {side} on, {faster} is faster than {slower}"
 
 
