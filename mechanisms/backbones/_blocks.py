@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench import Geometry, Slot
-from mechanisms._images import few_images_at_a_time
 from mechanisms._maps import as_channels_first, as_tokens
 
 COLOURS = 3
@@ -69,10 +68,6 @@ class ConvFeedForward(FeedForward):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens `[B, N, C]` to tokens `[B, N, C]`."""
-        return few_images_at_a_time(self.of_few, x)
-
-    def of_few(self, x: Tensor) -> Tensor:
-        """The same of so few images that their hidden channels stay in a cache."""
         hidden = as_tokens(self.depthwise(as_channels_first(self.expand(x), self.geometry)))
         return self.reduce(F.gelu(hidden))
 

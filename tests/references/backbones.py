@@ -67,3 +67,24 @@ def between(grid: Tensor, y: Tensor, x: Tensor) -> Tensor:
             near = (1 - (y - row).abs()).clamp(min=0) * (1 - (x - column).abs()).clamp(min=0)
             total = total + near * grid[row, column]
     return total
+
+
+def patch_merging(layer: Any, x: Tensor, geometry: Geometry) -> Tensor:
+    """W LayerNorm of the four tokens of each square side by side, row by row; beyond the map is zero."""
+    images = []
+    for image in x:
+        grid = image.reshape(geometry.height, geometry.width, -1)
+        tokens = []
+        for row in range(0, geometry.height, 2):
+            for column in range(0, geometry.width, 2):
+                cells = [
+                    grid[r, c] if r < geometry.height and c < geometry.width else torch.zeros_like(grid[0, 0])
+                    for r in (row, row + 1)
+                    for c in (column, column + 1)
+                ]
+                four = torch.cat(cells)
+                centred = four - four.mean()
+                normal = centred / (centred.square().mean() + 1e-5).sqrt()
+                tokens.append(layer.reduce.weight @ (normal * layer.norm.weight + layer.norm.bias))
+        images.append(torch.stack(tokens))
+    return torch.stack(images)

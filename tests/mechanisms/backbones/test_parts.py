@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from attnbench import Geometry
 from mechanisms.backbones._blocks import ConvFeedForward, PatchEmbedding
 from mechanisms.backbones._merging import DeformableTokenMerging
-from tests.references.backbones import conv_feed_forward, deformable_merging, patch_embedding
+from mechanisms.backbones.swin import PatchMerging
+from tests.references.backbones import conv_feed_forward, deformable_merging, patch_embedding, patch_merging
 
 MAPS = [(4, 4), (5, 3), (2, 7)]
 
@@ -49,6 +50,13 @@ def test_deformable_merging_equals_its_formula(size: tuple[int, int], training: 
     geometry = Geometry(6, 1, *size)
     layer = with_random_weights(DeformableTokenMerging(geometry)).train(training)
     assert_same(layer, lambda x: deformable_merging(layer, x, geometry), tokens_for(geometry))
+
+
+@pytest.mark.parametrize("size", MAPS, ids=str)
+def test_patch_merging_equals_its_formula(size: tuple[int, int]) -> None:
+    geometry = Geometry(6, 1, *size)
+    layer = with_random_weights(PatchMerging(geometry))
+    assert_same(layer, lambda x: patch_merging(layer, x, geometry), tokens_for(geometry))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 6), (3, 4)], ids=str)
