@@ -52,5 +52,5 @@ def list_mechanisms(
         case Format.csv:
             here.data(registry_csv(catalogue))
         case Format.json:
-            here.data(registry_json(catalogue, geometry))
+            here.data(registry_json(catalogue, geometry, image))
     here.note([*registry_notes(catalogue), *registry.problems])

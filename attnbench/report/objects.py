@@ -19,6 +19,7 @@ from attnbench.cases.variant import Variant
 from attnbench.machine.fingerprint import Machine
 from attnbench.mechanism import Geometry
 from attnbench.paper.claims import Claim, Metric
+from attnbench.records.codec import to_row
 from attnbench.records.cost import Entry, Point
 from attnbench.records.profile import Profile
 from attnbench.records.record import Record, RecordFile
@@ -34,8 +35,8 @@ COUNTS = {Metric.params: PARAMS, Metric.flops: FLOPS}
 RATES = {"matmul": "macs_per_s", "copy": "bytes_per_s"}
 
 
-def registry_json(entries: Sequence[Entry], geometry: Geometry) -> str:
-    """Choices with what they cost on a map, their papers and their branches."""
+def registry_json(entries: Sequence[Entry], geometry: Geometry, image: Geometry) -> str:
+    """Choices with what they cost, layers on a map and models on an image, their papers and branches."""
     mechanisms = [
         {
             **entry_line(entry),
@@ -45,7 +46,8 @@ def registry_json(entries: Sequence[Entry], geometry: Geometry) -> str:
         }
         for entry in entries
     ]
-    return json_text({"geometry": asdict(geometry), "mechanisms": mechanisms})
+    sizes = {"geometry": to_row(geometry), "image": {"height": image.height, "width": image.width}}
+    return json_text({**sizes, "mechanisms": mechanisms})
 
 
 def flops_json(points: Sequence[Point]) -> str:

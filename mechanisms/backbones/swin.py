@@ -38,6 +38,8 @@ FILLINGS = {"shifted-window": {1: IN_TURN, 2: IN_TURN, 3: IN_TURN, 4: IN_TURN[:1
 class PatchMerging(nn.Module):
     """One token of twice the channels for each 2 × 2 tokens of a map, zero-padded to an even size."""
 
+    part = "token merging"
+
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         self.geometry = geometry

@@ -33,6 +33,8 @@ EPSILON = 1e-6
 class Positions(nn.Module):
     """A learned vector for each token, added to it."""
 
+    part = "patch embedding"
+
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         self.table = nn.Parameter(0.02 * torch.randn(1, geometry.tokens, geometry.dim))

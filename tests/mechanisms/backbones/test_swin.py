@@ -5,7 +5,7 @@ import torch
 
 from mechanisms.backbones._pyramid import Size
 from mechanisms.backbones.swin import swin, swin_t
-from tests.backbones import closed_form, count_of, filled, parameters_of, with_random_weights
+from tests.backbones import closed_form, count_of, filled, model_of, parameters_of, with_random_weights
 
 SMALL = swin("small", Size(32, (1, 1, 2, 1)))
 BIAS_TABLES = 169 * (2 * 3 + 2 * 6 + 6 * 12 + 2 * 24)  # which windows of Table IV do not have
@@ -28,9 +28,12 @@ def test_the_closed_form_is_the_count_on_any_image(image: tuple[int, int]) -> No
 
 
 def test_every_second_block_shifts_its_windows_but_for_the_last_stage() -> None:
-    taken = [swin_t.words("shifted-window:window=5,shift=2", slot) for slot in swin_t.slots((224, 224))]
-    still, shifted = "shifted-window:window=5,shift=0", "shifted-window:window=5,shift=2"
-    assert taken == [still, shifted] * 5 + [still, still]
+    model, _ = model_of(swin_t, "shifted-window")
+    taken = [model.mixer(slot, {"window": 5, "shift": 2}) for slot in swin_t.slots((224, 224))]
+    assert {mixer.mechanism.name for mixer in taken} == {"shifted-window"}
+    assert [mixer.settings for mixer in taken] == [
+        {"window": 5, "shift": shift} for shift in [0, 2] * 5 + [0, 0]
+    ]
 
 
 def test_an_odd_map_is_padded_and_not_cut() -> None:
