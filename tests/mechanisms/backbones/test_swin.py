@@ -31,9 +31,8 @@ def test_every_second_block_shifts_its_windows_but_for_the_last_stage() -> None:
     model, _ = model_of(swin_t, "shifted-window")
     taken = [model.mixer(slot, {"window": 5, "shift": 2}) for slot in swin_t.slots((224, 224))]
     assert {mixer.mechanism.name for mixer in taken} == {"shifted-window"}
-    assert [mixer.settings for mixer in taken] == [
-        {"window": 5, "shift": shift} for shift in [0, 2] * 5 + [0, 0]
-    ]
+    assert [mixer.settings["shift"] for mixer in taken] == [0, 2] * 5 + [0, 0]
+    assert {mixer.settings["window"] for mixer in taken} == {5}
 
 
 def test_an_odd_map_is_padded_and_not_cut() -> None:
