@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnbench.backbone import Backbone, Slot
 from attnbench.errors import AttnbenchError, InvalidSetting, UnsupportedGeometry
 from attnbench.mechanism import Branch, Geometry, Mechanism, Paper
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 __version__: str  # as the package was installed
 __all__ = [
     "AttnbenchError",
+    "Backbone",
     "Branch",
     "Geometry",
     "InvalidSetting",
     "Mechanism",
     "Paper",
+    "Slot",
     "UnsupportedGeometry",
     "__version__",
     "load",

@@ -24,7 +24,7 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import require
 from attnbench.machine.system import physical_cores
-from attnbench.mechanism import CONTIGUOUS, LAYOUTS, TOKENS, Geometry, Mechanism, Setting
+from attnbench.mechanism import COLOURS, CONTIGUOUS, IMAGES, LAYOUTS, TOKENS, Geometry, Mechanism, Setting
 from attnbench.records.folder import held
 from attnbench.records.journal import Worker
 from attnbench.records.record import read
@@ -101,24 +101,33 @@ def _asked(x: Tensor | None, shape: Sequence[int] | None, heads: int | None, lay
     sizes = tuple(shape) if x is None and shape else tuple(x.shape) if x is not None else ()
     if len(sizes) not in (3, 4) or min(sizes) < 1:
         raise AttnbenchError(
-            f"The input's shape is {list(sizes)}; give tokens [B, N, C] or maps [B, C, H, W], as a tensor or "
-            "with shape=."
+            f"The input's shape is {list(sizes)}; give tokens [B, N, C], maps [B, C, H, W] or images "
+            "[B, 3, H, W], as a tensor or with shape=."
         )
     if layout is not None and layout not in LAYOUTS:
         raise AttnbenchError(f"layout is {layout!r}; it must be one of {', '.join(map(repr, LAYOUTS))}.")
-    if len(sizes) == 4:
-        batch, dim, height, width = sizes
-    else:
-        batch, tokens, dim = sizes
-        side = math.isqrt(tokens)
-        height, width = (side, side) if side**2 == tokens else (1, tokens)
     return Asked(
-        Geometry(dim, heads or _heads(dim), height, width),
-        batch,
+        _geometry(sizes, heads, layout),
+        sizes[0],
         "float32" if x is None else str(x.dtype).removeprefix("torch."),
         "cpu" if x is None else x.device.type,
         layout or (CONTIGUOUS if len(sizes) == 4 else TOKENS),
     )
+
+
+def _geometry(sizes: Sequence[int], heads: int | None, layout: str | None) -> Geometry:
+    """What layers are built for that get an input of this shape."""
+    if layout == IMAGES:
+        if len(sizes) != 4 or sizes[1] != COLOURS:
+            raise AttnbenchError(f"The input's shape is {list(sizes)}; images are [B, 3, H, W].")
+        return Geometry.image(*sizes[2:])
+    if len(sizes) == 4:
+        _, dim, height, width = sizes
+    else:
+        _, tokens, dim = sizes
+        side = math.isqrt(tokens)
+        height, width = (side, side) if side**2 == tokens else (1, tokens)
+    return Geometry(dim, heads or _heads(dim), height, width)
 
 
 def _heads(dim: int) -> int:

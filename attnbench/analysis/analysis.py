@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from attnbench.analysis.claims import Judgement, judge
+from attnbench.analysis.claims import Judgement, judge, papers_claims
 from attnbench.analysis.crossover import Crossover, crossovers
 from attnbench.analysis.orders import Agreement, agreements
 from attnbench.analysis.rerun import commands
@@ -13,7 +13,6 @@ from attnbench.analysis.rows import Row, rows
 from attnbench.analysis.variant_matrix import VariantMatrix, matrices
 from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
-from attnbench.paper.builtin import builtin
 from attnbench.records.record import RecordFile, read
 
 
@@ -46,7 +45,7 @@ class Analysis:
     @cached_property
     def judgements(self) -> list[Judgement]:
         """What the run says of the paper's claims."""
-        return judge(builtin(), self.file.records)
+        return judge(papers_claims(self.file.records), self.file.records)
 
     @cached_property
     def commands(self) -> list[str]:

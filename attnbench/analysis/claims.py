@@ -9,7 +9,9 @@ from enum import StrEnum
 
 from attnbench.analysis.evidence import Difference, Evidence, as_labelled, evidence, groups, listed
 from attnbench.cases.variant import PLAIN, Variant
+from attnbench.paper.builtin import builtin
 from attnbench.paper.claims import Claim, Metric
+from attnbench.paper.models import model_claims
 from attnbench.records.record import Record
 from attnbench.statistics import MARGIN, Comparison, Estimate, Verdict, verdicts
 from attnbench.words import plural
@@ -67,6 +69,12 @@ def _in_plain(claim: Claim) -> Claim:
     """The same claim about float32."""
     variant = replace(claim.conditions.variant, dtype=PLAIN.dtype)
     return replace(claim, conditions=replace(claim.conditions, variant=variant))
+
+
+def papers_claims(records: Iterable[Record]) -> tuple[Claim, ...]:
+    """What the paper says of layers where these are of layers, and of models where they are of models."""
+    kinds = {record.case.workload.geometry.images for record in records}
+    return (*(builtin() if kinds != {True} else ()), *(model_claims() if True in kinds else ()))
 
 
 def decide(pieces: Sequence[Evidence]) -> list[Judgement]:

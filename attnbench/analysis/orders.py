@@ -36,7 +36,9 @@ def agreements(rows: Sequence[Row]) -> list[Agreement]:
         device, variant = together[0].device, together[0].record.case.variant
         ours = {row.record.case.label: row.timing.throughput.value for row in together}
         theirs = {
-            row.record.case.label: row.published.imgs_per_s(device) for row in together if row.published
+            row.record.case.label: number
+            for row in together
+            if row.published and (number := row.published.imgs_per_s(device))
         }
         if (tau := correlation(ours, theirs)) is not None:
             by_group.append(Agreement(device, variant, len(theirs), tau))

@@ -29,14 +29,16 @@ PLUGIN = "FILE"  # no record names a file: paths may name users
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What one command asks for: every combination of what stands in its lists."""
+    """What one command asks for: every combination of what stands in its lists.
+
+    `layer` are channels and heads, of which a model has its own.
+    """
 
     mechanisms: tuple[str, ...]
     with_plugin: bool
     baseline: str | None
     variants: tuple[Variant, ...]
-    dim: int
-    heads: int
+    layer: tuple[int, ...]
     threads: int
     protocol: Protocol
     environment: tuple[tuple[str, str], ...]
@@ -87,8 +89,7 @@ def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
         with_plugin=any(record.case.mechanism not in builtin() for record in members),
         baseline=baseline if baseline != usual else None,
         variants=tuple(dict.fromkeys(record.case.variant for record in members)),
-        dim=workload.geometry.dim,
-        heads=workload.geometry.heads,
+        layer=() if workload.geometry.images else (workload.geometry.dim, workload.geometry.heads),
         threads=first.conditions.threads,
         protocol=first.conditions.protocol,
         environment=tuple(chosen_variables(first).items()),
@@ -119,7 +120,8 @@ def _command(asked: _Asked) -> str:
     words += ["--plugin", PLUGIN] * asked.with_plugin
     for name in ("device", "res", "batch", "mode"):
         words += [f"--{name}", ",".join(getattr(asked, name))]
-    words += ["--dim", str(asked.dim), "--heads", str(asked.heads)]
+    for name, number in zip(("dim", "heads"), asked.layer, strict=False):
+        words += [f"--{name}", str(number)]
     if asked.variants != (PLAIN,):
         words += _variants(asked.variants)
     if asked.baseline:

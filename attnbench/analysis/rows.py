@@ -6,10 +6,11 @@ from statistics import median
 from typing import TypeVar
 
 from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline, seconds_of
-from attnbench.cases.case import Role
+from attnbench.cases.case import Role, Workload
 from attnbench.cases.protocol import LEVEL_WIDTH
 from attnbench.cases.sweep import BASELINE
-from attnbench.paper import DEVICES, Published, published
+from attnbench.paper import DEVICES, Printed, published
+from attnbench.paper.models import published_model
 from attnbench.records.record import Record
 from attnbench.records.rounds import all_rounds
 from attnbench.statistics import (
@@ -59,12 +60,12 @@ class Timing:
 class Row:
     """One record with what follows from it; `timing` is None where nothing was measured.
 
-    `published` is the mechanism's row of Table IV, if it has one and the setting is the paper's.
+    `published` is the row of the paper's tables, if they have one and the setting is theirs.
     """
 
     record: Record
     timing: Timing | None
-    published: Published | None
+    published: Printed | None
 
     @property
     def device(self) -> str:
@@ -76,14 +77,13 @@ class Row:
 
     @property
     def side(self) -> float:
-        """Tokens a side; of a map that is not square, of the square with as many tokens."""
+        """Tokens or pixels a side; of a map that is not square, of the square with as many."""
         return self.record.case.workload.side
 
     @property
     def setting(self) -> str:
         """What tells a row from others of its mechanism and variant: `cpu 14x14 batch 64 training`."""
-        training = " training" if self.record.case.workload.mode == "training" else ""
-        return f"{self.device} {self.size} batch {self.record.case.workload.batch}{training}"
+        return f"{self.device} {self.record.case.workload.words}"
 
     @property
     def where(self) -> str:
@@ -139,6 +139,7 @@ def family(row: Row) -> tuple[object, ...]:
     record = row.record
     return (
         row.device,
+        record.case.workload.geometry.images,
         record.case.workload.geometry.dim,
         record.case.workload.geometry.heads,
         record.case.workload.batch,
@@ -166,10 +167,18 @@ def believed(table: Iterable[Row]) -> list[Measured]:
 
 def published_ratio(row: Row) -> float | None:
     """The paper's throughput of this mechanism over the row's baseline's, on the same kind of device."""
-    base = published().get(row.timing.baseline or BASELINE if row.timing else BASELINE)
-    if row.published is None or base is None:
-        return None
-    return row.published.imgs_per_s(row.device) / base.imgs_per_s(row.device)
+    label = row.timing.baseline or BASELINE if row.timing else BASELINE
+    base = printed_of(label, row.record.case.workload)
+    ours = row.published.imgs_per_s(row.device) if row.published else None
+    theirs = base.imgs_per_s(row.device) if base else None
+    return ours / theirs if ours and theirs else None
+
+
+def printed_of(label: str, workload: Workload) -> Printed | None:
+    """What the paper printed of a layer, or of a model on images of this size."""
+    if workload.geometry.images:
+        return published_model(label, workload.geometry)
+    return published().get(label)
 
 
 def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | None) -> bool:
@@ -178,9 +187,12 @@ def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | No
 
 
 def is_paper_setting(record: Record) -> bool:
-    """Whether this is Table IV's: its shape in float32, on a kind of device that it has."""
+    """Whether this is Table IV's: its shape in float32, on a kind of device that it has.
+
+    What the paper printed of models has no CPU, and stands beside any batch.
+    """
     on_paper = record.case.device in DEVICES and record.case.variant.dtype == "float32"
-    return on_paper and has_paper_shape(record)
+    return on_paper and (has_paper_shape(record) or record.case.workload.geometry.images)
 
 
 def has_paper_shape(record: Record) -> bool:
@@ -202,7 +214,7 @@ def _is_doubtful(record: Record, block: Block) -> bool:
 
 
 def _row(record: Record, block: Block, comparison: Comparison | None, verdict: Verdict | None) -> Row:
-    paper = published().get(record.case.label) if is_paper_setting(record) else None
+    paper = printed_of(record.case.label, record.case.workload) if is_paper_setting(record) else None
     if not has_time(record):
         return Row(record, None, paper)
     seconds, sessions = all_rounds(seconds_of(record))

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from attnbench.cases.variant import Variant
 from attnbench.file_marks import FLAT
-from attnbench.mechanism import Geometry, Setting
+from attnbench.mechanism import Geometry, Setting, Shape
 
 
 class Mode(StrEnum):
@@ -45,25 +45,38 @@ class Workload:
     mode: Mode
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """That of what is fed: `[B, N, C]`."""
-        return self.batch, self.geometry.tokens, self.geometry.dim
+    def shape(self) -> Shape:
+        """That of what is fed: tokens `[B, N, C]`, or images `[B, 3, H, W]`."""
+        return self.geometry.input_shape(self.batch)
+
+    @property
+    def output_shape(self) -> Shape:
+        """That of what comes out: tokens `[B, N, C]`, or scores `[B, 1000]`."""
+        return self.geometry.output_shape(self.batch)
 
     @property
     def words(self) -> str:
-        """`14x14 batch 64 training`."""
-        training = " training" * (self.mode is Mode.training)
-        return f"{self.geometry.size} batch {self.batch}{training}"
+        """`14x14 batch 64 training`, or `224x224 images batch 8`."""
+        images, training = " images" * self.geometry.images, " training" * (self.mode == Mode.training)
+        return f"{self.geometry.size}{images} batch {self.batch}{training}"
 
     @property
     def spelled(self) -> str:
-        """The map and the layer's size, as prose has them: `14×14 tokens, dim 768, 12 heads`."""
-        g = self.geometry
-        return f"{g.height}×{g.width} tokens, dim {g.dim}, {g.heads} heads"
+        """The map and the layer's size, as prose has them: `14×14 tokens, dim 768, 12 heads`.
+
+        Of a model, its images: `images of 224×224 pixels`.
+        """
+        return ", ".join(filter(None, (self.map_words, self.geometry.layer_words)))
+
+    @property
+    def map_words(self) -> str:
+        """What is fed: `14×14 tokens`, or `images of 224×224 pixels`."""
+        size = f"{self.geometry.height}×{self.geometry.width}"
+        return f"images of {size} pixels" if self.geometry.images else f"{size} tokens"
 
     @property
     def side(self) -> float:
-        """Tokens a side; of a map that is not square, of the square with as many tokens."""
+        """Tokens a side, or pixels of an image; of one that is not square, of the square with as many."""
         return math.sqrt(self.geometry.tokens)
 
     @property

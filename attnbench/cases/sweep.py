@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attnbench.cases.case import Block, Case, Mode, Role, Workload
-from attnbench.cases.registry import Choice
+from attnbench.cases.models import HOST
+from attnbench.cases.registry import Choice, unique
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
@@ -35,18 +36,28 @@ def sweep(
 ) -> tuple[Block, ...]:
     """A block for each device, geometry, batch and mode: every choice in every variant, and its controls.
 
-    The baseline is `baseline`, or MSA if it was chosen, or else the first of the choices; its twin runs in
-    the first of the variants.
+    Models are in the blocks of images, and layers in those of tokens. The baseline is `baseline`, or MSA or a
+    model of it if that was chosen, or else the first of the choices; its twin runs in the first of the
+    variants.
     """
-    by_label = {choice.label: choice for choice in (*choices, *([baseline] if baseline else []))}
-    base = baseline or by_label.get(BASELINE) or choices[0]
+    every = unique([*choices, *([baseline] if baseline else [])])
     return tuple(
-        _block(list(by_label.values()), base, Workload(geometry, batch, mode), device, variants)
+        _block(members, _baseline(members, baseline), Workload(geometry, batch, mode), device, variants)
         for device in devices
         for geometry in geometries
+        if (members := [each for each in every if each.mechanism.is_model == geometry.images])
         for batch in batches
         for mode in modes
     )
+
+
+def _baseline(members: Sequence[Choice], asked: Choice | None) -> Choice:
+    """What the speeds of a block are relative to."""
+    by_label = {choice.label: choice for choice in members}
+    if asked and asked.label in by_label:
+        return asked
+    models = (choice for label, choice in by_label.items() if label.endswith(f"{HOST}{BASELINE}"))
+    return by_label.get(BASELINE) or next(models, members[0])
 
 
 def ceilings(geometry: Geometry, device: str, dtype: str) -> tuple[Case, ...]:

@@ -109,8 +109,14 @@ Heads = Annotated[
     int, option("--heads", metavar="HEADS", about="Attention heads; they must divide --dim.", panel=WHAT)
 ]
 Size = Annotated[
-    str,
-    option("--res", metavar="SIZE", about="The map of tokens: 14, or 14x28 for 14 rows of 28.", panel=WHAT),
+    str | None,
+    option(
+        "--res",
+        metavar="SIZE",
+        about="The map of tokens: 14, or 14x28 for 14 rows of 28; of a model, its images.",
+        panel=WHAT,
+        default="14; of a model 224",
+    ),
 ]
 Sizes = Annotated[list[str] | None, list_of_sizes("14")]
 Devices = Annotated[

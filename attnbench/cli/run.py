@@ -21,6 +21,7 @@ from attnbench.cli.geometry_options import (
     Stages,
     image_of,
     read_geometries,
+    read_images,
 )
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
@@ -66,6 +67,9 @@ EXAMPLES = {
         "attnbench run --device cuda --kernel explicit,fused --dtype float32,bfloat16"
     ),
     "a layer of your own": "attnbench run my_attention.py msa hilo",
+    "whole models, whose slots hold one mechanism or the other": (
+        "attnbench run litv2-s/hilo litv2-s/msa litv2-s/sra --batch 8"
+    ),
 }
 
 Batches = Annotated[
@@ -197,12 +201,15 @@ def run(
         timeout_s=timeout,
         energy=energy,
     )
-    geometries = read_geometries(sizes, dim, heads, stage, image, patch)
     names = split(device) or devices.present()
     for name in names:
         devices.require(name)
     there = opened(mechanisms, plugins)
     registry, choices = there.registry, chosen(there.registry, there.words)
+    layers = not all(choice.mechanism.is_model for choice in choices)
+    geometries = read_geometries(sizes, dim, heads, stage, image, patch) if layers else []
+    if any(choice.mechanism.is_model for choice in choices):
+        geometries += read_images(image, sizes, alone=not layers)
     blocks = [
         block
         for name in names

@@ -24,7 +24,7 @@ def spectrum(
             autocompletion=offered,
         ),
     ] = None,
-    size: Size = "14",
+    size: Size = None,
     dim: Dim = 768,
     heads: Heads = 12,
     plugins: Plugins = None,
@@ -51,18 +51,22 @@ def spectrum(
     how much of each frequency passes. Nothing is timed.
     """
     from attnbench.cases.places import opened
-    from attnbench.cases.sweep import read_size
+    from attnbench.cli.geometry_options import geometry_of
     from attnbench.cli.output import output
-    from attnbench.errors import writing
+    from attnbench.errors import AttnbenchError, writing
     from attnbench.measuring.spectrum import survey
-    from attnbench.mechanism import Geometry
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     there = opened(mechanisms, plugins)
     choices = {choice.label: choice for choice in map(there.registry.choose, there.words or ["hilo"])}
-    geometry = Geometry(dim, heads, *read_size(size))
+    for choice in choices.values():
+        if choice.mechanism.is_model:
+            raise AttnbenchError(
+                f"{choice.label} is a model, which gives scores and no map; name a layer, such as hilo."
+            )
+    geometry = geometry_of(next(iter(choices.values())), size, dim, heads)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     here = output()

@@ -24,6 +24,7 @@ from attnbench.mechanism import Geometry
 from attnbench.records.cost import CheckResult
 
 SIZES = ((14, 14), (1, 1), (2, 3), (7, 7), (13, 17), (16, 16), (28, 28), (14, 56))
+IMAGE_SIZES = ((224, 224), (256, 192), (225, 225))
 BATCH = 2
 BUILDS = "builds"  # what is no question of its own, and goes before all
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -32,7 +33,7 @@ TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A mechanism built for a geometry, in float64, with an input `[B, N, C]`.
+    """A mechanism built for a geometry, in float64, with an input: tokens `[B, N, C]`, or images of a model.
 
     Where it does not run in float64, all is in float32, and the `refusal` says why.
     """
@@ -71,7 +72,7 @@ def examine(choice: Choice, geometries: Sequence[Geometry]) -> Iterator[CheckRes
             advice = "a map that it is not made for is refused with UnsupportedGeometry"
             yield CheckResult(BUILDS, geometry, False, f"{told(error)}; {advice}")
         else:
-            x = torch.randn(BATCH, geometry.tokens, geometry.dim, dtype=torch.float64)
+            x = torch.randn(geometry.input_shape(BATCH), dtype=torch.float64)
             yield from _answers(_where_it_runs(Subject(choice, geometry, layer, x)))
 
 
@@ -93,17 +94,21 @@ def _where_it_runs(subject: Subject) -> Subject:
 @torch.no_grad()
 def keeps_the_shape(subject: Subject) -> None:
     out = subject.layer(subject.x)
-    if out.shape != subject.x.shape or out.dtype != subject.x.dtype:
-        raise Broken(
-            f"maps {_kind(subject.x)} to {_kind(out)}; tokens [B, N, C] must come back as tokens [B, N, C]"
+    expected = subject.geometry.output_shape(BATCH)
+    if out.shape != expected or out.dtype != subject.x.dtype:
+        what = (
+            f"images [B, 3, H, W] must give scores {list(expected)}"
+            if subject.geometry.images
+            else "tokens [B, N, C] must come back as tokens [B, N, C]"
         )
+        raise Broken(f"maps {_kind(subject.x)} to {_kind(out)}; {what}")
     if not out.isfinite().all():
         raise Broken("its output holds NaN or infinite numbers")
 
 
 @torch.no_grad()
 def keeps_images_apart(subject: Subject) -> None:
-    scale = torch.tensor([1.0, 8.0], dtype=subject.x.dtype).view(BATCH, 1, 1)
+    scale = torch.tensor([1.0, 8.0], dtype=subject.x.dtype).view(BATCH, *[1] * (subject.x.dim() - 1))
     x = scale * subject.x  # images of unlike size show what is shared over the batch
     alone = torch.cat([subject.layer(image.clone()) for image in x.split(1)])
     message = "an image's output depends on the other images of its batch"

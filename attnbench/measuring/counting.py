@@ -182,7 +182,7 @@ def _counted(registry: Registry, index: int, case: Case, cost: Count) -> Counted
 
 def _least_bytes(case: Case, numbers: int) -> int:
     """Those of so many numbers of a layer's state, of the input and the output, each moved once."""
-    moved = numbers + 2 * math.prod(case.workload.shape)
+    moved = numbers + math.prod(case.workload.shape) + math.prod(case.workload.output_shape)
     return LEAST_MOVES[case.workload.mode] * moved * dtype_of(case.variant).itemsize
 
 
@@ -194,9 +194,10 @@ def _predicted_bytes(
     state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode, device: str
 ) -> int | None:
     make = partial(build, registry, case, state.job.protocol.seed)
+    asked = replace(case.workload, batch=batch)
     with use_kernel(case.variant.kernel):
         return predicted_peak_bytes(
-            make, replace(case.workload, batch=batch).shape, dtype_of(case.variant), mode, device
+            make, asked.shape, dtype_of(case.variant), mode, device, asked.output_shape
         )
 
 

@@ -255,6 +255,7 @@ class _Looks:
 
 def _projected(x: Tensor) -> Tensor:
     x = x.to(exact_device(x.device.type))
+    x = x.reshape(len(x), x.shape[1] if x.dim() > 2 else 1, -1)  # a matrix an image, of scores and pixels too
     generator = torch.Generator().manual_seed(0)
     left, right = (
         torch.randn(NUMBERS, size, generator=generator, dtype=torch.float64).to(x.device)

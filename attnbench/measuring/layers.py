@@ -16,6 +16,7 @@ from attnbench.cases.variant import Variant
 from attnbench.measuring.execution import cast, compiled, dtype_of, graphed, running
 from attnbench.measuring.layouts import layer_of
 from attnbench.measuring.surroundings import Surroundings
+from attnbench.mechanism import Shape
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
 MOST_INPUTS = 8
@@ -42,7 +43,7 @@ def without_memory() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Batches of random tokens `[B, N, C]`; for training, the gradient of the output too."""
+    """Batches of random tokens `[B, N, C]`, or images; for training, the gradient of the output too."""
 
     inputs: tuple[Tensor, ...]
     gradient: Tensor | None
@@ -97,10 +98,11 @@ def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
     number = min(most_inputs, math.ceil(INPUTS_BYTES / (math.prod(shape) * dtype.itemsize)))
     generator = torch.Generator().manual_seed(seed)
 
-    def draw() -> Tensor:
+    def draw(shape: Shape) -> Tensor:
         return torch.randn(shape, generator=generator).to(case.device, dtype)
 
-    return Data(tuple(draw() for _ in range(number)), draw() if case.workload.mode is Mode.training else None)
+    inputs = tuple(draw(shape) for _ in range(number))
+    return Data(inputs, draw(case.workload.output_shape) if case.workload.mode is Mode.training else None)
 
 
 def make_data_by_dtype(
@@ -178,11 +180,11 @@ def shares_memory(one: Tensor, other: Tensor) -> bool:
 
 
 def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
-    """Raise unless the output has the input's shape, and it and all gradients are finite numbers.
+    """Raise unless the output has the shape that it must have, and it and all gradients are finite numbers.
 
     A wrong result has no speed.
     """
-    expected = case.workload.shape
+    expected = case.workload.output_shape
     if tuple(output.shape) != expected:
         raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}")
     if output.dtype != (asked := dtype_of(case.variant)):

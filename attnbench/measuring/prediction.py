@@ -17,18 +17,21 @@ from torch.utils._pytree import tree_leaves
 from attnbench.cases.case import Mode
 from attnbench.measuring.execution import cast
 from attnbench.measuring.layers import truncated_normals_undrawn
+from attnbench.mechanism import Shape
 
 
 def predicted_peak_bytes(
     build: Callable[[], nn.Module],
-    shape: tuple[int, int, int],
+    shape: Shape,
     dtype: torch.dtype,
     mode: Mode = Mode.inference,
     device: str = "cpu",
+    output_shape: Shape | None = None,
 ) -> int | None:
-    """Most bytes alive at once on `device` while `build` makes a layer and it maps one batch `[B, N, C]`.
+    """Most bytes alive at once on `device` while `build` makes a layer and it maps one batch of this shape.
 
-    In training, the gradient of the output is there from the start, and goes back to parameters and input.
+    In training, the gradient of the output, which has that shape too unless it is told another, is there from
+    the start, and goes back to parameters and input.
 
     Both run on fake tensors, which have a shape and no memory, so a need of any size can be asked for. The
     layer is built on the CPU in its own dtype, and then moved and cast, as it is before a real call: layers
@@ -56,7 +59,7 @@ def predicted_peak_bytes(
             layer.train(training)  # a statement: its value need not be the layer
             cast(layer, dtype, str(place))
             x = torch.empty(shape, device=place, dtype=dtype, requires_grad=training)
-            gradient = torch.empty(shape, device=place, dtype=dtype) if training else None
+            gradient = torch.empty(output_shape or shape, device=place, dtype=dtype) if training else None
             out = layer(x)
             if training:
                 out.backward(gradient)

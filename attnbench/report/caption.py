@@ -14,6 +14,8 @@ from attnbench.statistics import MARGIN, Estimate
 from attnbench.words import plural
 
 TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
+TABLE_OF_LAYERS = f"Table IV, batch 64, {' and '.join(DEVICES.values())}"
+TABLES_OF_MODELS = f"Tables 1, 4, 5, 6 and III, batch 64, {DEVICES['cuda']}"
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
 CORRECTED = f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together"
 VERDICTS = f"{CORRECTED} and go beyond the scatter between sessions"
@@ -46,7 +48,8 @@ def facts(rows: Sequence[Row]) -> list[str]:
     """What the columns of a table mean."""
     lines = [CONVENTION]
     if any(row.published for row in rows):
-        lines[0] += f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
+        models = rows[0].record.case.workload.geometry.images
+        lines[0] += f"; paper: {TABLES_OF_MODELS if models else TABLE_OF_LAYERS}"
     if any(row.record.memory for row in rows):
         lines.append(MEMORY.definition)
     if any(row.record.case.workload.mode is Mode.training for row in rows):

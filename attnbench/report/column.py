@@ -187,7 +187,8 @@ class Quantity:
     def published_text(self, row: Row) -> str:
         """The paper's value with the paper's digits, or nothing."""
         value = self.published_in_unit(row)
-        return "" if value is None else fixed(value, self.published_decimals)
+        whole = self.of_layer and row.record.case.workload.geometry.images  # as models are printed: 28 M
+        return "" if value is None else fixed(value, 0 if whole else self.published_decimals)
 
 
 Column = CaseField | Field | Quantity

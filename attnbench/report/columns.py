@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from attnbench.analysis.energy import idle_w, joules_per_image, watts
 from attnbench.analysis.rows import Row, published_ratio
-from attnbench.paper import Published
+from attnbench.paper import Printed
 from attnbench.report.column import IMPOSSIBLE, LOWER_BOUND, OPEN, Better, Column, Quantity, View
 from attnbench.report.fields import (
     BASELINE,
@@ -86,14 +86,14 @@ def _mark_of_level(row: Row) -> str:
     return _impossible(row) if row.timing and row.timing.speed else _impossible_or_open(row)
 
 
-def published_params(paper: Published | None) -> int | None:
-    """Learnable parameters as Table IV rounds them."""
-    return round(paper.params_m * 1e6) if paper else None
+def published_params(paper: Printed | None) -> int | None:
+    """Learnable parameters as the paper rounds them."""
+    return round(paper.params_m * 1e6) if paper and paper.params_m else None
 
 
-def published_macs(paper: Published | None) -> int | None:
-    """Multiply-adds as Table IV rounds them."""
-    return round(paper.flops_m * 1e6) if paper else None
+def published_macs(paper: Printed | None) -> int | None:
+    """Multiply-adds as the paper rounds them."""
+    return round(paper.flops_m * 1e6) if paper and paper.flops_m else None
 
 
 PARAMS = Quantity(

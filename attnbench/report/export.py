@@ -103,9 +103,9 @@ def point_line(point: Point) -> Line:
         "title": point.choice.title,
         "height": geometry.height,
         "width": geometry.width,
-        "tokens": geometry.tokens,
-        "dim": geometry.dim,
-        "heads": geometry.heads,
+        "tokens": None if geometry.images else geometry.tokens,
+        "dim": None if geometry.images else geometry.dim,
+        "heads": None if geometry.images else geometry.heads,
         "macs": point.macs,
     }
 

@@ -122,6 +122,7 @@ def test_json_has_numbers_settings_branches_and_papers(attnbench: Run):
     done = attnbench("list", "hilo:window=4", "msa", "--res", "14x28", "--format", "json")
     answer = json.loads(done.out)
     assert answer["geometry"] == {"dim": 768, "heads": 12, "height": 14, "width": 28}
+    assert answer["image"] == {"height": 14, "width": 28}
     hilo, msa = answer["mechanisms"]
     assert (hilo["label"], hilo["settings"]) == (
         "hilo:window=4",

@@ -27,9 +27,8 @@ def note(records: Sequence[Record], *, size: bool = True, variant: bool = True, 
 def setting_words(record: Record, *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
     """How a record was measured: `14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel`."""
     words = [
-        f"{record.case.workload.geometry.height}×{record.case.workload.geometry.width} tokens" * size,
-        f"dim {record.case.workload.geometry.dim}",
-        f"{record.case.workload.geometry.heads} heads",
+        record.case.workload.map_words * size,
+        record.case.workload.geometry.layer_words,
         f"batch {record.case.workload.batch}",
         record.case.variant.title * variant,
         record.case.workload.mode * mode,

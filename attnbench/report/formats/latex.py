@@ -148,8 +148,7 @@ def _label(runs: Sequence[Analysis], paper_table: PaperTable | None) -> str:
         record, variant = paper_table.record, paper_table.record.case.variant
         words += [
             record.case.workload.geometry.size,
-            f"dim {record.case.workload.geometry.dim}",
-            f"{record.case.workload.geometry.heads} heads",
+            record.case.workload.geometry.layer_words,
         ]
         words += [f"batch {record.case.workload.batch}", record.case.workload.mode, variant.name]
     return f"tab:{re.sub(r'[^a-z0-9]+', '-', ' '.join(words).lower()).strip('-')}"

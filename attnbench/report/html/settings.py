@@ -7,6 +7,8 @@ from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, grouped, setting
 from attnbench.records.record import Record
 
+PIXELS = " pixels"
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSetting:
@@ -22,7 +24,8 @@ class MeasuredSetting:
 
     @property
     def size(self) -> str:
-        return self.record.case.workload.geometry.size.replace("x", "×")
+        geometry = self.record.case.workload.geometry
+        return geometry.size.replace("x", "×") + PIXELS * geometry.images
 
     @property
     def title(self) -> str:
@@ -31,30 +34,45 @@ class MeasuredSetting:
 
     def name(self, facets: Sequence["Facet"]) -> str:
         """Its values in these facets."""
-        return ", ".join(facet.words.format(facet.text(self)) for facet in facets)
+        return ", ".join(filter(None, (facet.words([facet.text(self)]) for facet in facets)))
 
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """Something that settings differ in; `words` are what a sentence makes of its values."""
+    """Something that settings differ in; `words` is what a sentence makes of its values."""
 
     name: str
     title: str
     text: Callable[[MeasuredSetting], str]
-    words: str = "{}"
+    words: Callable[[Sequence[str]], str] = ", ".join
+
+
+def _sizes(texts: Sequence[str]) -> str:
+    """Maps of tokens, and images: `7×7, 14×14 tokens, 224×224 pixels`."""
+    maps = ", ".join(text for text in texts if not text.endswith(PIXELS))
+    return ", ".join(filter(None, [maps and f"{maps} tokens", *(t for t in texts if t.endswith(PIXELS))]))
 
 
 def _dim(setting: MeasuredSetting) -> str:
-    geometry = setting.record.case.workload.geometry
-    return f"{geometry.dim}, {geometry.heads} heads"
+    return setting.record.case.workload.geometry.layer_words.removeprefix("dim ")
+
+
+def _after(word: str) -> Callable[[Sequence[str]], str]:
+    """Values that are named: `batch 8, 64`; nothing where there are none."""
+
+    def words(texts: Sequence[str]) -> str:
+        values = ", ".join(filter(None, texts))
+        return values and f"{word} {values}"
+
+    return words
 
 
 RUN = Facet("run", "Run", lambda setting: setting.run.name)
 FACETS = (
     Facet("device", "Device", lambda setting: setting.record.case.device),
-    Facet("size", "Size", lambda setting: setting.size, "{} tokens"),
-    Facet("dim", "Dim", _dim, "dim {}"),
-    Facet("batch", "Batch", lambda setting: str(setting.record.case.workload.batch), "batch {}"),
+    Facet("size", "Size", lambda setting: setting.size, _sizes),
+    Facet("dim", "Dim", _dim, _after("dim")),
+    Facet("batch", "Batch", lambda setting: str(setting.record.case.workload.batch), _after("batch")),
     Facet("mode", "Mode", lambda setting: setting.record.case.workload.mode),
     Facet("variant", "Variant", lambda setting: setting.record.case.variant.title),
 )

@@ -27,6 +27,7 @@ from attnbench.report.terminal.costs import (
     bound,
     exact,
     paper_column,
+    printed,
     settings_of,
     venue_of,
 )
@@ -103,9 +104,9 @@ def registry_table(entries: Sequence[Entry]) -> Grid:
         GridColumn("Family", [mechanism.family for mechanism in mechanisms], drop_order=2),
         GridColumn("Published in", list(map(venue_of, entries)), wraps=True, drop_order=1),
         GridColumn(PARAMS.heading, [_millions(entry.params, 2) for entry in entries]),
-        paper_column([f"{paper.params_m:.2f}" if paper else "" for paper in published], drop_order=2),
+        paper_column([printed(paper, "params_m", 2) for paper in published], drop_order=2),
         GridColumn(FLOPS.heading, [f"{bound(entry)}{_millions(entry.macs, 1)}" for entry in entries]),
-        paper_column([f"{paper.flops_m:.1f}" if paper else "" for paper in published], drop_order=2),
+        paper_column([printed(paper, "flops_m", 1) for paper in published], drop_order=2),
     ]
     return Grid(columns, caption=CONVENTION)
 

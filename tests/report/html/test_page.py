@@ -57,7 +57,7 @@ def test_figures_are_drawn_from_the_rows(kept: Kept):
         assert {name: (it["value"], it["low"], it["high"]) for name, it in values.items()} == {
             name: (it.value, it.low, it.high) for name, it in estimates.items()
         }
-        assert values["Throughput"]["published"] == (row.published and row.published.cpu_imgs_per_s)
+        assert values["Throughput"]["published"] == (row.published and row.published.imgs_per_s("cpu"))
         assert values["Params"]["published"] == (row.published and row.published.params_m)
         assert values["Time"]["text"] == TIME.text(row)
 
