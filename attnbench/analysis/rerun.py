@@ -7,7 +7,7 @@ from typing import Any
 
 from attnbench.analysis.rows import grouped, identity
 from attnbench.cases.case import Role
-from attnbench.cases.declared import builtin
+from attnbench.cases.declared import is_builtin
 from attnbench.cases.protocol import DEFAULT, KEPT, QUICK, RIGOROUS, Protocol
 from attnbench.cases.sweep import BASELINE
 from attnbench.cases.variant import PLAIN, Variant
@@ -86,7 +86,7 @@ def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
     baseline = twins.get(first.block, usual)
     return _Asked(
         mechanisms=labels,
-        with_plugin=any(record.case.mechanism not in builtin() for record in members),
+        with_plugin=any(not is_builtin(record.case.mechanism) for record in members),
         baseline=baseline if baseline != usual else None,
         variants=tuple(dict.fromkeys(record.case.variant for record in members)),
         layer=() if workload.geometry.images else (workload.geometry.dim, workload.geometry.heads),

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from attnbench.backbone import Backbone, Slot
+from attnbench.cases.declared import HOST
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.mechanism import IMAGES, Geometry, Mechanism, Setting
 
-HOST = "/"  # between a backbone and what fills it
 Settings = Mapping[str, Setting]
 Read = Callable[[str], tuple[Mechanism, Settings]]
 

@@ -24,9 +24,9 @@ from typing import TypeVar
 from attnbench.backbone import Backbone
 from attnbench.cases import ranges, zoo
 from attnbench.cases.classes import is_class, mechanism_of
-from attnbench.cases.declared import BUILTIN, GROUP
+from attnbench.cases.declared import BUILTIN, GROUP, HOST
 from attnbench.cases.labels import closest, did_you_mean
-from attnbench.cases.models import HOST, Model, Settings, filled, parts_of
+from attnbench.cases.models import Model, Settings, filled, parts_of
 from attnbench.cases.source import PLUGIN, source_of
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.mechanism import Mechanism, Setting

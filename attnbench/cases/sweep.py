@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attnbench.cases.case import Block, Case, Mode, Role, Workload
-from attnbench.cases.models import HOST
+from attnbench.cases.declared import HOST
 from attnbench.cases.registry import Choice, unique
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError

@@ -6,6 +6,7 @@ from typing import Any
 from attnbench.analysis.rerun import commands
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import DEFAULT, QUICK
+from attnbench.mechanism import Geometry
 from tests.fakes import MACHINE, block, record
 
 SETTING = "--device cpu --res 14 --batch 64 --mode inference --dim 768 --heads 12"
@@ -15,6 +16,14 @@ TIMES = {"msa": [0.1] * 5, "hilo:alpha=0.5,window=4": [0.2] * 5}
 def test_a_run_with_the_usual_effort_needs_no_more_than_its_place():
     (command,) = commands(block(TIMES, protocol=DEFAULT))
     assert command == f"attnbench run msa hilo:alpha=0.5,window=4 {SETTING} --threads 2"
+
+
+def test_a_model_has_no_channels_and_heads_of_its_own():
+    changes: dict[str, Any] = {"protocol": DEFAULT, "geometry": Geometry.image(224, 192), "batch": 8}
+    (command,) = commands([record("litv2-s/msa", **changes)])
+    assert command.startswith("attnbench run litv2-s/msa --device cpu --res 224x192 --batch 8")
+    assert "--dim" not in command
+    assert "--plugin" not in command
 
 
 def test_sizes_and_modes_that_were_combined_are_one_command():
