@@ -36,6 +36,9 @@ class Role(StrEnum):
     ceiling = "ceiling"
 
 
+COPIES = 32  # of its tokens, and of C² weights, that a layer of a guess holds at once
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What one call does, whichever layer does it."""
@@ -48,6 +51,16 @@ class Workload:
     def shape(self) -> tuple[int, int, int]:
         """That of what is fed: `[B, N, C]`."""
         return self.batch, self.geometry.tokens, self.geometry.dim
+
+    @property
+    def guessed_bytes(self) -> int:
+        """About the most that a forward pass in float32 needs, where all tokens of an image attend to all.
+
+        It says of which layers a prediction is worth asking for, and no more.
+        """
+        g = self.geometry
+        image = COPIES * g.tokens * g.dim + 2 * g.heads * g.tokens**2
+        return 4 * (self.batch * image + COPIES * g.dim**2)
 
     @property
     def words(self) -> str:

@@ -1,5 +1,6 @@
 """`attnbench spectrum`: which spatial frequencies the output of a layer holds."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,23 +52,31 @@ def spectrum(
     how much of each frequency passes. Nothing is timed.
     """
     from attnbench.cases.places import opened
-    from attnbench.cases.sweep import read_size
+    from attnbench.cases.protocol import QUICK
+    from attnbench.cases.sweep import read_size, sweep
     from attnbench.cli.output import output
     from attnbench.errors import writing
-    from attnbench.measuring.spectrum import survey
+    from attnbench.machine.system import physical_cores
+    from attnbench.measuring.spectrum import at_once, survey
     from attnbench.mechanism import Geometry
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
+    from attnbench.run.plan import Setup
+    from attnbench.run.room import shortages
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     there = opened(mechanisms, plugins)
     choices = {choice.label: choice for choice in map(there.registry.choose, there.words or ["hilo"])}
     geometry = Geometry(dim, heads, *read_size(size))
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    (block,) = sweep(list(choices.values()), [geometry], ["cpu"], batches=[at_once(geometry, images)])
+    setup = Setup(there.plugins, physical_cores(), replace(QUICK, seed=seed))
     here = output()
     with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
-        layer_survey = survey(list(choices.values()), geometry, images=images, seed=seed)
+        too_large = shortages(block.members, setup)
+        fitting = [choice for label, choice in choices.items() if label not in too_large]
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        layer_survey = survey(fitting, geometry, images=images, seed=seed, left_out=too_large)
         paths = [write_profile(layer_survey, folder)]
         if figures:
             from attnbench.report.figure.spectrum import save_figures

@@ -193,6 +193,22 @@ def test_a_case_over_the_limit_of_memory_is_refused_and_says_what_it_needs(
     assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["out_of_memory"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "need"), [(2 * 3 * 6 * 8 * 4, None), (2 * 3 * 6 * 8 * 4 - 1, 2 * 3 * 6 * 8 * 4)]
+)
+def test_a_prediction_that_fails_is_none_that_fits_where_the_tokens_alone_do_not(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, need: int | None
+):
+    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: None)
+    asked = replace(job("count", cases(registry, "msa")[:1]), memory_limit_bytes=limit)
+    said = worked(tmp_path / "shard", asked)
+    (predicted,) = (fact for fact in said if isinstance(fact, Predicted))
+    assert predicted.prediction.predicted_bytes == need
+    assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["out_of_memory"] * (
+        need is not None
+    )
+
+
 def test_training_is_predicted_to_need_more_than_inference(registry: Registry, tmp_path: Path):
     msa, *_ = cases(registry, "msa")
     said = worked(tmp_path / "shard", job("count", [msa, changed(msa, mode=Mode.training)]))

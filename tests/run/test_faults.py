@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import typer
@@ -132,7 +133,7 @@ def test_a_table_has_a_line_a_fault_that_came_and_their_sums():
     [({}, 0), *(({name: 1}, 1) for name in ("lost", "doubled", "stuck", "left_behind", "tracebacks"))],
 )
 def test_the_command_fails_where_anything_was_not_as_it_should_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: dict[str, int], status: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: dict[str, Any], status: int
 ):
     monkeypatch.setattr(faults, "left_alone", lambda _: WHOLE)
     monkeypatch.setattr(faults, "attempt", lambda number, *_: replace(GOOD, number=number, **what))
