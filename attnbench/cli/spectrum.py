@@ -55,7 +55,7 @@ def spectrum(
     from attnbench.cases.protocol import QUICK
     from attnbench.cases.sweep import read_size, sweep
     from attnbench.cli.output import output
-    from attnbench.errors import writing
+    from attnbench.errors import AttnbenchError, writing
     from attnbench.machine.system import physical_cores
     from attnbench.measuring.spectrum import at_once, survey
     from attnbench.mechanism import Geometry
@@ -72,11 +72,16 @@ def spectrum(
     setup = Setup(there.plugins, physical_cores(), replace(QUICK, seed=seed))
     here = output()
     with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
-        too_large = shortages(block.members, setup)
-        fitting = [choice for label, choice in choices.items() if label not in too_large]
+        left_out = {
+            label: f"{label} has no spectrum: {reason}."
+            for label, reason in shortages(block.members, setup).items()
+        }
+        if left_out.keys() == choices.keys():
+            raise AttnbenchError(f"{' '.join(left_out.values())} Choose a smaller --res or --dim.")
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        layer_survey = survey(fitting, geometry, images=images, seed=seed, left_out=too_large)
+        fitting = [choice for label, choice in choices.items() if label not in left_out]
+        layer_survey = survey(fitting, geometry, images=images, seed=seed, left_out=left_out)
         paths = [write_profile(layer_survey, folder)]
         if figures:
             from attnbench.report.figure.spectrum import save_figures

@@ -37,14 +37,12 @@ def survey(
     """The spectra of these mechanisms on the same generated maps, and of the maps.
 
     A layer that cannot have one is left out, with its reason; where none is left that is an `AttnbenchError`.
-    Those that are `left_out` already are told of as well, by their labels.
+    Those that are `left_out` already are told of as well, by label and reason.
     """
-    failures = {label: f"{label} has no spectrum: {reason}." for label, reason in left_out.items()}
-    if not choices:
-        raise AttnbenchError(f"{' '.join(failures.values())} Choose a smaller --res or --dim.")
     require_rings(geometry)
     first = next(natural_maps(geometry, images=1, seed=seed))
     layers: list[tuple[Choice, nn.Module]] = []
+    failures = dict(left_out)
     for choice in choices:
         try:
             layer = build(choice, geometry, seed)
