@@ -31,9 +31,11 @@ class Stuck(Exception):  # noqa: N818
     """What must end or begin did neither in time."""
 
 
-def heed_interrupts() -> None:
+def heed_interrupts(then: Callable[[], None] | None) -> None:
     """A shell's background job ignores Ctrl-C, and so would every process that is started in it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if then:
+        then()
 
 
 def limit_of(kib: int) -> Callable[[], None]:
@@ -52,12 +54,7 @@ class Command:
 
     def start(self, limit_kib: int | None = None) -> subprocess.Popen[str]:
         """Start it in a process group of its own, where no file may be larger than the limit, if any."""
-
-        def before() -> None:
-            heed_interrupts()
-            if limit_kib is not None:
-                limit_of(limit_kib)()
-
+        limit = None if limit_kib is None else limit_of(limit_kib)
         ours = {"TMPDIR": str(self.temporary), MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.Popen(
             [sys.executable, "-m", "attnbench", *ARGUMENTS, "--out", str(self.folder)],
@@ -68,7 +65,7 @@ class Command:
             errors="replace",
             env=os.environ | ours,
             start_new_session=True,
-            preexec_fn=before,
+            preexec_fn=lambda: heed_interrupts(limit),
         )
 
     def status(self, process: subprocess.Popen[str], within_s: float) -> int:
