@@ -5,6 +5,7 @@ python -m tests.faults --times 100 --out faults
 
 import platform
 import tempfile
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -40,20 +41,28 @@ def main(
     tries = read(out / TRIES) if out else []
     if {trial.seed for trial in tries} - {seed}:
         raise typer.BadParameter(f"{out} has tries of another seed; name another folder", param_hint="--out")
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        expected = left_alone(place / "alone")
-        print(f"A run that is left alone has {len(expected.outcomes)} rows after {expected.seconds:.1f} s.")
-        for number in range(len(tries), times):
-            tries.append(attempt(number, chosen(faults, seed, number), seed, place / f"{number}", expected))
-            print(_told(tries[-1]), flush=True)
-            if out:
-                append(out / TRIES, tries[-1])
+    for trial in more_tries(faults, seed, range(len(tries), times)):
+        tries.append(trial)
+        print(_told(trial), flush=True)
+        if out:
+            append(out / TRIES, trial)
     text = f"{table(tries, [fault.name for fault in faults])}\n\n{_conditions(tries, seed)}\n"
     print(f"\n{text}", end="")
     if out:
         (out / TABLE).write_text(text, encoding="utf-8")
     raise typer.Exit(int(any(each.is_bad for each in tries)))
+
+
+def more_tries(faults: list[Fault], seed: int, numbers: Sequence[int]) -> Iterator[Try]:
+    """The tries of these numbers, one after the other, each beside a run that is left alone."""
+    if not numbers:
+        return
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        expected = left_alone(place / "alone")
+        print(f"A run that is left alone has {len(expected.outcomes)} rows after {expected.seconds:.1f} s.")
+        for number in numbers:
+            yield attempt(number, chosen(faults, seed, number), seed, place / f"{number}", expected)
 
 
 def chosen(faults: list[Fault], seed: int, number: int) -> Fault:
