@@ -19,6 +19,7 @@ from tests.faults.command import Command, wait
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
 LIMITS_KIB = (1, 60)  # of files, for a disk that is full; those of a run that is left alone become larger
 STOPPED_S = (0.2, 3.0)
+EARLY = 0.3  # of the time, for a second command to meet the first
 DAMAGE = b"\xff\x00\xfe"  # what is in no text in UTF-8
 
 
@@ -53,12 +54,14 @@ class Scene:
 class Fault:
     """What is done to a command at a random moment; it says whether there was still something to do it to.
 
-    Where files are `limited`, they are so from the command's start.
+    Where files are `limited`, they are so from the command's start. It comes in the part of the time up to
+    `latest`, before which a command that is left alone would not be over.
     """
 
     name: str
     strike: Callable[[Scene], bool]
     limited: bool = False
+    latest: float = 0.95
 
 
 def to_parent(number: int, scene: Scene) -> bool:
@@ -186,8 +189,8 @@ FAULTS = (
     Fault("a worker stopped for a while", pause_worker),
     Fault("the command stopped for a while", pause_parent),
     Fault("a full disk", lambda _: True, limited=True),
-    Fault("the same command twice at once", start_another),
-    Fault("its lock removed, and the same command again", remove_lock),
+    Fault("the same command twice at once", start_another, latest=EARLY),
+    Fault("its lock removed, and the same command again", remove_lock, latest=EARLY),
     Fault("the folder removed while it is written", remove_folder),
     Fault("the shard removed while it is written", remove_shard),
     Fault("killed, and the last line cut off", partial(then, cut_off)),

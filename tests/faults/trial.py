@@ -14,7 +14,6 @@ from tests.faults.comparison import Place, Whole, complete, doubled, left_behind
 
 MOST_STARTS = 5  # of the same command again, before it counts as stuck
 AT_LEAST_S, SLOWER = 100.0, 10.0  # how long a command may take, and that beside one that is left alone
-LATEST = 0.95  # of the time that such a one takes, when faults come
 REMEDY = re.compile(r"Error: (\S+\.jsonl)\b[^\n]* Remove the file")
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -54,15 +53,13 @@ def left_alone(place: Path) -> Whole:
     return whole(command.folder, time.monotonic() - began)
 
 
-def attempt(
-    number: int, fault: Fault, seed: int, place: Path, expected: Whole, latest: float = LATEST
-) -> Try:
+def attempt(number: int, fault: Fault, seed: int, place: Path, expected: Whole, earlier: float = 1.0) -> Try:
     """A command of this number with a fault; its moment and all else that is random follow from the seed.
 
     Where the command was over before, the fault comes earlier into another one.
     """
     chance, began = Random(f"{seed}/{number}"), time.monotonic()
-    moment_s = chance.uniform(0, latest) * expected.seconds
+    moment_s = chance.uniform(0, fault.latest) * earlier * expected.seconds
     command = Command(place)
     scene = Scene(
         command, command.start(_limit(fault, chance)), chance, AT_LEAST_S + SLOWER * expected.seconds
@@ -73,7 +70,7 @@ def attempt(
     try:
         if not _struck(fault, scene, moment_s):
             command.status(scene.process, scene.longest_s)
-            return attempt(number, fault, seed, place / "earlier", expected, latest / 2)
+            return attempt(number, fault, seed, place / "earlier", expected, earlier / 2)
         statuses += [command.status(each, scene.longest_s) for each in (*scene.beside, scene.process)]
         there = samples_there(command.folder)
         statuses += list(_starts_until_it_ends_well(command, statuses[-1], scene.longest_s))
