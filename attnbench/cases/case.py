@@ -36,6 +36,9 @@ class Role(StrEnum):
     ceiling = "ceiling"
 
 
+COPIES = 32  # of its tokens, and of C² weights, that a layer of a guess holds at once
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What one call does, whichever layer does it."""
@@ -53,6 +56,16 @@ class Workload:
     def output_shape(self) -> Shape:
         """That of what comes out: tokens `[B, N, C]`, or scores `[B, 1000]`."""
         return self.geometry.output_shape(self.batch)
+
+    @property
+    def guessed_bytes(self) -> int:
+        """About the most that a forward pass in float32 needs, where all tokens of an image attend to all.
+
+        It says of which layers a prediction is worth asking for, and no more.
+        """
+        g = self.geometry
+        image = COPIES * g.tokens * g.dim + 2 * g.heads * g.tokens**2
+        return 4 * (self.batch * image + COPIES * g.dim**2)
 
     @property
     def words(self) -> str:

@@ -1,6 +1,7 @@
 """`attnbench profile`: where the time of one layer goes, operator by operator."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -82,10 +83,11 @@ def profile(
     opens in https://ui.perfetto.dev. A profile explains a speed; `attnbench run` measures it.
     """
     from attnbench.cases.places import opened
+    from attnbench.cases.protocol import QUICK
     from attnbench.cases.sweep import sweep
     from attnbench.cli.geometry_options import geometry_of
     from attnbench.cli.output import output
-    from attnbench.errors import writing
+    from attnbench.errors import AttnbenchError, writing
     from attnbench.machine import devices
     from attnbench.machine.system import physical_cores
     from attnbench.measuring.profile import TRACE
@@ -93,6 +95,8 @@ def profile(
     from attnbench.report.objects import profile_json
     from attnbench.report.profile import profile_csv, profile_notes, write_profile
     from attnbench.report.terminal.profile import operators_table, parts_table, places_tables
+    from attnbench.run.plan import Setup
+    from attnbench.run.room import shortages
 
     devices.require(device)
     variant = Variant(read_name("--kernel", kernel, KERNELS), read_name("--dtype", dtype, DTYPES))
@@ -101,10 +105,15 @@ def profile(
     geometry = geometry_of(choice, size, dim, heads)
     (block,) = sweep([choice], [geometry], [device], batches=[batch], variants=[variant])
     (case,) = block.members
+    threads = threads or physical_cores()
+    for reason in shortages([case], Setup(there.plugins, threads, replace(QUICK, seed=seed))).values():
+        raise AttnbenchError(
+            f"{case.label} cannot be profiled: {reason}. Choose a smaller --res, --dim or --batch."
+        )
     folder = out or RESULTS / re.sub(r"[^\w.-]", "-", choice.label)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    layer_profile = measure(registry, case, threads=threads or physical_cores(), seed=seed, folder=folder)
+    layer_profile = measure(registry, case, threads=threads, seed=seed, folder=folder)
     path = write_profile(layer_profile, folder)
     here = output(form)
     match form:

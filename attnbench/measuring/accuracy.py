@@ -18,6 +18,7 @@ from attnbench.machine.devices import exact_device
 from attnbench.measuring.execution import dtype_of, graphed, running
 from attnbench.measuring.failures import told
 from attnbench.measuring.layers import Results, WrongOutput, build, check_results, is_shortage, make_step
+from attnbench.measuring.seeds import seed_torch
 
 EXACT = Variant(dtype="float64")
 IMAGES = 4  # of a batch, are compared: the images of a batch do not see each other
@@ -222,7 +223,7 @@ def _results(
     if settled:
         layer.eval()
     if draw:
-        torch.manual_seed(seed + draw)
+        seed_torch(seed + draw)
     few, dtype = case.workload.batch, dtype_of(case.variant)
     batch, gradient = (x[:few].to(case.device, dtype, copy=True) for x in (batch, gradient))
     step = make_step(layer, case, gradient)

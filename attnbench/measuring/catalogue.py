@@ -7,12 +7,13 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attnbench.cases.case import TABLE_IV
+from attnbench.cases.case import TABLE_IV, Mode, Workload
 from attnbench.cases.labels import closest, did_you_mean
 from attnbench.cases.models import Model, parts_of
 from attnbench.cases.registry import Choice, Registry, unique
 from attnbench.cases.sets import ALL, MODELS, SET, TABLE, slug
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.machine import system
 from attnbench.mechanism import FAMILIES, Geometry, OperatorMacs
 from attnbench.paper import Printed, in_table_order, published
 from attnbench.paper.models import published_model
@@ -107,6 +108,7 @@ def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Po
 
 def _entry(choice: Choice, geometry: Geometry, *, believed: bool) -> Entry:
     from attnbench.measuring.layouts import layer_of
+    from attnbench.measuring.prediction import TooLarge
 
     paper = _printed(choice, geometry)
     try:
@@ -117,6 +119,8 @@ def _entry(choice: Choice, geometry: Geometry, *, believed: bool) -> Entry:
         cost = _cost(build, geometry, choice.mechanism.operators)
     except UnsupportedGeometry as refusal:
         return Entry(choice, None, None, (), paper, refusal=str(refusal))
+    except TooLarge as shortage:
+        return Entry(choice, _params(build), None, (), paper, refusal=f"out of memory: {shortage}")
     except AttnbenchError:
         raise
     except Exception as error:  # what a layer raises is its author's
@@ -166,7 +170,34 @@ def _cost(build: Callable[[], nn.Module], geometry: Geometry, operators: Mapping
         with weights_undrawn:
             layer = build()
         return count(layer, geometry, operators)
-    return count_on_meta(build, geometry, operators) or count(build(), geometry, operators)
+    if cost := count_on_meta(build, geometry, operators):
+        return cost
+    _require_room(build, geometry)
+    return count(build(), geometry, operators)
+
+
+def _require_room(build: Callable[[], nn.Module], geometry: Geometry) -> None:
+    """Raise `TooLarge` for a layer that needs more memory for one image than there is, by prediction."""
+    import torch
+
+    from attnbench.measuring.prediction import TooLarge, predicted_peak_bytes, shortage
+
+    image, there = Workload(geometry, 1, Mode.inference), system.available_memory_bytes()
+    if image.guessed_bytes > there:
+        need = predicted_peak_bytes(build, image.shape, torch.float32)
+        if need is not None and need > there:
+            raise TooLarge(shortage("one image", need, there))
+
+
+def _params(build: Callable[[], nn.Module]) -> int | None:
+    """How many numbers of a layer train, whatever its size; None where that cannot be told without memory."""
+    from attnbench.measuring.layers import without_memory
+
+    try:
+        with without_memory():
+            return sum(each.numel() for each in build().parameters() if each.requires_grad)
+    except Exception:  # a layer may look at values while it is built, or be larger than any tensor
+        return None
 
 
 def _point(choice: Choice, geometry: Geometry) -> Point:

@@ -17,7 +17,7 @@ from attnbench.measuring.cost import Count, Uncountable, count, count_on_meta
 from attnbench.measuring.execution import dtype_of, require_runnable
 from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import build
-from attnbench.measuring.prediction import predicted_peak_bytes
+from attnbench.measuring.prediction import MOST_BYTES, TooLarge, gib, predicted_peak_bytes, shortage
 from attnbench.mechanism import Geometry
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Counted, Failed, Predicted, Referenced, Started, Uncounted
@@ -27,10 +27,6 @@ LEAST_MOVES = {Mode.inference: 1, Mode.training: 2}  # training moves a gradient
 
 
 LEAST_SIDE = 7  # of a map that stands for a larger one in the comparison with float64
-
-
-class TooLarge(Exception):  # noqa: N818
-    """One image of a layer needs more memory than there is."""
 
 
 def count_cases(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
@@ -76,7 +72,9 @@ def count_case(
                 writer.write(replace(less, case=index))
         writer.write(need)
         if not need.prediction.fits:
-            writer.write(Failed(index, "out_of_memory", _shortage(need.prediction)))
+            least = need.prediction.predicted_bytes or 0
+            reason = shortage("it", least, need.prediction.available_bytes)
+            writer.write(Failed(index, "out_of_memory", reason))
     writer.write(Started(index, "its count"))
     form = form_of(case.variant.kernel)  # a back-end may refuse the tensors that are counted on
     name = f"{case.label} {case.workload.geometry} {form}"
@@ -106,7 +104,10 @@ def count_case(
 def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
     case = state.job.cases[index]
     need = _predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
-    return Predicted(index, Prediction(need, _available_bytes(state, case.device)))
+    there = _available_bytes(state, case.device)
+    tokens = 2 * math.prod(case.workload.shape) * dtype_of(case.variant).itemsize  # given, and returned
+    least = min(tokens, MOST_BYTES) if tokens > there else None
+    return Predicted(index, Prediction(least if need is None else need, there))
 
 
 def _reference(state: BlockState, registry: Registry, index: int) -> Referenced | None:
@@ -133,7 +134,7 @@ def _reference(state: BlockState, registry: Registry, index: int) -> Referenced 
         if not reason:
             if need is None:
                 return None
-            reason = f"one image needs {_gib(need)} GiB as its reference, and {_gib(there)} GiB are available"
+            reason = f"one image needs {gib(need)} GiB as its reference, and {gib(there)} GiB are available"
     return Referenced(index, 0, case.workload.geometry.height, case.workload.geometry.width, reason)
 
 
@@ -165,7 +166,7 @@ def _cost(state: BlockState, registry: Registry, index: int, *, on_meta: bool) -
     if one_image is not None and one_image > there:
         cost = count_on_meta(make, case.workload.geometry, operators, must_trace=False)
         if cost is None:
-            raise TooLarge(f"one image needs {_gib(one_image)} GiB")
+            raise TooLarge(f"one image needs {gib(one_image)} GiB")
         return cost
     return count(make(), case.workload.geometry, operators)
 
@@ -199,15 +200,6 @@ def _predicted_bytes(
         return predicted_peak_bytes(
             make, asked.shape, dtype_of(case.variant), mode, device, asked.output_shape
         )
-
-
-def _shortage(need: Prediction) -> str:
-    there = _gib(need.available_bytes)
-    return f"it needs {_gib(need.predicted_bytes or 0)} GiB by prediction, and {there} GiB are available"
-
-
-def _gib(number: float) -> str:
-    return f"{number / 2**30:,.1f}"
 
 
 def _available_bytes(state: BlockState, device: str) -> int:

@@ -35,6 +35,7 @@ from attnbench.measuring.layers import (
     shares_memory,
     untouched,
 )
+from attnbench.measuring.seeds import seed_torch
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Expected, Started
 
@@ -236,7 +237,7 @@ class _Looks:
             if mine.shape == theirs.shape:
                 mine.copy_(theirs)
         self.taken += 1
-        torch.manual_seed(self.seed + self.taken)
+        seed_torch(self.seed + self.taken)
         return layer
 
     def _built(self) -> nn.Module:

@@ -15,6 +15,7 @@ from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
 from attnbench.measuring.execution import cast, compiled, dtype_of, graphed, running
 from attnbench.measuring.layouts import layer_of
+from attnbench.measuring.seeds import seed_torch
 from attnbench.measuring.surroundings import Surroundings
 from attnbench.mechanism import Shape
 
@@ -81,8 +82,8 @@ def build(registry: Registry, case: Case, seed: int, changes: list[str] | None =
     tensor there too, and torch's fused attention has another kernel for a mask that is one. What its
     constructor changes of the process is made what it was, and told in `changes`.
     """
+    seed_torch(seed)
     surroundings = Surroundings()
-    torch.manual_seed(seed)
     with torch.inference_mode(False):
         layer = layer_of(registry[case.mechanism], case.workload.geometry, case.settings)
     layer.train(case.workload.mode is Mode.training)  # a statement: its value need not be the layer

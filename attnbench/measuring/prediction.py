@@ -19,6 +19,25 @@ from attnbench.measuring.execution import cast
 from attnbench.measuring.layers import truncated_normals_undrawn
 from attnbench.mechanism import Shape
 
+MOST_BYTES = 2**63 - 1
+UNCOUNTABLE = ("Storage size calculation overflowed", "integer multiplication overflow")
+"""What torch says of tensors with more bytes, or numbers, than it can count."""
+
+
+class TooLarge(Exception):  # noqa: N818
+    """A layer needs more memory than there is, by prediction."""
+
+
+def shortage(who: str, need_bytes: int, there_bytes: int) -> str:
+    """The sentence that says so of `who`."""
+    more = " or more" * (need_bytes == MOST_BYTES)
+    return f"{who} needs {gib(need_bytes)} GiB{more} by prediction, and {gib(there_bytes)} GiB are available"
+
+
+def gib(number: float) -> str:
+    """Bytes as GiB, for readers."""
+    return f"{number / 2**30:,.1f}"
+
 
 def predicted_peak_bytes(
     build: Callable[[], nn.Module],
@@ -39,6 +58,8 @@ def predicted_peak_bytes(
 
     None where no prediction can be made, whatever was raised: fake tensors have no values to branch on and
     refuse with exceptions of many types, and a mistake of the layer itself shows again in the real call.
+
+    Where a tensor has more bytes than torch can count, it is all that can be: `MOST_BYTES`.
 
     Whatever a layer's module caches meanwhile is fake from then on: predict in a process that runs no layer.
     """
@@ -63,8 +84,8 @@ def predicted_peak_bytes(
             out = layer(x)
             if training:
                 out.backward(gradient)
-        except Exception:
-            return None
+        except Exception as error:
+            return MOST_BYTES if any(said in str(error) for said in UNCOUNTABLE) else None
     return storages.peak_bytes
 
 

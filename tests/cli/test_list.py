@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from attnbench.machine import system
 from attnbench.paper import published
 from tests.conftest import Run
 
@@ -116,6 +118,26 @@ def test_the_table_says_why_a_count_is_not_the_published_one(attnbench: Run):
 def test_a_mechanism_that_refuses_the_map_says_why(attnbench: Run):
     out = attnbench("list", "--res", "1", "--dim", "48", "--heads", "6").out
     assert "· sra: " in out
+
+
+@pytest.mark.parametrize("size", [("--res", "100000"), ("--dim", "99999999999", "--heads", "3")])
+def test_a_layer_that_there_is_no_memory_for_says_what_it_needs(attnbench: Run, size: tuple[str, ...]):
+    done = attnbench("list", "hilo", *size, "--format", "csv")
+    assert done.status == 0
+    assert re.fullmatch(
+        r"· hilo: out of memory: one image needs 8,589,934,592\.0 GiB or more by prediction, and [\d.]+ GiB "
+        r"are available",
+        " ".join(done.err.split()),
+    )
+
+
+def test_parameters_of_a_layer_that_there_is_no_memory_for_are_counted(
+    attnbench: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**20)
+    done = attnbench("list", "van", "--res", "64", "--format", "csv")
+    assert ",1830144," in done.out
+    assert "van: out of memory: one image needs 0.1 GiB by prediction, and 0.0 GiB are available" in done.err
 
 
 def test_json_has_numbers_settings_branches_and_papers(attnbench: Run):

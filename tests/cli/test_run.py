@@ -11,6 +11,7 @@ import torch
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
+from attnbench.mechanism import Geometry
 from attnbench.records.folder import PLAN, shards
 from attnbench.records.journal import DISK_FAILED, UNWRITABLE, Failed, Started
 from attnbench.records.record import Record, read
@@ -19,6 +20,7 @@ from attnbench.run.process import WorkerEnded
 from tests.conftest import Run
 from tests.shards import ENVIRONMENT, Workers, session
 
+SMALL = Geometry(8, 2, 2, 2)
 SIZE = ("--dim", "8", "--heads", "2", "--batch", "2", "--device", "cpu")
 
 
@@ -39,6 +41,25 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def members(folder: Path) -> list[Record]:
     return [row for row in read(folder).records if row.case.role is Role.member]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "size", [("--res", "2,100000", "--dim", "8"), ("--res", "2", "--dim", "8,99999999998")]
+)
+def test_a_size_beyond_all_memory_is_a_row_and_the_others_are_measured(
+    attnbench: Run, tmp_path: Path, size: tuple[str, ...]
+):
+    effort = ("--heads", "2", "--batch", "1", "--device", "cpu", "--threads", "1", "--quick", "--for", "1s")
+    done = attnbench("run", "msa", "hilo", *size, *effort, "--out", tmp_path)
+    assert done.status == 0, done.err
+    found = {(row.case.label, row.case.workload.geometry == SMALL): row for row in members(tmp_path)}
+    assert [found[name, True].outcome for name in ("msa", "hilo")] == ["measured"] * 2
+    for name in ("msa", "hilo"):
+        assert found[name, False].outcome == "out_of_memory"
+        assert (found[name, False].reason or "").startswith(
+            "it needs 8,589,934,592.0 GiB or more by prediction"
+        )
 
 
 @pytest.mark.slow

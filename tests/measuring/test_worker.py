@@ -193,6 +193,22 @@ def test_a_case_over_the_limit_of_memory_is_refused_and_says_what_it_needs(
     assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["out_of_memory"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "need"), [(2 * 3 * 6 * 8 * 4, None), (2 * 3 * 6 * 8 * 4 - 1, 2 * 3 * 6 * 8 * 4)]
+)
+def test_a_prediction_that_fails_is_none_that_fits_where_the_tokens_alone_do_not(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, need: int | None
+):
+    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: None)
+    asked = replace(job("count", cases(registry, "msa")[:1]), memory_limit_bytes=limit)
+    said = worked(tmp_path / "shard", asked)
+    (predicted,) = (fact for fact in said if isinstance(fact, Predicted))
+    assert predicted.prediction.predicted_bytes == need
+    assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["out_of_memory"] * (
+        need is not None
+    )
+
+
 def test_training_is_predicted_to_need_more_than_inference(registry: Registry, tmp_path: Path):
     msa, *_ = cases(registry, "msa")
     said = worked(tmp_path / "shard", job("count", [msa, changed(msa, mode=Mode.training)]))
@@ -440,6 +456,11 @@ def test_threads_and_precision_are_fixed_and_told():
     [
         (torch.zeros(3, 6, 9), r"shape \(3, 6, 9\) instead of \(3, 6, 8\)"),
         (torch.full((3, 6, 8), float("inf")), "NaN or infinite"),
+        (
+            torch.zeros(3, 6, 8, dtype=torch.float64),
+            r"is torch\.float64, where the tokens are torch\.float32",
+        ),
+        (torch.zeros(3, 6, 8, dtype=torch.complex64), r"is torch\.complex64, where the tokens are"),
     ],
 )
 def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str):
@@ -453,6 +474,7 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         (UnsupportedGeometry("too square"), "unsupported", "too square"),
         (InvalidSetting("alpha is 7"), "mistake", "alpha is 7"),
         (WrongOutput("NaN"), "wrong", "NaN"),
+        (SystemExit(0), "crashed", "it ends its process: SystemExit(0)"),
         (MemoryError("too much"), "out_of_memory", "too much"),
         (torch.OutOfMemoryError("CUDA out of memory.\nA long story"), "out_of_memory", "CUDA out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory",
@@ -460,7 +482,7 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
     ],
 )  # fmt: skip
 def test_a_failure_becomes_a_fact_and_ends_nothing(
-    tmp_path: Path, error: Exception, outcome: str, reason: str
+    tmp_path: Path, error: BaseException, outcome: str, reason: str
 ):
     shard = tmp_path / "shard"
     with shard.open("a") as file, failure_as_fact(4, JournalWriter(file)):

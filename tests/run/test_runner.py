@@ -530,6 +530,14 @@ class Exits(Layer):
     def forward(self, x):
         os._exit(9)
 
+class Quits(Layer):
+    def forward(self, x):
+        os._exit(0)
+
+class Leaves(Layer):
+    def forward(self, x):
+        raise SystemExit(0)
+
 class Hoards(Layer):
     def forward(self, x):
         return self.map(x) + torch.zeros(2**38)[0]
@@ -560,7 +568,18 @@ for name, layer in list(globals().items()):
             name.lower(), name, layer, lambda geometry: 7, Paper("None", "Nowhere", 2026, "https://example.org")
         )
 """
-BAD = ("refuses", "raises", "zeros", "notanumber", "sleeps", "exits", "hoards", "failslate")
+BAD = (
+    "refuses",
+    "raises",
+    "zeros",
+    "notanumber",
+    "sleeps",
+    "exits",
+    "quits",
+    "leaves",
+    "hoards",
+    "failslate",
+)
 ODD = ("keeps", "onlybatches")
 
 
@@ -599,6 +618,12 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
             "crashed",
             "during the prediction of its memory, the worker process ended with status 9: .*",
         ),
+        (
+            "quits",
+            "crashed",
+            "during the prediction of its memory, the worker process ended with status 0: .*",
+        ),
+        ("leaves", "crashed", r"it ends its process: SystemExit\(0\)"),
         ("hoards", "out_of_memory", r"it needs 1,024\.0 GiB by prediction, and [\d.]+ GiB are available"),
         ("failslate", "crashed", r"FileNotFoundError: the file is gone \(.*\.py, line \d+\)"),
     ],
