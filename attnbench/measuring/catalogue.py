@@ -114,8 +114,8 @@ def _entry(choice: Choice, geometry: Geometry, *, believed: bool) -> Entry:
     try:
         build = partial(layer_of, choice.mechanism, geometry, choice.settings)
         macs = choice.mechanism.closed_form(geometry, **choice.settings) if believed else None
-        if macs is not None:
-            return Entry(choice, _params(build), macs, _branches(choice, geometry), paper)
+        if macs is not None and (params := _params(build)) is not None:
+            return Entry(choice, params, macs, _branches(choice, geometry), paper)
         cost = _cost(build, geometry, choice.mechanism.operators)
     except UnsupportedGeometry as refusal:
         return Entry(choice, None, None, (), paper, refusal=str(refusal))
@@ -145,21 +145,6 @@ def _printed(choice: Choice, geometry: Geometry) -> Printed | None:
     if geometry.images:
         return published_model(choice.label, geometry)
     return published().get(choice.label) if geometry == TABLE_IV.geometry else None
-
-
-def _params(build: Callable[[], nn.Module]) -> int:
-    """How many numbers of a layer train, which are not drawn for that."""
-    from attnbench.measuring.layers import weights_undrawn, without_memory
-
-    try:
-        with without_memory():
-            layer = build()
-    except AttnbenchError:
-        raise
-    except Exception:  # a layer that looks at values while it is built needs real ones
-        with weights_undrawn:
-            layer = build()
-    return sum(parameter.numel() for parameter in layer.parameters() if parameter.requires_grad)
 
 
 def _cost(build: Callable[[], nn.Module], geometry: Geometry, operators: Mapping[str, OperatorMacs]) -> Count:
@@ -196,6 +181,8 @@ def _params(build: Callable[[], nn.Module]) -> int | None:
     try:
         with without_memory():
             return sum(each.numel() for each in build().parameters() if each.requires_grad)
+    except AttnbenchError:
+        raise
     except Exception:  # a layer may look at values while it is built, or be larger than any tensor
         return None
 

@@ -12,8 +12,10 @@ MACs for N' = ⌊H/2⌋⌊W/2⌋ tokens of C channels and 2C after it: 32N'C for
 4N'C for the norm. Reading is free, as gathers and sums are.
 
 The four cells around each tap are read as a bag of embeddings, which weighs and sums them while it gathers,
-and one matmul takes the four taps. Gathers with element-wise sums after them, a batched product of weights
-and cells, and torch's sampler on channels-first maps each take longer on a CPU, with gradients twice as long.
+and one matmul takes the four taps. On one thread of a Xeon with AVX-512, for 8 maps of 56 × 56 tokens and 96
+channels, that takes 21 ms, and 82 with gradients. Gathers with sums after them take 36 and 129, torch's
+sampler on channels-first maps 39 and 161; an ordinary convolution of this shape, which this is at first, 14
+and 42.
 """
 
 import torch

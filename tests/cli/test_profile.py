@@ -35,7 +35,7 @@ def test_tables_are_shown_and_numbers_and_trace_written_and_named(attnbench: Run
     folder = tmp_path / "new" / "profile"
     done = attnbench("profile", "hilo:alpha=0.5", *SMALL, "--kernel", "fused", "--out", folder)
     assert done.status == 0, done.err
-    assert "HiLo (alpha=0.5): 4×6 tokens, 24 channels, 3 heads, 2 images, float32, fused kernel" in done.out
+    assert "HiLo (alpha=0.5): 4×6 tokens, dim 24, 3 heads, 2 images, float32, fused kernel" in done.out
     assert "scaled_dot_product" in done.out
     assert "The same by part" in done.out
     assert "Without the profiler a call takes" in done.out
