@@ -320,7 +320,7 @@ def test_a_claim_is_judged_among_mechanisms_that_were_timed_in_turn():
     ]
     (judged,) = judged_claims(matrix_of(apart))
     assert judged.findings[PLAIN].ruling is Ruling.holds
-    assert judged.findings[HALF].reason == "measured apart: sra"
+    assert judged.findings[HALF].reason == "measured apart: SRA"
 
 
 def test_there_is_no_claim_about_other_devices_or_shapes():
