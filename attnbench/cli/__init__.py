@@ -32,7 +32,7 @@ ENDING = """
 [bold]Exit status[/]
 
 0    done; rows that could not be measured are included, and said
-1    check: the contract is broken
+1    check: the contract is broken; run: nothing could be measured
 2    a mistake in the call, or runs that cannot be compared
 3    compare: something is slower than --fail-on allows
 70   a fault of attnbench itself, with its traceback
