@@ -34,6 +34,14 @@ class Group:
     noise_floor: float = 0.0
     scatters: Mapping[str, Scatter] = field(default_factory=dict)
     impossible: Collection[str] = ()
+    _compared: dict[tuple[Metric, str, str], Comparison | None] = field(default_factory=dict, repr=False)
+
+    def comparison(self, ours: Record, other: Record, metric: Metric) -> Comparison | None:
+        """How many times the other's number ours is, worked out once for all claims that ask."""
+        asked = metric, ours.case.label, other.case.label
+        if asked not in self._compared:
+            self._compared[asked] = _comparison(ours, other, metric, self.scatters)
+        return self._compared[asked]
 
     @property
     def example(self) -> Record:
@@ -123,7 +131,7 @@ def evidence(claim: Claim, candidates: Sequence[Group]) -> Evidence:
     comparisons = {
         label: comparison
         for label in claim.than
-        if label in known and (comparison := _comparison(ours, known[label], claim.metric, group.scatters))
+        if label in known and (comparison := group.comparison(ours, known[label], claim.metric))
     }
     return Evidence(
         claim=claim,
