@@ -81,7 +81,7 @@ def _apart(one: str, other: str) -> float:
     if not (NUMBER.fullmatch(one) and NUMBER.fullmatch(other)):
         return float(one.casefold() != other.casefold())
     first, second = float(one), float(other)
-    return abs(first - second) / max(abs(first), abs(second), 1e-300)
+    return abs(first - second) / (1 + abs(first) + abs(second))
 
 
 def _means(text: str, name: str, settings: Mapping[str, object]) -> bool:

@@ -120,7 +120,7 @@ class _Layout:
 
 LOOSE = _Layout(HEAVY_HEAD, padding=1, least_text=20, parted=str.splitlines)
 SNUG = _Layout(SIMPLE_HEAD, padding=0, least_text=20, parted=str.splitlines)
-TIGHT = _Layout(SIMPLE_HEAD, padding=0, least_text=16, parted=str.split)
+TIGHT = _Layout(SIMPLE_HEAD, padding=0, least_text=STACKS_BELOW, parted=str.split)
 UNRULED = _Layout(None, padding=1, least_text=20, parted=str.split)
 
 
