@@ -19,7 +19,7 @@ from attnbench.statistics.distributions import (
 FREEDOMS = [0.7, 1.0, 2.0, 2.6, 5.0, 13.3, 60.0, 500.0, math.inf]
 
 
-def near(value: float) -> object:
+def near(value: object) -> object:
     return pytest.approx(value, rel=1e-12, abs=1e-300)
 
 

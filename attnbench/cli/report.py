@@ -27,6 +27,9 @@ EXAMPLES = {
     "two machines side by side": (
         "attnbench report results/table-iv-cpu results/table-iv-avx2-cpu --out 2.md"
     ),
+    "a few columns, mean ± standard deviation": (
+        "attnbench report --columns params,time_s,verdict --spread std --out t.tex"
+    ),
     "a page with charts that a co-author opens": "attnbench report --out report.html",
     "every number with its interval, a line each": "attnbench report --format csv | head",
 }

@@ -17,7 +17,8 @@ TINY = 1e-300
 
 def sign_test(fewer: int, number: int) -> float:
     """The chance of at most `fewer` heads in a `number` of tosses."""
-    return sum(math.comb(number, heads) for heads in range(fewer + 1)) / 2**number
+    ways = sum(math.comb(number, heads) for heads in range(fewer + 1))
+    return ways / (1 << number)
 
 
 def student_t(freedom: float, t: float) -> float:

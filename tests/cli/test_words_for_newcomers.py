@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attnbench.analysis.overview import overview
-from attnbench.cases.case import Mode
+from attnbench.cases.case import Mode, Role
 from attnbench.cases.variant import DTYPES
 from attnbench.cli.options import read_modes, read_names
 from attnbench.records.record import append
@@ -54,7 +54,7 @@ def test_layers_of_one_title_are_told_apart(attnbench: Run, tmp_path: Path):
 def edited(**changes: Any) -> list[Any]:
     """HiLo measured again, after an edit, beside MSA as a control."""
     msa, hilo, twin = block({"msa": [0.5] * 12, "hilo": [0.2] * 12}, block="later", **changes)
-    return [replace(msa, case=replace(msa.case, role="control")), hilo, twin]
+    return [replace(msa, case=replace(msa.case, role=Role.control)), hilo, twin]
 
 
 def test_an_edited_layer_says_that_its_ratio_is_to_a_later_baseline(attnbench: Run, tmp_path: Path):
