@@ -160,7 +160,8 @@ class Grid:
         for layout, fitting in ((loose, columns), (SNUG, stacked), (TIGHT, folded), (FOLDING, folded)):
             if self._needed(layout, fitting) <= width:
                 return layout, fitting
-        return TIGHT, _with_room(folded, width)
+        kept = _with_room(folded, width)
+        return (TIGHT if TIGHT.needed(kept) <= width else FOLDING), kept
 
     def _needed(self, layout: _Layout, columns: Sequence[GridColumn]) -> int:
         """The width of the narrowest table, in which a continued grid has one column beside the first."""
