@@ -63,14 +63,20 @@ def open_runs(
 ) -> list[Analysis]:
     """The runs in these folders, each once, with the published numbers if they are asked for."""
     distinct = {folder.resolve(): folder for folder in folders}
-    files = [read(folder) for folder in distinct.values()]
+    return analyses_of(list(map(read, distinct.values())), baseline, with_paper=with_paper)
+
+
+def analyses_of(
+    files: Sequence[RecordFile], baseline: str | None = None, *, with_paper: bool = True
+) -> list[Analysis]:
+    """What the runs of several files say, each under a name of its own."""
     tables = [
         rows_of(file, baseline, run=f"the run in {file.folder}" if len(files) > 1 else "this run")
         for file in files
     ]
     if not with_paper:
         tables = [[replace(row, published=None) for row in table] for table in tables]
-    return list(map(Analysis, _names(list(distinct)), files, tables))
+    return list(map(Analysis, _names([file.folder.resolve() for file in files]), files, tables))
 
 
 def rows_of(file: RecordFile, baseline: str | None = None, *, run: str = "this run") -> list[Row]:

@@ -34,10 +34,14 @@ Work = Callable[[Record], float]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The share of this machine's own limit that a layer reaches, and which limit that is."""
+    """The share of this machine's own limit that a layer reaches, and which limit that is.
+
+    `shares` has that of each round.
+    """
 
     fraction: Estimate
     by: str
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Block:
         if not shares:
             return None
         heaviest = max(bounds, key=lambda name: median(bounds[name][key] for key in shares))
-        return Limit(_over_rounds(shares), heaviest)
+        return Limit(_over_rounds(shares), heaviest, tuple(shares.values()))
 
     def is_impossible(self, record: Record) -> bool:
         """Whether a record is faster than its multiply-adds, or the bytes that no cache holds, allow here.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
-from attnbench.analysis.evidence import Difference, Evidence, as_labelled, evidence, groups, listed
+from attnbench.analysis.evidence import Difference, Evidence, as_labelled, evidence, groups
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper.builtin import builtin
 from attnbench.paper.claims import Claim, Metric
@@ -159,13 +159,13 @@ def _together(claim: Claim, answers: Mapping[str, Answer], piece: Evidence) -> A
 
     several = len(claim.than) > 1
     if several and (failing := those(Ruling.fails)):
-        return Ruling.fails, f"not {claim.relation} than {listed(failing)}"
+        return Ruling.fails, f"not {claim.relation} than {piece.called(failing)}"
     if piece.lacking:
         return Ruling.not_testable, piece.lacking
     if several and (unclear := those(Ruling.unclear)):
-        return Ruling.unclear, f"unclear beside {listed(unclear)}"
+        return Ruling.unclear, f"unclear beside {piece.called(unclear)}"
     if several:
-        return Ruling.holds, f"nearest is {_nearest(claim, piece.comparisons)}"
+        return Ruling.holds, f"nearest is {piece.called([_nearest(claim, piece.comparisons)])}"
     return next(iter(answers.values()))
 
 

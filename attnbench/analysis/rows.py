@@ -6,6 +6,7 @@ from statistics import median
 from typing import TypeVar
 
 from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline, seconds_of
+from attnbench.analysis.titles import told_apart
 from attnbench.cases.case import Role, Workload
 from attnbench.cases.protocol import LEVEL_WIDTH
 from attnbench.cases.sweep import BASELINE
@@ -36,7 +37,7 @@ class Timing:
     from 1 the baseline's twin may lie; `session_spread` and `speed_spread` say how far apart the sessions'
     times and speeds are, and `scatter` what its block tells of that; `converged` says that the ratio, or
     of the baseline the level, is as precise as was asked. What is `impossible` took less time than this
-    machine needs for its work: no verdict rests on it.
+    machine needs for its work: no verdict rests on it. `beside` is the baseline's own record in its block.
     """
 
     time_s: Estimate
@@ -54,6 +55,7 @@ class Timing:
     limit: Limit | None
     launch_bound: bool
     impossible: bool
+    beside: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,12 @@ class Row:
     @property
     def device(self) -> str:
         return self.record.case.device
+
+    @property
+    def outcome(self) -> str:
+        """What became of the case: `measured`, why it was not, or `interrupted` before its first sample."""
+        found = self.record.outcome
+        return "interrupted" if found == "measured" and self.timing is None else found
 
     @property
     def size(self) -> str:
@@ -105,7 +113,7 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
     All verdicts are corrected together; beside a time that is impossible they are unclear. A `baseline` that
     no record has is an `AttnbenchError`, which says so of the `run`.
     """
-    baseline = label_of_baseline(baseline, records, run)
+    records, baseline = told_apart(records), label_of_baseline(baseline, records, run)
     in_blocks = blocks(records, baseline)
     current = {identity(record): record for record in records if record.case.role is Role.member}
     pairs = [(record, in_blocks[record.block]) for record in current.values()]
@@ -239,6 +247,7 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         limit=block.limit_of(record),
         launch_bound=median(sample.wall_s for sample in record.settled_samples) > LAUNCH_BOUND * time_s.value,
         impossible=block.is_impossible(record),
+        beside=baseline,
     )
     return Measured(record, timing, paper)
 

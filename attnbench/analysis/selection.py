@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attnbench.analysis.analysis import Analysis
+from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row
 from attnbench.cases.labels import did_you_mean, find, nearest
 from attnbench.errors import AttnbenchError
@@ -31,6 +32,23 @@ class Selection:
             else list(run.rows)
         )
         return replace(run, rows=[_named(row, names.get(row.record.case.label)) for row in chosen])
+
+    def of_changes(self, changes: Sequence[Change]) -> list[Change]:
+        """The cases of two runs as the reader wants them."""
+        if not changes or self == EVERYTHING:
+            return list(changes)
+        rows = [change.after for change in changes]
+        names = {label_in(rows, text): name for text, name in self.names.items()}
+        order = {label_in(rows, text): place for place, text in enumerate(self.only)}
+        chosen = [change for change in changes if not order or change.after.record.case.label in order]
+        return [
+            replace(change, before=_named(change.before, name), after=_named(change.after, name))
+            for change in sorted(chosen, key=lambda change: order.get(change.after.record.case.label, 0))
+            for name in [names.get(change.after.record.case.label)]
+        ]
+
+
+EVERYTHING = Selection()
 
 
 def label_in(rows: Sequence[Row], text: str) -> str:

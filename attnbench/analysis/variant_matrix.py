@@ -77,7 +77,8 @@ class VariantMatrix:
     def best(self, label: str) -> Variant | None:
         """The variant in which a mechanism gains most over the reference; None where it has no time.
 
-        Where a gain is missing, the medians of throughput stand in for it.
+        A gain that may be none leaves it to the reference. Where one is missing, the medians of throughput
+        stand in for it.
         """
         mine = {
             row.record.case.variant: row.timing
@@ -88,9 +89,12 @@ class VariantMatrix:
 
         def gain(variant: Variant) -> float:
             paired = self.cells[label, variant].gain
-            return paired.value if paired else mine[variant].throughput.value / base
+            if paired is None:
+                return mine[variant].throughput.value / base
+            may_be_none = paired.low is not None and paired.low <= 1 and self.reference in mine
+            return min(paired.value, 1.0) if may_be_none else paired.value
 
-        return max(mine, key=gain, default=None)
+        return max(mine, key=lambda variant: (gain(variant), variant == self.reference), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ class Registry(Mapping[str, Mechanism]):
         here = f" The file {file} is here: name that." if Path(file).is_file() else ""
         nearest = did_you_mean(closest(name, [*self, *self.backbones]))
         raise AttnbenchError(
-            f"No mechanism is called {name!r}.{here or nearest} `attnbench list @all` shows all of them."
+            f"No mechanism is called {name!r}.{here or nearest} `attnbench list @all` shows all of them; one "
+            "of your own comes with --plugin FILE."
         )
 
     def _model(self, backbone: Backbone, filling: str) -> Model:

@@ -26,6 +26,7 @@ from attnbench.cli.options import (
     read_share,
     split_labels,
 )
+from attnbench.cli.table_options import SPREAD, Columns, Latency, SpreadOf, read_table_style
 from attnbench.errors import AttnbenchError
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def compare(
     figure: Figures = None,
     only: Only = None,
     rename: Rename = None,
+    columns: Columns = None,
+    spread: SpreadOf = SPREAD,
+    latency: Latency = None,
     highlight: Highlight = None,
     width: PaperWidth = None,
     svg: Svg = False,
@@ -110,15 +114,19 @@ def compare(
     both have as their baseline, with the same code, is the control. --format csv and json have the same rows.
     """
     from attnbench.analysis.analysis import analysis_of
-    from attnbench.analysis.selection import Selection
     from attnbench.cli import show
     from attnbench.cli.output import output
+    from attnbench.cli.two_runs import print_changes
     from attnbench.records.record import newest, read
 
     selection = read_selection(only, rename)
+    _refuse_of_programs(form, columns=bool(columns), spread=spread != SPREAD, latency=latency is not None)
+    style = read_table_style(columns, spread, latency)
+    if kernels and (columns or spread != SPREAD):
+        raise AttnbenchError("--kernels has columns of its own; leave out --columns and --spread.")
     if after is not None:
         drawn = plot or svg or bare or any((width, figure, highlight))
-        _refuse_beside_another(kernels=kernels, drawn=drawn, chosen=selection != Selection())
+        _refuse_beside_another(kernels=kernels, drawn=drawn)
     figures = read_figures(width, plot=plot, svg=svg, bare=bare, kinds=figure)
     if highlight and not figures:
         raise AttnbenchError("--highlight says how figures are drawn; add --plot or --figure to draw them.")
@@ -126,13 +134,17 @@ def compare(
     first = read(run or newest(results))
     here = output(form)
     if after is not None:
-        slower = show.print_changes(here, first, read(after), baseline, share=share)
+        slower = print_changes(
+            here, first, read(after), baseline, share=share, selection=selection, style=style
+        )
     elif kernels:
         shown = selection.of(analysis_of(first, baseline))
-        slower = show.print_matrices_of(here, shown, _coloured(figures, shown, highlight), share=share)
+        slower = show.print_matrices_of(
+            here, shown, _coloured(figures, shown, highlight), share=share, style=style
+        )
     else:
         shown = selection.of(analysis_of(first, baseline))
-        slower = show.print_run(here, shown, _coloured(figures, shown, highlight), share=share)
+        slower = show.print_run(here, shown, _coloured(figures, shown, highlight), share=share, style=style)
     if share and slower:
         here.tell(f"Slower by more than {100 * share:g}%: {', '.join(slower)}.")
         raise typer.Exit(SLOWER)
@@ -150,12 +162,19 @@ def _coloured(
     return replace(figures, highlight=labels)
 
 
-def _refuse_beside_another(*, kernels: bool, drawn: bool, chosen: bool) -> None:
+def _refuse_of_programs(form: Format, **asked: bool) -> None:
+    """Refuse what is asked of tables where the answer is for programs, and has its one schema."""
+    taken = {Format.table: set(asked), Format.csv: {"columns"}}.get(form, set())
+    for name, is_set in asked.items():
+        if is_set and name not in taken:
+            raise AttnbenchError(
+                f"--{name} is for tables, not for {form}, whose one schema has all columns, times and "
+                "throughputs, and 95 % intervals; leave it out, or leave out --format."
+            )
+
+
+def _refuse_beside_another(*, kernels: bool, drawn: bool) -> None:
     """Refuse beside a later run what is of one run alone."""
-    if chosen:
-        raise AttnbenchError(
-            "--only and --rename choose from one run; leave them out, or leave out the other run."
-        )
     if kernels:
         raise AttnbenchError(
             "--kernels compares the variants of one run; leave it out, or leave out the other run."

@@ -62,6 +62,14 @@ def runs(context: typer.Context, incomplete: str) -> list[str]:
     return sorted(folder for folder in folders if folder.startswith(incomplete))
 
 
+def columns(incomplete: str) -> list[str]:
+    """Complete a column of tables."""
+    from attnbench.report.table_style import asked_names
+
+    offers = among(*asked_names())(incomplete)
+    return [offer for offer in offers if offer.startswith(incomplete)]
+
+
 @contextmanager
 def whole_words() -> Iterator[None]:
     """Let bash, which cuts `hilo:alpha` at its breaks, ask about all of it and be told what follows them."""

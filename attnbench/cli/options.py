@@ -10,6 +10,7 @@ from typer.models import OptionInfo
 
 from attnbench.cases import ranges
 from attnbench.cases.case import Mode
+from attnbench.cases.labels import closest, did_you_mean
 from attnbench.cases.variant import DTYPES
 from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
@@ -34,6 +35,19 @@ class Format(StrEnum):
 DIGITS = 18  # of a number, which no machine holds more of
 LETTERS = 40  # of a word that an error repeats
 FORMS = (Format.table, Format.json)  # of what has no lines
+SYNONYMS = {
+    "fp64": "float64",
+    "fp32": "float32",
+    "fp16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+    "train": "training",
+    "infer": "inference",
+    "eval": "inference",
+    "tex": "latex",
+    "md": "markdown",
+}
+"""What others call what options allow."""
 
 
 def list_of_sizes(default: str) -> OptionInfo:
@@ -303,10 +317,12 @@ def read_batches(values: list[str] | None, usual: int) -> list[int]:
 
 
 def read_name(option: str, text: str, allowed: Sequence[str]) -> str:
-    """One of the names that an option allows."""
-    if text not in allowed:
-        raise AttnbenchError(f"{option} is {text!r}; it can be {', '.join(allowed)}.")
-    return text
+    """One of the names that an option allows, some of which have synonyms: `bf16`, `train`, `tex`."""
+    meant = text if text in allowed else SYNONYMS.get(text.casefold(), text)
+    if meant not in allowed:
+        near = did_you_mean(closest(text, map(str, allowed)))
+        raise AttnbenchError(f"{option} is {text!r}; it can be {', '.join(allowed)}.{near}")
+    return meant
 
 
 def read_names(option: str, values: list[str] | None, allowed: Sequence[str]) -> list[str]:

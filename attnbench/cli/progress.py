@@ -21,6 +21,7 @@ from attnbench.run.plan import Forecast, Planned
 from attnbench.words import duration, plural
 
 REFRESH_HZ = 1  # drawing costs milliseconds of a core that is being measured on
+TWIN = "an identical layer; how far its ratio is from 1 is noise"
 
 
 def plan_lines(
@@ -130,15 +131,22 @@ class Progress:
         heading = f"{block.name}, session {self.session + 1} of {self.protocol.sessions}"
         columns = [
             GridColumn(heading, [case.heading for case in cases.values()], wraps=True),
-            GridColumn("img/s so far", [self._estimate(block, index) for index in cases]),
+            GridColumn("img/s so far", [self._speed(block, index) for index in cases]),
             GridColumn("rounds", [f"{len(self.rounds.get(index, ()))}" for index in cases]),
+            GridColumn("", [self._state(index) for index in cases], justify="left"),
         ]
-        return Group(self._bar(), Grid(columns, ruled=False))
+        twins = [case.heading for case in cases.values() if case.role is Role.twin]
+        explained = [f"{twin}: {TWIN}" for twin in twins]
+        return Group(self._bar(), Grid(columns, caption="\n".join(explained), ruled=False))
 
-    def _estimate(self, block: Block, index: int) -> str:
-        """Images per second so far, or how far a case has come."""
+    def _speed(self, block: Block, index: int) -> str:
+        """Images per second so far, of a case that has a time."""
         times_s = self.times_s.get(index)
-        return f"{block.workload.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
+        return f"{block.workload.batch / median(times_s):,.0f}" if times_s else ""
+
+    def _state(self, index: int) -> str:
+        """How far a case has come that has no time yet."""
+        return "" if self.times_s.get(index) else self.states.get(index, "…")
 
     def _begin(self, block: int) -> None:
         self.block, self.session, self.states = block, 0, {}

@@ -235,10 +235,7 @@ def run(
     here = output()
     here.note([*registry.problems, *filter(None, [None if image else image_of(geometries)])])
     command = [word for word in sys.argv[1:] if word != "--fresh"]
-    finished = carry_out(here, blocks, setup, _folder(out, command), command, fresh=fresh)
-    if not finished:
-        here.tell("Interrupted: everything that was measured is kept, and the same command goes on.")
-        raise typer.Exit(130)
+    raise typer.Exit(carry_out(here, blocks, setup, _folder(out, command), command, fresh=fresh))
 
 
 def _folder(out: Path | None, command: list[str]) -> Path:

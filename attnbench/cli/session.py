@@ -1,12 +1,13 @@
 """The part of `attnbench run` after the parsing: hold the folder, measure what is left, show the rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Block
-from attnbench.cli.output import Output
+from attnbench.cli.output import Output, console
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.cli.show import print_matrices
 from attnbench.records import folder
@@ -18,20 +19,25 @@ from attnbench.words import plural
 
 ONE = "`attnbench compare --plot` draws them."
 SEVERAL = "`attnbench compare` shows each variant's table, and with --kernels --plot draws this."
+DONE, NOTHING_MEASURED, INTERRUPTED = 0, 1, 130  # exit statuses, as `attnbench --help` has them
 
 
 def carry_out(
     output: Output, blocks: Sequence[Block], setup: Setup, path: Path, command: Sequence[str], *, fresh: bool
-) -> bool:
-    """Measure the blocks into the run at `path`, and end with its tables; False when the user interrupted."""
-    with output.waiting(f"Counting {sum(len(block.members) for block in blocks)} cases…"):
+) -> int:
+    """Measure the blocks into the run at `path`, end with its tables, and say how that went: an exit status.
+
+    What goes on meanwhile is said on a terminal, or on standard error where the tables go elsewhere.
+    """
+    meanwhile = output if output.out.is_interactive else replace(output, aside=console(stderr=True))
+    with meanwhile.waiting(f"Counting {sum(len(block.members) for block in blocks)} cases…"):
         plan = runner.survey(blocks, setup)
     with folder.held(path):
         if fresh and (aside := folder.start_over(path)):
-            output.tell(f"Starting over; the earlier rows are in {aside}.")
+            meanwhile.tell(f"Starting over; the earlier rows are in {aside}.")
         folder.save_plan(path, command)
         left = runner.pending(plan, setup, path)
-        finished = _measured(output, plan, left, setup, path)
+        finished = _measured(meanwhile, plan, left, setup, path)
         file = read(path)
         analysis = Analysis(path.name, file, rows(file.records))
         csv = write_table(analysis.rows, path)
@@ -40,7 +46,10 @@ def carry_out(
     print_matrices(output, analysis)
     rows_in = f"{plural(len(analysis.rows), 'row')} in {path}/records.jsonl and {csv}"
     output.tell(f"{rows_in}. {_next(analysis)}".rstrip())
-    return finished
+    if not finished:
+        output.tell("Interrupted: everything that was measured is kept, and the same command goes on.")
+        return INTERRUPTED
+    return DONE if measured(analysis.rows) else NOTHING_MEASURED
 
 
 def _next(analysis: Analysis) -> str:
@@ -57,5 +66,5 @@ def _measured(
     expected = forecasts(left, setup.protocol)
     for line in plan_lines(plan, left, setup.protocol, expected, path):
         output.tell(line)
-    with Progress(output.out, [planned.block for planned in left], setup.protocol, expected) as progress:
+    with Progress(output.aside, [planned.block for planned in left], setup.protocol, expected) as progress:
         return runner.measure(left, setup, path, progress.watch)

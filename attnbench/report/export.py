@@ -19,6 +19,7 @@ from attnbench.report.columns import LIMIT, THROUGHPUT, TIME, published_macs, pu
 from attnbench.report.csv_text import csv_text
 from attnbench.report.data import case_line, cells_of, estimate_cells, names_of, row_line
 from attnbench.report.fields import DEVICE, LIMITED_BY, SETTING
+from attnbench.report.table_style import Asked
 
 TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"
@@ -51,9 +52,13 @@ def write_flops(points: Sequence[Point], folder: Path) -> Path:
     return _written(folder / FLOPS, flops_csv(points))
 
 
-def table_csv(rows: Sequence[Row]) -> str:
-    """The rows of a run as CSV."""
-    return csv_text(map(row_line, rows))
+def table_csv(rows: Sequence[Row], columns: Sequence[Asked] = ()) -> str:
+    """The rows of a run as CSV, in all columns or in those that are asked for."""
+    if not columns:
+        return csv_text(map(row_line, rows))
+    return csv_text(
+        {name: cell for each in columns for name, cell in each.cells(row).items()} for row in rows
+    )
 
 
 def changes_csv(changes: Sequence[Change]) -> str:

@@ -77,8 +77,8 @@ CASE = (*LAYER, DEVICE, *SIZE, *SETTING)
 OUTCOME = (
     Field(
         "outcome",
-        "What became of the case: measured, unsupported, out_of_memory, timed_out, crashed or wrong.",
-        lambda row: row.record.outcome,
+        "What became of it: measured, interrupted, unsupported, out_of_memory, timed_out, crashed or wrong.",
+        lambda row: row.outcome,
     ),
     Field("reason", "Why it was not measured, or not counted.", lambda row: row.record.reason),
 )

@@ -142,21 +142,55 @@ def test_two_runs_are_set_side_by_side(attnbench: Run, tmp_path: Path):
     assert hilo.rstrip("│ ").endswith("faster")
 
 
-def test_runs_of_different_machines_are_refused_but_for_their_counts(attnbench: Run, tmp_path: Path):
+def elsewhere(folder: Path) -> Path:
+    """A run of another machine, in which one layer costs something else."""
+    changes = {"threads": 1, "machine": replace(MACHINE, cpu="Slide rule"), "macs": 7}
+    return a_run(folder, {"msa": 0.4, "hilo": 0.1}, **changes)
+
+
+def test_runs_of_different_machines_are_one_table_in_which_each_ratio_is_of_its_own_run(
+    attnbench: Run, tmp_path: Path
+):
     before = a_run(tmp_path / "before", {"msa": 0.4, "hilo": 0.2})
-    elsewhere = {"threads": 1, "machine": replace(MACHINE, cpu="Slide rule"), "macs": 7}
-    after = a_run(tmp_path / "after", {"msa": 0.4, "hilo": 0.1}, **elsewhere)
-    done = attnbench("compare", before, after)
+    done = attnbench("compare", before, elsewhere(tmp_path / "after"), "--columns", "speed_vs_baseline,macs")
+    assert done.status == 0
+    lines = [line.split() for line in done.out.splitlines() if line.startswith("│ HILO")]
+    assert [line[2] for line in lines] == ["(before)", "(after)"]
+    assert [" ".join(line[3:]).split("│")[1:4] for line in lines] == [
+        [" 500,000.0 ", " 2.00 [2.00, 2.00] ", " "], [" 0.0 ", " ", " 4.00 [4.00, 4.00] "],
+    ]  # fmt: skip
+    said = " ".join(done.out.split())
+    assert "they differ in cpu: Abacus → Slide rule; threads: 2 → 1. Each ratio is within its own run" in said
+
+
+def test_devices_of_two_runs_are_groups_of_columns(attnbench: Run, tmp_path: Path):
+    cpu = a_run(tmp_path / "cpu", {"msa": 0.4, "hilo": 0.2})
+    gpu = a_run(tmp_path / "gpu", {"msa": 0.04, "hilo": 0.01}, device="cuda")
+    done = attnbench("compare", cpu, gpu, "--columns", "imgs_per_s,speed_vs_baseline", "--only", "hilo")
+    (line,) = (line for line in done.out.splitlines() if line.startswith("│ HILO"))
+    assert [cell.split()[0] for cell in line.strip("│").split("│")] == [
+        "HILO",
+        "312",
+        "2.00",
+        "6,200",
+        "4.00",
+    ]
+
+
+def test_what_is_to_fail_on_unlike_runs_is_refused_and_named(attnbench: Run, tmp_path: Path):
+    before, after = a_run(tmp_path / "before", {"msa": 0.4, "hilo": 0.2}), elsewhere(tmp_path / "after")
+    done = attnbench("compare", before, after, "--fail-on", "slower:5%")
     assert done.status == 2
     assert "500,000,000 → 7" in " ".join(done.out.split())
     assert "faster" not in done.out
-    assert "they differ in cpu: Abacus → Slide rule; threads: 2 → 1." in done.err
+    assert f"`attnbench compare {before} {after}` alone sets them side by side." in done.err
 
 
 def test_runs_without_a_case_in_common_are_refused(attnbench: Run, tmp_path: Path):
     done = attnbench("compare", a_run(tmp_path / "before"), a_run(tmp_path / "after", batch=8))
     assert done.status == 2
     assert "no case in common" in done.err
+    assert f"`attnbench report {tmp_path}/before {tmp_path}/after --format markdown` has a table" in done.err
 
 
 @pytest.mark.parametrize(("share", "status"), [("slower:7%", 3), ("slower:0.07", 3), ("slower:30%", 0)])

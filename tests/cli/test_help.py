@@ -24,7 +24,10 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "run": ["attnbench.cli.session.carry_out"],
     "profile": ["attnbench.measuring.profile.profile"],
     "doctor": ["attnbench.run.runner.measure_ceilings"],
-    "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of", "changes")],
+    "compare": [
+        *(f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of")),
+        "attnbench.cli.two_runs.print_changes",
+    ],
     "report": ["attnbench.analysis.analysis.open_runs"],
     "runs": ["attnbench.analysis.overview.overview"],
     "claims": ["attnbench.analysis.claims.judge"],

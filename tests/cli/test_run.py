@@ -67,8 +67,9 @@ def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp
     effort = ("--quick", "--precision", "50%", "--threads", "1", "--max-seconds", "40")
     done = attnbench("run", "msa", "hilo:alpha=0.5", "--res", "2x3", *SIZE, *effort, "--out", tmp_path)
     assert done.status == 0, done.err
-    assert "cpu 2x3 batch 2: 2 rows, 2 sessions" in done.out
-    assert "This takes about" in done.out
+    assert "cpu 2x3 batch 2: 2 rows, 2 sessions" in done.err
+    assert "This takes about" in done.err
+    assert "measuring" not in done.out
     assert "HiLo (alpha=0.5)" in done.out
     assert [(row.case.label, row.complete) for row in members(tmp_path)] == [
         ("msa", True), ("hilo:alpha=0.5", True),
@@ -108,6 +109,7 @@ def test_a_run_of_several_variants_ends_with_the_matrix(attnbench: Run, workers:
 def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Workers, tmp_path: Path):
     workers.next = [[ENVIRONMENT, *(Failed(case, "wrong", "NaN") for case in range(4))]]
     done = attnbench("run", "msa", "hilo", "--res", "2", *SIZE, "--quick", "--out", tmp_path)
+    assert done.status == 1
     assert done.out.endswith(f"2 rows in {tmp_path}/records.jsonl and {tmp_path}/table.csv.\n")
 
 
@@ -323,7 +325,7 @@ def test_a_plan_that_is_finished_says_so_and_measures_nothing(
     before, started = read(tmp_path).records, workers.started
     again = attnbench(*COMMAND, "--out", tmp_path)
     assert again.status == 0
-    assert f"Already in {tmp_path}: 2 rows of this plan; --fresh measures them again." in again.out
+    assert f"Already in {tmp_path}: 2 rows of this plan; --fresh measures them again." in again.err
     assert "2 rows in" in again.out
     assert read(tmp_path).records == before
     assert workers.started == started + 1  # to count
@@ -333,7 +335,7 @@ def test_fresh_puts_the_rows_aside_and_measures_again(attnbench: Run, workers: W
     attnbench(*COMMAND, "--out", tmp_path)
     again = attnbench(*COMMAND, "--fresh", "--out", tmp_path)
     (aside,) = tmp_path.glob("records-until-*.jsonl")
-    assert f"Starting over; the earlier rows are in {aside}." in again.out.replace("\n", "")
+    assert f"Starting over; the earlier rows are in {aside}." in again.err.replace("\n", "")
     assert len(members(tmp_path)) == 2
     assert workers.started == 2 * 3
 

@@ -218,7 +218,7 @@ def _lines(
 
 
 def _verdict(row: Row) -> VerdictCell:
-    text = verdict(row) if row.timing else readable(row.record.outcome)
+    text = verdict(row) if row.timing else readable(row.outcome)
     return VerdictCell(
         text,
         kind=text if row.timing else "outcome",

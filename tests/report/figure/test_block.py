@@ -76,7 +76,10 @@ def test_ratios_to_another_baseline_stand_beside_the_papers_to_that(axes: Axes, 
 
 
 def test_a_long_baseline_is_named_by_its_title_on_several_lines(axes: Axes):
-    records = block({"msa": [1.0] * 6, "hilo": [0.5] * 6}, title="Shifted Window (window=8, mask=-1000)")
+    shifted, _, twin = block(
+        {"msa": [1.0] * 6, "hilo": [0.5] * 6}, title="Shifted Window (window=8, mask=-1000)"
+    )
+    records = [shifted, record("hilo", [0.5] * 6), twin]
     draw_ratios(axes, measured(rows(records)))
     assert axes.get_xlabel() == "Speed relative to Shifted Window\n(window=8, mask=-1000) (right is faster)"
 
