@@ -12,6 +12,8 @@ from attnbench.machine import system
 from attnbench.paper import published
 from tests.conftest import Run
 
+IDENTICAL = Path(__file__).parents[1] / "identical.py"
+
 SPLITS = {  # label: Lo-Fi heads, Hi-Fi heads, params, FLOPs, of these Lo-Fi, Hi-Fi; window 2
     "hilo:alpha=0.0": (0, 12, 2_362_368, 463_626_240, 0, 463_626_240),
     "hilo:alpha=0.1": (1, 11, 2_272_256, 432_642_560, 16_482_816, 416_159_744),
@@ -122,10 +124,10 @@ def test_a_mechanism_that_refuses_the_map_says_why(attnbench: Run):
 
 @pytest.mark.parametrize("size", [("--res", "100000"), ("--dim", "99999999999", "--heads", "3")])
 def test_a_layer_that_there_is_no_memory_for_says_what_it_needs(attnbench: Run, size: tuple[str, ...]):
-    done = attnbench("list", "hilo", *size, "--format", "csv")
+    done = attnbench("list", "msa-again", "--plugin", IDENTICAL, *size, "--format", "csv")
     assert done.status == 0
     assert re.fullmatch(
-        r"· hilo: out of memory: one image needs 8,589,934,592\.0 GiB or more by prediction, and [\d.]+ GiB "
+        r"· msa-again: out of memory: one image needs 8,589,934,592\.0 GiB or more by prediction, and [\d.]+ GiB "
         r"are available",
         " ".join(done.err.split()),
     )
@@ -135,9 +137,17 @@ def test_parameters_of_a_layer_that_there_is_no_memory_for_are_counted(
     attnbench: Run, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**20)
-    done = attnbench("list", "van", "--res", "64", "--format", "csv")
-    assert ",1830144," in done.out
-    assert "van: out of memory: one image needs 0.1 GiB by prediction, and 0.0 GiB are available" in done.err
+    done = attnbench("list", "msa-again", "--plugin", IDENTICAL, "--res", "64", "--format", "csv")
+    assert ",2362368," in done.out
+    assert re.search(
+        r"msa-again: out of memory: one image needs [\d.]+ GiB by prediction, and 0\.0", done.err
+    )
+
+
+def test_a_layer_of_ours_has_a_closed_form_that_needs_no_memory(attnbench: Run):
+    done = attnbench("list", "van", "--res", "100000", "--format", "csv")
+    assert done.err == ""
+    assert ",1830144,," in done.out
 
 
 def test_json_has_numbers_settings_branches_and_papers(attnbench: Run):

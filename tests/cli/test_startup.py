@@ -50,7 +50,12 @@ def test_a_table_of_a_run_needs_nothing_heavy(tmp_path: Path):
 
 
 def test_layers_are_counted_without_torchs_compiler_and_data_frames():
-    assert modules_after("list", "msa", "sra") == {"torch", "fvcore"}
+    plugin = Path(__file__).parents[1] / "identical.py"
+    assert modules_after("list", "msa-again", "sra", "--plugin", str(plugin)) == {"torch", "fvcore"}
+
+
+def test_layers_of_ours_have_closed_forms_and_need_no_counter():
+    assert modules_after("list", "msa", "sra") == {"torch"}
 
 
 def test_claims_are_judged_without_torch(tmp_path: Path):
