@@ -112,15 +112,26 @@ def print_matrices_of(
 
 
 def print_changes(
-    output: Output, before: RecordFile, after: RecordFile, baseline: str | None, *, share: float | None
+    output: Output,
+    before: RecordFile,
+    after: RecordFile,
+    baseline: str | None,
+    *,
+    share: float | None,
+    drawn: bool = False,
 ) -> list[str]:
-    """Two runs case by case, and the cases slower by `share`; refuses times that say nothing."""
+    """Two runs case by case, and the cases slower by `share`.
+
+    Runs without a case in common and times that say nothing are refused, or only said where both are `drawn`.
+    """
     different = unlike(before, after)
     all_changes = changes(before, after, baseline, times=not different)
     if not all_changes:
-        raise AttnbenchError(
-            f"{before.folder} and {after.folder} have no case in common; nothing to compare."
-        )
+        nothing = f"{before.folder} and {after.folder} have no case in common"
+        if not drawn:
+            raise AttnbenchError(f"{nothing}; nothing to compare.{_drawn_by(before, after)}")
+        output.note([f"{nothing}; they are drawn beside each other."])
+        return []
     match output.form:
         case Format.table:
             _print_heading(output, f"{before.folder} → {after.folder}")
@@ -131,12 +142,33 @@ def print_changes(
             output.data(changes_json(before, after, all_changes, different))
     output.note([*before.warnings, *after.warnings])
     if different:
-        raise AttnbenchError(
+        nothing = (
             f"The times of these runs say nothing about each other, because they differ in "
-            f"{in_words(different)}. "
-            "Counts are compared above; measure both on one machine with the same settings to compare times."
+            f"{in_words(different)}."
         )
+        if not drawn:
+            raise AttnbenchError(
+                f"{nothing} Counts are compared above; measure both on one machine with the same settings to "
+                f"compare times.{_drawn_by(before, after)}"
+            )
+        output.note([f"{nothing} They are drawn beside each other, each ratio within its own run."])
     return _slower(((change.after, change) for change in all_changes), share)
+
+
+def draw_side_by_side(output: Output, runs: Sequence[Analysis], figures: PrintSize) -> None:
+    """A figure of all runs for each setting that they share, in the folder of the first."""
+    from attnbench.report.figure.run import save_side_by_side
+
+    files = save_side_by_side({run.name: run.rows for run in runs}, runs[0].file.folder, figures)
+    if not files:
+        output.tell(f"Two runs have no figure of the kind {', '.join(sorted(figures.kinds))}.")
+        return
+    _print_drawn(output, files)
+
+
+def _drawn_by(before: RecordFile, after: RecordFile) -> str:
+    """The command that shows runs beside each other that cannot be compared."""
+    return f" `attnbench compare {before.folder} {after.folder} --plot` draws them side by side."
 
 
 def _print_heading(output: Output, heading: str) -> None:
