@@ -1,10 +1,13 @@
 """Panels of several devices or runs beside each other, read back."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from attnbench.analysis.rows import Measured, measured, rows
 from attnbench.report.colours import mark_styles_of
@@ -16,7 +19,7 @@ SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 STYLES = mark_styles_of(["msa", "hilo", "van"])
 
 
-def timed(times_s: dict[str, float], **changes: str) -> list[Measured]:
+def timed(times_s: dict[str, float], **changes: Any) -> list[Measured]:
     return measured(rows(block({label: [s * x for x in SPREAD] for label, s in times_s.items()}, **changes)))
 
 
@@ -37,6 +40,11 @@ def names(axes: Axes) -> list[str]:
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
     ticks = axes.yaxis.get_major_ticks()
     return [tick.label1.get_text() for tick in ticks if tick.label1.get_visible()]
+
+
+def points(axes: Axes) -> NDArray[np.float64]:
+    """Our ratios, and at which height each stands."""
+    return np.asarray(axes.lines[0].get_xydata(), dtype=float)
 
 
 def bars(axes: Axes) -> dict[float, float]:
@@ -63,9 +71,8 @@ def test_each_panel_has_its_title_and_its_own_scale_of_throughputs(panels: list[
 def test_each_ratio_is_within_its_own_panel_and_all_are_on_one_scale(panels: list[Panel]):
     here, there = drawn(panels)["ratios-x"].axes
     assert names(here) == ["XCA", "VAN", "HILO"]
-    np.testing.assert_allclose(np.asarray(here.lines[0].get_xydata(), dtype=float), [[4 / 3, 1], [2, 2]])
-    theirs = np.asarray(there.lines[0].get_xydata(), dtype=float)
-    np.testing.assert_allclose(theirs, [[4 / 3, 0], [4, 1], [2, 2]])
+    np.testing.assert_allclose(points(here), [[4 / 3, 1.0], [2.0, 2.0]])
+    np.testing.assert_allclose(points(there), [[4 / 3, 0.0], [4.0, 1.0], [2.0, 2.0]])
     assert here.get_xlim() == there.get_xlim()
 
 

@@ -118,7 +118,8 @@ def test_a_band_shows_where_an_identical_layer_may_lie_at_each_size(axes: Axes):
     draw_speeds(axes, table, INKS)
     floors = {row.side: row.timing.noise_floor for row in measured(table)}
     (band,) = (found for found in axes.collections if isinstance(found, PolyCollection))
-    corners = {(float(x), round(float(y), 6)) for x, y in band.get_paths()[0].vertices}
+    vertices = np.asarray(band.get_paths()[0].vertices, dtype=float)
+    corners = {(float(x), round(float(y), 6)) for x, y in vertices}
     assert corners == {
         (side, round(end, 6))
         for side, floor in floors.items()

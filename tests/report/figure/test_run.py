@@ -24,7 +24,7 @@ from attnbench.report.figure.run import (
 from tests.fakes import MACHINE, block
 from tests.report.figure.pages import figures
 
-SLOW = {"machine": replace(MACHINE, cpu="Slide rule")}
+SLOW: dict[str, Any] = {"machine": replace(MACHINE, cpu="Slide rule")}
 TIMES = {"msa": 0.4, "hilo": 0.2}
 
 

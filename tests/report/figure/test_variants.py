@@ -85,7 +85,7 @@ def test_lines_lead_to_what_one_choice_more_makes_and_nowhere_else(axes: Axes):
 def test_each_mechanism_is_a_line_of_throughputs_with_gaps_in_its_own_colour(axes: Axes):
     draw(axes, matrix_of(TIMES_S))
     nan, styles = float("nan"), mark_styles_of(["msa", "hilo", "sra"])
-    throughputs = {
+    throughputs: dict[str, list[list[float]]] = {
         "msa": [[160, 80], [640], [1280]],
         "hilo": [[320, nan], [160], [640]],
         "sra": [[nan, nan], [640], [nan]],
