@@ -1,4 +1,4 @@
-"""attnbench from Python: what `attnbench run` does, for layers that are at hand.
+"""attnbench from Python: what `attnbench run` does for layers that are at hand, and its figures.
 
 Layers that can be sent to other processes, as words of the command line can, are timed in those, as a run
 does. A module that lives in this process is timed here, and so is all that it is compared with.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from attnbench.analysis.analysis import rows_of
 from attnbench.analysis.rows import Row, rows
+from attnbench.analysis.selection import Selection, label_in
 from attnbench.cases.case import Mode
 from attnbench.cases.places import is_place, opened
 from attnbench.cases.protocol import QUICK
@@ -28,11 +31,16 @@ from attnbench.mechanism import COLOURS, CONTIGUOUS, IMAGES, LAYOUTS, TOKENS, Ge
 from attnbench.records.folder import held
 from attnbench.records.journal import Worker
 from attnbench.records.record import read
+from attnbench.report.figure.print_size import PrintSize, read_width
+from attnbench.report.frame import rows_in
 from attnbench.run import runner
 from attnbench.run.plan import Setup
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import Tensor, nn
+
+    from attnbench.report.frame import Source
 
 LAYER = "layer"  # what a module is called that came without a name
 HEAD_DIM = 64  # of heads where nobody says how many
@@ -94,6 +102,65 @@ def measured_rows(
         if not finished:
             raise KeyboardInterrupt
         return rows(read(path).records)
+
+
+def drawn(
+    source: Source | Sequence[Source],
+    figure: str,
+    *,
+    only: str | Sequence[str] | None,
+    rename: Mapping[str, str] | None,
+    highlight: str | Sequence[str] | None,
+    width: float | str | None,
+    bare: bool,
+) -> Figure:
+    """The figure of a run or of several; `attnbench.plot` has what all these mean."""
+    from attnbench.report.figure.run import MATRICES, drawings, named, side_by_side
+
+    sources: Sequence[Source] = source if isinstance(source, list | tuple) else [cast("Source", source)]
+    if figure == MATRICES and not all(isinstance(each, str | Path) for each in sources):
+        raise AttnbenchError(
+            f"The figure {figure!r} pairs the rounds of variants, which a frame does not hold; give the "
+            "folder of the run."
+        )
+    selection, tables = Selection(_several(only), rename or {}), _tables(sources)
+    shown = {name: selection.among(table) for name, table in tables.items()}
+    rows = [row for table in shown.values() for row in table]
+    wanted = PrintSize(
+        width=_inches(width),
+        bare=bare,
+        highlight=frozenset(label_in(rows, text) for text in _several(highlight)),
+    )
+    found = side_by_side(shown, wanted) if len(shown) > 1 else drawings(rows, wanted)
+    return named(list(found), figure).page()
+
+
+def _tables(sources: Sequence[Source]) -> dict[str, Sequence[Row]]:
+    """The rows of each folder under its path, and of each frame under its number."""
+    tables: dict[str, Sequence[Row]] = {}
+    for number, source in enumerate(sources, start=1):
+        if isinstance(source, str | Path):
+            run = read(Path(source))
+            for text in run.warnings:
+                warnings.warn(text, stacklevel=4)
+            tables[str(source)] = rows_of(run)
+        else:
+            tables[f"frame {number}"] = rows_in(source)
+    if not tables:
+        raise AttnbenchError("There is no run to draw; give a folder or a frame.")
+    return tables
+
+
+def _several(labels: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Labels of which one may come alone."""
+    return (labels,) if isinstance(labels, str) else tuple(labels or ())
+
+
+def _inches(width: float | str | None) -> float | None:
+    """A width in inches, or by the words of the command line; None leaves each figure its own."""
+    if width is None:
+        return None
+    return read_width(width if isinstance(width, str) else f"{width:g}in", "width")
 
 
 def _asked(x: Tensor | None, shape: Sequence[int] | None, heads: int | None, layout: str | None) -> Asked:

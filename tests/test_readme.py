@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -114,15 +115,6 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
     assert (folder / "throughput.png").exists()
 
 
-def test_the_harnesss_python_example_prints_the_kept_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    (code,) = (content for language, content in FENCED.findall(TEXTS[HARNESS]) if language == "python")
-    monkeypatch.chdir(ROOT)
-    exec(code, {})
-    assert re.search(r"\bhilo +0\.211\d+ +298296320 +1\.607\d", capsys.readouterr().out)
-
-
 @pytest.fixture(scope="module")
 def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as a reader of README has it, with the example's code, of now and of before."""
@@ -134,6 +126,18 @@ def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(EXAMPLE, encoding="utf-8")
     return folder
+
+
+def test_the_harnesss_python_example_prints_the_kept_run_and_draws_some_of_it(
+    readers_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (code,) = (content for language, content in FENCED.findall(TEXTS[HARNESS]) if language == "python")
+    monkeypatch.chdir(readers_folder)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert re.search(r"\bhilo +0\.211\d+ +298296320 +1\.607\d", capsys.readouterr().out)
+    assert "Ours" in [label.get_text() for label in found["figure"].axes[0].get_yticklabels()]
+    assert b"/MediaBox [ 0 0 234 " in (readers_folder / "ratios.pdf").read_bytes()
 
 
 @pytest.fixture

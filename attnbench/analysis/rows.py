@@ -1,9 +1,9 @@
 """What a record's facts mean beside those of its block: speeds, intervals, verdicts, shares of the limit."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline, seconds_of
 from attnbench.analysis.titles import told_apart
@@ -98,6 +98,10 @@ class Row:
         """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training, bfloat16, fused`."""
         variant = f", {name}" if (name := self.record.case.variant.name) else ""
         return f"{self.setting}{variant}"
+
+    def titled(self, title: str) -> Self:
+        """The same row under another title."""
+        return replace(self, record=replace(self.record, case=replace(self.record.case, title=title)))
 
 
 @dataclass(frozen=True, slots=True)

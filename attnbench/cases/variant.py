@@ -82,6 +82,16 @@ class Variant:
         return " ".join([self.dtype, self.kernel, *self._preparations()])
 
     @property
+    def rank(self) -> tuple[int, ...]:
+        """Its place among others: by each field in turn, the number format first, in the order of values."""
+        return tuple(values.index(getattr(self, name)) for name, values in AXES.items())
+
+    def follows(self, other: "Variant") -> bool:
+        """Whether it is another one with one choice more: with something else in place of one default."""
+        changed = [name for name in AXES if getattr(self, name) != getattr(other, name)]
+        return len(changed) == 1 and getattr(other, changed[0]) == getattr(PLAIN, changed[0])
+
+    @property
     def slugs(self) -> dict[str, str]:
         """A word for the name of a file by field; nothing where the default goes without saying."""
         return {

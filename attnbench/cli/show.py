@@ -152,17 +152,18 @@ def _draw_run(output: Output, run: Analysis, figures: PrintSize) -> None:
     if not files and measured(run.rows):
         output.tell(f"This run has no figure of the kind {', '.join(sorted(figures.kinds))}.")
         return
-    _print_drawn(output, files)
+    print_drawn(output, files)
 
 
 def _draw_matrices(output: Output, run: Analysis, figures: PrintSize) -> None:
     from attnbench.report.figure.variants import save_matrices
 
     output.wrote([write_matrices(run.matrices, run.file.folder)])
-    _print_drawn(output, save_matrices(run.matrices, run.file.folder, figures))
+    print_drawn(output, save_matrices(run.matrices, run.file.folder, figures))
 
 
-def _print_drawn(output: Output, files: Sequence[Path]) -> None:
+def print_drawn(output: Output, files: Sequence[Path]) -> None:
+    """The figures that a command drew, or why there are none."""
     output.wrote(files, how="drawn")
     if not files:
         output.tell("Nothing was timed in this run, so nothing is drawn.")

@@ -3,16 +3,17 @@
 import shlex
 from collections.abc import Sequence
 
-from attnbench.analysis.analysis import analyses_of
+from attnbench.analysis.analysis import Analysis, analyses_of
 from attnbench.analysis.difference import Difference, changes, in_words, unlike
 from attnbench.analysis.selection import EVERYTHING, Selection
 from attnbench.cli.options import Format
 from attnbench.cli.output import Output
-from attnbench.cli.show import print_heading, print_notes, slower_rows
+from attnbench.cli.show import print_drawn, print_heading, print_notes, slower_rows
 from attnbench.errors import AttnbenchError
 from attnbench.records.record import RecordFile
 from attnbench.report.column import View
 from attnbench.report.export import changes_csv
+from attnbench.report.figure.print_size import PrintSize
 from attnbench.report.objects import changes_json
 from attnbench.report.paper_table import paper_tables
 from attnbench.report.table_style import STYLE, TableStyle
@@ -31,15 +32,18 @@ def print_changes(
     share: float | None,
     selection: Selection = EVERYTHING,
     style: TableStyle = STYLE,
+    drawn: bool = False,
 ) -> list[str]:
     """Two runs case by case, and the cases slower by `share`; side by side where times cannot be compared.
 
-    Where programs or `share` ask for a comparison that there is none of, that is an `AttnbenchError`.
+    Where programs or `share` ask for a comparison that there is none of, that is an `AttnbenchError`; so are
+    runs that have nothing in common at all, unless they are `drawn`.
     """
     different = unlike(before, after)
     all_changes = selection.of_changes(changes(before, after, baseline, times=not different))
     if (different or not all_changes) and output.form is Format.table and not share:
-        _print_side_by_side(output, [before, after], baseline, selection, style, different)
+        runs = list(map(selection.of, analyses_of([before, after], baseline)))
+        _print_side_by_side(output, runs, style, different, drawn=drawn)
         return []
     if not all_changes:
         raise AttnbenchError(f"{_nothing_in_common(before, after)} {_side_by_side(before, after)}")
@@ -60,18 +64,32 @@ def print_changes(
     return slower_rows(((change.after, change) for change in all_changes), share)
 
 
+def draw_side_by_side(output: Output, runs: Sequence[Analysis], figures: PrintSize) -> None:
+    """A figure of all runs for each setting that they share, in the folder of the first."""
+    from attnbench.report.figure.run import save_side_by_side
+
+    files = save_side_by_side({run.name: run.rows for run in runs}, runs[0].file.folder, figures)
+    if not files:
+        output.tell(f"Two runs have no figure of the kind {', '.join(sorted(figures.kinds))}.")
+        return
+    print_drawn(output, files)
+
+
 def _print_side_by_side(
     output: Output,
-    files: Sequence[RecordFile],
-    baseline: str | None,
-    selection: Selection,
+    runs: Sequence[Analysis],
     style: TableStyle,
     different: Sequence[Difference],
+    *,
+    drawn: bool,
 ) -> None:
     """The settings that two runs have in common, a group of columns for each, every ratio within its run."""
-    runs = list(map(selection.of, analyses_of(files, baseline)))
+    files = [run.file for run in runs]
     tables = paper_tables(runs, style, View.terminal)
     joined = [table for table in tables if len({group.run for group in table.groups}) > 1]
+    if not joined and drawn:
+        output.note(["The runs have no case in common; they are drawn beside each other."])
+        return
     if not joined:
         raise AttnbenchError(
             f"{_nothing_in_common(*files)} `attnbench report {_folders(*files)} --format markdown` has a "

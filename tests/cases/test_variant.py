@@ -49,3 +49,24 @@ def test_what_makes_no_cuda_graphs_can_be_captured(mode: str):
 def test_modes_that_time_kernels_to_choose_among_them_have_more_time():
     patient = {mode for mode in COMPILE_MODES if Variant(compile=mode).patience > 1}
     assert patient == {"max-autotune", "max-autotune-no-cudagraphs"}
+
+
+def test_variants_rank_by_number_format_then_kernel_then_how_they_are_prepared():
+    ranked = [
+        PLAIN,
+        Variant(cuda_graph=True),
+        Variant(compile="default"),
+        Variant(kernel="fused"),
+        Variant(dtype="bfloat16"),
+    ]
+    assert [variant.rank for variant in ranked] == sorted(variant.rank for variant in ranked)
+
+
+def test_a_variant_follows_what_it_adds_one_choice_to():
+    fused, compiled = Variant(kernel="fused"), Variant(compile="default")
+    assert fused.follows(PLAIN)
+    assert Variant("fused", compile="default").follows(compiled)
+    assert not PLAIN.follows(fused)  # it takes a choice back
+    assert not Variant(kernel="flash").follows(fused)  # another choice instead of one
+    assert not Variant("fused", compile="default").follows(PLAIN)  # two choices
+    assert not PLAIN.follows(PLAIN)

@@ -193,6 +193,65 @@ def test_runs_without_a_case_in_common_are_refused(attnbench: Run, tmp_path: Pat
     assert f"`attnbench report {tmp_path}/before {tmp_path}/after --format markdown` has a table" in done.err
 
 
+ELSEWHERE = {"threads": 1, "machine": replace(MACHINE, cpu="Slide rule")}
+
+
+def two_machines(folder: Path) -> tuple[Path, Path]:
+    """Runs of two layers on two machines."""
+    times = {"msa": 0.4, "hilo": 0.2}
+    return a_run(folder / "here", times), a_run(folder / "there", times, **ELSEWHERE)
+
+
+def test_two_machines_are_drawn_in_one_figure_in_the_first_ones_folder(attnbench: Run, tmp_path: Path):
+    here, there = two_machines(tmp_path)
+    done = attnbench("compare", here, there, "--plot", "--width", "column")
+    assert done.status == 0, done.err
+    said = " ".join(done.out.split())
+    assert "they differ in cpu: Abacus → Slide rule; threads: 2 → 1. They are drawn beside each other" in said
+    names = {"throughput-and-there", "ratios-and-there", "flops-time-and-there"}
+    assert {path.stem for path in here.glob("*.png")} == names
+    assert not list(there.glob("*.png"))
+    assert b"/MediaBox [ 0 0 252 " in (here / "throughput-and-there.pdf").read_bytes()
+
+
+def test_a_cpu_and_a_gpu_have_no_case_in_common_and_are_drawn_all_the_same(attnbench: Run, tmp_path: Path):
+    here, there = a_run(tmp_path / "here"), a_run(tmp_path / "there", device="cuda")
+    done = attnbench("compare", here, there, "--figure", "throughput")
+    assert done.status == 0, done.err
+    assert "have no case in common; they are drawn beside each other" in " ".join(done.out.split())
+    assert {path.stem for path in here.glob("*.png")} == {"throughput-and-there"}
+
+
+def test_what_is_drawn_of_two_runs_can_be_chosen(attnbench: Run, tmp_path: Path):
+    here, there = two_machines(tmp_path)
+    words = ("--figure", "throughput", "--only", "hilo", "--rename", "hilo=Ours", "--highlight", "hilo")
+    assert attnbench("compare", here, there, *words).status == 0
+    assert attnbench("compare", here, there, *words[:2], "--only", "nobody").status == 2
+
+
+def test_runs_that_say_nothing_about_each_other_name_the_command_that_draws_them(
+    attnbench: Run, tmp_path: Path
+):
+    here, there = two_machines(tmp_path)
+    other = a_run(tmp_path / "other", batch=8)
+    for after in (there, other):
+        done = attnbench("compare", here, after)
+        assert done.status == 2
+        assert f"`attnbench compare {here} {after} --plot` draws them side by side." in done.err
+
+
+def test_two_runs_have_no_figure_over_sizes(attnbench: Run, tmp_path: Path):
+    done = attnbench("compare", *two_machines(tmp_path), "--figure", "scaling")
+    assert done.status == 0
+    assert "Two runs have no figure of the kind scaling." in done.out
+
+
+def test_runs_without_a_common_setting_cannot_be_drawn_together(attnbench: Run, tmp_path: Path):
+    done = attnbench("compare", a_run(tmp_path / "one"), a_run(tmp_path / "two", batch=8), "--plot")
+    assert done.status == 2
+    assert "The runs have no setting in common: one has 14×14 tokens" in " ".join(done.err.split())
+
+
 @pytest.mark.parametrize(("share", "status"), [("slower:7%", 3), ("slower:0.07", 3), ("slower:30%", 0)])
 def test_a_run_with_a_row_that_is_slower_by_more_fails(
     attnbench: Run, tmp_path: Path, share: str, status: int

@@ -69,7 +69,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_attention.py").write_text(PLUGIN)
     (tmp_path / "my_claims.toml").write_text(MINE)
-    for run in ("results/table-iv-cpu", "before", "after"):
+    for run in ("results/table-iv-cpu", "results/table-iv-h200", "before", "after"):
         Path(run).mkdir(parents=True)
         append(Path(run), block({"msa": [0.4] * 6, "hilo": [0.2] * 6}))
     return tmp_path

@@ -127,21 +127,25 @@ def test_a_layer_that_there_is_no_memory_for_says_what_it_needs(attnbench: Run, 
     done = attnbench("list", "msa-again", "--plugin", IDENTICAL, *size, "--format", "csv")
     assert done.status == 0
     assert re.fullmatch(
-        r"· msa-again: out of memory: one image needs 8,589,934,592\.0 GiB or more by prediction, and [\d.]+ GiB "
-        r"are available",
+        r"· msa-again: out of memory: one image needs 8,589,934,592\.0 GiB or more by prediction, and [\d.]+ "
+        r"GiB are available",
         " ".join(done.err.split()),
     )
 
 
 def test_parameters_of_a_layer_that_there_is_no_memory_for_are_counted(
-    attnbench: Run, monkeypatch: pytest.MonkeyPatch
+    attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**20)
-    done = attnbench("list", "msa-again", "--plugin", IDENTICAL, "--res", "64", "--format", "csv")
-    assert ",2362368," in done.out
-    assert re.search(
-        r"msa-again: out of memory: one image needs [\d.]+ GiB by prediction, and 0\.0", done.err
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from dataclasses import replace\n"
+        "from mechanisms import van\n"
+        "mine = replace(van.van, name='mine', title='Mine')\n"
     )
+    monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**20)
+    done = attnbench("list", "mine", "--plugin", plugin, "--res", "64", "--format", "csv")
+    assert ",1830144," in done.out
+    assert "mine: out of memory: one image needs 0.1 GiB by prediction, and 0.0 GiB are" in done.err
 
 
 def test_a_layer_of_ours_has_a_closed_form_that_needs_no_memory(attnbench: Run):

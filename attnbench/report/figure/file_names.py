@@ -18,10 +18,18 @@ def suffix(record: Record, among: Iterable[Record], without: Collection[str] = (
     return "".join(f"-{word}" for word in telling)
 
 
-def note(records: Sequence[Record], *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
+def note(
+    records: Sequence[Record],
+    *,
+    size: bool = True,
+    variant: bool = True,
+    mode: bool = True,
+    crosses: bool = True,
+) -> str:
     """The setting that records share, but for what is left out, their machines, and what a cross is."""
     says = f"{setting_words(records[0], size=size, variant=variant, mode=mode)}. {machines(records)}"
-    return f"{says} {MISFIT}" if any(record.outcome == "out_of_memory" for record in records) else says
+    misfits = crosses and any(record.outcome == "out_of_memory" for record in records)
+    return f"{says} {MISFIT}" if misfits else says
 
 
 def setting_words(record: Record, *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
