@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from attnbench.analysis.rows import Measured, Row, Timing, is_paper_setting
+from attnbench.analysis.rows import Measured, Row, Timing, is_paper_setting, printed_of
 from attnbench.cases.case import Case, Mode, Role, Workload
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import AXES, Variant
 from attnbench.machine.fingerprint import Machine
 from attnbench.mechanism import Geometry, Setting
-from attnbench.paper import published
 from attnbench.records.record import Conditions, Cost, Energy, Memory, Prediction, Record
 from attnbench.report.columns import ENERGY, FLOPS, MEMORY, PARAMS, POWER, SPEED, THROUGHPUT, TIME
 from attnbench.report.data import names_of
@@ -48,7 +47,7 @@ class KnownByName(Machine):
 def row_from(line: Told) -> Row:
     """The row that a line stands for, which has all names that are `NEEDED`."""
     record = _record(line)
-    paper = published().get(record.case.label) if is_paper_setting(record) else None
+    paper = printed_of(record.case.label, record.case.workload) if is_paper_setting(record) else None
     timing = _timing(line)
     return Measured(record, timing, paper) if timing else Row(record, None, paper)
 

@@ -76,7 +76,7 @@ def _draw(axes: Axes, rows: Sequence[Row], curves: Sequence[Curve], styles: Mark
     low, high = axes.dataLim.intervaly
     axes.set_ylim(low / BEYOND, high * BEYOND)
     set_ratios(axes, "y")
-    set_sizes(axes, sizes)
+    set_sizes(axes, sizes, rows)
     axes.set_ylabel(f"{what} relative to {title}")
     name_at_the_side(axes, ends, {curve.title: styles[curve.label].colour for curve in curves})
 

@@ -150,11 +150,11 @@ def _draw(
         axes.errorbar(list(curve.points), values, yerr=errors(estimates), label=curve.title, **how)
     crosses = crosses_of(curves, _set_heights(axes, heights)[at_top], nudge=NUDGE * _span(sizes))
     _draw_crosses(axes, crosses, styles)
-    set_sizes(axes, sizes, _room(rows))
+    set_sizes(axes, sizes, rows, _room(rows))
 
 
 def sizes_of(rows: Sequence[Row]) -> dict[float, str]:
-    """What each size is called, by its tokens a side, growing."""
+    """What each size is called, by its tokens or pixels a side, growing."""
     by_side = {row.side: row.record.case.workload for row in sorted(rows, key=lambda row: row.side)}
     return {side: workload.brief_size.replace("x", "×") for side, workload in by_side.items()}
 
@@ -176,15 +176,15 @@ def _room(rows: Sequence[Row]) -> float:
     return MARGIN + NUDGE * max(crosses.values(), default=0) / 2
 
 
-def set_sizes(axes: Axes, sizes: Mapping[float, str], room: float = MARGIN) -> None:
-    """Ticks at the sizes that were measured, and room on their sides."""
+def set_sizes(axes: Axes, sizes: Mapping[float, str], rows: Sequence[Row], room: float = MARGIN) -> None:
+    """Ticks at the sizes of these rows, and room on their sides."""
     margin = math.exp(room * _span(sizes))
     axes.set_xscale("log")
     axes.set_xlim(min(sizes) / margin, max(sizes) * margin)
     axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
     axes.xaxis.set_major_formatter(FixedFormatter(list(sizes.values())))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("Resolution (tokens a side)")
+    axes.set_xlabel(f"Resolution ({rows[0].record.case.workload.geometry.side_words})")
     axes.grid()
 
 
