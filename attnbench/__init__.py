@@ -68,9 +68,10 @@ def measure(
 
     `layers` are modules, or words as `attnbench run` takes them (`msa`, `hilo:alpha=0.5`,
     `package.module:Class`, a file), under names of yours; one of either may come alone. `x` is a batch of
-    tokens `[B, N, C]` or of maps `[B, C, H, W]` whose shape, number format and device are those of the calls,
-    which get random numbers; `shape` stands for one in float32 on the CPU. `layout` says what modules take
-    where that is not what `x` is (see `Mechanism`). `heads` are for words alone: C / 64 unless told.
+    tokens `[B, N, C]`, of maps `[B, C, H, W]` or, with `layout="images"`, of images `[B, 3, H, W]` for whole
+    models; its shape, number format and device are those of the calls, which get random numbers, and `shape`
+    stands for one in float32 on the CPU. `layout` says what modules take where that is not what `x` is (see
+    `Mechanism`). `heads` are for words alone: C / 64 unless told.
 
     Speeds are relative to `baseline`, or to the first, in paired rounds of `seconds` in all. Words alone are
     timed in two processes of their own. Modules cannot be sent to one: copies of them, and all that is beside

@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 
 from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline, seconds_of
 from attnbench.analysis.titles import told_apart
-from attnbench.cases.case import Role, Workload
+from attnbench.cases.case import Mode, Role, Workload
 from attnbench.cases.protocol import LEVEL_WIDTH
 from attnbench.cases.sweep import BASELINE
 from attnbench.paper import DEVICES, Printed, published
@@ -201,10 +201,11 @@ def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | No
 def is_paper_setting(record: Record) -> bool:
     """Whether this is Table IV's: its shape in float32, on a kind of device that it has.
 
-    What the paper printed of models has no CPU, and stands beside any batch.
+    What the paper printed of models has no CPU, and stands beside any batch of a forward pass.
     """
-    on_paper = record.case.device in DEVICES and record.case.variant.dtype == "float32"
-    return on_paper and (has_paper_shape(record) or record.case.workload.geometry.images)
+    workload, on_device = record.case.workload, record.case.device in DEVICES
+    of_model = workload.geometry.images and workload.mode == Mode.inference
+    return on_device and record.case.variant.dtype == "float32" and (workload.is_paper or of_model)
 
 
 def has_paper_shape(record: Record) -> bool:

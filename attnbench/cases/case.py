@@ -36,6 +36,7 @@ class Role(StrEnum):
     ceiling = "ceiling"
 
 
+PATCH = 16  # pixels of a token's side, in most models
 COPIES = 32  # of its tokens, and of C² weights, that a layer of a guess holds at once
 
 
@@ -61,9 +62,13 @@ class Workload:
     def guessed_bytes(self) -> int:
         """About the most that a forward pass in float32 needs, where all tokens of an image attend to all.
 
-        It says of which layers a prediction is worth asking for, and no more.
+        It says of which layers a prediction is worth asking for, and no more. A model is taken for one of
+        some layers on patches of its images.
         """
         g = self.geometry
+        if g.images:
+            height, width = (math.ceil(side / PATCH) for side in (g.height, g.width))
+            g = Geometry(PATCH**2 * g.dim, 12, height, width)
         image = COPIES * g.tokens * g.dim + 2 * g.heads * g.tokens**2
         return 4 * (self.batch * image + COPIES * g.dim**2)
 

@@ -5,7 +5,25 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from attnbench.mechanism import Mechanism, Setting
+
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+
+
+def label_of(mechanism: Mechanism, settings: Mapping[str, Setting]) -> str:
+    """`name`, or `name:key=value,key=value` with the settings that are not usual, in their own order."""
+    return ":".join(filter(None, (mechanism.name, ",".join(_changed(mechanism, settings)))))
+
+
+def title_of(mechanism: Mechanism, settings: Mapping[str, Setting]) -> str:
+    """What a table shows: `HiLo (alpha=0.5)`."""
+    changed = ", ".join(_changed(mechanism, settings))
+    return mechanism.title + (f" ({changed})" if changed else "")
+
+
+def _changed(mechanism: Mechanism, settings: Mapping[str, Setting]) -> list[str]:
+    usual = mechanism.settings
+    return [f"{key}={value}" for key, value in settings.items() if value != usual[key]]
 
 
 class Labelled(Protocol):

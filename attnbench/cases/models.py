@@ -3,12 +3,14 @@
 `litv2-s` is a backbone with the layers that it was published with, `litv2-s/sra` the same with others.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attnbench.backbone import Backbone, Slot
 from attnbench.cases.declared import HOST
+from attnbench.cases.labels import label_of
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.file_marks import FLAT
 from attnbench.mechanism import IMAGES, Geometry, Mechanism, Setting
 
 Settings = Mapping[str, Setting]
@@ -21,6 +23,22 @@ class Mixer:
 
     mechanism: Mechanism
     settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """A layer that stands in slots of a model: in how many, and the multiply-adds of each for one image."""
+
+    label: str
+    geometry: Geometry = field(metadata=FLAT)
+    layers: int
+    macs: int | None
+
+
+def mixing_macs(mixing: Sequence[Mixing]) -> int | None:
+    """The multiply-adds of all of these for one image; None where one of them has no closed form."""
+    macs = [each.layers * each.macs for each in mixing if each.macs is not None]
+    return sum(macs) if len(macs) == len(mixing) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +74,21 @@ class Model(Mechanism):
     def closed_form(self, geometry: Geometry, **settings: Setting) -> int | None:
         """The multiply-adds of one image: the backbone's own, and those of the layers in its slots."""
         macs = self.backbone.macs((geometry.height, geometry.width), **self.own(settings))
-        mixing = self.mixing_macs(geometry, settings)
+        mixing = mixing_macs(self.mixing(geometry, settings))
         return None if mixing is None else macs + mixing
 
-    def mixing_macs(self, geometry: Geometry, settings: Settings) -> int | None:
-        """The part of the multiply-adds that is the slots'; None where one of them has no closed form."""
-        macs = 0
+    def mixing(self, geometry: Geometry, settings: Settings) -> tuple[Mixing, ...]:
+        """The layers in the slots of the model for images of this geometry, those that are alike together."""
+        alike: dict[tuple[str, Geometry], Mixing] = {}
         for slot in self.slots(geometry, settings):
             mixer = self.mixer(slot, settings)
+            label = label_of(mixer.mechanism, mixer.settings)
             with in_slot(slot):
-                part = mixer.mechanism.closed_form(slot.geometry, **mixer.settings)
-            if part is None:
-                return None
-            macs += part
-        return macs
+                macs = mixer.mechanism.closed_form(slot.geometry, **mixer.settings)
+            known = alike.get((label, slot.geometry))
+            layers = known.layers + 1 if known else 1
+            alike[label, slot.geometry] = Mixing(label, slot.geometry, layers, macs)
+        return tuple(alike.values())
 
     @property
     def parts(self) -> tuple[Mechanism, ...]:
@@ -113,6 +132,16 @@ def filled(backbone: Backbone, filling: Mechanism, read: Read, *, bare: bool = F
             f"{backbone.name} and {filling.name} both have a setting {', '.join(sorted(both))}; rename one."
         )
     own = filling.name == backbone.filling
+    instead = {
+        stage: tuple(Mixer(*read(word)) for word in words)
+        for stage, words in backbone.fillings.get(filling.name, {}).items()
+    }
+    operators = {
+        name: formula
+        for mixers in instead.values()
+        for mixer in mixers
+        for name, formula in mixer.mechanism.operators.items()
+    }
     return Model(
         name=backbone.name if bare else f"{backbone.name}{HOST}{filling.name}",
         title=backbone.title if bare else f"{backbone.title} / {filling.title}",
@@ -120,12 +149,9 @@ def filled(backbone: Backbone, filling: Mechanism, read: Read, *, bare: bool = F
         macs=backbone.macs,
         paper=backbone.paper if own else filling.paper,
         settings={**filling.settings, **backbone.settings},
-        operators=filling.operators,
+        operators={**filling.operators, **operators},
         layout=IMAGES,
         backbone=backbone,
         filling=filling,
-        instead={
-            stage: tuple(Mixer(*read(word)) for word in words)
-            for stage, words in backbone.fillings.get(filling.name, {}).items()
-        },
+        instead=instead,
     )

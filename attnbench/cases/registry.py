@@ -25,7 +25,7 @@ from attnbench.backbone import Backbone
 from attnbench.cases import ranges, zoo
 from attnbench.cases.classes import is_class, mechanism_of
 from attnbench.cases.declared import BUILTIN, GROUP, HOST
-from attnbench.cases.labels import closest, did_you_mean
+from attnbench.cases.labels import closest, did_you_mean, label_of, title_of
 from attnbench.cases.models import Model, Settings, filled, parts_of
 from attnbench.cases.source import PLUGIN, source_of
 from attnbench.errors import AttnbenchError, InvalidSetting
@@ -52,17 +52,12 @@ class Choice:
 
     @property
     def label(self) -> str:
-        return ":".join(filter(None, (self.mechanism.name, ",".join(self._changed))))
+        return label_of(self.mechanism, self.settings)
 
     @property
     def title(self) -> str:
         """What a table shows: `HiLo (alpha=0.5)`."""
-        return self.mechanism.title + (f" ({', '.join(self._changed)})" if self._changed else "")
-
-    @property
-    def _changed(self) -> list[str]:
-        defaults = self.mechanism.settings
-        return [f"{key}={value}" for key, value in self.settings.items() if value != defaults[key]]
+        return title_of(self.mechanism, self.settings)
 
 
 class Registry(Mapping[str, Mechanism]):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from attnbench.cases.case import TABLE_IV
+from attnbench.cases.case import PATCH, TABLE_IV
 from attnbench.cases.registry import Choice
 from attnbench.cases.sweep import read_size
 from attnbench.cli.help import WHAT, option
@@ -11,7 +11,6 @@ from attnbench.cli.options import read_counts, shortened, split
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
 
-PATCH = 16  # pixels of a token's side, in most models
 LIKE_AN_IMAGE = 192  # tokens a side, from which a map is rather the size of an image
 USUAL_SIZE = f"{TABLE_IV.geometry.height}"
 USUAL_IMAGE = "224"  # pixels of a side of what models are given

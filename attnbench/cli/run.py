@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cases.case import Mode
+from attnbench.cases.case import PATCH, Mode
 from attnbench.cases.protocol import ALLOCATORS, lasting
 from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
 from attnbench.cli.geometry_options import (
-    PATCH,
     Dims,
     HeadCounts,
     Images,
@@ -50,6 +49,7 @@ from attnbench.cli.protocol_options import (
     read_protocol,
 )
 from attnbench.cli.variant_options import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
+from attnbench.errors import AttnbenchError
 
 RESULTS = Path("results")
 EXAMPLES = {
@@ -207,6 +207,10 @@ def run(
     there = opened(mechanisms, plugins)
     registry, choices = there.registry, chosen(there.registry, there.words)
     layers = not all(choice.mechanism.is_model for choice in choices)
+    if not layers and (dim or heads or stage):
+        raise AttnbenchError(
+            "--dim, --heads and --stage are for layers, and models have their own; leave them out."
+        )
     geometries = read_geometries(sizes, dim, heads, stage, image, patch) if layers else []
     if any(choice.mechanism.is_model for choice in choices):
         geometries += read_images(image, sizes, alone=not layers)

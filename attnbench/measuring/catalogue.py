@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attnbench.cases.case import TABLE_IV, Mode, Workload
 from attnbench.cases.labels import closest, did_you_mean
-from attnbench.cases.models import Model, parts_of
+from attnbench.cases.models import Model, mixing_macs, parts_of
 from attnbench.cases.registry import Choice, Registry, unique
 from attnbench.cases.sets import ALL, MODELS, SET, TABLE, slug
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
@@ -213,7 +213,7 @@ def _refuse(choice: Choice, geometry: Geometry) -> None:
 
 def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:
     if isinstance(choice.mechanism, Model):
-        macs = choice.mechanism.mixing_macs(geometry, choice.settings)
+        macs = mixing_macs(choice.mechanism.mixing(geometry, choice.settings))
         return () if macs is None else (BranchCost(MIXERS, macs, None),)
     return tuple(
         BranchCost(

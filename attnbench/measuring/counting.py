@@ -7,6 +7,7 @@ from functools import partial
 
 from attnbench.attention import form_of, use_kernel
 from attnbench.cases.case import Case, Mode, Role
+from attnbench.cases.models import Mixing, Model
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
@@ -176,9 +177,25 @@ def _counted(registry: Registry, index: int, case: Case, cost: Count) -> Counted
     least_bytes = _least_bytes(case, cost.numbers)
     return Counted(
         index,
-        Cost(cost.params, cost.macs, cost.by_operator, cost.uncounted, least_bytes, cost.macs_of_another),
+        Cost(
+            cost.params,
+            cost.macs,
+            cost.by_operator,
+            cost.uncounted,
+            least_bytes,
+            cost.macs_of_another,
+            _mixing(registry, case),
+        ),
         _closed_form(registry, case),
     )
+
+
+def _mixing(registry: Registry, case: Case) -> tuple[Mixing, ...]:
+    """The layers in a model's slots; nothing of what is no model with slots."""
+    mechanism = registry[case.mechanism]
+    if not isinstance(mechanism, Model):
+        return ()
+    return mechanism.mixing(case.workload.geometry, case.settings)
 
 
 def _least_bytes(case: Case, numbers: int) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from attnbench.cases.case import Case
+from attnbench.cases.models import Mixing
 from attnbench.cases.protocol import SYSTEM, Protocol
 from attnbench.errors import AttnbenchError, reading, writing
 from attnbench.file_marks import FLAT, SPARSE
@@ -113,7 +114,7 @@ class Cost:
     `uncounted` names operators without a formula that may hold multiply-adds; where there are any, `macs` is
     a lower bound; None where nothing could be counted. Where the work depends on the image,
     `macs_of_another` are those of a second one. `least_bytes` is what a call must move at least: weights and
-    input read, output written, each once.
+    input read, output written, each once. `mixing` are the layers in a model's slots.
     """
 
     params: int
@@ -122,6 +123,7 @@ class Cost:
     uncounted: tuple[str, ...]
     least_bytes: int
     macs_of_another: int | None = field(default=None, metadata=SPARSE)
+    mixing: tuple[Mixing, ...] = field(default=(), metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

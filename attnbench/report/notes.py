@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from attnbench.analysis.advice import advice, emulation
+from attnbench.analysis.mixing import expected, share_of_work
 from attnbench.analysis.orders import Agreement
 from attnbench.analysis.rows import Row, believed, grouped, measured
 from attnbench.cases.variant import PLAIN
@@ -11,6 +12,7 @@ from attnbench.machine.devices import device_of
 from attnbench.paper import processor, remark
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
+from attnbench.report.columns import SPEED
 from attnbench.report.convergence import convergence_notes, later_baselines
 from attnbench.statistics import LEAST_ROUNDS
 from attnbench.words import plural, readable
@@ -38,6 +40,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
             f"The measuring process stood still in {plural(pauses, 'sample')} of {', '.join(where)}: it was "
             "stopped, or the machine slept. Medians and intervals see it as one slow round."
         )
+    lines += _mixing_notes(rows)
     lines += _backend_notes(with_time)
     lines += _emulation_notes(with_time)
     devices = {row.device: device_of(row.device) for row in with_time}
@@ -68,6 +71,19 @@ def _emulation_notes(rows: Sequence[Row]) -> list[str]:
     on_host = [row.record for row in rows if device_of(row.device).on_host]
     lines = (emulation(each.conditions.flags, [each.case.variant.dtype]) for each in on_host)
     return list(dict.fromkeys(line for those in lines for line in those))
+
+
+def _mixing_notes(rows: Sequence[Row]) -> list[str]:
+    """How much of models is what stands in their slots, and what the times of that alone make one expect."""
+    shares = {row.record.case.title: share for row in rows if (share := share_of_work(row)) is not None}
+    told = ", ".join(f"{title} {100 * share:.0f} %" for title, share in shares.items())
+    bound = "The mixers' share of multiply-adds, which bounds what a faster one brings"
+    lines = [f"{bound}: {told}."] if shares else []
+    return lines + [
+        f"By the times of their layers alone {each.row.record.case.title} would be {each.speed:.2f} × "
+        f"{each.baseline.record.case.title} ({each.row.where}); it is {SPEED.text(each.row)}."
+        for each in expected(rows)
+    ]
 
 
 def _backend_notes(rows: Sequence[Row]) -> list[str]:

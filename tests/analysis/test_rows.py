@@ -22,6 +22,7 @@ from attnbench.analysis.rows import (
 )
 from attnbench.cases.case import Mode, Role
 from attnbench.errors import AttnbenchError
+from attnbench.mechanism import Geometry
 from attnbench.records.record import Record, Sample, read
 from attnbench.statistics import Estimate, Verdict
 from tests.fakes import MACHINE, block, changed, exactly, record
@@ -403,3 +404,21 @@ def test_slower_by_a_share_is_a_verdict_on_a_longer_time(
 
 def test_what_was_not_compared_is_not_slower():
     assert not is_slower(None, None, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "imgs_per_s"),
+    [
+        ({}, 1471),
+        ({"batch": 8}, 1471),
+        ({"device": "cpu"}, None),
+        ({"mode": Mode.training}, None),
+        ({"geometry": Geometry.image(256, 256)}, None),
+    ],
+)
+def test_what_was_printed_of_a_model_stands_beside_a_forward_pass_on_its_images(
+    changes: dict[str, Any], imgs_per_s: int | None
+):
+    setting: dict[str, Any] = {"geometry": Geometry.image(224, 224), "device": "cuda"} | changes
+    (row,) = rows([record("litv2-s", STEADY, **setting)])
+    assert (row.published and row.published.imgs_per_s(row.device)) == imgs_per_s

@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from attnbench.cases.case import Mode, Workload
-from attnbench.cases.models import Model
+from attnbench.cases.models import Model, mixing_macs
 from attnbench.cases.places import is_place, opened
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sweep import sweep
@@ -73,6 +73,17 @@ def test_a_closed_form_is_the_backbones_and_its_layers(registry: Registry):
     one = msa.closed_form(slot)
     assert one is not None
     assert registry["tiny/msa"].closed_form(IMAGE, gain=1.0) == 24 * 48 * 12 + 12 * 1000 + 3 * one
+
+
+def test_layers_that_are_alike_stand_together(registry: Registry):
+    slot = Geometry(12, 3, 6, 4)
+    two = model(registry, "tiny/xca").mixing(IMAGE, {})
+    assert [(each.label, each.geometry, each.layers) for each in two] == [("xca", slot, 3)]
+    own = model(registry, "tiny").mixing(IMAGE, registry["tiny"].settings)
+    assert [(each.label, each.layers) for each in own] == [
+        ("hilo:window=1", 1), ("msa", 1), ("hilo:alpha=0.5", 1),
+    ]  # fmt: skip
+    assert mixing_macs(own) == sum(each.macs or 0 for each in own) > 0
 
 
 def test_what_a_mechanism_refuses_names_the_slot(registry: Registry):

@@ -41,6 +41,12 @@ def test_flops_of_models_and_layers_have_no_size_in_common(attnbench: Run, tmp_p
     assert [(line["height"], line["dim"]) for line in lines(alone.out)] == [("16", ""), ("32", "")]
 
 
+def test_channels_and_heads_are_no_models(attnbench: Run, tmp_path: Path):
+    done = attnbench("run", "tiny", *SMALL, *EFFORT, "--out", tmp_path)
+    assert done.status == 2
+    assert "--dim, --heads and --stage are for layers, and models have their own" in done.err
+
+
 def test_a_spectrum_is_a_layers(attnbench: Run, tmp_path: Path):
     done = attnbench("spectrum", "tiny/msa", "--plugin", TINY, "--out", tmp_path)
     assert done.status == 2

@@ -91,7 +91,8 @@ def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: W
     assert compared.status == 0, compared.err
     sizes, figures = ("2x2", "2x3", "5x5"), ("throughput", "ratios", "flops-time")
     drawn = {path.name for path in tmp_path.glob("*.png")}
-    assert drawn == {"scaling.png", *(f"{figure}-{size}.png" for figure in figures for size in sizes)}
+    over_sizes = {"scaling.png", "scaling-ratios.png", "scaling-ratios-memory.png"}
+    assert drawn == {*over_sizes, *(f"{figure}-{size}.png" for figure in figures for size in sizes)}
     assert {path.stem for path in tmp_path.glob("*.pdf")} == {Path(name).stem for name in drawn}
 
 

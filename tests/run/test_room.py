@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from attnbench.cases.case import Mode, Workload
 from attnbench.machine import system
 from attnbench.mechanism import Geometry
 from attnbench.records.journal import Fact, Failed
@@ -49,3 +50,9 @@ def test_a_guess_is_what_attention_between_all_tokens_holds():
     n, c, h = 6, 8, 2
     workload = replace(MSA.workload, geometry=Geometry(c, h, 2, 3), batch=5)
     assert workload.guessed_bytes == 4 * (5 * (32 * n * c + 2 * h * n**2) + 32 * c**2)
+
+
+def test_a_model_is_taken_for_one_of_some_layers_on_patches():
+    model = Workload(Geometry.image(224, 220), 5, Mode.inference)
+    layer = Workload(Geometry(768, 12, 14, 14), 5, Mode.inference)
+    assert model.guessed_bytes == layer.guessed_bytes

@@ -15,7 +15,7 @@ DESCENDING = "descending"
 ASCENDING = "ascending"
 BEFORE_VERDICT = [quantity for quantity in COLUMNS if quantity is not LIMIT]
 MECHANISM = "The layer, with the settings that differ from its own."
-PAPER = "As published in Table IV of «Fast Vision Transformers with HiLo Attention», on other machines."
+PAPER = "As published in «Fast Vision Transformers with HiLo Attention», on other machines."
 EMPHASIS = "Bold is the best of a setting, underlined the second"
 VERDICT = f"Beside the baseline: {VERDICTS}."
 
