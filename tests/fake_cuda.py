@@ -272,9 +272,11 @@ def _predicted_elsewhere(
     dtype: torch.dtype,
     mode: Mode,
     device: str,
+    products: str | None,
 ) -> int | None:
     """The need on a device that is not the CPU: a torch without CUDA has no fake tensors on that one."""
-    return predicted_peak_bytes(build, shape, dtype, mode, device if device == Cpu.name else "meta")
+    there = device if device == Cpu.name else "meta"
+    return predicted_peak_bytes(build, shape, dtype, mode, there, products)
 
 
 def _worker(cuda: FakeCuda) -> Callable[..., Iterator[Fact]]:

@@ -137,7 +137,7 @@ class Block:
         limit = self._first(
             lambda found: (
                 (found.case.role, found.case.mechanism, found.case.variant.dtype)
-                == (Role.ceiling, ceiling, record.case.variant.dtype)
+                == (Role.ceiling, ceiling, record.case.variant.computed)
             )
         )
         if limit is None:
@@ -231,7 +231,8 @@ def _uncached_bytes(record: Record) -> float:
     """
     case, machine = record.case, record.conditions.machine
     known = machine.last_level_cache_bytes if device_of(case.device).on_host else None
-    through = 2 * math.prod(case.workload.shape) * case.variant.bytes_each
+    each = case.variant.bytes_each + case.variant.bytes_each_out
+    through = math.prod(case.workload.shape) * each
     return max(0, (record.least_bytes or through) - (known or MOST_CACHE_BYTES))
 
 

@@ -102,6 +102,6 @@ def _block(
     ]
     again = next(case for case in members if case.label == baseline.label)
     twin = replace(again, role=Role.twin, title=f"{again.title} again")
-    dtypes = dict.fromkeys(variant.dtype for variant in variants)
+    dtypes = dict.fromkeys(variant.computed for variant in variants)
     limits = (limit for dtype in dtypes for limit in ceilings(workload.geometry, device, dtype))
     return Block((*members, twin, *limits))

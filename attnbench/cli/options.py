@@ -62,6 +62,17 @@ def list_of_sizes(default: str) -> OptionInfo:
 
 
 Mechanisms = Annotated[
+def number_format(what: str, allowed: Sequence[str]) -> OptionInfo:
+    """The option for one number format, of which commands allow different ones."""
+    return option(
+        "--dtype",
+        metavar="DTYPE",
+        about=f"{what}: {', '.join(allowed)}.",
+        panel=HOW,
+        autocompletion=among(*allowed),
+    )
+
+
     list[str] | None,
     argument(
         "MECHANISM",
@@ -144,16 +155,7 @@ Devices = Annotated[
         autocompletion=among(*DEVICES),
     ),
 ]
-Numbers = Annotated[
-    str,
-    option(
-        "--dtype",
-        metavar="DTYPE",
-        about=f"Of weights and inputs: {', '.join(DTYPES)}.",
-        panel=HOW,
-        autocompletion=among(*DTYPES),
-    ),
-]
+Numbers = Annotated[str, number_format("Of weights and inputs", DTYPES)]
 Threads = Annotated[
     int | None,
     option(

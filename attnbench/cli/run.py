@@ -49,7 +49,14 @@ from attnbench.cli.protocol_options import (
     read_duration,
     read_protocol,
 )
-from attnbench.cli.variant_options import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
+from attnbench.cli.variant_options import (
+    Autocasts,
+    CompileModes,
+    CudaGraphs,
+    Kernels,
+    NumberFormats,
+    read_variants,
+)
 
 RESULTS = Path("results")
 EXAMPLES = {
@@ -160,6 +167,7 @@ def run(
     allocator: Allocator = ALLOCATORS[0],
     memory_limit: MemoryLimit = None,
     quick: Quick = False,
+    autocast: Autocasts = None,
     rigorous: Rigorous = False,
     precision: Precision = None,
     sessions: Sessions = None,
@@ -219,7 +227,7 @@ def run(
             [name],
             batches=read_batches(batch, devices.device_of(name).quick_batch if quick else 64),
             modes=read_modes(mode),
-            variants=read_variants(kernel, dtype, compile_, cuda_graph),
+            variants=read_variants(kernel, dtype, autocast, compile_, cuda_graph),
             baseline=registry.choose(baseline) if baseline else None,
         )
     ]

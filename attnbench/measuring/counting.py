@@ -195,10 +195,10 @@ def _predicted_bytes(
     state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode, device: str
 ) -> int | None:
     make = partial(build, registry, case, state.job.protocol.seed)
-    asked = replace(case.workload, batch=batch)
-    with use_kernel(case.variant.kernel):
+    asked, variant = replace(case.workload, batch=batch), case.variant
+    with use_kernel(variant.kernel):
         return predicted_peak_bytes(
-            make, asked.shape, dtype_of(case.variant), mode, device, asked.output_shape
+            make, asked.shape, dtype_of(variant), mode, device, asked.output_shape, variant.autocast
         )
 
 
