@@ -81,7 +81,7 @@ def measured_rows(
     here = any(not isinstance(layer, str) for layer in named.values())
     worker = _worker(registry) if here else None
     protocol = replace(QUICK, max_seconds=seconds, seed=seed, sessions=1 if here else QUICK.sessions)
-    setup = Setup(plugins, threads or physical_cores(), protocol, worker=worker)
+    setup = Setup(plugins, protocol, worker=worker)
     base = next((choice for name, choice in choices.items() if name == baseline), None)
     if baseline and base is None:
         raise AttnbenchError(f"baseline is {baseline!r}; it must be one of {', '.join(choices)}.")
@@ -90,6 +90,7 @@ def measured_rows(
         [asked.geometry],
         [asked.device],
         batches=[asked.batch],
+        threads=[threads or physical_cores()],
         modes=[_mode(mode)],
         variants=[Variant(kernel, asked.dtype)],
         baseline=base or next(iter(choices.values())),

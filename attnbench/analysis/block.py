@@ -137,7 +137,7 @@ class Block:
         limit = self._first(
             lambda found: (
                 (found.case.role, found.case.mechanism, found.case.variant.dtype)
-                == (Role.ceiling, ceiling, record.case.variant.dtype)
+                == (Role.ceiling, ceiling, record.case.variant.computed)
             )
         )
         if limit is None:
@@ -231,8 +231,9 @@ def _uncached_bytes(record: Record) -> float:
     """
     case, machine = record.case, record.conditions.machine
     known = machine.last_level_cache_bytes if device_of(case.device).on_host else None
-    through = 2 * math.prod(case.workload.shape) * case.variant.bytes_each
-    return max(0, (record.least_bytes or through) - (known or MOST_CACHE_BYTES))
+    read = math.prod(case.workload.shape) * case.variant.bytes_each
+    written = math.prod(case.workload.output_shape) * case.variant.bytes_each_out
+    return max(0, (record.least_bytes or read + written) - (known or MOST_CACHE_BYTES))
 
 
 def _shares(record: Record, bounds: Collection[Mapping[Round, float]]) -> dict[Round, float]:

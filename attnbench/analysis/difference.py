@@ -1,11 +1,11 @@
 """Two runs side by side, case by case: counts always, times only where they can be compared."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from attnbench.analysis.block import Block, blocks, seconds_of
-from attnbench.analysis.rows import Measured, Row, identity, rows
+from attnbench.analysis.rows import Measured, Row, case_of, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
 from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 from attnbench.machine.fingerprint import Machine, differences
@@ -51,11 +51,12 @@ class _Speedup:
 
 def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
     """What two runs differ in so that their times say nothing."""
-    theirs = {identity(record): record for record in before.records}
+    of = _pairing(before, after)
+    theirs = {of(record): record for record in before.records}
     by_name: dict[str, Difference] = {}
     for record in after.records:
-        if identity(record) in theirs:
-            for name, old, new in _differences(theirs[identity(record)], record):
+        if of(record) in theirs:
+            for name, old, new in _differences(theirs[of(record)], record):
                 by_name.setdefault(name, (name, old, new))
     return list(by_name.values())
 
@@ -63,8 +64,9 @@ def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
 def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, times: bool) -> list[Change]:
     """The cases that both runs have; with `times` how their speed changed, verdicts corrected together."""
     earlier, later = (rows(run.records, baseline, run=f"the run in {run.folder}") for run in (before, after))
-    theirs = {identity(row.record): row for row in earlier}
-    pairs = [(theirs[identity(row.record)], row) for row in later if identity(row.record) in theirs]
+    of = _pairing(before, after)
+    theirs = {of(row.record): row for row in earlier}
+    pairs = [(theirs[of(row.record)], row) for row in later if of(row.record) in theirs]
     if not times:
         return [Change(old, new) for old, new in pairs]
     old_blocks, new_blocks = (blocks(run.records, baseline) for run in (before, after))
@@ -88,6 +90,12 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
         else Change(old, new)
         for (old, new), change in zip(pairs, speedups, strict=True)
     ]
+
+
+def _pairing(before: RecordFile, after: RecordFile) -> Callable[[Record], object]:
+    """What a case of one run shares with that of the other; its threads too, where a run has several."""
+    counts = ({record.conditions.threads for record in run.records} for run in (before, after))
+    return identity if any(len(count) > 1 for count in counts) else case_of
 
 
 def in_words(different: Iterable[Difference]) -> str:

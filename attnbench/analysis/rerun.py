@@ -24,6 +24,7 @@ EFFORT = {
     "allocator": "--allocator",
 }
 SWITCH = {False: "off", True: "on"}  # how --cuda-graph and its like are written
+LISTS = ("res", "batch", "mode", "device", "threads")  # options whose values commands join
 PLUGIN = "FILE"  # no record names a file: paths may name users
 
 
@@ -39,13 +40,13 @@ class _Asked:
     baseline: str | None
     variants: tuple[Variant, ...]
     layer: tuple[int, ...]
-    threads: int
     protocol: Protocol
     environment: tuple[tuple[str, str], ...]
     device: tuple[str, ...]
     res: tuple[str, ...]
     batch: tuple[str, ...]
     mode: tuple[str, ...]
+    threads: tuple[str, ...]
 
 
 def commands(records: Sequence[Record]) -> list[str]:
@@ -65,7 +66,7 @@ def commands(records: Sequence[Record]) -> list[str]:
     )
     twins = {record.block: record.case.label for record in records if record.case.role is Role.twin}
     asked = [_asked(mine, twins) for mine in by_setting]
-    for name in ("res", "batch", "mode", "device"):
+    for name in LISTS:
         asked = _together(asked, name)
     return [_command(each) for each in asked]
 
@@ -90,13 +91,13 @@ def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
         baseline=baseline if baseline != usual else None,
         variants=tuple(dict.fromkeys(record.case.variant for record in members)),
         layer=() if workload.geometry.images else (workload.geometry.dim, workload.geometry.heads),
-        threads=first.conditions.threads,
         protocol=first.conditions.protocol,
         environment=tuple(chosen_variables(first).items()),
         device=(first.case.device,),
         res=(workload.brief_size,),
         batch=(str(workload.batch),),
         mode=(workload.mode,),
+        threads=(str(first.conditions.threads),),
     )
 
 
@@ -126,7 +127,7 @@ def _command(asked: _Asked) -> str:
         words += _variants(asked.variants)
     if asked.baseline:
         words += ["--baseline", asked.baseline]
-    return shlex.join([*words, "--threads", str(asked.threads), *_effort(asked.protocol)])
+    return shlex.join([*words, "--threads", ",".join(asked.threads), *_effort(asked.protocol)])
 
 
 def _variants(variants: Sequence[Variant]) -> list[str]:

@@ -23,6 +23,7 @@ from attnbench.statistics import (
     session_spread,
     verdicts,
 )
+from attnbench.words import plural
 
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
 AnyRow = TypeVar("AnyRow", bound="Row | Record")
@@ -62,12 +63,14 @@ class Timing:
 class Row:
     """One record with what follows from it; `timing` is None where nothing was measured.
 
-    `published` is the row of the paper's tables, if they have one and the setting is theirs.
+    `published` is the row of the paper's tables, if they have one and the setting is theirs. `threads` are
+    those that torch might use, where the run has rows with others; elsewhere they go without saying.
     """
 
     record: Record
     timing: Timing | None
     published: Printed | None
+    threads: int | None = None
 
     @property
     def device(self) -> str:
@@ -91,7 +94,8 @@ class Row:
     @property
     def setting(self) -> str:
         """What tells a row from others of its mechanism and variant: `cpu 14x14 batch 64 training`."""
-        return f"{self.device} {self.record.case.workload.words}"
+        threads = f", {plural(self.threads, 'thread')}" if self.threads else ""
+        return f"{self.device} {self.record.case.workload.words}{threads}"
 
     @property
     def where(self) -> str:
@@ -129,21 +133,27 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
         if comparison and not doubt
     ]
     judged = iter(verdicts([comparison for comparison, _ in asked], [floor for _, floor in asked]))
-    return [
+    found = [
         _row(record, block, comparison, (Verdict.unclear if doubt else next(judged)) if comparison else None)
         for (record, block), comparison, doubt in zip(pairs, comparisons, doubts, strict=True)
     ]
+    several = len({row.record.conditions.threads for row in found}) > 1
+    return [replace(row, threads=row.record.conditions.threads) for row in found] if several else found
 
 
 def identity(record: Record) -> tuple[object, ...]:
     """What a row of a table stands for, whoever measured it and with how much effort."""
+    return (*case_of(record), record.conditions.threads)
+
+
+def case_of(record: Record) -> tuple[object, ...]:
+    """The same without the number of threads, in which two runs may differ."""
     return (record.case.label, record.case.workload, record.case.device, record.case.variant)
 
 
 def setting(row: Row) -> tuple[object, ...]:
     """What the rows of one table share; it shows devices side by side."""
-    record = row.record
-    return (record.case.workload, record.case.variant)
+    return (row.record.case.workload, row.record.case.variant, row.threads)
 
 
 def family(row: Row) -> tuple[object, ...]:
@@ -156,6 +166,7 @@ def family(row: Row) -> tuple[object, ...]:
         record.case.workload.geometry.heads,
         record.case.workload.batch,
         record.case.variant,
+        row.threads,
     )
 
 

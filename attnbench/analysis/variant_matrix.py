@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class VariantMatrix:
-    """All rows of one device, size, batch and mode, by mechanism and variant.
+    """All rows of one device, size, batch, mode and number of threads, by mechanism and variant.
 
     `reference` is the variant that gains are relative to: the plain one where it was measured, or else the
     first that was.
@@ -126,7 +126,7 @@ class Judged:
 
 
 def matrices(table: Sequence[Row]) -> list[VariantMatrix]:
-    """A matrix for each device, size, batch and mode in which there are several variants."""
+    """A matrix for each block's setting in which there are several variants."""
     return [_matrix(rows) for rows in grouped(table, _setting) if _has_several_variants(rows)]
 
 
@@ -196,8 +196,7 @@ def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
 
 
 def _setting(row: Row) -> tuple[object, ...]:
-    record = row.record
-    return (record.case.device, record.case.workload)
+    return (row.device, row.record.case.workload, row.threads)
 
 
 def _has_several_variants(rows: Sequence[Row]) -> bool:

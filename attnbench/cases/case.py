@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from attnbench.cases.variant import Variant
 from attnbench.file_marks import FLAT
 from attnbench.mechanism import Geometry, Setting, Shape
+from attnbench.words import plural
 
 
 class Mode(StrEnum):
@@ -159,13 +160,17 @@ def samples_in_round(cases: Sequence[Case]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Cases that share device, geometry, batch and mode.
+    """Cases that share device, geometry, batch, mode and the number of threads.
 
     They are timed in turn, in one process, so that every ratio between them is paired: between mechanisms,
-    their settings, and the ways to run them.
+    their settings, and the ways to run them. One that `is_open` has one image, until it is known how many fit
+    in a call; `batch_note` says then what set the number.
     """
 
     cases: tuple[Case, ...]
+    threads: int = 1
+    is_open: bool = False
+    batch_note: str = ""
 
     @property
     def members(self) -> tuple[Case, ...]:
@@ -185,6 +190,19 @@ class Block:
         """What the members share, in a few words: `cpu 14x14 batch 64 training`."""
         return f"{self.device} {self.workload.words}"
 
+    def name_among(self, others: Iterable["Block"]) -> str:
+        """Its name beside those of others, with its threads where theirs are not as many."""
+        differ = any(other.threads != self.threads for other in others)
+        return f"{self.name}, {plural(self.threads, 'thread')}" if differ else self.name
+
+    def filled(self, batch: int, note: str) -> "Block":
+        """The same with so many images in a call, for this reason."""
+        cases = (
+            case if case.role is Role.ceiling else replace(case, workload=replace(case.workload, batch=batch))
+            for case in self.cases
+        )
+        return replace(self, cases=tuple(cases), is_open=False, batch_note=note)
+
     def of(self, members: Collection[Case]) -> "Block":
         """This block with only some of its members; a baseline that is not among them becomes a control."""
         (twin,) = (case for case in self.cases if case.role is Role.twin)
@@ -194,4 +212,4 @@ class Block:
                 kept.append(case)
             elif case.row == twin.row:
                 kept.append(replace(case, role=Role.control))
-        return Block(tuple(kept))
+        return replace(self, cases=tuple(kept))

@@ -29,25 +29,33 @@ def sweep(
     geometries: Sequence[Geometry],
     devices: Sequence[str],
     *,
-    batches: Sequence[int],
+    batches: Sequence[int | None],
+    threads: Sequence[int] = (1,),
     modes: Sequence[Mode] = (Mode.inference,),
     variants: Sequence[Variant] = (PLAIN,),
     baseline: Choice | None = None,
 ) -> tuple[Block, ...]:
-    """A block for each device, geometry, batch and mode: every choice in every variant, and its controls.
+    """A block for each device, geometry, batch, mode and number of threads: every choice in every variant.
 
     Models are in the blocks of images, and layers in those of tokens. The baseline is `baseline`, or MSA or a
     model of it if that was chosen, or else the first of the choices; its twin runs in the first of the
-    variants.
+    variants. A batch of None leaves a block open: it gets as many images as fit.
     """
     every = unique([*choices, *([baseline] if baseline else [])])
     return tuple(
-        _block(members, _baseline(members, baseline), Workload(geometry, batch, mode), device, variants)
+        replace(
+            _block(
+                members, _baseline(members, baseline), Workload(geometry, batch or 1, mode), device, variants
+            ),
+            threads=count,
+            is_open=batch is None,
+        )
         for device in devices
         for geometry in geometries
         if (members := [each for each in every if each.mechanism.is_model == geometry.images])
         for batch in batches
         for mode in modes
+        for count in threads
     )
 
 
@@ -102,6 +110,6 @@ def _block(
     ]
     again = next(case for case in members if case.label == baseline.label)
     twin = replace(again, role=Role.twin, title=f"{again.title} again")
-    dtypes = dict.fromkeys(variant.dtype for variant in variants)
+    dtypes = dict.fromkeys(variant.computed for variant in variants)
     limits = (limit for dtype in dtypes for limit in ceilings(workload.geometry, device, dtype))
     return Block((*members, twin, *limits))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from attnbench.analysis.selection import Selection
 
 MOST_THREADS = 4096  # more than any machine has cores for
+AS_MANY_AS_FIT = "max"  # a batch that is to be found
 
 
 class Format(StrEnum):
@@ -58,6 +59,17 @@ def list_of_sizes(default: str) -> OptionInfo:
         about="Maps of tokens: 14, 14x28, or 7..56/7 for every seventh; a list too.",
         panel=WHAT,
         default=default,
+    )
+
+
+def number_format(what: str, allowed: Sequence[str]) -> OptionInfo:
+    """The option for one number format, of which commands allow different ones."""
+    return option(
+        "--dtype",
+        metavar="DTYPE",
+        about=f"{what}: {', '.join(allowed)}.",
+        panel=HOW,
+        autocompletion=among(*allowed),
     )
 
 
@@ -144,16 +156,7 @@ Devices = Annotated[
         autocompletion=among(*DEVICES),
     ),
 ]
-Numbers = Annotated[
-    str,
-    option(
-        "--dtype",
-        metavar="DTYPE",
-        about=f"Of weights and inputs: {', '.join(DTYPES)}.",
-        panel=HOW,
-        autocompletion=among(*DTYPES),
-    ),
-]
+Numbers = Annotated[str, number_format("Of weights and inputs", DTYPES)]
 Threads = Annotated[
     int | None,
     option(
@@ -162,6 +165,16 @@ Threads = Annotated[
         min=1,
         max=MOST_THREADS,
         about="CPU threads.",
+        panel=HOW,
+        default="the physical cores",
+    ),
+]
+ThreadCounts = Annotated[
+    list[str] | None,
+    option(
+        "--threads",
+        metavar="N",
+        about="CPU threads; a list too, such as 1,2,4, whose members are blocks of their own.",
         panel=HOW,
         default="the physical cores",
     ),
@@ -307,13 +320,25 @@ def read_bytes(option: str, text: str) -> int:
     return int(float(number) * base ** (1 + "KMGT".index(unit[0])))
 
 
-def read_batches(values: list[str] | None, usual: int) -> list[int]:
-    """Numbers of images; the usual one unless told otherwise."""
+def read_batches(values: list[str] | None, usual: int) -> list[int | None]:
+    """Numbers of images, None for as many as fit; the usual one unless told otherwise."""
     texts = split(values) or [str(usual)]
     for text in texts:
-        if not text.isdecimal() or int(text) < 1:
-            raise AttnbenchError(f"--batch is {text!r}; it must be a number of images, at least 1.")
-    return [int(text) for text in texts]
+        if text != AS_MANY_AS_FIT and (not text.isdecimal() or len(text) > DIGITS or int(text) < 1):
+            raise AttnbenchError(
+                f"--batch is {shortened(text)!r}; it must be a number of images, at least 1, or "
+                f"{AS_MANY_AS_FIT} for as many as fit."
+            )
+    return [None if text == AS_MANY_AS_FIT else int(text) for text in texts]
+
+
+def read_threads(values: list[str] | None, usual: int) -> list[int]:
+    """Numbers of threads; the usual one unless told otherwise."""
+    numbers = read_counts("--threads", values, usual)
+    for number in numbers:
+        if number > MOST_THREADS:
+            raise AttnbenchError(f"--threads is {number}; it must be {MOST_THREADS} at most.")
+    return numbers
 
 
 def read_name(option: str, text: str, allowed: Sequence[str]) -> str:

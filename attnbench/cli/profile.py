@@ -106,7 +106,7 @@ def profile(
     (block,) = sweep([choice], [geometry], [device], batches=[batch], variants=[variant])
     (case,) = block.members
     threads = threads or physical_cores()
-    for reason in shortages([case], Setup(there.plugins, threads, replace(QUICK, seed=seed))).values():
+    for reason in shortages([case], Setup(there.plugins, replace(QUICK, seed=seed))).values():
         raise AttnbenchError(
             f"{case.label} cannot be profiled: {reason}. Choose a smaller --res, --dim or --batch."
         )

@@ -24,16 +24,18 @@ from attnbench.cli.geometry_options import (
 )
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
+    AS_MANY_AS_FIT,
     Devices,
     Mechanisms,
     Plugins,
     Seed,
     Sizes,
-    Threads,
+    ThreadCounts,
     read_batches,
     read_bytes,
     read_modes,
     read_name,
+    read_threads,
     split,
 )
 from attnbench.cli.protocol_options import (
@@ -48,7 +50,14 @@ from attnbench.cli.protocol_options import (
     read_duration,
     read_protocol,
 )
-from attnbench.cli.variant_options import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
+from attnbench.cli.variant_options import (
+    Autocasts,
+    CompileModes,
+    CudaGraphs,
+    Kernels,
+    NumberFormats,
+    read_variants,
+)
 from attnbench.errors import AttnbenchError
 
 RESULTS = Path("results")
@@ -66,6 +75,10 @@ EXAMPLES = {
     "whether an order survives the kernel and the number format": (
         "attnbench run --device cuda --kernel explicit,fused --dtype float32,bfloat16"
     ),
+    "weights and inputs in bfloat16, and torch.autocast, beside float32": (
+        "attnbench run --dtype float32,bfloat16 --autocast bfloat16"
+    ),
+    "how speeds follow batch and threads": "attnbench run msa hilo --batch 1,8,max --threads 1,2 --quick",
     "a layer of your own": "attnbench run my_attention.py msa hilo",
     "whole models, whose slots hold one mechanism or the other": (
         "attnbench run litv2-s/hilo litv2-s/msa litv2-s/sra --batch 8"
@@ -77,7 +90,7 @@ Batches = Annotated[
     option(
         "--batch",
         metavar="IMAGES",
-        about="Images in one call; a list too.",
+        about=f"Images in one call; a list too. {AS_MANY_AS_FIT} is the largest power of two that fits.",
         panel=WHAT,
         default="64; with --quick 8 on a CPU",
     ),
@@ -154,9 +167,10 @@ def run(
     plugins: Plugins = None,
     kernel: Kernels = None,
     dtype: NumberFormats = None,
+    autocast: Autocasts = None,
     compile_: CompileModes = None,
     cuda_graph: CudaGraphs = None,
-    threads: Threads = None,
+    threads: ThreadCounts = None,
     allocator: Allocator = ALLOCATORS[0],
     memory_limit: MemoryLimit = None,
     quick: Quick = False,
@@ -173,11 +187,11 @@ def run(
 ) -> None:
     """Measure mechanisms against each other, in Table IV's setting unless told otherwise.
 
-    Each device, size, batch and mode is a block, whose members (mechanisms, settings, kernels, dtypes) are
-    timed in turn, so that every ratio between them is paired. Options that take lists take commas, ranges
-    such as 7..56/7 where they are numbers, and may be repeated; all combinations are measured. --for,
-    --precision, --sessions, --max-seconds and --timeout change what --quick, --rigorous or the default would
-    do.
+    Each device, size, batch, mode and number of threads is a block, whose members (mechanisms, settings,
+    kernels, dtypes) are timed in turn, so that every ratio between them is paired. Options that take lists
+    take commas, ranges such as 7..56/7 where they are numbers, and may be repeated; all combinations are
+    measured. --for, --precision, --sessions, --max-seconds and --timeout change what --quick, --rigorous or
+    the default would do.
 
     What cannot be measured is a row with its reason, not an error. A run that was interrupted or killed goes
     on with the same command.
@@ -222,8 +236,9 @@ def run(
             geometries,
             [name],
             batches=read_batches(batch, devices.device_of(name).quick_batch if quick else 64),
+            threads=read_threads(threads, physical_cores()),
             modes=read_modes(mode),
-            variants=read_variants(kernel, dtype, compile_, cuda_graph),
+            variants=read_variants(kernel, dtype, autocast, compile_, cuda_graph),
             baseline=registry.choose(baseline) if baseline else None,
         )
     ]
@@ -232,7 +247,6 @@ def run(
         protocol = lasting(protocol, read_duration("--for", duration), len(blocks))
     setup = Setup(
         plugins=there.plugins,
-        threads=threads or physical_cores(),
         protocol=protocol,
         memory_limit_bytes=read_bytes("--memory-limit", memory_limit) if memory_limit else None,
     )

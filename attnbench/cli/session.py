@@ -14,6 +14,7 @@ from attnbench.records import folder
 from attnbench.records.record import read
 from attnbench.report.export import write_table
 from attnbench.run import runner
+from attnbench.run.batch import fill
 from attnbench.run.plan import Planned, Setup, forecasts
 from attnbench.words import plural
 
@@ -30,6 +31,9 @@ def carry_out(
     What goes on meanwhile is said on a terminal, or on standard error where the tables go elsewhere.
     """
     meanwhile = output if output.out.is_interactive else replace(output, aside=console(stderr=True))
+    if any(block.is_open for block in blocks):
+        with meanwhile.waiting("Finding out how many images fit…"):
+            blocks = fill(blocks, setup)
     with meanwhile.waiting(f"Counting {sum(len(block.members) for block in blocks)} cases…"):
         plan = runner.survey(blocks, setup)
     with folder.held(path):

@@ -57,7 +57,6 @@ def spectrum(
     from attnbench.cli.geometry_options import geometry_of
     from attnbench.cli.output import output
     from attnbench.errors import AttnbenchError, writing
-    from attnbench.machine.system import physical_cores
     from attnbench.measuring.spectrum import at_once, survey
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
@@ -74,7 +73,7 @@ def spectrum(
             )
     geometry = geometry_of(next(iter(choices.values())), size, dim, heads)
     (block,) = sweep(list(choices.values()), [geometry], ["cpu"], batches=[at_once(geometry, images)])
-    setup = Setup(there.plugins, physical_cores(), replace(QUICK, seed=seed))
+    setup = Setup(there.plugins, replace(QUICK, seed=seed))
     here = output()
     with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
         left_out = {

@@ -110,7 +110,7 @@ def require_agreement(registry: Registry, case: Case, seed: int, question: Quest
     started = time.perf_counter()
     results = _results(registry, case, question.batch, question.gradient, seed, question.images)
     first_s = time.perf_counter() - started
-    bound = BOUNDS[case.variant.dtype]
+    bound = BOUNDS[case.variant.computed]
     error = _error(results, question.answer)
     if error <= bound:
         return Agreement(error, first_s, question.remark)

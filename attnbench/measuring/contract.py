@@ -15,7 +15,7 @@ from attnbench.attention import KERNELS, use_kernel
 from attnbench.cases.registry import Choice
 from attnbench.errors import UnsupportedGeometry
 from attnbench.measuring.cost import Uncountable, count
-from attnbench.measuring.execution import CannotRun, backends_of, cast
+from attnbench.measuring.execution import CannotRun, autocast, backends_of, cast
 from attnbench.measuring.failures import told
 from attnbench.measuring.layers import shares_memory
 from attnbench.measuring.layouts import layer_of
@@ -169,7 +169,7 @@ def moves_as_one(subject: Subject) -> None:
 
 
 @torch.no_grad()
-def moves_to_bfloat16(subject: Subject) -> None:
+def moves_to_bfloat16(subject: Subject) -> str | None:
     layer = subject.build(torch.bfloat16)
     try:
         out = layer(subject.x.bfloat16())
@@ -178,6 +178,7 @@ def moves_to_bfloat16(subject: Subject) -> None:
     _require_moved(out, torch.bfloat16)
     if not out.isfinite().all():
         raise Broken("in bfloat16 its output holds NaN or infinite numbers")
+    return _of_autocast(subject)
 
 
 @torch.no_grad()
@@ -271,6 +272,15 @@ def _answer(question: str, ask: Callable[[Subject], str | None], subject: Subjec
         cause = error.__cause__ if isinstance(error, Uncountable) else None
         return CheckResult(question, subject.geometry, False, told(cause or error))
     return CheckResult(question, subject.geometry, True, remark or "")
+
+
+def _of_autocast(subject: Subject) -> str | None:
+    """What an author should know whose layer runs in bfloat16, and not under torch.autocast."""
+    try:
+        autocast(subject.build(torch.float32), "bfloat16", "cpu")(subject.x.float())
+    except (Exception, SystemExit) as error:
+        return f"under torch.autocast, as --autocast bfloat16 runs it, it fails: {told(error)}"
+    return None
 
 
 def _of_its_own_attention(subject: Subject) -> str:

@@ -104,7 +104,7 @@ def count_case(
 
 def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
     case = state.job.cases[index]
-    need = _predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
+    need = predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
     there = _available_bytes(state, case.device)
     tokens = 2 * math.prod(case.workload.shape) * dtype_of(case.variant).itemsize  # given, and returned
     least = min(tokens, MOST_BYTES) if tokens > there else None
@@ -126,7 +126,7 @@ def _reference(state: BlockState, registry: Registry, index: int) -> Referenced 
             case, workload=replace(case.workload, geometry=geometry), variant=EXACT, device=device
         )
         for images in dict.fromkeys((few, math.ceil(few / 2), 1)):
-            need = _predicted_bytes(state, registry, exact, images, case.workload.mode, device)
+            need = predicted_bytes(state, registry, exact, images, case.workload.mode, device)
             if need is None:
                 break
             if need <= there:
@@ -163,7 +163,7 @@ def _cost(state: BlockState, registry: Registry, index: int, *, on_meta: bool) -
     whole_batch = known.prediction.predicted_bytes if known else None
     if whole_batch is not None and whole_batch <= there:
         return count(make(), case.workload.geometry, operators)
-    one_image = _predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
+    one_image = predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
     if one_image is not None and one_image > there:
         cost = count_on_meta(make, case.workload.geometry, operators, must_trace=False)
         if cost is None:
@@ -200,22 +200,36 @@ def _mixing(registry: Registry, case: Case) -> tuple[Mixing, ...]:
 
 def _least_bytes(case: Case, numbers: int) -> int:
     """Those of so many numbers of a layer's state, of the input and the output, each moved once."""
-    moved = numbers + math.prod(case.workload.shape) + math.prod(case.workload.output_shape)
-    return LEAST_MOVES[case.workload.mode] * moved * dtype_of(case.variant).itemsize
+    workload, variant = case.workload, case.variant
+    read = (numbers + math.prod(workload.shape)) * variant.bytes_each
+    written = math.prod(workload.output_shape) * variant.bytes_each_out
+    return LEAST_MOVES[workload.mode] * (read + written)
+
+
+def macs_of(state: BlockState, registry: Registry, index: int) -> int | None:
+    """Multiply-adds of one image's forward pass, by the closed form or counted; None where neither tells."""
+    closed = _closed_form(registry, state.job.cases[index])
+    if closed is not None:
+        return closed
+    try:
+        return _cost(state, registry, index, on_meta=True).macs
+    except (TooLarge, Uncountable):
+        return None
 
 
 def _closed_form(registry: Registry, case: Case) -> int | None:
     return registry[case.mechanism].closed_form(case.workload.geometry, **case.settings)
 
 
-def _predicted_bytes(
+def predicted_bytes(
     state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode, device: str
 ) -> int | None:
+    """What a call of so many images is expected to need at once; None where nobody can tell."""
     make = partial(build, registry, case, state.job.protocol.seed)
-    asked = replace(case.workload, batch=batch)
-    with use_kernel(case.variant.kernel):
+    asked, variant = replace(case.workload, batch=batch), case.variant
+    with use_kernel(variant.kernel):
         return predicted_peak_bytes(
-            make, asked.shape, dtype_of(case.variant), mode, device, asked.output_shape
+            make, asked.shape, dtype_of(variant), mode, device, asked.output_shape, variant.autocast
         )
 
 

@@ -79,7 +79,7 @@ def expect(registry: Registry, case: Case, seed: int, data: Data, index: int) ->
     alone, scales = looks.alone()
     last = looks.together()
     together = sketch(last)
-    rough = ROUGHLY[case.variant.dtype]
+    rough = ROUGHLY[case.variant.computed]
     scales = [max(pair) for pair in zip_longest(scales, _scales(together, case.variant), fillvalue=0.0)]
     if _is_constant(together[0] if alone is None else torch.cat([alone[0], together[0]])):
         _require_numbers_of_its_own(last[0])
@@ -145,7 +145,7 @@ def _require_expected(registry: Registry, call: Call, case: Case, seed: int, exp
         results = call.run()
     given = sketch(results)
     check_results(results[0], call.layer, case)
-    rough = ROUGHLY[case.variant.dtype]
+    rough = ROUGHLY[case.variant.computed]
     far = distances(given, _sketch_of(expected), expected.scales)
     if far.max() <= rough:
         return
@@ -270,7 +270,7 @@ def _scales(sketches: Sketch, variant: Variant) -> list[float]:
 
     Of results that are the same for all, their size.
     """
-    return [_scale(each, ALIKE[variant.dtype]) if len(each) > 1 else 0.0 for each in sketches]
+    return [_scale(each, ALIKE[variant.computed]) if len(each) > 1 else 0.0 for each in sketches]
 
 
 def _scale(numbers: Tensor, least: float) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
-from attnbench.measuring.execution import cast, compiled, dtype_of, graphed, running
+from attnbench.measuring.execution import autocast, cast, compiled, dtype_of, graphed, output_dtypes, running
 from attnbench.measuring.layouts import layer_of
 from attnbench.measuring.seeds import seed_torch
 from attnbench.measuring.surroundings import Surroundings
@@ -127,10 +127,11 @@ def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable
     """What one call does with a batch: the layer's output and, in training, the gradient of the batch.
 
     There the output's gradient goes back to every parameter, and to the batch, as it must where other layers
-    stand before this one.
+    stand before this one. Under torch.autocast it comes in float32, as from a sum with the tokens, and torch
+    casts it.
     """
     cast(layer, dtype_of(case.variant), case.device)
-    forward = compiled(layer, case.variant)
+    forward = autocast(compiled(layer, case.variant), case.variant.autocast, case.device)
 
     def train(batch: Tensor) -> Results:
         layer.zero_grad()
@@ -188,8 +189,9 @@ def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
     expected = case.workload.output_shape
     if tuple(output.shape) != expected:
         raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}")
-    if output.dtype != (asked := dtype_of(case.variant)):
-        raise WrongOutput(f"the output is {output.dtype}, where the tokens are {asked}")
+    asked = output_dtypes(case.variant)
+    if output.dtype not in asked:
+        raise WrongOutput(f"the output is {output.dtype}, where the tokens are {asked[0]}")
     if not output.isfinite().all():
         raise WrongOutput("the output holds NaN or infinite numbers")
     for name, parameter in layer.named_parameters():

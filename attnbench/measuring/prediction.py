@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.cases.case import Mode
-from attnbench.measuring.execution import cast
+from attnbench.measuring.execution import autocast, cast
 from attnbench.measuring.layers import truncated_normals_undrawn
 from attnbench.mechanism import Shape
 
@@ -46,6 +46,7 @@ def predicted_peak_bytes(
     mode: Mode = Mode.inference,
     device: str = "cpu",
     output_shape: Shape | None = None,
+    products: str | None = None,
 ) -> int | None:
     """Most bytes alive at once on `device` while `build` makes a layer and it maps one batch of this shape.
 
@@ -54,7 +55,8 @@ def predicted_peak_bytes(
 
     Both run on fake tensors, which have a shape and no memory, so a need of any size can be asked for. The
     layer is built on the CPU in its own dtype, and then moved and cast, as it is before a real call: layers
-    may take another way on another device. The kernel is that of the `use_kernel` around this call.
+    may take another way on another device. The kernel is that of the `use_kernel` around this call; the
+    forward pass is under torch.autocast where `products` names the format of those.
 
     None where no prediction can be made, whatever was raised: fake tensors have no values to branch on and
     refuse with exceptions of many types, and a mistake of the layer itself shows again in the real call.
@@ -81,7 +83,7 @@ def predicted_peak_bytes(
             cast(layer, dtype, str(place))
             x = torch.empty(shape, device=place, dtype=dtype, requires_grad=training)
             gradient = torch.empty(output_shape or shape, device=place, dtype=dtype) if training else None
-            out = layer(x)
+            out = autocast(layer, products, place.type)(x)
             if training:
                 out.backward(gradient)
         except Exception as error:

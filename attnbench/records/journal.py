@@ -23,7 +23,7 @@ from attnbench.records import lines
 from attnbench.records.codec import Misfit, from_row, to_row
 from attnbench.records.record import Check, Cost, Energy, Memory, Prediction, Sample, Warmup
 
-Task = Literal["count", "measure"]
+Task = Literal["count", "fit", "measure"]
 
 SCHEMA = 1
 KEPT = "the rows in records.jsonl stay, and the same command measures the block again"
@@ -36,7 +36,9 @@ PROCESS_SPENT = 75  # and when what is left must be measured in a fresh process;
 class Job:
     """What the workers of a shard do: `count` the cases, or `measure` them as the members of one block.
 
-    A case that needs more than `memory_limit_bytes` is not tried; None leaves it to what is free.
+    To `fit` them is to find how many images a call of each may have. A case that needs more than
+    `memory_limit_bytes` is not tried; None leaves it to what is free. `batch_note` says what set the batch,
+    where that was found.
     """
 
     task: Task
@@ -46,6 +48,7 @@ class Job:
     protocol: Protocol
     started_at: str
     memory_limit_bytes: int | None = None
+    batch_note: str = field(default="", metadata=SPARSE)
     schema: int = SCHEMA
 
 
@@ -91,6 +94,18 @@ class Predicted:
 
     case: int
     prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How many images a call of the case of this index may have, and what sets that limit.
+
+    No more than cases before it: what fits all is asked. 0 where one image needs too much memory.
+    """
+
+    case: int
+    images: int
+    limit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +244,7 @@ Fact = (
     | Began
     | Started
     | Predicted
+    | Fitted
     | Counted
     | Uncounted
     | Failed

@@ -173,7 +173,7 @@ class Record:
     fused attention that ran in it. What is `unchecked`, for this reason, was not compared with a new layer
     after its samples. `reference` says with what it was compared instead of the layer in float64, or how much
     less than the case was, and why. `put_right` is what its layer changed of the process that it shared with
-    others, and what was made again what it was.
+    others, and what was made again what it was. `batch_note` says what set the batch, where that was found.
     """
 
     key: str
@@ -196,6 +196,7 @@ class Record:
     unchecked: str | None = field(default=None, metadata=SPARSE)
     reference: str | None = field(default=None, metadata=SPARSE)
     put_right: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    batch_note: str | None = field(default=None, metadata=SPARSE)
     schema: int = SCHEMA
 
     @property

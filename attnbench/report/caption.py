@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from attnbench.analysis.rows import Row, Timing, believed, measured
 from attnbench.cases.case import Mode
 from attnbench.paper import DEVICES
-from attnbench.records.record import Record
 from attnbench.report.column import IMPOSSIBLE, OPEN
 from attnbench.report.columns import MEMORY
 from attnbench.report.notes import remarks, too_noisy
-from attnbench.report.paper_table import Group, PaperTable, setting_words
+from attnbench.report.paper_table import Group, PaperTable
 from attnbench.report.spread import Spread
 from attnbench.statistics import MARGIN, Estimate
 from attnbench.words import plural
@@ -37,11 +36,6 @@ def caption(paper_table: PaperTable) -> list[str]:
 def sentence(line: str) -> str:
     """A line of a caption in running text."""
     return f"{line[0].upper()}{line[1:].removesuffix('.')}."
-
-
-def setting_of(record: Record) -> str:
-    """What the rows of one table share: size, batch, variant and mode."""
-    return ", ".join(setting_words(record))
 
 
 def facts(rows: Sequence[Row]) -> list[str]:

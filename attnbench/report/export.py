@@ -14,11 +14,11 @@ from attnbench.analysis.rows import Row
 from attnbench.analysis.variant_matrix import Cell, VariantMatrix
 from attnbench.errors import writing
 from attnbench.records.cost import Entry, Point
-from attnbench.report.column import Line
+from attnbench.report.column import Column, Line
 from attnbench.report.columns import LIMIT, THROUGHPUT, TIME, published_macs, published_params
 from attnbench.report.csv_text import csv_text
 from attnbench.report.data import case_line, cells_of, estimate_cells, names_of, row_line
-from attnbench.report.fields import DEVICE, LIMITED_BY, SETTING
+from attnbench.report.fields import DEVICE, LIMITED_BY, SETTING, THREADS
 from attnbench.report.table_style import Asked
 
 TABLE = "table.csv"
@@ -26,7 +26,7 @@ CROSSOVERS = "crossovers.csv"
 FLOPS = "flops.csv"
 KERNELS = "kernels.csv"
 CHANGING = ("outcome", "params", "macs", "memory_bytes", "rounds", "sessions", "converged", "impossible")
-OVER_SIZES = (DEVICE, *SETTING)
+OVER_SIZES: tuple[Column, ...] = (DEVICE, *SETTING, THREADS)
 CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", None), *names_of(OVER_SIZES))
 
 

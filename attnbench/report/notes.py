@@ -69,7 +69,7 @@ def _lacks_energy(rows: Sequence[Row]) -> bool:
 
 def _emulation_notes(rows: Sequence[Row]) -> list[str]:
     on_host = [row.record for row in rows if device_of(row.device).on_host]
-    lines = (emulation(each.conditions.flags, [each.case.variant.dtype]) for each in on_host)
+    lines = (emulation(each.conditions.flags, [each.case.variant.computed]) for each in on_host)
     return list(dict.fromkeys(line for those in lines for line in those))
 
 
@@ -124,10 +124,12 @@ def disturbances(rows: Sequence[Row]) -> list[str]:
 
 
 def agreement(agreements: Sequence[Agreement]) -> list[str]:
-    """How far the order of our throughputs is the paper's, a line a device and variant."""
+    """How far the order of our throughputs is the paper's, a line a device, variant and number of threads."""
     lines = []
     for each in agreements:
-        how = f" ({each.variant.name})" if each.variant.name else ""
+        threads = plural(each.threads, "thread") if each.threads else ""
+        ways = ", ".join(filter(None, [each.variant.name, threads]))
+        how = f" ({ways})" if ways else ""
         lines.append(
             f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({processor(each.device)}) is "
             f"{each.kendall_tau:.2f} over {each.mechanisms} mechanisms."
@@ -218,6 +220,8 @@ def _remarks(record: Record) -> list[str]:
         lines.append(f"{record.reference}.")
     if record.unchecked:
         lines.append(f"not compared with a new layer after its samples: {record.unchecked}.")
+    if record.batch_note:
+        lines.append(f"{record.batch_note}.")
     if record.put_right:
         lines.append(
             f"it changes {', '.join(record.put_right)} for all layers; that was put right each time."

@@ -13,6 +13,7 @@ from attnbench.report.columns import LIMIT, SPEED, THROUGHPUT, TIME
 from attnbench.report.fields import VERDICT
 from attnbench.report.table_style import STYLE, TableColumn, TableStyle
 from attnbench.report.text_column import TextColumn
+from attnbench.words import plural
 
 ALWAYS = (SPEED.name, VERDICT.name, LIMIT.name)
 """What a table at a terminal has though no row has a value, beside what tells outcomes."""
@@ -106,8 +107,8 @@ class PaperTable:
 
     @property
     def setting(self) -> str:
-        """What all rows have in common: size, batch, variant and mode, as far as they do."""
-        first, *others = [setting_words(group.rows[0].record) for group in self.groups]
+        """What all rows have in common: size, batch, variant, mode and threads, as far as they do."""
+        first, *others = [setting_words(group.rows[0]) for group in self.groups]
         return ", ".join(word for word in first if all(word in words for words in others))
 
     @property
@@ -185,20 +186,21 @@ def one_table(rows: Sequence[Row], style: TableStyle = STYLE, view: View = View.
     return PaperTable(tuple(groups), tuple(_lines(groups)), style, view)
 
 
-def setting_words(record: Record) -> list[str]:
-    """Size, channels, heads, batch, variant and mode, each in words."""
-    case = record.case
+def setting_words(row: Row) -> list[str]:
+    """Size, channels, heads, batch, variant and mode, each in words; threads, where a run has several."""
+    case = row.record.case
     return [
         *case.workload.spelled.split(", "),
         f"batch {case.workload.batch}",
         *case.variant.title.split(", "),
         case.workload.mode,
+        *([plural(row.threads, "thread")] if row.threads else []),
     ]
 
 
 def _pivot(by_setting: Sequence[Sequence[Group]], style: TableStyle, view: View) -> PaperTable:
     """All settings side by side: each group's heading says in what its setting differs from another."""
-    words = [setting_words(groups[0].rows[0].record) for groups in by_setting]
+    words = [setting_words(groups[0].rows[0]) for groups in by_setting]
     several = len({group.heading for groups in by_setting for group in groups}) > 1
     groups = []
     for own, each in zip(words, by_setting, strict=True):

@@ -26,7 +26,6 @@ class Setup:
     """
 
     plugins: tuple[str, ...]
-    threads: int
     protocol: Protocol
     memory_limit_bytes: int | None = None
     worker: Worker | None = None

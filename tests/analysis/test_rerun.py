@@ -57,6 +57,11 @@ def test_each_number_of_threads_is_a_command():
     assert [command.rpartition("--")[2] for command in commands(records)] == ["threads 1", "threads 2"]
 
 
+def test_numbers_of_threads_that_were_combined_are_one_command():
+    (command,) = commands([record("msa", threads=n, protocol=DEFAULT) for n in (1, 2)])
+    assert command == f"attnbench run msa {SETTING} --threads 1,2"
+
+
 def test_mechanisms_of_others_come_from_a_file_and_names_are_quoted():
     (command,) = commands([record("mine; rm", protocol=DEFAULT)])
     assert command.startswith("attnbench run 'mine; rm' --plugin FILE --device")

@@ -70,3 +70,15 @@ def test_a_variant_follows_what_it_adds_one_choice_to():
     assert not Variant(kernel="flash").follows(fused)  # another choice instead of one
     assert not Variant("fused", compile="default").follows(PLAIN)  # two choices
     assert not PLAIN.follows(PLAIN)
+
+
+def test_under_autocast_numbers_are_kept_in_float32_and_products_made_in_the_other_format():
+    mixed, cast = Variant(dtype="autocast-bfloat16"), Variant(dtype="bfloat16")
+    assert (mixed.stored, mixed.computed, mixed.autocast) == ("float32", "bfloat16", "bfloat16")
+    assert (cast.stored, cast.computed, cast.autocast) == ("bfloat16", "bfloat16", None)
+    assert (mixed.bytes_each, mixed.bytes_each_out) == (4, 2)
+    assert mixed.title == "autocast-bfloat16, explicit kernel"
+
+
+def test_tf32_is_kept_in_float32():
+    assert (Variant(dtype="tf32").stored, Variant(dtype="tf32").computed) == ("float32", "tf32")

@@ -138,3 +138,18 @@ def test_without_a_terminal_a_block_is_named_once_when_it_begins():
         for block in (0, 0, 1):
             progress.watch(block, warmed(0))
     assert capture.get().splitlines() == ["measuring cpu 2x2 batch 2 …", "measuring cpu 2x2 batch 4 …"]
+
+
+def test_blocks_are_named_with_their_threads_where_these_differ():
+    both = [replace(block, threads=count) for block, count in ((FIRST, 1), (FIRST, 2))]
+    plan = [replace(PLAN[0], block=block) for block in both]
+    lines = plan_lines(plan, plan[1:], PROTOCOL, [Forecast(100, 20)], RUN)
+    assert lines[1].startswith("cpu 2x2 batch 2, 2 threads: 2 rows")
+    progress = Progress(Console(), both, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
+    progress.watch(0, timed(0))
+    assert "cpu 2x2 batch 2, 1 thread, session 1 of 2" in text_of(progress)
+
+
+def test_the_plan_says_what_set_a_batch_that_was_found():
+    plan = [replace(PLAN[0], block=FIRST.filled(2, "batch 2 is what fits"))]
+    assert plan_lines(plan, plan, PROTOCOL, [Forecast(100, 20)], RUN)[1] == "  batch 2 is what fits"

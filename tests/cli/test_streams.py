@@ -20,7 +20,7 @@ from tests.conftest import Run
         (["doctor", "--format", "csv"], "--format is 'csv'; it can be table, json."),
         (["comapre"], "No such command 'comapre'. Did you mean 'compare'?"),
         (["profile"], "Missing argument 'MECHANISM'."),
-        (["run", "--threads", "0"], "Invalid value for '--threads'"),
+        (["doctor", "--threads", "0"], "Invalid value for '--threads'"),
         (["run", "--batch"], "Option '--batch' requires an argument."),
     ],
 )

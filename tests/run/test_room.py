@@ -29,7 +29,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
 def asked(workers: Workers, *facts: Fact, batch: int) -> Mapping[str, str]:
     workers.next = [[ENVIRONMENT, counted(0), *facts]]
     cases = [changed(each, batch=batch) for each in (MSA, HILO)]
-    return shortages(cases, Setup((), 1, PROTOCOL))
+    return shortages(cases, Setup((), PROTOCOL))
 
 
 def test_a_layer_without_room_is_told_by_its_label(workers: Workers):

@@ -59,6 +59,7 @@ def _words(record: Record) -> dict[str, str]:
         "batch": f"batch{record.case.workload.batch}",
         "dim": f"dim{record.case.workload.geometry.dim}",
         "heads": f"heads{record.case.workload.geometry.heads}",
+        "threads": f"threads{record.conditions.threads}",
         **record.case.variant.slugs,
         "mode": "training" if record.case.workload.mode == "training" else "",
     }

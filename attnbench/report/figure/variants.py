@@ -28,6 +28,7 @@ from attnbench.report.figure.style import (
     styled,
 )
 from attnbench.statistics import Estimate
+from attnbench.words import plural
 
 PLOT_INCHES = 1.7
 SLOPE = 40.0  # degrees, of variants' names that do not fit beside each other
@@ -158,7 +159,9 @@ def _letters(variants: Sequence[Variant]) -> int:
 
 
 def _title(matrix: VariantMatrix, width_inches: float) -> str:
-    words = f"{matrix.device}: {setting_words(matrix.rows[0].record, variant=False)}"
+    row = matrix.rows[0]
+    threads = f", {plural(row.threads, 'thread')}" if row.threads else ""
+    words = f"{matrix.device}: {setting_words(row.record, variant=False)}{threads}"
     return textwrap.fill(words, int((width_inches - BESIDE_INCHES) / LETTER_INCHES))
 
 

@@ -12,7 +12,7 @@ from attnbench.report.formats.tex import escape, foreign, number, reach
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
 from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.report.text_column import TextColumn
-from attnbench.words import NOTHING
+from attnbench.words import NOTHING, plural
 
 STYLES = {Standing.best: "\\mathbf{{{}}}", Standing.second: "\\underline{{{}}}", None: "{}"}
 MARKS = {IMPOSSIBLE: "{!}\\,", OPEN: "{\\sim}", LOWER_BOUND: "{\\geq}\\,", "": ""}
@@ -177,4 +177,6 @@ def _label(runs: Sequence[Analysis], paper_table: PaperTable | None) -> str:
             record.case.workload.geometry.layer_words,
         ]
         words += [f"batch {record.case.workload.batch}", record.case.workload.mode, variant.name]
+        threads = paper_table.rows[0].threads
+        words += [plural(threads, "thread")] if threads else []
     return f"tab:{re.sub(r'[^a-z0-9]+', '-', ' '.join(words).lower()).strip('-')}"

@@ -12,12 +12,12 @@ from attnbench.report.column import Line as Cells
 from attnbench.report.columns import seen_in
 from attnbench.report.csv_text import csv_text
 from attnbench.report.data import cells_of
-from attnbench.report.fields import BASELINE, LAYER, OUTCOME, SETTING, SIZE, VERDICT
+from attnbench.report.fields import BASELINE, LAYER, OUTCOME, SETTING, SIZE, THREADS, VERDICT
 from attnbench.report.paper_table import Line, PaperTable, paper_tables
 from attnbench.report.table_style import STYLE, Asked, TableStyle
 
 SHARED: tuple[Column, ...] = (*LAYER, *SIZE, *SETTING, *seen_in(View.wide, of_layer=True))
-OF_A_GROUP: tuple[Column, ...] = (*seen_in(View.wide, of_layer=False), BASELINE, VERDICT, *OUTCOME)
+OF_A_GROUP: tuple[Column, ...] = (*seen_in(View.wide, of_layer=False), BASELINE, VERDICT, THREADS, *OUTCOME)
 
 
 def wide_csv(runs: Sequence[Analysis], style: TableStyle = STYLE) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, grouped, setting
 from attnbench.records.record import Record
+from attnbench.words import plural
 
 PIXELS = " pixels"
 
@@ -75,6 +76,7 @@ FACETS = (
     Facet("batch", "Batch", lambda setting: str(setting.record.case.workload.batch), _after("batch")),
     Facet("mode", "Mode", lambda setting: setting.record.case.workload.mode),
     Facet("variant", "Variant", lambda setting: setting.record.case.variant.title),
+    Facet("threads", "Threads", lambda setting: plural(setting.record.conditions.threads, "thread")),
 )
 
 

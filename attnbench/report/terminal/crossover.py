@@ -22,6 +22,8 @@ def crossover_table(shown: Sequence[Crossover], others: int) -> Grid:
         GridColumn("Batch", [str(record.case.workload.batch) for record in records], drop_order=2),
         GridColumn("Device", [record.case.device for record in records], wraps=True, drop_order=1),
     ]
+    if any(crossover.faster.threads for crossover in shown):
+        columns.append(GridColumn("Threads", [f"{record.conditions.threads}" for record in records]))
     caption = "\n".join([*map(_sentence, shown[:1]), *_others(others)])
     return Grid(columns, "Where the order changes with resolution", caption, title_justify="left")
 

@@ -1,5 +1,6 @@
 """LaTeX tables."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -180,6 +181,12 @@ def test_each_setting_has_a_table_with_a_label_of_its_own():
     text = latex(runs(mine=[record("msa", height=7), record("msa", dtype="bfloat16", heads=6)]))
     assert "\\label{tab:mine-7x14-dim-768-12-heads-batch-64-inference}" in text
     assert "\\label{tab:mine-14x14-dim-768-6-heads-batch-64-inference-bfloat16}" in text
+
+
+def test_tables_of_several_numbers_of_threads_have_labels_of_their_own():
+    found = [record("msa", TIMES["msa"], threads=count) for count in (1, 2)]
+    labels = re.findall(r"label\{tab:mine-(.*)\}", latex([run_of("mine", found)]))
+    assert [label.rpartition("-inference-")[2] for label in labels] == ["1-thread", "2-threads"]
 
 
 def test_tables_name_the_package_that_they_need_and_a_document_loads_it():
