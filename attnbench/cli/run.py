@@ -225,8 +225,10 @@ def run(
         raise AttnbenchError(
             "--dim, --heads and --stage are for layers, and models have their own; leave them out."
         )
-    geometries = read_geometries(sizes, dim, heads, stage, image, patch) if layers else []
-    if any(choice.mechanism.is_model for choice in choices):
+    models = any(choice.mechanism.is_model for choice in choices)
+    of_layers = None if stage and models else image  # which have their maps from the stages
+    geometries = read_geometries(sizes, dim, heads, stage, of_layers, patch) if layers else []
+    if models:
         geometries += read_images(image, sizes, alone=not layers)
     blocks = [
         block
