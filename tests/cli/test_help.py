@@ -22,7 +22,7 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "flops": ["attnbench.measuring.catalogue.points"],
     "spectrum": ["attnbench.measuring.spectrum.survey"],
     "run": ["attnbench.cli.session.carry_out"],
-    "profile": ["attnbench.measuring.profile.profile"],
+    "profile": ["attnbench.measuring.profile.profile", "attnbench.run.room.shortages"],
     "doctor": ["attnbench.run.runner.measure_ceilings"],
     "compare": [
         *(f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of")),

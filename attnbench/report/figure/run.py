@@ -96,7 +96,7 @@ def side_by_side(runs: Runs, wanted: PrintSize = PLAIN, end: str = "") -> Iterat
     styles = mark_styles_of(
         (row.record.case.label for rows in runs.values() for row in rows), wanted.highlight
     )
-    records = [table[key][0].record for key in common for table in tables.values()]
+    records = [first[key][0].record for key in common]
     for key in common:
         panels = _named({name: with_values(table[key]) for name, table in tables.items()})
         mine = suffix(first[key][0].record, records, without={"device"})
