@@ -30,9 +30,9 @@ def correlation(ours: Order, theirs: Order) -> float | None:
 
 
 def agreements(rows: Sequence[Row]) -> list[Agreement]:
-    """One for each device and variant with several mechanisms of the paper's table."""
+    """One for each device and variant of a machine with several mechanisms of the paper's table."""
     by_group = []
-    for together in grouped(believed(rows), lambda row: (row.device, row.record.case.variant)):
+    for together in grouped(believed(rows), _device_and_variant):
         device, variant = together[0].device, together[0].record.case.variant
         ours = {row.record.case.label: row.timing.throughput.value for row in together}
         theirs = {
@@ -41,3 +41,7 @@ def agreements(rows: Sequence[Row]) -> list[Agreement]:
         if (tau := correlation(ours, theirs)) is not None:
             by_group.append(Agreement(device, variant, len(theirs), tau))
     return by_group
+
+
+def _device_and_variant(row: Row) -> object:
+    return row.device, row.record.case.variant, row.record.machine_kind

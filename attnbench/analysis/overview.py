@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.analysis.rows import identity
-from attnbench.cases.case import Role
+from attnbench.analysis.rows import latest
 from attnbench.errors import AttnbenchError
 from attnbench.records.folder import is_unfinished
 from attnbench.records.record import RECORDS, Record, read
@@ -54,7 +53,7 @@ def _overview(folder: Path) -> Overview:
         records = read(folder).records
     except AttnbenchError as error:
         return Overview(folder, problem=str(error))
-    members = {identity(each): each for each in records if each.case.role is Role.member}.values()
+    members = latest(records).values()
     machines = dict.fromkeys(
         each.conditions.machine.describe(each.case.device, each.conditions.threads) for each in members
     )

@@ -107,7 +107,7 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
     """
     baseline = label_of_baseline(baseline, records, run)
     in_blocks = blocks(records, baseline)
-    current = {identity(record): record for record in records if record.case.role is Role.member}
+    current = latest(records)
     pairs = [(record, in_blocks[record.block]) for record in current.values()]
     comparisons = [_comparison(record, block) for record, block in pairs]
     doubts = [_is_doubtful(record, block) for record, block in pairs]
@@ -123,15 +123,21 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
     ]
 
 
+def latest(records: Iterable[Record]) -> dict[tuple[object, ...], Record]:
+    """The last record of each member on each kind of machine."""
+    members = (record for record in records if record.case.role is Role.member)
+    return {(identity(record), record.machine_kind): record for record in members}
+
+
 def identity(record: Record) -> tuple[object, ...]:
     """What a row of a table stands for, whoever measured it and with how much effort."""
     return (record.case.label, record.case.workload, record.case.device, record.case.variant)
 
 
 def setting(row: Row) -> tuple[object, ...]:
-    """What the rows of one table share; it shows devices side by side."""
+    """What the rows of one table share; it shows devices of one kind of machine side by side."""
     record = row.record
-    return (record.case.workload, record.case.variant)
+    return (record.case.workload, record.case.variant, record.machine_kind)
 
 
 def family(row: Row) -> tuple[object, ...]:
@@ -143,6 +149,7 @@ def family(row: Row) -> tuple[object, ...]:
         record.case.workload.geometry.heads,
         record.case.workload.batch,
         record.case.variant,
+        record.machine_kind,
     )
 
 

@@ -122,7 +122,7 @@ class Judged:
 
 
 def matrices(table: Sequence[Row]) -> list[VariantMatrix]:
-    """A matrix for each device, size, batch and mode in which there are several variants."""
+    """A matrix for each device of a machine, size, batch and mode in which there are several variants."""
     return [_matrix(rows) for rows in grouped(table, _setting) if _has_several_variants(rows)]
 
 
@@ -193,7 +193,7 @@ def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
 
 def _setting(row: Row) -> tuple[object, ...]:
     record = row.record
-    return (record.case.device, record.case.workload)
+    return (record.case.device, record.case.workload, record.machine_kind)
 
 
 def _has_several_variants(rows: Sequence[Row]) -> bool:

@@ -1,6 +1,7 @@
 """The part of `attnbench run` after the parsing: hold the folder, measure what is left, show the rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attnbench.analysis.analysis import Analysis
@@ -9,6 +10,7 @@ from attnbench.cases.case import Block
 from attnbench.cli.output import Output
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.cli.show import print_matrices
+from attnbench.machine.node import allocation, fingerprint
 from attnbench.records import folder
 from attnbench.records.record import read
 from attnbench.report.export import write_table
@@ -29,6 +31,7 @@ def carry_out(
     with folder.held(path):
         if fresh and (aside := folder.start_over(path)):
             output.tell(f"Starting over; the earlier rows are in {aside}.")
+        setup = replace(setup, node=fingerprint(folder.salt(path)), allocation=allocation())
         folder.save_plan(path, command)
         left = runner.pending(plan, setup, path)
         finished = _measured(output, plan, left, setup, path)

@@ -8,6 +8,7 @@ in the end is in a temporary folder, which its process holds as well.
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -23,6 +24,8 @@ from attnbench.records.record import RECORDS, Record
 
 LOCK = ".lock"
 HOLDER = ".holder.json"
+SALT = ".salt"
+SALT_BYTES = 16
 PLAN = "plan.json"
 TEMPORARY = "attnbench-"  # how the names of temporary folders begin
 YOUNG_S = 60.0  # a temporary folder that is just being made is not held yet
@@ -64,6 +67,18 @@ def temporary() -> Iterator[Path]:
         with suppress(OSError):  # where there are no locks, nobody can take it for abandoned either
             _lock(file)
         yield Path(name)
+
+
+def salt(folder: Path) -> str:
+    """What makes the fingerprints of nodes this run's own: random, and made by whoever asks first."""
+    path = folder / SALT
+    with writing(path, goes_on=True):
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(secrets.token_hex(SALT_BYTES))
+        except FileExistsError:
+            pass
+        return path.read_text(encoding="utf-8")
 
 
 def complete_records(folder: Path) -> dict[str, Record]:

@@ -18,6 +18,7 @@ from attnbench.cases.protocol import Protocol
 from attnbench.errors import AttnbenchError, writing
 from attnbench.file_marks import SPARSE
 from attnbench.machine.fingerprint import Machine
+from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
 from attnbench.records import lines
 from attnbench.records.codec import Misfit, from_row, to_row
@@ -36,7 +37,8 @@ PROCESS_SPENT = 75  # and when what is left must be measured in a fresh process;
 class Job:
     """What the workers of a shard do: `count` the cases, or `measure` them as the members of one block.
 
-    A case that needs more than `memory_limit_bytes` is not tried; None leaves it to what is free.
+    A case that needs more than `memory_limit_bytes` is not tried; None leaves it to what is free. `node` and
+    `allocation` are those of its records.
     """
 
     task: Task
@@ -46,6 +48,8 @@ class Job:
     protocol: Protocol
     started_at: str
     memory_limit_bytes: int | None = None
+    node: str = field(default="", metadata=SPARSE)
+    allocation: Allocation | None = field(default=None, metadata=SPARSE)
     schema: int = SCHEMA
 
 

@@ -20,6 +20,7 @@ from attnbench.errors import AttnbenchError, reading, writing
 from attnbench.file_marks import FLAT, SPARSE
 from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import Machine, differences
+from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
 from attnbench.records import lines
 from attnbench.records.codec import Row, from_row, to_row
@@ -152,13 +153,19 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """With what effort, where and when a case was measured."""
+    """With what effort, where and when a case was measured.
+
+    `node` stands for the one machine among several of its kind, and for nothing outside of its run; `""`
+    where nobody asked. `allocation` is what a scheduler gave, if one did.
+    """
 
     threads: int
     protocol: Protocol
     flags: Mapping[str, str]
     started_at: str
     machine: Machine
+    node: str = field(default="", metadata=SPARSE)
+    allocation: Allocation | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +202,11 @@ class Record:
     reference: str | None = field(default=None, metadata=SPARSE)
     put_right: tuple[str, ...] = field(default=(), metadata=SPARSE)
     schema: int = SCHEMA
+
+    @property
+    def machine_kind(self) -> str:
+        """What stands for all machines whose times may be compared with its own."""
+        return self.conditions.machine.kind
 
     @property
     def params(self) -> int | None:
@@ -368,6 +380,7 @@ def _require_one_machine_a_block(records: Mapping[int, Record], path: Path) -> N
     firsts: dict[str, int] = {}
     for number, row in records.items():
         first = records[firsts.setdefault(row.block, number)]
+        _require_one_node(first, row, f"{path}, lines {firsts[row.block]} and {number}")
         ours, theirs = first.conditions.machine, row.conditions.machine
         if ours != theirs and (different := differences(ours, theirs, row.case.device)):
             name, old, new = different[0]
@@ -376,3 +389,13 @@ def _require_one_machine_a_block(records: Mapping[int, Record], path: Path) -> N
                 f"differ in {name} ({old}, {new}), though one machine times a block. Put the rows of each "
                 "machine into a folder of its own."
             )
+
+
+def _require_one_node(ours: Record, theirs: Record, where: str) -> None:
+    """Raise `AttnbenchError` where two rows of a block are from two nodes, of whichever kind."""
+    first, second = ours.conditions.node or "unnamed", theirs.conditions.node or "unnamed"
+    if first != second:
+        raise AttnbenchError(
+            f"{where} are rows of one block from two nodes ({first}, {second}), though one node times a "
+            "block. Put the rows of each node into a folder of its own."
+        )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.analysis.rows import Row, grouped, measured, setting
+from attnbench.analysis.rows import Row, grouped, measured
 from attnbench.machine.devices import device_of
 from attnbench.records.record import Record
 from attnbench.report.column import Quantity, Standing, View, standings
@@ -13,7 +13,7 @@ from attnbench.report.columns import seen_in
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The columns of one run on one device, under a heading that no other group of the table has."""
+    """The columns of one run on one device of one machine, under a heading that no other group has."""
 
     run: str
     heading: str
@@ -100,17 +100,26 @@ class PaperTable:
 
 def paper_tables(runs: Sequence[Analysis]) -> list[PaperTable]:
     """A table for each setting, with all runs that measured in it beside each other."""
-    by_device = [(run.name, rows) for run in runs for rows in grouped(run.rows, lambda row: row.device)]
+    by_device = [(run.name, rows) for run in runs for rows in grouped(run.rows, _device)]
     headings = _headings([(name, rows[0]) for name, rows in by_device])
-    settings = dict.fromkeys(setting(row) for _, rows in by_device for row in rows)
+    settings = dict.fromkeys(_setting(row) for _, rows in by_device for row in rows)
     return [
         _paper_table(
             Group(name, heading, mine)
             for heading, (name, rows) in zip(headings, by_device, strict=True)
-            if (mine := tuple(row for row in rows if setting(row) == each))
+            if (mine := tuple(row for row in rows if _setting(row) == each))
         )
         for each in settings
     ]
+
+
+def _setting(row: Row) -> object:
+    """What rows of one table share, whatever measured them."""
+    return row.record.case.workload, row.record.case.variant
+
+
+def _device(row: Row) -> object:
+    return row.device, row.record.machine_kind
 
 
 def _paper_table(groups: Iterable[Group]) -> PaperTable:
@@ -124,7 +133,12 @@ def _headings(firsts: Sequence[tuple[str, Row]]) -> list[str]:
     processors = [row.record.conditions.machine.processor(row.device) for _, row in firsts]
     names = [name for name, _ in firsts]
     both = [f"{name}, {device}" for name, device in zip(names, devices, strict=True)]
-    return next(words for words in (devices, processors, names, both) if len(set(words)) == len(words))
+    kinds = [
+        f"{name}, {device} of machine {row.record.machine_kind}"
+        for device, (name, row) in zip(devices, firsts, strict=True)
+    ]
+    several = (devices, processors, names, both, kinds)
+    return next(words for words in several if len(set(words)) == len(words))
 
 
 def _lines(groups: Sequence[Group]) -> Iterator[Line]:

@@ -110,11 +110,12 @@ def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) 
 def records_of(state: BlockState, *, complete: bool) -> Iterator[Record]:
     """The rows of a block; those of an unfinished one only where something is known already."""
     job = state.job
-    setup = Setup(job.plugins, job.threads, job.protocol, job.memory_limit_bytes)
+    setup = Setup(job.plugins, job.threads, job.protocol, job.memory_limit_bytes, node=job.node)
     keys = _keys(job.cases, setup, state.environment)
+    block = _together(keys, job.node)
     for index, key in enumerate(keys):
         if complete or index in state.failed.keys() | state.memories.keys() | state.samples.keys():
-            yield _record(state, index, key, _together(keys), complete=complete)
+            yield _record(state, index, key, block, complete=complete)
 
 
 def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable[[Fact], None]) -> bool:
@@ -242,6 +243,8 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
             state.environment.flags,
             job.started_at,
             state.environment.machine,
+            job.node,
+            job.allocation,
         ),
         backends=state.backends.get(index, ()),
         energies=state.energies.get(index, ()),
@@ -252,18 +255,28 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
 
 
 def _shard(planned: Planned, setup: Setup, folder: Path) -> Path:
-    return shard_of(folder, _together(_keys(planned.block.cases, setup, planned.environment)))
+    return shard_of(folder, _together(_keys(planned.block.cases, setup, planned.environment), setup.node))
 
 
 def _keys(cases: Sequence[Case], setup: Setup, environment: Environment) -> list[str]:
     return [record.key(case, setup.protocol, setup.threads, environment.machine) for case in cases]
 
 
-def _together(keys: Iterable[str]) -> str:
-    """The key of a block, from those of its cases."""
-    return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:12]
+def _together(keys: Iterable[str], node: str) -> str:
+    """The key of a block, from those of its cases; what another node has begun is another block."""
+    return hashlib.sha256(" ".join([*keys, *filter(None, [node])]).encode()).hexdigest()[:12]
 
 
 def _job(task: Task, cases: tuple[Case, ...], setup: Setup) -> Job:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Job(task, cases, setup.plugins, setup.threads, setup.protocol, now, setup.memory_limit_bytes)
+    return Job(
+        task,
+        cases,
+        setup.plugins,
+        setup.threads,
+        setup.protocol,
+        now,
+        setup.memory_limit_bytes,
+        setup.node,
+        setup.allocation,
+    )

@@ -12,6 +12,7 @@ import pytest
 from attnbench.cases.case import Case, Role
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
+from attnbench.machine.node import Allocation
 from attnbench.records.codec import to_row
 from attnbench.records.record import (
     RECORDS,
@@ -121,6 +122,25 @@ def test_rows_of_one_block_from_two_machines_are_refused(tmp_path: Path):
     says = r"lines 1 and 2 are rows of one block from machines that differ in cpu \(Abacus, Slide rule\)"
     with pytest.raises(AttnbenchError, match=says):
         read(tmp_path)
+
+
+def test_rows_of_one_block_from_two_nodes_of_one_kind_are_refused(tmp_path: Path):
+    msa, hilo, twin = block({"msa": [0.4], "hilo": [0.2]}, node="0123")
+    append(tmp_path, [msa, changed(hilo, node="4567"), twin])
+    with pytest.raises(
+        AttnbenchError, match=r"lines 1 and 2 are rows of one block from two nodes \(0123, 4567"
+    ):
+        read(tmp_path)
+
+
+def test_a_line_says_of_node_and_allocation_what_there_is_to_say(tmp_path: Path):
+    given = Allocation(affinity=(0, 1), node_cores=2, exclusive=True)
+    rows = record("msa", block="plain"), record("hilo", node="0123", allocation=given)
+    append(tmp_path, rows)
+    plain, ours = map(json.loads, (tmp_path / RECORDS).read_text().splitlines())
+    assert {"node", "allocation"} & plain.keys() == set()
+    assert ours["allocation"] == {"affinity": [0, 1], "node_cores": 2, "exclusive": True}
+    assert read(tmp_path).records == rows
 
 
 def test_what_decides_no_time_may_differ_in_a_block(tmp_path: Path):

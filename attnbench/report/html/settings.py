@@ -31,7 +31,8 @@ class MeasuredSetting:
 
     def name(self, facets: Sequence["Facet"]) -> str:
         """Its values in these facets."""
-        return ", ".join(facet.words.format(facet.text(self)) for facet in facets)
+        texts = ((facet, facet.text(self)) for facet in facets)
+        return ", ".join(facet.words.format(text) for facet, text in texts if text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,17 @@ def _dim(setting: MeasuredSetting) -> str:
     return f"{geometry.dim}, {geometry.heads} heads"
 
 
+def _machine(setting: MeasuredSetting) -> str:
+    """The processor, and what tells its machine from others that have the same; nothing in a run of one."""
+    record = setting.record
+    name = record.conditions.machine.processor(record.case.device)
+    return f"{name} ({record.machine_kind})" if len(setting.run.machine_kinds) > 1 else ""
+
+
 RUN = Facet("run", "Run", lambda setting: setting.run.name)
 FACETS = (
     Facet("device", "Device", lambda setting: setting.record.case.device),
+    Facet("machine", "Machine", _machine),
     Facet("size", "Size", lambda setting: setting.size, "{} tokens"),
     Facet("dim", "Dim", _dim, "dim {}"),
     Facet("batch", "Batch", lambda setting: str(setting.record.case.workload.batch), "batch {}"),
