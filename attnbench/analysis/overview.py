@@ -7,12 +7,16 @@ from pathlib import Path
 from attnbench.analysis.rows import latest
 from attnbench.errors import AttnbenchError
 from attnbench.records.folder import is_unfinished
+from attnbench.records.parts import parts
 from attnbench.records.record import RECORDS, Record, read
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One folder of results; where it cannot be read, `problem` says why and nothing else is known."""
+    """One folder of results; where it cannot be read, `problem` says why and nothing else is known.
+
+    `blocks` are those that jobs on a cluster were asked for.
+    """
 
     folder: Path
     started_at: str = ""
@@ -21,6 +25,8 @@ class Overview:
     rows: int = 0
     measured: int = 0
     complete: bool = False
+    blocks: int = 0
+    blocks_done: int = 0
     problem: str = ""
 
     def line(self) -> dict[str, object]:
@@ -33,6 +39,8 @@ class Overview:
             "rows": self.rows,
             "measured": self.measured,
             "complete": self.complete,
+            "blocks": self.blocks,
+            "blocks_done": self.blocks_done,
             "problem": self.problem or None,
         }
 
@@ -53,6 +61,7 @@ def _overview(folder: Path) -> Overview:
         records = read(folder).records
     except AttnbenchError as error:
         return Overview(folder, problem=str(error))
+    elsewhere = parts(folder)
     members = latest(records).values()
     machines = dict.fromkeys(
         each.conditions.machine.describe(each.case.device, each.conditions.threads) for each in members
@@ -65,6 +74,8 @@ def _overview(folder: Path) -> Overview:
         rows=len(members),
         measured=sum(each.outcome == "measured" for each in members),
         complete=bool(members) and not is_unfinished(folder),
+        blocks=len(elsewhere),
+        blocks_done=sum(part.is_finished for part in elsewhere),
     )
 
 

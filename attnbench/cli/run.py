@@ -3,15 +3,17 @@
 import sys
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attnbench.cases.case import Mode
-from attnbench.cases.protocol import ALLOCATORS, lasting
+from attnbench.cases.protocol import ALLOCATORS
 from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
+from attnbench.cli.cluster_options import AtMost, Cancel, Detach, On
 from attnbench.cli.geometry_options import (
     PATCH,
     Dims,
@@ -49,8 +51,10 @@ from attnbench.cli.protocol_options import (
     read_protocol,
 )
 from attnbench.cli.variant_options import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
+from attnbench.errors import AttnbenchError
 
 RESULTS = Path("results")
+OF_ONE_CALL = ("--fresh", "--detach", "--cancel")  # what makes a command no other one
 EXAMPLES = {
     "all mechanisms in the paper's setting: an impression in two minutes": "attnbench run --quick",
     "what a paper should print, in a folder of its own": "attnbench run --rigorous --out results/table-iv",
@@ -66,6 +70,9 @@ EXAMPLES = {
         "attnbench run --device cuda --kernel explicit,fused --dtype float32,bfloat16"
     ),
     "a layer of your own": "attnbench run my_attention.py msa hilo",
+    "on a Slurm cluster, a job a size": (
+        "attnbench run --res 7..56/7 --device cpu --on slurm:partition=exclusive"
+    ),
 }
 
 Batches = Annotated[
@@ -166,6 +173,10 @@ def run(
     seed: Seed = 0,
     out: Out = None,
     fresh: Fresh = False,
+    on: On = None,
+    at_most: AtMost = None,
+    detach: Detach = False,
+    cancel: Cancel = False,
 ) -> None:
     """Measure mechanisms against each other, in Table IV's setting unless told otherwise.
 
@@ -176,16 +187,12 @@ def run(
     do.
 
     What cannot be measured is a row with its reason, not an error. A run that was interrupted or killed goes
-    on with the same command.
+    on with the same command. With --on a cluster measures, each block in a job of its own.
     """
-    from attnbench.cases.places import opened
-    from attnbench.cases.sweep import sweep
+    from attnbench.cli.asked import Asked, Job
+    from attnbench.cli.cluster import run_on_cluster
     from attnbench.cli.output import output
-    from attnbench.cli.session import carry_out
-    from attnbench.machine import devices
-    from attnbench.machine.system import physical_cores
-    from attnbench.measuring.catalogue import chosen
-    from attnbench.run.plan import Setup
+    from attnbench.cli.session import run_here
 
     effort = read_protocol(
         quick=quick,
@@ -197,41 +204,39 @@ def run(
         timeout_s=timeout,
         energy=energy,
     )
+    if not on and (at_most or detach or cancel):
+        raise AttnbenchError("--at-most, --detach and --cancel are about jobs on a cluster; add --on.")
     geometries = read_geometries(sizes, dim, heads, stage, image, patch)
-    names = split(device) or devices.present()
-    for name in names:
-        devices.require(name)
-    there = opened(mechanisms, plugins)
-    registry, choices = there.registry, chosen(there.registry, there.words)
-    blocks = [
-        block
-        for name in names
-        for block in sweep(
-            choices,
-            geometries,
-            [name],
-            batches=read_batches(batch, devices.device_of(name).quick_batch if quick else 64),
-            modes=read_modes(mode),
-            variants=read_variants(kernel, dtype, compile_, cuda_graph),
-            baseline=registry.choose(baseline) if baseline else None,
-        )
-    ]
-    protocol = replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS))
-    if duration:
-        protocol = lasting(protocol, read_duration("--for", duration), len(blocks))
-    setup = Setup(
-        plugins=there.plugins,
-        threads=threads or physical_cores(),
-        protocol=protocol,
+    asked = Asked(
+        words=tuple(mechanisms or ()),
+        plugins=tuple(plugins or ()),
+        baseline=baseline,
+        geometries=geometries,
+        batches=partial(_batches, batch, quick=quick),
+        modes=read_modes(mode),
+        variants=read_variants(kernel, dtype, compile_, cuda_graph),
+        protocol=replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS)),
+        seconds=read_duration("--for", duration) if duration else None,
+        threads=threads,
         memory_limit_bytes=read_bytes("--memory-limit", memory_limit) if memory_limit else None,
     )
     here = output()
-    here.note([*registry.problems, *filter(None, [None if image else image_of(geometries)])])
-    command = [word for word in sys.argv[1:] if word != "--fresh"]
-    finished = carry_out(here, blocks, setup, _folder(out, command), command, fresh=fresh)
-    if not finished:
+    here.note(filter(None, [None if image else image_of(geometries)]))
+    command = [word for word in sys.argv[1:] if word not in OF_ONE_CALL]
+    folder = _folder(out, command)
+    if on:
+        job = Job(on, at_most, detach=detach, cancel=cancel)
+        run_on_cluster(here, asked, split(device), job, folder, command, fresh=fresh)
+    elif not run_here(here, asked, split(device), folder, command, fresh=fresh):
         here.tell("Interrupted: everything that was measured is kept, and the same command goes on.")
         raise typer.Exit(130)
+
+
+def _batches(batch: list[str] | None, device: str, *, quick: bool) -> list[int]:
+    """Images in a call on a device."""
+    from attnbench.machine.devices import device_of
+
+    return read_batches(batch, device_of(device).quick_batch if quick else 64)
 
 
 def _folder(out: Path | None, command: list[str]) -> Path:

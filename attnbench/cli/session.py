@@ -7,10 +7,16 @@ from pathlib import Path
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Block
+from attnbench.cases.places import opened
+from attnbench.cases.protocol import lasting
+from attnbench.cases.sweep import sweep
+from attnbench.cli.asked import Asked
 from attnbench.cli.output import Output
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.cli.show import print_matrices
+from attnbench.machine import devices, system
 from attnbench.machine.node import allocation, fingerprint
+from attnbench.measuring.catalogue import chosen
 from attnbench.records import folder
 from attnbench.records.record import read
 from attnbench.report.export import write_table
@@ -20,6 +26,39 @@ from attnbench.words import plural
 
 ONE = "`attnbench compare --plot` draws them."
 SEVERAL = "`attnbench compare` shows each variant's table, and with --kernels --plot draws this."
+
+
+def run_here(
+    here: Output, asked: Asked, named: list[str], path: Path, command: list[str], *, fresh: bool
+) -> bool:
+    """Measure on this machine; False when the user interrupted."""
+    names = named or devices.present()
+    for name in names:
+        devices.require(name)
+    there = opened(asked.words, asked.plugins)
+    registry, choices = there.registry, chosen(there.registry, there.words)
+    here.note(registry.problems)
+    blocks = [
+        block
+        for name in names
+        for block in sweep(
+            choices,
+            asked.geometries,
+            [name],
+            batches=asked.batches(name),
+            modes=asked.modes,
+            variants=asked.variants,
+            baseline=registry.choose(asked.baseline) if asked.baseline else None,
+        )
+    ]
+    protocol = lasting(asked.protocol, asked.seconds, len(blocks)) if asked.seconds else asked.protocol
+    setup = Setup(
+        plugins=there.plugins,
+        threads=asked.threads or system.physical_cores(),
+        protocol=protocol,
+        memory_limit_bytes=asked.memory_limit_bytes,
+    )
+    return carry_out(here, blocks, setup, path, command, fresh=fresh)
 
 
 def carry_out(

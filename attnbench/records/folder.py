@@ -28,18 +28,23 @@ SALT = ".salt"
 SALT_BYTES = 16
 PLAN = "plan.json"
 TEMPORARY = "attnbench-"  # how the names of temporary folders begin
+RETRY_S = 0.1  # until a folder that is in use is asked for again
 YOUNG_S = 60.0  # a temporary folder that is just being made is not held yet
 
 
+class InUse(AttnbenchError):  # noqa: N818 - named for what a folder is
+    """Another process holds a folder."""
+
+
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """Make the folder of a run, if there is none, and keep other processes out of it.
 
-    Where it is in use, cannot be written or has no locks, and where it is removed meanwhile, that is an
-    `AttnbenchError`.
+    Where it is in use for longer than `patience_s`, that is `InUse`; where it cannot be written or has no
+    locks, and where it is removed meanwhile, an `AttnbenchError`.
     """
     holder = {"process": os.getpid(), "since": datetime.now().isoformat(sep=" ", timespec="seconds")}
-    with _locked(folder):
+    with _locked(folder, patience_s):
         try:
             with writing(folder, goes_on=True):
                 (folder / HOLDER).write_text(json.dumps(holder), encoding="utf-8")
@@ -135,7 +140,7 @@ def forget_plan(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, patience_s: float) -> Iterator[None]:
     """Make a folder, and lock it for other processes; where that cannot be done is an `AttnbenchError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,9 +151,9 @@ def _locked(folder: Path) -> Iterator[None]:
         ) from error
     with file:
         try:
-            _lock(file)
+            _lock_in(file, patience_s)
         except (BlockingIOError, PermissionError):
-            raise AttnbenchError(
+            raise InUse(
                 f"{folder} is in use by {_holder(folder)}; wait for it, or name another folder with --out."
             ) from None
         except OSError as error:
@@ -157,6 +162,18 @@ def _locked(folder: Path) -> Iterator[None]:
                 "process out; name a folder on a local disk with --out."
             ) from error
         yield
+
+
+def _lock_in(file: TextIO, patience_s: float) -> None:
+    """Lock an open file, once whoever has it lets go of it in that time."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return _lock(file)
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() >= until:
+                raise
+        time.sleep(RETRY_S)
 
 
 def _lock(file: TextIO) -> None:

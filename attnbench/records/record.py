@@ -7,7 +7,8 @@ name; None = not measured. Neither torch nor pandas is needed to read it.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -36,6 +37,7 @@ OLDEST = min(ADDED) - 1  # the first schema that is still read
 RECORDS = "records.jsonl"
 OUTCOMES = ("measured", "unsupported", "out_of_memory", "timed_out", "crashed", "wrong", "mistake")
 EMULATED = "emulated."  # before a number format, in the flags: how many times as long a product takes
+BEGINNING = re.compile(rb'\{"key": "(?P<key>\w+)", "block": "(?P<block>\w+)"')
 TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
 
 
@@ -270,6 +272,46 @@ def append(folder: Path, records: Iterable[Record]) -> None:
         file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What tells a row from others, read off its line without its samples."""
+
+    block: str
+    key: str
+    complete: bool
+    line: bytes
+
+
+def heads(folder: Path) -> Iterator[Head]:
+    """The rows of the run in `folder` by what their lines say of themselves, which need not be right."""
+    path = folder / RECORDS
+    with reading(path), path.open("rb") as file:
+        yield from (_head(line) for line in file if lines.is_like_an_object(line))
+
+
+def complete_keys(folder: Path) -> set[tuple[str, str]]:
+    """Block and key of the rows that need nothing more."""
+    return {(head.block, head.key) for head in heads(folder) if head.complete}
+
+
+def append_lines(folder: Path, rows: Iterable[bytes]) -> None:
+    """Add whole lines to the run in `folder` and see them onto the disk."""
+    path = folder / RECORDS
+    with writing(path, goes_on=True), path.open("ab") as file:
+        file.writelines(line.rstrip() + b"\n" for line in rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _head(line: bytes) -> Head:
+    """From the beginning of a line, and from all of it where that is not as `append` writes it."""
+    begins = BEGINNING.match(line)
+    if begins and line.count(b'"complete": ') == 1:
+        return Head(begins["block"].decode(), begins["key"].decode(), b'"complete": true' in line, line)
+    row: Any = json.loads(line)
+    return Head(str(row.get("block")), str(row.get("key")), row.get("complete") is True, line)
 
 
 def read(folder: Path) -> RecordFile:

@@ -5,6 +5,7 @@ or a worker, the shard says what is left to do.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,9 @@ from pathlib import Path
 
 from attnbench.cases.case import Block, Case, Role
 from attnbench.cases.sweep import ceilings
-from attnbench.errors import AttnbenchError
+from attnbench.errors import AttnbenchError, InvalidSetting
+from attnbench.machine import system
+from attnbench.machine.fingerprint import inspect_machine
 from attnbench.machine.system import logical_cores
 from attnbench.mechanism import Geometry
 from attnbench.records import journal, lines, record
@@ -39,6 +42,7 @@ from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
 
 MOST_COMPILERS = 32  # processes; torch takes no more by itself
+NOT_YET = "not measured yet"
 MOST_KILLS = 3  # of workers from outside, before a run gives up
 
 Watch = Callable[[int, Fact], None]
@@ -47,7 +51,7 @@ Watch = Callable[[int, Fact], None]
 def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
     """Count every case in a worker of its own, and put the blocks in order, the cheapest first.
 
-    A setting without a meaning is an `AttnbenchError`.
+    A setting without a meaning is an `InvalidSetting`.
     """
     cases = tuple(case for block in blocks for case in _without_twin(block))
     with temporary() as folder:
@@ -57,7 +61,7 @@ def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
         state = BlockState(journal.read(shard))
     for failure in state.failed.values():
         if failure.outcome == "mistake":
-            raise AttnbenchError(failure.reason)
+            raise InvalidSetting(failure.reason)
     known = state.known
     found = iter([(case.row, known.get(index, ())) for index, case in enumerate(cases)])
     plan = [
@@ -116,6 +120,31 @@ def records_of(state: BlockState, *, complete: bool) -> Iterator[Record]:
     for index, key in enumerate(keys):
         if complete or index in state.failed.keys() | state.memories.keys() | state.samples.keys():
             yield _record(state, index, key, block, complete=complete)
+
+
+def rows_to_be(block: Block, setup: Setup) -> list[Record]:
+    """The rows that a block will have on this machine, as far as they are known before anything is measured.
+
+    Not complete, with nothing but what decides them; imports torch.
+    """
+    here = inspect_machine()
+    workers = os.environ | variables(setup.threads, setup.protocol.allocator, Path())
+    machine = replace(here, environment=system.environment(workers))
+    state = BlockState([_job("measure", block.cases, setup), Environment(machine, {}, macs_per_s=1.0)])
+    keys = _keys(block.cases, setup, state.environment)
+    together = _together(keys, setup.node)
+    return [
+        replace(_record(state, index, key, together, complete=False), outcome="crashed", reason=NOT_YET)
+        for index, key in enumerate(keys)
+    ]
+
+
+def give_up(shard: Path, outcome: str, reason: str) -> list[Record]:
+    """The rows of a block that nobody can finish: what has not failed by itself has this outcome."""
+    lines.mend(shard)
+    facts = journal.read(shard)
+    failures = [Failed(index, outcome, reason) for index in BlockState(facts).alive]
+    return list(records_of(BlockState([*facts, *failures]), complete=True))
 
 
 def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable[[Fact], None]) -> bool:
