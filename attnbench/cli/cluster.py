@@ -21,7 +21,7 @@ from attnbench.cluster.standing import PATIENCE_S, Phase, Standing, cancel, in_w
 from attnbench.cluster.submission import submit
 from attnbench.errors import AttnbenchError
 from attnbench.records import folder
-from attnbench.records.parts import Part, part_of, parts
+from attnbench.records.parts import Part, forget, part_of, parts
 from attnbench.records.record import read
 from attnbench.report.export import write_table
 from attnbench.words import duration, plural
@@ -76,13 +76,14 @@ def order(output: Output, wanted: Order, *, fresh: bool) -> list[Part]:
     """Submit a job for each block that is left, once, and say so; return the blocks of the command."""
     path = wanted.path
     with folder.held(path, patience_s=PATIENCE_S):
-        if fresh and (aside := folder.start_over(path)):
-            output.tell(f"Starting over; the earlier rows are in {aside}.")
+        if fresh:
+            _start_over(output, path)
         folder.save_plan(path, wanted.command)
         folder.salt(path)
-        mine = [part_of(path, request) for request in wanted.requests]
-        for part, request in zip(mine, wanted.requests, strict=True):
+        asked = {part_of(path, request): request for request in wanted.requests}
+        for part, request in asked.items():
             part.ask(request)
+        mine = list(asked)
         before = settle(path, _answered(path, mine))
         left = [each.part for each in before if each.phase in (Phase.new, Phase.lost, Phase.refused)]
         for part in left:
@@ -96,6 +97,14 @@ def order(output: Output, wanted: Order, *, fresh: bool) -> list[Part]:
     if there:
         output.tell(f"Already in {path} or on their way: {plural(there, 'block')}.")
     return mine
+
+
+def _start_over(output: Output, path: Path) -> None:
+    """Put aside what there is of a run, and end its jobs."""
+    cancel(path)
+    forget(path)
+    if aside := folder.start_over(path):
+        output.tell(f"Starting over; the earlier rows are in {aside}.")
 
 
 def watch(output: Output, path: Path, mine: Sequence[Part], poll_s: float) -> list[Standing]:

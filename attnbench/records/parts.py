@@ -187,6 +187,11 @@ def parts(run: Path) -> list[Part]:
     return [Part(path.parent) for path in sorted((run / BLOCKS).glob("*/asked.json"))]
 
 
+def forget(run: Path) -> None:
+    """Drop what there is of all blocks; rows that are collected stay in the records."""
+    shutil.rmtree(run / BLOCKS, ignore_errors=True)
+
+
 def collect(run: Path, those: Sequence[Part]) -> int:
     """Append the rows of blocks that are finished to the records of their run, which is held; how many."""
     ready = [part for part in those if part.done.is_dir() and not part.is_collected]

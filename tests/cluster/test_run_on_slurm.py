@@ -293,6 +293,19 @@ def test_cancel_ends_the_jobs_of_the_command(slurm: FakeSlurm, command: Run):
     assert "Submitted 3 blocks of 3" in command("--detach").out
 
 
+def test_starting_over_measures_everything_again(slurm: FakeSlurm, command: Run):
+    command("--detach")
+    list(slurm.work_off())
+    command()
+    assert "the earlier rows are in" in command("--detach", "--fresh").out
+    assert [len(array["states"]) for array in slurm.arrays] == [3, 3]
+    assert rows() == ()
+
+
+def test_a_size_that_is_named_twice_is_one_block(slurm: FakeSlurm, command: Run):
+    assert "Submitted 3 blocks of 3" in command("--detach", "--res", "4,2").out
+
+
 def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing_behind(slurm: FakeSlurm, command: Run):
     (slurm.folder / "refusal").write_text("sbatch: error: invalid partition specified: gpu")
     done = command("--detach")
