@@ -1,4 +1,4 @@
-"""What the author of a mechanism imports, and `measure` and `load` for whoever works from Python.
+"""What the author of a mechanism imports, and `measure`, `load` and `plot` for whoever works from Python.
 
 `attnbench.attention.attend` is the other half of the former.
 """
@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnbench.backbone import Backbone, Slot
 from attnbench.errors import AttnbenchError, InvalidSetting, UnsupportedGeometry
 from attnbench.mechanism import Branch, Geometry, Mechanism, Paper
 
@@ -14,20 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    from matplotlib.figure import Figure
     from torch import Tensor, nn
+
+    from attnbench.report.frame import Source
 
 __version__: str  # as the package was installed
 __all__ = [
     "AttnbenchError",
+    "Backbone",
     "Branch",
     "Geometry",
     "InvalidSetting",
     "Mechanism",
     "Paper",
+    "Slot",
     "UnsupportedGeometry",
     "__version__",
     "load",
     "measure",
+    "plot",
 ]
 
 
@@ -57,13 +64,14 @@ def measure(
     """Layers measured beside each other, now: N lines, one a layer, under the names that `load` has.
 
     The columns are those that say something: counts, memory, images a second, and speeds with verdicts where
-    there are several layers; a `full` table has all that `load` has.
+    there are several layers; a `full` table has all that `load` has. `plot` draws either.
 
     `layers` are modules, or words as `attnbench run` takes them (`msa`, `hilo:alpha=0.5`,
     `package.module:Class`, a file), under names of yours; one of either may come alone. `x` is a batch of
-    tokens `[B, N, C]` or of maps `[B, C, H, W]` whose shape, number format and device are those of the calls,
-    which get random numbers; `shape` stands for one in float32 on the CPU. `layout` says what modules take
-    where that is not what `x` is (see `Mechanism`). `heads` are for words alone: C / 64 unless told.
+    tokens `[B, N, C]`, of maps `[B, C, H, W]` or, with `layout="images"`, of images `[B, 3, H, W]` for whole
+    models; its shape, number format and device are those of the calls, which get random numbers, and `shape`
+    stands for one in float32 on the CPU. `layout` says what modules take where that is not what `x` is (see
+    `Mechanism`). `heads` are for words alone: C / 64 unless told.
 
     Speeds are relative to `baseline`, or to the first, in paired rounds of `seconds` in all. Words alone are
     timed in two processes of their own. Modules cannot be sent to one: copies of them, and all that is beside
@@ -110,3 +118,37 @@ def load(folder: str | Path) -> "pd.DataFrame":
     for text in run.warnings:
         warnings.warn(text, stacklevel=2)
     return frame(rows_of(run))
+
+
+def plot(
+    run: "Source | Sequence[Source]",
+    figure: str = "throughput",
+    *,
+    only: "str | Sequence[str] | None" = None,
+    rename: "Mapping[str, str] | None" = None,
+    highlight: "str | Sequence[str] | None" = None,
+    width: float | str | None = None,
+    bare: bool = False,
+) -> "Figure":
+    """One figure of a run's folder, or of the frame that `load` or `measure` gave, as `compare` draws it.
+
+    `figure` is a kind as `--figure` takes it (`throughput`, `ratios`, `flops-time`, `front`, `scaling`,
+    `scaling-ratios`, `settings`, `kernels`), or, where a run has several of a kind, the name of the file that
+    it would be in: `throughput-14x14`. Several runs in a list stand beside each other, a panel each, in the
+    settings that all of them have; each ratio is within its own run.
+
+    `only` these labels are drawn, in this order where the figure has none of its own; `rename` gives titles
+    by label, and all but those in `highlight` are grey. `width` is inches, or a word of `--width` such as
+    `cvpr`; a `bare` figure has no note on setting and machine.
+
+    Lines of a frame may be chosen, sorted and joined before; its columns must stay. What it does not hold,
+    rounds to pair and the machine but for its processor, is not drawn: `kernels` wants the folder.
+
+    The figure belongs to no window and to no state of pyplot: notebooks show it, `savefig` saves it.
+
+    Raises `AttnbenchError` for a figure, a label or a width that is not there, and for a frame that lacks
+    columns, named in the message; a last line of a folder that was cut off is left out with a warning.
+    """
+    from attnbench.api import drawn
+
+    return drawn(run, figure, only=only, rename=rename, highlight=highlight, width=width, bare=bare)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.file_marks import SPARSE
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,6 +25,7 @@ FAMILIES = ("softmax", "windows", "sparse", "linear", "state space", "convolutio
 TOKENS, SIDES, SIZE, QKV = "tokens", "tokens, height, width", "tokens, size", "query, key, value"
 CHANNELS_FIRST, CONTIGUOUS = "channels first", "channels first, contiguous"
 CHANNELS_LAST = "channels last"
+IMAGES = "images"
 LAYOUTS = {
     TOKENS: "forward(x) of tokens [B, N, C]",
     SIDES: "forward(x, H, W)",
@@ -32,31 +34,49 @@ LAYOUTS = {
     CHANNELS_FIRST: "forward(x) of maps [B, C, H, W], which lie as [B, H, W, C] in memory: nothing is copied",
     CONTIGUOUS: "forward(x) of maps [B, C, H, W] that also lie so: a copy is part of each call",
     CHANNELS_LAST: "forward(x) of maps [B, H, W, C]",
+    IMAGES: "forward(x) of images [B, 3, H, W] to scores [B, 1000]: a whole model",
 }
 """What a layer's forward may be called with."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MODEL = re.compile(rf"{NAME.pattern}(/{NAME.pattern})?")  # a backbone, and what fills it
+COLOURS, CLASSES = 3, 1000  # of images, and of the scores that a model gives for them: ImageNet's
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """What a layer is built for: `dim` channels in `heads` heads on a map of `height` × `width` tokens.
 
-    Tokens are in row-major order: token t = row · width + column.
+    Tokens are in row-major order: token t = row · width + column. A model is built for `images`, whose pixels
+    are such a map of three channels; `image` makes one.
     """
 
     dim: int
     heads: int
     height: int
     width: int
+    images: bool = field(default=False, metadata=SPARSE)
 
     def __post_init__(self) -> None:
         for name in ("dim", "heads", "height", "width"):
             if getattr(self, name) < 1:
                 raise AttnbenchError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
+    @classmethod
+    def image(cls, height: int, width: int) -> Geometry:
+        """That of images of so many pixels, for a model."""
+        return cls(COLOURS, 1, height, width, images=True)
+
+    def input_shape(self, batch: int) -> Shape:
+        """That of what is fed: tokens `[B, N, C]`, or images `[B, 3, H, W]`."""
+        return (batch, self.dim, self.height, self.width) if self.images else (batch, self.tokens, self.dim)
+
+    def output_shape(self, batch: int) -> Shape:
+        """That of what comes out: tokens `[B, N, C]`, or scores `[B, 1000]` of images."""
+        return (batch, CLASSES) if self.images else (batch, self.tokens, self.dim)
+
     @property
     def tokens(self) -> int:
-        """N = H · W."""
+        """N = H · W; of images, their pixels."""
         return self.height * self.width
 
     @property
@@ -72,6 +92,16 @@ class Geometry:
     def size(self) -> str:
         """The map as it is written on the command line: `14x28`."""
         return f"{self.height}x{self.width}"
+
+    @property
+    def layer_words(self) -> str:
+        """A layer's size, `dim 768, 12 heads`; nothing of a model, which has layers of several."""
+        return "" if self.images else f"dim {self.dim}, {self.heads} heads"
+
+    @property
+    def side_words(self) -> str:
+        """What a side is counted in: `tokens a side`, or `pixels a side`."""
+        return f"{'pixels' if self.images else 'tokens'} a side"
 
     def require_shared_channels(self) -> None:
         """Raise `UnsupportedGeometry` unless heads divide the channels.
@@ -146,7 +176,7 @@ class Mechanism:
     prefix: int = 0
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
+        if not (MODEL if self.layout == IMAGES else NAME).fullmatch(self.name):
             raise AttnbenchError(
                 f"A mechanism is named {self.name!r}, which is no word of the command line; give it letters, "
                 "digits, '-', '_' and '.', a letter or digit first. Its title may hold anything."
@@ -170,6 +200,11 @@ class Mechanism:
                     f"{self.name}: the setting {key} is {value!r}; a setting is true or false, a number or a "
                     "text. Give the layer what else it takes in `build`, as two settings or made of one."
                 )
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it maps images to scores, as a whole model does."""
+        return self.layout == IMAGES
 
     def closed_form(self, geometry: Geometry, **settings: Setting) -> int | None:
         """The multiply-adds of one image's forward pass by its closed form; None without one."""

@@ -7,6 +7,7 @@ the other, without what a network has between them (norms, residuals, a perceptr
     out = GSA(LSA(x))
 
 It has the parameters and the costs of two layers: half of them are to be held against those of another one.
+With `part` it is one of the two, `local` or `global`, as they take turns in the blocks of a model.
 
 A map that windows do not divide is zero-padded at the bottom and right for LSA, where padded tokens take part
 like any other, and is cropped before LSA's last projection. GSA's convolution floors, and a map with a side
@@ -18,7 +19,7 @@ those of SRA.
 
 from torch import Tensor, nn
 
-from attnbench import Geometry, Mechanism, Paper
+from attnbench import Geometry, InvalidSetting, Mechanism, Paper
 from mechanisms import sra
 from mechanisms._maps import as_map, pad, round_up
 from mechanisms.window import WindowAttention
@@ -49,19 +50,30 @@ class TwinsAttention(nn.Module):
         return self.far(self.near(x))
 
 
-def macs(geometry: Geometry, window: int, reduction: int) -> int:
+def build(geometry: Geometry, window: int, reduction: int, part: str) -> nn.Module:
+    """The pair, or the one of its layers that `part` names."""
+    if part == "both":
+        return TwinsAttention(geometry, window=window, reduction=reduction)
+    if part == "local":
+        return LocallyGroupedAttention(geometry, window)
+    if part == "global":
+        return sra.SpatialReductionAttention(geometry, reduction=reduction)
+    raise InvalidSetting(f"t-msa: part is {part!r}; it must be both, local or global.")
+
+
+def macs(geometry: Geometry, window: int, reduction: int, part: str = "both") -> int:
     n, c = geometry.tokens, geometry.dim
     padded = round_up(geometry.height, window) * round_up(geometry.width, window)
-    near = 3 * padded * c**2 + n * c**2 + 2 * padded * window**2 * c
-    return near + sra.macs(geometry, reduction)
+    near = 3 * padded * c**2 + n * c**2 + 2 * padded * window**2 * c if part != "global" else 0
+    return near + (sra.macs(geometry, reduction) if part != "local" else 0)
 
 
 t_msa = Mechanism(
     name="t-msa",
     title="T-MSA",
-    build=TwinsAttention,
+    build=build,
     macs=macs,
-    settings={"window": 7, "reduction": 2},
+    settings={"window": 7, "reduction": 2, "part": "both"},
     paper=Paper(
         title="Twins: Revisiting the Design of Spatial Attention in Vision Transformers",
         venue="NeurIPS",

@@ -31,6 +31,7 @@ from attnbench.measuring import counting
 from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent
 from attnbench.measuring.prediction import predicted_peak_bytes
 from attnbench.measuring.worker import work
+from attnbench.mechanism import Shape
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import PROCESS_SPENT, Fact
@@ -268,19 +269,22 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 def _predicted_elsewhere(
     build: Callable[[], nn.Module],
-    shape: tuple[int, int, int],
+    shape: Shape,
     dtype: torch.dtype,
     mode: Mode,
     device: str,
+    output_shape: Shape | None,
+    products: str | None,
 ) -> int | None:
     """The need on a device that is not the CPU: a torch without CUDA has no fake tensors on that one."""
-    return predicted_peak_bytes(build, shape, dtype, mode, device if device == Cpu.name else "meta")
+    there = device if device == Cpu.name else "meta"
+    return predicted_peak_bytes(build, shape, dtype, mode, there, output_shape, products)
 
 
 def _worker(cuda: FakeCuda) -> Callable[..., Iterator[Fact]]:
     def facts(shard: Path, environment: object, timeout_s: float) -> Iterator[Fact]:
         before = journal.read(shard)
-        counts = BlockState(before).job.task == "count"
+        counts = BlockState(before).job.task != "measure"
         spent = None
         with shard.open("a", encoding="utf-8") as file, cuda.computing(meta_is_here=not counts):
             try:

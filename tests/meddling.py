@@ -48,6 +48,29 @@ class LateThreads(Honest):
         return super().forward(x)
 
 
+class SeedsItself(Honest):
+    """Has the same weights whatever the run's seed is."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        torch.manual_seed(5)
+        super().__init__(geometry)
+
+
+class SeedsEachCall(Honest):
+    """Draws the same mask in each call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.manual_seed(5)
+        return super().forward(x) * torch.rand(x.shape[-1])
+
+
+class Draws(Honest):
+    """Draws another mask in each call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * torch.rand(x.shape[-1])
+
+
 class Unbuildable(Honest):
     """Leaves another number of threads behind, and cannot be built."""
 
@@ -63,4 +86,7 @@ def _mechanism(name: str, build: Callable[[Geometry], nn.Module]) -> Mechanism:
 once = _mechanism("once", AlwaysOneThread)
 each_call = _mechanism("each-call", OneThreadACall)
 late = _mechanism("late", LateThreads)
+seeds_itself = _mechanism("seeds-itself", SeedsItself)
+seeds_each_call = _mechanism("seeds-each-call", SeedsEachCall)
+draws = _mechanism("draws", Draws)
 unbuildable = _mechanism("unbuildable", Unbuildable)

@@ -20,6 +20,7 @@ from attnbench.records.journal import (
     Environment,
     Fact,
     Failed,
+    Fitted,
     Job,
     Task,
     Timed,
@@ -67,6 +68,10 @@ def job(
 
 def counted(index: int) -> Counted:
     return Counted(index, Cost(10, 1000, {"linear": 1000}, (), 64), 1000)
+
+
+def fitted(index: int, images: int = 8) -> Fitted:
+    return Fitted(index, images, f"{2 * images} of it do not")
 
 
 def allocated(index: int) -> Allocated:
@@ -136,6 +141,8 @@ class Workers:
     def whole(self, state: BlockState) -> list[Fact]:
         if state.job.task == "count":
             return [ENVIRONMENT, *map(counted, state.uncounted)]
+        if state.job.task == "fit":
+            return [Began(0), *map(fitted, state.unfitted)]
         if state.without_memory:
             return [Began(0), *map(allocated, state.without_memory)]
         return session(state.next_session, state.alive)

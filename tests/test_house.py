@@ -6,7 +6,7 @@ from pathlib import Path
 import attnbench
 
 HOUSE = Path(attnbench.__file__).parent
-ROOT = {"__init__", "__main__", "api", "attention", "errors", "file_marks", "mechanism", "words"}
+ROOT = {"__init__", "__main__", "api", "attention", "backbone", "errors", "file_marks", "mechanism", "words"}
 ROOMS = {
     "analysis",
     "cases",

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -108,20 +109,11 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
     effort = ("--quick", "--precision", "50%", "--threads", "1", "--max-seconds", "40")
     done = attnbench("run", example, "msa", *effort, *size, "--out", folder)
     assert done.status == 0, done.err
-    assert re.search(r"│ Linear +│ +0\.01 ", done.out)
+    assert re.search(r"│ Linear +│ +9\.4 ", done.out)
 
     compared = attnbench("compare", folder, "--plot")
     assert re.search(r"│ Linear +│.*\d \[", compared.out)
     assert (folder / "throughput.png").exists()
-
-
-def test_the_harnesss_python_example_prints_the_kept_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    (code,) = (content for language, content in FENCED.findall(TEXTS[HARNESS]) if language == "python")
-    monkeypatch.chdir(ROOT)
-    exec(code, {})
-    assert re.search(r"\bhilo +0\.211\d+ +298296320 +1\.607\d", capsys.readouterr().out)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +129,18 @@ def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_harnesss_python_example_prints_the_kept_run_and_draws_some_of_it(
+    readers_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (code,) = (content for language, content in FENCED.findall(TEXTS[HARNESS]) if language == "python")
+    monkeypatch.chdir(readers_folder)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert re.search(r"\bhilo +0\.211\d+ +298296320 +1\.607\d", capsys.readouterr().out)
+    assert "Ours" in [label.get_text() for label in found["figure"].axes[0].get_yticklabels()]
+    assert b"/MediaBox [ 0 0 234 " in (readers_folder / "ratios.pdf").read_bytes()
+
+
 @pytest.fixture
 def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """`attnbench run` reads its options, plans its blocks, and finds that a kept run has them already.
@@ -146,11 +150,11 @@ def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def already_measured(
         screen: Console, blocks: Sequence[Block], setup: Setup, path: Path, command: object, *, fresh: bool
-    ) -> bool:
+    ) -> int:
         assert all(block.members for block in blocks)
         path.mkdir(parents=True, exist_ok=True)
         shutil.copy(KEPT / RECORDS, path)
-        return True
+        return session.DONE
 
     monkeypatch.setattr(session, "carry_out", already_measured)
     monkeypatch.setattr(cluster, "run_on_cluster", lambda *_, **__: None)
@@ -163,7 +167,7 @@ def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile, "WARMUP", replace(QUICK, least_warmup_s=0, most_warmup_s=0))
     survey = spectrum.survey
     monkeypatch.setattr(
-        spectrum, "survey", lambda *what, images, seed: survey(*what, images=min(images, 2), seed=seed)
+        spectrum, "survey", lambda *what, images, **how: survey(*what, images=min(images, 2), **how)
     )
 
 
@@ -264,7 +268,8 @@ def test_every_field_of_a_kept_record_is_explained():
     lines = [line for path in ROOT.glob(f"results/*/{RECORDS}") for line in path.read_text().splitlines()]
     kept = {field for line in lines for field in json.loads(line)}
     told = {field for fields, _ in table(HARNESS, "fields") for field in re.findall(r"`(\w+)`", fields)}
-    sparse = {"backends", "energies", "unchecked", "reference", "put_right", "node", "allocation"}
+    sparse = {"backends", "energies", "unchecked", "reference", "put_right", "batch_note"}
+    sparse |= {"node", "allocation"}
     assert told - sparse == kept - sparse
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from attnbench.analysis.claims import Judgement, judge
+from attnbench.analysis.claims import Judgement, judge, papers_claims
 from attnbench.analysis.crossover import Crossover, crossovers
 from attnbench.analysis.orders import Agreement, agreements
 from attnbench.analysis.rerun import commands
@@ -13,7 +13,6 @@ from attnbench.analysis.rows import Row, rows
 from attnbench.analysis.variant_matrix import VariantMatrix, matrices
 from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
-from attnbench.paper.builtin import builtin
 from attnbench.records.record import RecordFile, read
 
 
@@ -51,7 +50,7 @@ class Analysis:
     @cached_property
     def judgements(self) -> list[Judgement]:
         """What the run says of the paper's claims."""
-        return judge(builtin(), self.file.records)
+        return judge(papers_claims(self.file.records), self.file.records)
 
     @cached_property
     def commands(self) -> list[str]:
@@ -69,14 +68,20 @@ def open_runs(
 ) -> list[Analysis]:
     """The runs in these folders, each once, with the published numbers if they are asked for."""
     distinct = {folder.resolve(): folder for folder in folders}
-    files = [read(folder) for folder in distinct.values()]
+    return analyses_of(list(map(read, distinct.values())), baseline, with_paper=with_paper)
+
+
+def analyses_of(
+    files: Sequence[RecordFile], baseline: str | None = None, *, with_paper: bool = True
+) -> list[Analysis]:
+    """What the runs of several files say, each under a name of its own."""
     tables = [
         rows_of(file, baseline, run=f"the run in {file.folder}" if len(files) > 1 else "this run")
         for file in files
     ]
     if not with_paper:
         tables = [[replace(row, published=None) for row in table] for table in tables]
-    return list(map(Analysis, _names(list(distinct)), files, tables))
+    return list(map(Analysis, _names([file.folder.resolve() for file in files]), files, tables))
 
 
 def rows_of(file: RecordFile, baseline: str | None = None, *, run: str = "this run") -> list[Row]:

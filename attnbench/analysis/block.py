@@ -34,10 +34,14 @@ Work = Callable[[Record], float]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The share of this machine's own limit that a layer reaches, and which limit that is."""
+    """The share of this machine's own limit that a layer reaches, and which limit that is.
+
+    `shares` has that of each round.
+    """
 
     fraction: Estimate
     by: str
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Block:
         if not shares:
             return None
         heaviest = max(bounds, key=lambda name: median(bounds[name][key] for key in shares))
-        return Limit(_over_rounds(shares), heaviest)
+        return Limit(_over_rounds(shares), heaviest, tuple(shares.values()))
 
     def is_impossible(self, record: Record) -> bool:
         """Whether a record is faster than its multiply-adds, or the bytes that no cache holds, allow here.
@@ -133,7 +137,7 @@ class Block:
         limit = self._first(
             lambda found: (
                 (found.case.role, found.case.mechanism, found.case.variant.dtype)
-                == (Role.ceiling, ceiling, record.case.variant.dtype)
+                == (Role.ceiling, ceiling, record.case.variant.computed)
             )
         )
         if limit is None:
@@ -227,8 +231,9 @@ def _uncached_bytes(record: Record) -> float:
     """
     case, machine = record.case, record.conditions.machine
     known = machine.last_level_cache_bytes if device_of(case.device).on_host else None
-    through = 2 * math.prod(case.workload.shape) * case.variant.bytes_each
-    return max(0, (record.least_bytes or through) - (known or MOST_CACHE_BYTES))
+    read = math.prod(case.workload.shape) * case.variant.bytes_each
+    written = math.prod(case.workload.output_shape) * case.variant.bytes_each_out
+    return max(0, (record.least_bytes or read + written) - (known or MOST_CACHE_BYTES))
 
 
 def _shares(record: Record, bounds: Collection[Mapping[Round, float]]) -> dict[Round, float]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
-from attnbench.analysis.evidence import Difference, Evidence, as_labelled, evidence, groups, listed
+from attnbench.analysis.evidence import Difference, Evidence, as_labelled, evidence, groups
 from attnbench.cases.variant import PLAIN, Variant
+from attnbench.paper.builtin import builtin
 from attnbench.paper.claims import Claim, Metric
+from attnbench.paper.models import model_claims
 from attnbench.records.record import Record
 from attnbench.statistics import MARGIN, Comparison, Estimate, Verdict, verdicts
 from attnbench.words import plural
@@ -67,6 +69,12 @@ def _in_plain(claim: Claim) -> Claim:
     """The same claim about float32."""
     variant = replace(claim.conditions.variant, dtype=PLAIN.dtype)
     return replace(claim, conditions=replace(claim.conditions, variant=variant))
+
+
+def papers_claims(records: Iterable[Record]) -> tuple[Claim, ...]:
+    """What the paper says of layers where these are of layers, and of models where they are of models."""
+    kinds = {record.case.workload.geometry.images for record in records}
+    return (*(builtin() if kinds != {True} else ()), *(model_claims() if True in kinds else ()))
 
 
 def decide(pieces: Sequence[Evidence]) -> list[Judgement]:
@@ -151,13 +159,13 @@ def _together(claim: Claim, answers: Mapping[str, Answer], piece: Evidence) -> A
 
     several = len(claim.than) > 1
     if several and (failing := those(Ruling.fails)):
-        return Ruling.fails, f"not {claim.relation} than {listed(failing)}"
+        return Ruling.fails, f"not {claim.relation} than {piece.called(failing)}"
     if piece.lacking:
         return Ruling.not_testable, piece.lacking
     if several and (unclear := those(Ruling.unclear)):
-        return Ruling.unclear, f"unclear beside {listed(unclear)}"
+        return Ruling.unclear, f"unclear beside {piece.called(unclear)}"
     if several:
-        return Ruling.holds, f"nearest is {_nearest(claim, piece.comparisons)}"
+        return Ruling.holds, f"nearest is {piece.called([_nearest(claim, piece.comparisons)])}"
     return next(iter(answers.values()))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from attnbench.analysis.block import Block, blocks, seconds_of
-from attnbench.analysis.rows import Measured, Row, identity, rows
+from attnbench.analysis.rows import Measured, Row, case_of, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
 from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 from attnbench.machine.fingerprint import Machine, differences
@@ -53,7 +53,8 @@ class _Speedup:
 
 def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
     """What two runs differ in so that their times say nothing."""
-    earlier = _by_case(before.records, lambda record: record)
+    of = _pairing(before, after)
+    earlier = _by_case(before.records, lambda record: record, of)
     by_name: dict[str, Difference] = {}
     for record in after.records:
         if theirs := earlier(record):
@@ -65,7 +66,7 @@ def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
 def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, times: bool) -> list[Change]:
     """The cases that both runs have; with `times` how their speed changed, verdicts corrected together."""
     earlier, later = (rows(run.records, baseline, run=f"the run in {run.folder}") for run in (before, after))
-    theirs = _by_case(earlier, lambda row: row.record)
+    theirs = _by_case(earlier, lambda row: row.record, _pairing(before, after))
     pairs = [(old, row) for row in later if (old := theirs(row.record))]
     if not times:
         return [Change(old, new) for old, new in pairs]
@@ -92,6 +93,12 @@ def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, time
     ]
 
 
+def _pairing(before: RecordFile, after: RecordFile) -> Callable[[Record], object]:
+    """What a case of one run shares with that of the other; its threads too, where a run has several."""
+    counts = ({record.conditions.threads for record in run.records} for run in (before, after))
+    return identity if any(len(count) > 1 for count in counts) else case_of
+
+
 def in_words(different: Iterable[Difference]) -> str:
     """What runs differ in, as a sentence has it: `cpu: Abacus → Slide rule; allocator: kept → system`."""
     return "; ".join(
@@ -100,16 +107,18 @@ def in_words(different: Iterable[Difference]) -> str:
     )
 
 
-def _by_case(those: Iterable[Each], record_of: Callable[[Each], Record]) -> Callable[[Record], Each | None]:
+def _by_case(
+    those: Iterable[Each], record_of: Callable[[Each], Record], of: Callable[[Record], object]
+) -> Callable[[Record], Each | None]:
     """What finds the one of a record's case: that from a machine of its kind, or else the last."""
     anywhere: dict[object, Each] = {}
     alike: dict[object, Each] = {}
     for each in those:
         record = record_of(each)
-        anywhere[identity(record)] = alike[identity(record), record.machine_kind] = each
+        anywhere[of(record)] = alike[of(record), record.machine_kind] = each
 
     def found(record: Record) -> Each | None:
-        case = identity(record)
+        case = of(record)
         return alike.get((case, record.machine_kind)) or anywhere.get(case)
 
     return found

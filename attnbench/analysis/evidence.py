@@ -34,6 +34,14 @@ class Group:
     noise_floor: float = 0.0
     scatters: Mapping[str, Scatter] = field(default_factory=dict)
     impossible: Collection[str] = ()
+    _compared: dict[tuple[Metric, str, str], Comparison | None] = field(default_factory=dict, repr=False)
+
+    def comparison(self, ours: Record, other: Record, metric: Metric) -> Comparison | None:
+        """How many times the other's number ours is, worked out once for all claims that ask."""
+        asked = metric, ours.case.label, other.case.label
+        if asked not in self._compared:
+            self._compared[asked] = _comparison(ours, other, metric, self.scatters)
+        return self._compared[asked]
 
     @property
     def example(self) -> Record:
@@ -69,6 +77,11 @@ class Evidence:
     noise_floor: float = 0.0
     differences: tuple[Difference, ...] = ()
     variant: Variant | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def called(self, labels: Sequence[str]) -> str:
+        """The first of these layers by their titles, and how many others there are."""
+        return listed([self.titles.get(label, label) for label in labels])
 
 
 def groups(records: Sequence[Record], metric: Metric) -> list[Group]:
@@ -114,7 +127,7 @@ def evidence(claim: Claim, candidates: Sequence[Group]) -> Evidence:
     if not fitting:
         return Evidence(claim, lacking=_why_nothing_fits(claim, candidates))
     group = max(fitting, key=lambda each: _nearness(claim, each))
-    known = _known(claim, group)
+    known, titles = _known(claim, group), _titles(claim, group)
     if claim.mechanism not in known:
         unknown = [label for label in claim.labels if label not in known]
         return Evidence(claim, lacking=_why_lacking(unknown, claim, group, fitting))
@@ -122,7 +135,7 @@ def evidence(claim: Claim, candidates: Sequence[Group]) -> Evidence:
     comparisons = {
         label: comparison
         for label in claim.than
-        if label in known and (comparison := _comparison(ours, known[label], claim.metric, group.scatters))
+        if label in known and (comparison := group.comparison(ours, known[label], claim.metric))
     }
     return Evidence(
         claim=claim,
@@ -131,10 +144,11 @@ def evidence(claim: Claim, candidates: Sequence[Group]) -> Evidence:
         lacking=_why_lacking(
             [label for label in claim.than if label not in comparisons], claim, group, fitting
         ),
-        doubt=_doubt(known.values(), claim.metric, group.impossible),
+        doubt=_doubt(known, claim.metric, group.impossible, titles),
         noise_floor=group.noise_floor,
         differences=_differences(claim, ours, _way(claim)),
         variant=None if claim.metric.is_count else ours.case.variant,
+        titles=titles,
     )
 
 
@@ -186,14 +200,23 @@ def _comparison(
     return Comparison(Estimate(ratio, ratio, ratio), p_value=0.0, by_session=())
 
 
-def _doubt(records: Iterable[Record], metric: Metric, impossible: Collection[str]) -> str:
+def _doubt(
+    records: Mapping[str, Record], metric: Metric, impossible: Collection[str], titles: Mapping[str, str]
+) -> str:
     """Why a number is not certain."""
-    labels = {record.case.label: record for record in records}
-    open_ones = [label for label, record in labels.items() if metric is Metric.flops and record.uncounted]
+    open_ones = [
+        titles[label] for label, record in records.items() if metric is Metric.flops and record.uncounted
+    ]
     if open_ones:
         return f"a lower bound of FLOPs: {listed(open_ones)}"
-    too_fast = [label for label in labels if label in impossible]
+    too_fast = [titles[label] for label in records if label in impossible]
     return f"faster than this machine allows: {listed(too_fast)}" if too_fast else ""
+
+
+def _titles(claim: Claim, group: Group) -> dict[str, str]:
+    """What tables call the layers of a claim, as far as anyone knows them."""
+    theirs = {label: row.title for label, row in published().items() if label in claim.labels}
+    return theirs | {label: record.case.title for label, record in group.records.items()}
 
 
 def _setting(claim: Claim) -> tuple[str, ...]:
@@ -259,7 +282,11 @@ def _why_lacking(labels: Iterable[str], claim: Claim, group: Group, fitting: Seq
     reasons: dict[str, list[str]] = {}
     for label in labels:
         reasons.setdefault(_why(label, claim.metric, group, fitting), []).append(label)
-    lines = [f"{reason}: {listed(those)}" for reason, those in reasons.items()]
+    titles = _titles(claim, group)
+    lines = [
+        f"{reason}: {listed([titles.get(label, label) for label in those])}"
+        for reason, those in reasons.items()
+    ]
     near = _meant(reasons.get(ABSENT, ()), group)
     return "; ".join([*lines, f"did you mean {listed(near)}?"] if near else lines)
 

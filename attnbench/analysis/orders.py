@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attnbench.analysis.rows import Row, believed, grouped
+from attnbench.analysis.rows import Row, believed, grouped, place
 from attnbench.cases.variant import Variant
 from attnbench.statistics import rank_correlation
 
@@ -13,12 +13,16 @@ Order = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Kendall's τ between our order and the paper's of so many mechanisms, on a device and in a variant."""
+    """Kendall's τ between our order and the paper's of so many mechanisms, on a device and in a variant.
+
+    `threads` are those of the rows, where a run has several numbers of them.
+    """
 
     device: str
     variant: Variant
     mechanisms: int
     kendall_tau: float
+    threads: int | None = None
 
 
 def correlation(ours: Order, theirs: Order) -> float | None:
@@ -30,18 +34,16 @@ def correlation(ours: Order, theirs: Order) -> float | None:
 
 
 def agreements(rows: Sequence[Row]) -> list[Agreement]:
-    """One for each device and variant of a machine with several mechanisms of the paper's table."""
+    """One for each device, kind of machine, variant and number of threads with several of its mechanisms."""
     by_group = []
-    for together in grouped(believed(rows), _device_and_variant):
+    for together in grouped(believed(rows), lambda row: (place(row), row.record.case.variant, row.threads)):
         device, variant = together[0].device, together[0].record.case.variant
         ours = {row.record.case.label: row.timing.throughput.value for row in together}
         theirs = {
-            row.record.case.label: row.published.imgs_per_s(device) for row in together if row.published
+            row.record.case.label: number
+            for row in together
+            if row.published and (number := row.published.imgs_per_s(device))
         }
         if (tau := correlation(ours, theirs)) is not None:
-            by_group.append(Agreement(device, variant, len(theirs), tau))
+            by_group.append(Agreement(device, variant, len(theirs), tau, together[0].threads))
     return by_group
-
-
-def _device_and_variant(row: Row) -> object:
-    return row.device, row.record.case.variant, row.record.machine_kind

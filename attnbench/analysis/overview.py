@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from attnbench.analysis.block import has_time
 from attnbench.analysis.rows import latest
 from attnbench.errors import AttnbenchError
 from attnbench.records.folder import is_unfinished
@@ -72,7 +73,7 @@ def _overview(folder: Path) -> Overview:
         machines=tuple(machines),
         setting=_setting(list(members)),
         rows=len(members),
-        measured=sum(each.outcome == "measured" for each in members),
+        measured=sum(map(has_time, members)),
         complete=bool(members) and not is_unfinished(folder),
         blocks=len(elsewhere),
         blocks_done=sum(part.is_finished for part in elsewhere),

@@ -7,7 +7,7 @@ from typing import Any
 
 from attnbench.analysis.rows import grouped, identity
 from attnbench.cases.case import Role
-from attnbench.cases.declared import builtin
+from attnbench.cases.declared import is_builtin
 from attnbench.cases.protocol import DEFAULT, KEPT, QUICK, RIGOROUS, Protocol
 from attnbench.cases.sweep import BASELINE
 from attnbench.cases.variant import PLAIN, Variant
@@ -24,26 +24,29 @@ EFFORT = {
     "allocator": "--allocator",
 }
 SWITCH = {False: "off", True: "on"}  # how --cuda-graph and its like are written
+LISTS = ("res", "batch", "mode", "device", "threads")  # options whose values commands join
 PLUGIN = "FILE"  # no record names a file: paths may name users
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What one command asks for: every combination of what stands in its lists."""
+    """What one command asks for: every combination of what stands in its lists.
+
+    `layer` are channels and heads, of which a model has its own.
+    """
 
     mechanisms: tuple[str, ...]
     with_plugin: bool
     baseline: str | None
     variants: tuple[Variant, ...]
-    dim: int
-    heads: int
-    threads: int
+    layer: tuple[int, ...]
     protocol: Protocol
     environment: tuple[tuple[str, str], ...]
     device: tuple[str, ...]
     res: tuple[str, ...]
     batch: tuple[str, ...]
     mode: tuple[str, ...]
+    threads: tuple[str, ...]
 
 
 def commands(records: Sequence[Record]) -> list[str]:
@@ -63,7 +66,7 @@ def commands(records: Sequence[Record]) -> list[str]:
     )
     twins = {record.block: record.case.label for record in records if record.case.role is Role.twin}
     asked = [_asked(mine, twins) for mine in by_setting]
-    for name in ("res", "batch", "mode", "device"):
+    for name in LISTS:
         asked = _together(asked, name)
     return [_command(each) for each in asked]
 
@@ -84,18 +87,17 @@ def _asked(members: Sequence[Record], twins: Mapping[str, str]) -> _Asked:
     baseline = twins.get(first.block, usual)
     return _Asked(
         mechanisms=labels,
-        with_plugin=any(record.case.mechanism not in builtin() for record in members),
+        with_plugin=any(not is_builtin(record.case.mechanism) for record in members),
         baseline=baseline if baseline != usual else None,
         variants=tuple(dict.fromkeys(record.case.variant for record in members)),
-        dim=workload.geometry.dim,
-        heads=workload.geometry.heads,
-        threads=first.conditions.threads,
+        layer=() if workload.geometry.images else (workload.geometry.dim, workload.geometry.heads),
         protocol=first.conditions.protocol,
         environment=tuple(chosen_variables(first).items()),
         device=(first.case.device,),
         res=(workload.brief_size,),
         batch=(str(workload.batch),),
         mode=(workload.mode,),
+        threads=(str(first.conditions.threads),),
     )
 
 
@@ -119,12 +121,13 @@ def _command(asked: _Asked) -> str:
     words += ["--plugin", PLUGIN] * asked.with_plugin
     for name in ("device", "res", "batch", "mode"):
         words += [f"--{name}", ",".join(getattr(asked, name))]
-    words += ["--dim", str(asked.dim), "--heads", str(asked.heads)]
+    for name, number in zip(("dim", "heads"), asked.layer, strict=False):
+        words += [f"--{name}", str(number)]
     if asked.variants != (PLAIN,):
         words += _variants(asked.variants)
     if asked.baseline:
         words += ["--baseline", asked.baseline]
-    return shlex.join([*words, "--threads", str(asked.threads), *_effort(asked.protocol)])
+    return shlex.join([*words, "--threads", ",".join(asked.threads), *_effort(asked.protocol)])
 
 
 def _variants(variants: Sequence[Variant]) -> list[str]:

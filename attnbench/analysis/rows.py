@@ -1,15 +1,17 @@
 """What a record's facts mean beside those of its block: speeds, intervals, verdicts, shares of the limit."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline, seconds_of
-from attnbench.cases.case import Role
+from attnbench.analysis.titles import told_apart
+from attnbench.cases.case import Mode, Role, Workload
 from attnbench.cases.protocol import LEVEL_WIDTH
 from attnbench.cases.sweep import BASELINE
-from attnbench.paper import DEVICES, Published, published
+from attnbench.paper import DEVICES, Printed, published
+from attnbench.paper.models import published_model
 from attnbench.records.record import Record
 from attnbench.records.rounds import all_rounds
 from attnbench.statistics import (
@@ -21,6 +23,7 @@ from attnbench.statistics import (
     session_spread,
     verdicts,
 )
+from attnbench.words import plural
 
 LAUNCH_BOUND = 1.2  # host time over device time from which launching, not computing, sets the pace
 AnyRow = TypeVar("AnyRow", bound="Row | Record")
@@ -35,7 +38,7 @@ class Timing:
     from 1 the baseline's twin may lie; `session_spread` and `speed_spread` say how far apart the sessions'
     times and speeds are, and `scatter` what its block tells of that; `converged` says that the ratio, or
     of the baseline the level, is as precise as was asked. What is `impossible` took less time than this
-    machine needs for its work: no verdict rests on it.
+    machine needs for its work: no verdict rests on it. `beside` is the baseline's own record in its block.
     """
 
     time_s: Estimate
@@ -53,22 +56,31 @@ class Timing:
     limit: Limit | None
     launch_bound: bool
     impossible: bool
+    beside: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One record with what follows from it; `timing` is None where nothing was measured.
 
-    `published` is the mechanism's row of Table IV, if it has one and the setting is the paper's.
+    `published` is the row of the paper's tables, if they have one and the setting is theirs. `threads` are
+    those that torch might use, where the run has rows with others; elsewhere they go without saying.
     """
 
     record: Record
     timing: Timing | None
-    published: Published | None
+    published: Printed | None
+    threads: int | None = None
 
     @property
     def device(self) -> str:
         return self.record.case.device
+
+    @property
+    def outcome(self) -> str:
+        """What became of the case: `measured`, why it was not, or `interrupted` before its first sample."""
+        found = self.record.outcome
+        return "interrupted" if found == "measured" and self.timing is None else found
 
     @property
     def size(self) -> str:
@@ -76,20 +88,24 @@ class Row:
 
     @property
     def side(self) -> float:
-        """Tokens a side; of a map that is not square, of the square with as many tokens."""
+        """Tokens or pixels a side; of a map that is not square, of the square with as many."""
         return self.record.case.workload.side
 
     @property
     def setting(self) -> str:
         """What tells a row from others of its mechanism and variant: `cpu 14x14 batch 64 training`."""
-        training = " training" if self.record.case.workload.mode == "training" else ""
-        return f"{self.device} {self.size} batch {self.record.case.workload.batch}{training}"
+        threads = f", {plural(self.threads, 'thread')}" if self.threads else ""
+        return f"{self.device} {self.record.case.workload.words}{threads}"
 
     @property
     def where(self) -> str:
         """What tells a row from others of its mechanism: `cpu 14x14 batch 64 training, bfloat16, fused`."""
         variant = f", {name}" if (name := self.record.case.variant.name) else ""
         return f"{self.setting}{variant}"
+
+    def titled(self, title: str) -> Self:
+        """The same row under another title."""
+        return replace(self, record=replace(self.record, case=replace(self.record.case, title=title)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +121,7 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
     All verdicts are corrected together; beside a time that is impossible they are unclear. A `baseline` that
     no record has is an `AttnbenchError`, which says so of the `run`.
     """
-    baseline = label_of_baseline(baseline, records, run)
+    records, baseline = told_apart(records), label_of_baseline(baseline, records, run)
     in_blocks = blocks(records, baseline)
     current = latest(records)
     pairs = [(record, in_blocks[record.block]) for record in current.values()]
@@ -117,10 +133,12 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
         if comparison and not doubt
     ]
     judged = iter(verdicts([comparison for comparison, _ in asked], [floor for _, floor in asked]))
-    return [
+    found = [
         _row(record, block, comparison, (Verdict.unclear if doubt else next(judged)) if comparison else None)
         for (record, block), comparison, doubt in zip(pairs, comparisons, doubts, strict=True)
     ]
+    several = len({row.record.conditions.threads for row in found}) > 1
+    return [replace(row, threads=row.record.conditions.threads) for row in found] if several else found
 
 
 def latest(records: Iterable[Record]) -> dict[tuple[object, ...], Record]:
@@ -131,13 +149,27 @@ def latest(records: Iterable[Record]) -> dict[tuple[object, ...], Record]:
 
 def identity(record: Record) -> tuple[object, ...]:
     """What a row of a table stands for, whoever measured it and with how much effort."""
+    return (*case_of(record), record.conditions.threads)
+
+
+def case_of(record: Record) -> tuple[object, ...]:
+    """The same without the number of threads, in which two runs may differ."""
     return (record.case.label, record.case.workload, record.case.device, record.case.variant)
 
 
 def setting(row: Row) -> tuple[object, ...]:
     """What the rows of one table share; it shows devices of one kind of machine side by side."""
-    record = row.record
-    return (record.case.workload, record.case.variant, record.machine_kind)
+    return (setting_anywhere(row), row.record.machine_kind)
+
+
+def setting_anywhere(row: Row) -> tuple[object, ...]:
+    """The same of a table of several runs, whatever machines measured them."""
+    return (row.record.case.workload, row.record.case.variant, row.threads)
+
+
+def place(row: Row) -> tuple[str, str]:
+    """The device that measured it, of which kind of machine."""
+    return (row.device, row.record.machine_kind)
 
 
 def family(row: Row) -> tuple[object, ...]:
@@ -145,11 +177,13 @@ def family(row: Row) -> tuple[object, ...]:
     record = row.record
     return (
         row.device,
+        record.case.workload.geometry.images,
         record.case.workload.geometry.dim,
         record.case.workload.geometry.heads,
         record.case.workload.batch,
         record.case.variant,
         record.machine_kind,
+        row.threads,
     )
 
 
@@ -173,10 +207,18 @@ def believed(table: Iterable[Row]) -> list[Measured]:
 
 def published_ratio(row: Row) -> float | None:
     """The paper's throughput of this mechanism over the row's baseline's, on the same kind of device."""
-    base = published().get(row.timing.baseline or BASELINE if row.timing else BASELINE)
-    if row.published is None or base is None:
-        return None
-    return row.published.imgs_per_s(row.device) / base.imgs_per_s(row.device)
+    label = row.timing.baseline or BASELINE if row.timing else BASELINE
+    base = printed_of(label, row.record.case.workload)
+    ours = row.published.imgs_per_s(row.device) if row.published else None
+    theirs = base.imgs_per_s(row.device) if base else None
+    return ours / theirs if ours and theirs else None
+
+
+def printed_of(label: str, workload: Workload) -> Printed | None:
+    """What the paper printed of a layer, or of a model on images of this size."""
+    if workload.geometry.images:
+        return published_model(label, workload.geometry)
+    return published().get(label)
 
 
 def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | None) -> bool:
@@ -185,9 +227,13 @@ def is_slower(speed: Estimate | None, verdict: Verdict | None, share: float | No
 
 
 def is_paper_setting(record: Record) -> bool:
-    """Whether this is Table IV's: its shape in float32, on a kind of device that it has."""
-    on_paper = record.case.device in DEVICES and record.case.variant.dtype == "float32"
-    return on_paper and has_paper_shape(record)
+    """Whether this is Table IV's: its shape in float32, on a kind of device that it has.
+
+    What the paper printed of models has no CPU, and stands beside any batch of a forward pass.
+    """
+    workload, on_device = record.case.workload, record.case.device in DEVICES
+    of_model = workload.geometry.images and workload.mode == Mode.inference
+    return on_device and record.case.variant.dtype == "float32" and (workload.is_paper or of_model)
 
 
 def has_paper_shape(record: Record) -> bool:
@@ -209,7 +255,7 @@ def _is_doubtful(record: Record, block: Block) -> bool:
 
 
 def _row(record: Record, block: Block, comparison: Comparison | None, verdict: Verdict | None) -> Row:
-    paper = published().get(record.case.label) if is_paper_setting(record) else None
+    paper = printed_of(record.case.label, record.case.workload) if is_paper_setting(record) else None
     if not has_time(record):
         return Row(record, None, paper)
     seconds, sessions = all_rounds(seconds_of(record))
@@ -234,6 +280,7 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         limit=block.limit_of(record),
         launch_bound=median(sample.wall_s for sample in record.settled_samples) > LAUNCH_BOUND * time_s.value,
         impossible=block.is_impossible(record),
+        beside=baseline,
     )
     return Measured(record, timing, paper)
 

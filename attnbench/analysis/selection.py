@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attnbench.analysis.analysis import Analysis
+from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row
 from attnbench.cases.labels import did_you_mean, find, nearest
 from attnbench.errors import AttnbenchError
@@ -21,16 +22,36 @@ class Selection:
 
         A mechanism that the run does not have is an `AttnbenchError`.
         """
-        if not self.only and not self.names:
-            return run
-        names = {label_in(run.rows, text): name for text, name in self.names.items()}
-        labels = list(dict.fromkeys(label_in(run.rows, text) for text in self.only))
+        return replace(run, rows=self.among(run.rows)) if self.only or self.names else run
+
+    def among(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows that are wanted, under the names that are wanted; what is not there is as in `of`."""
+        names = {label_in(rows, text): name for text, name in self.names.items()}
+        labels = list(dict.fromkeys(label_in(rows, text) for text in self.only))
         chosen = (
-            [row for label in labels for row in run.rows if row.record.case.label == label]
+            [row for label in labels for row in rows if row.record.case.label == label]
             if labels
-            else list(run.rows)
+            else list(rows)
         )
-        return replace(run, rows=[_named(row, names.get(row.record.case.label)) for row in chosen])
+        return [row.titled(names.get(row.record.case.label, row.record.case.title)) for row in chosen]
+
+    def of_changes(self, changes: Sequence[Change]) -> list[Change]:
+        """The cases of two runs as the reader wants them."""
+        if not changes or self == EVERYTHING:
+            return list(changes)
+        rows = [change.after for change in changes]
+        names = {label_in(rows, text): name for text, name in self.names.items()}
+        order = {label_in(rows, text): place for place, text in enumerate(self.only)}
+        chosen = [change for change in changes if not order or change.after.record.case.label in order]
+        return [
+            replace(change, before=change.before.titled(name), after=change.after.titled(name))
+            for change in sorted(chosen, key=lambda change: order.get(change.after.record.case.label, 0))
+            for case in [change.after.record.case]
+            for name in [names.get(case.label, case.title)]
+        ]
+
+
+EVERYTHING = Selection()
 
 
 def label_in(rows: Sequence[Row], text: str) -> str:
@@ -41,10 +62,3 @@ def label_in(rows: Sequence[Row], text: str) -> str:
         known = ", ".join(dict.fromkeys(case.label for case in cases))
         raise AttnbenchError(f"The run has no {text!r}.{did_you_mean(nearest(text, cases))} It has {known}.")
     return label
-
-
-def _named(row: Row, name: str | None) -> Row:
-    if name is None:
-        return row
-    case = replace(row.record.case, title=name)
-    return replace(row, record=replace(row.record, case=case))

@@ -10,7 +10,7 @@ from attnbench.analysis.block import both, compared
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
 from attnbench.analysis.orders import Order
-from attnbench.analysis.rows import Measured, Row, believed, grouped, has_paper_shape, measured
+from attnbench.analysis.rows import Measured, Row, believed, grouped, has_paper_shape, measured, place
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import DEVICES, published
 from attnbench.paper.builtin import sentences
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class VariantMatrix:
-    """All rows of one device, size, batch and mode, by mechanism and variant.
+    """All rows of one device, size, batch, mode and number of threads, by mechanism and variant.
 
     `reference` is the variant that gains are relative to: the plain one where it was measured, or else the
     first that was.
@@ -77,7 +77,8 @@ class VariantMatrix:
     def best(self, label: str) -> Variant | None:
         """The variant in which a mechanism gains most over the reference; None where it has no time.
 
-        Where a gain is missing, the medians of throughput stand in for it.
+        A gain that may be none leaves it to the reference. Where one is missing, the medians of throughput
+        stand in for it.
         """
         mine = {
             row.record.case.variant: row.timing
@@ -88,9 +89,12 @@ class VariantMatrix:
 
         def gain(variant: Variant) -> float:
             paired = self.cells[label, variant].gain
-            return paired.value if paired else mine[variant].throughput.value / base
+            if paired is None:
+                return mine[variant].throughput.value / base
+            may_be_none = paired.low is not None and paired.low <= 1 and self.reference in mine
+            return min(paired.value, 1.0) if may_be_none else paired.value
 
-        return max(mine, key=gain, default=None)
+        return max(mine, key=lambda variant: (gain(variant), variant == self.reference), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Judged:
 
 
 def matrices(table: Sequence[Row]) -> list[VariantMatrix]:
-    """A matrix for each device of a machine, size, batch and mode in which there are several variants."""
+    """A matrix for each block's setting, on each kind of machine, in which there are several variants."""
     return [_matrix(rows) for rows in grouped(table, _setting) if _has_several_variants(rows)]
 
 
@@ -192,8 +196,7 @@ def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
 
 
 def _setting(row: Row) -> tuple[object, ...]:
-    record = row.record
-    return (record.case.device, record.case.workload, record.machine_kind)
+    return (place(row), row.record.case.workload, row.threads)
 
 
 def _has_several_variants(rows: Sequence[Row]) -> bool:

@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from attnbench.cases.variant import Variant
 from attnbench.file_marks import FLAT
-from attnbench.mechanism import Geometry, Setting
+from attnbench.mechanism import Geometry, Setting, Shape
+from attnbench.words import plural
 
 
 class Mode(StrEnum):
@@ -36,6 +37,10 @@ class Role(StrEnum):
     ceiling = "ceiling"
 
 
+PATCH = 16  # pixels of a token's side, in most models
+COPIES = 32  # of its tokens, and of C² weights, that a layer of a guess holds at once
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What one call does, whichever layer does it."""
@@ -45,25 +50,52 @@ class Workload:
     mode: Mode
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """That of what is fed: `[B, N, C]`."""
-        return self.batch, self.geometry.tokens, self.geometry.dim
+    def shape(self) -> Shape:
+        """That of what is fed: tokens `[B, N, C]`, or images `[B, 3, H, W]`."""
+        return self.geometry.input_shape(self.batch)
+
+    @property
+    def output_shape(self) -> Shape:
+        """That of what comes out: tokens `[B, N, C]`, or scores `[B, 1000]`."""
+        return self.geometry.output_shape(self.batch)
+
+    @property
+    def guessed_bytes(self) -> int:
+        """About the most that a forward pass in float32 needs, where all tokens of an image attend to all.
+
+        It says of which layers a prediction is worth asking for, and no more. A model is taken for one of
+        some layers on patches of its images.
+        """
+        g = self.geometry
+        if g.images:
+            height, width = (math.ceil(side / PATCH) for side in (g.height, g.width))
+            g = Geometry(PATCH**2 * g.dim, 12, height, width)
+        image = COPIES * g.tokens * g.dim + 2 * g.heads * g.tokens**2
+        return 4 * (self.batch * image + COPIES * g.dim**2)
 
     @property
     def words(self) -> str:
-        """`14x14 batch 64 training`."""
-        training = " training" * (self.mode is Mode.training)
-        return f"{self.geometry.size} batch {self.batch}{training}"
+        """`14x14 batch 64 training`, or `224x224 images batch 8`."""
+        images, training = " images" * self.geometry.images, " training" * (self.mode == Mode.training)
+        return f"{self.geometry.size}{images} batch {self.batch}{training}"
 
     @property
     def spelled(self) -> str:
-        """The map and the layer's size, as prose has them: `14×14 tokens, dim 768, 12 heads`."""
-        g = self.geometry
-        return f"{g.height}×{g.width} tokens, dim {g.dim}, {g.heads} heads"
+        """The map and the layer's size, as prose has them: `14×14 tokens, dim 768, 12 heads`.
+
+        Of a model, its images: `images of 224×224 pixels`.
+        """
+        return ", ".join(filter(None, (self.map_words, self.geometry.layer_words)))
+
+    @property
+    def map_words(self) -> str:
+        """What is fed: `14×14 tokens`, or `images of 224×224 pixels`."""
+        size = f"{self.geometry.height}×{self.geometry.width}"
+        return f"images of {size} pixels" if self.geometry.images else f"{size} tokens"
 
     @property
     def side(self) -> float:
-        """Tokens a side; of a map that is not square, of the square with as many tokens."""
+        """Tokens a side, or pixels of an image; of one that is not square, of the square with as many."""
         return math.sqrt(self.geometry.tokens)
 
     @property
@@ -128,13 +160,17 @@ def samples_in_round(cases: Sequence[Case]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Cases that share device, geometry, batch and mode.
+    """Cases that share device, geometry, batch, mode and the number of threads.
 
     They are timed in turn, in one process, so that every ratio between them is paired: between mechanisms,
-    their settings, and the ways to run them.
+    their settings, and the ways to run them. One that `is_open` has one image, until it is known how many fit
+    in a call; `batch_note` says then what set the number.
     """
 
     cases: tuple[Case, ...]
+    threads: int = 1
+    is_open: bool = False
+    batch_note: str = ""
 
     @property
     def members(self) -> tuple[Case, ...]:
@@ -154,6 +190,19 @@ class Block:
         """What the members share, in a few words: `cpu 14x14 batch 64 training`."""
         return f"{self.device} {self.workload.words}"
 
+    def name_among(self, others: Iterable["Block"]) -> str:
+        """Its name beside those of others, with its threads where theirs are not as many."""
+        differ = any(other.threads != self.threads for other in others)
+        return f"{self.name}, {plural(self.threads, 'thread')}" if differ else self.name
+
+    def filled(self, batch: int, note: str) -> "Block":
+        """The same with so many images in a call, for this reason."""
+        cases = (
+            case if case.role is Role.ceiling else replace(case, workload=replace(case.workload, batch=batch))
+            for case in self.cases
+        )
+        return replace(self, cases=tuple(cases), is_open=False, batch_note=note)
+
     def of(self, members: Collection[Case]) -> "Block":
         """This block with only some of its members; a baseline that is not among them becomes a control."""
         (twin,) = (case for case in self.cases if case.role is Role.twin)
@@ -163,4 +212,4 @@ class Block:
                 kept.append(case)
             elif case.row == twin.row:
                 kept.append(replace(case, role=Role.control))
-        return Block(tuple(kept))
+        return replace(self, cases=tuple(kept))

@@ -12,6 +12,8 @@ from attnbench.mechanism import Setting
 
 GROUP = "attnbench.mechanisms"
 BUILTIN = "builtin"
+BACKBONES = "backbones"  # the package of theirs that has the models
+HOST = "/"  # between a backbone and what fills it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,36 @@ class Declared:
 @cache
 def builtin() -> Mapping[str, Declared]:
     """The built-in mechanisms by name."""
-    specs = [find_spec(entry.module) for entry in entry_points(group=GROUP, name=BUILTIN)]
-    folders = [folder for spec in specs if spec for folder in spec.submodule_search_locations or ()]
-    files = [file for folder in folders for file in sorted(Path(folder).glob("[!_]*.py"))]
+    files = [file for folder in _folders() for file in sorted(folder.glob("[!_]*.py"))]
     return dict(declared for file in files for declared in _declared_in(file))
+
+
+@cache
+def backbones() -> tuple[str, ...]:
+    """The names of the built-in backbones, by the list of their package."""
+    files = [folder / BACKBONES / "__init__.py" for folder in _folders()]
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    lists = [
+        ast.literal_eval(statement.value)
+        for tree in trees
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and "__all__" in map(ast.unparse, statement.targets)
+    ]
+    return tuple(name.replace("_", "-") for names in lists for name in names)
+
+
+def is_builtin(name: str) -> bool:
+    """Whether a mechanism or a model is made of nothing that does not come with attnbench."""
+    host, slash, filling = name.partition(HOST)
+    if host not in backbones():
+        return name in builtin()
+    return not slash or filling in builtin()
+
+
+def _folders() -> list[Path]:
+    """The folders of the built-in mechanisms."""
+    specs = [find_spec(entry.module) for entry in entry_points(group=GROUP, name=BUILTIN)]
+    return [Path(folder) for spec in specs if spec for folder in spec.submodule_search_locations or ()]
 
 
 def _declared_in(file: Path) -> Iterator[tuple[str, Declared]]:

@@ -5,7 +5,25 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from attnbench.mechanism import Mechanism, Setting
+
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+
+
+def label_of(mechanism: Mechanism, settings: Mapping[str, Setting]) -> str:
+    """`name`, or `name:key=value,key=value` with the settings that are not usual, in their own order."""
+    return ":".join(filter(None, (mechanism.name, ",".join(_changed(mechanism, settings)))))
+
+
+def title_of(mechanism: Mechanism, settings: Mapping[str, Setting]) -> str:
+    """What a table shows: `HiLo (alpha=0.5)`."""
+    changed = ", ".join(_changed(mechanism, settings))
+    return mechanism.title + (f" ({changed})" if changed else "")
+
+
+def _changed(mechanism: Mechanism, settings: Mapping[str, Setting]) -> list[str]:
+    usual = mechanism.settings
+    return [f"{key}={value}" for key, value in settings.items() if value != usual[key]]
 
 
 class Labelled(Protocol):
@@ -38,7 +56,14 @@ def find(text: str, known: Iterable[Labelled]) -> str | None:
 
 
 def nearest(text: str, known: Iterable[Labelled]) -> str | None:
-    """The label of the one whose label or title looks most like a text; None where none does."""
+    """The label of the one whose label or title looks most like a text; None where none does.
+
+    Of a mechanism that is known with other settings, that one whose settings are nearest.
+    """
+    known = list(known)
+    mechanism, asked = _assignments(text)
+    if asked and (siblings := [each for each in known if _assignments(each.label)[0] == mechanism]):
+        return min(siblings, key=lambda each: _distance(asked, each.settings)).label
     labels: dict[str, str] = {}
     for each in known:
         labels |= {each.title: each.label, each.label: each.label}
@@ -56,6 +81,25 @@ def closest(text: str, names: Iterable[str]) -> str | None:
 def did_you_mean(name: str | None) -> str:
     """The question after an error, with the space before it; nothing without a name."""
     return f" Did you mean {name!r}?" if name else ""
+
+
+def _assignments(text: str) -> tuple[str, dict[str, str]]:
+    """The mechanism of a label, and the settings that it names."""
+    name, _, rest = text.partition(":")
+    pairs = (item.partition("=") for item in rest.split(",") if "=" in item)
+    return name.strip().casefold(), {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _distance(asked: Mapping[str, str], settings: Mapping[str, object]) -> float:
+    """How far settings are from those asked for: 1 for each that is another word, less for near numbers."""
+    return sum(_apart(value, str(settings.get(key))) for key, value in asked.items())
+
+
+def _apart(one: str, other: str) -> float:
+    if not (NUMBER.fullmatch(one) and NUMBER.fullmatch(other)):
+        return float(one.casefold() != other.casefold())
+    first, second = float(one), float(other)
+    return abs(first - second) / (1 + abs(first) + abs(second))
 
 
 def _means(text: str, name: str, settings: Mapping[str, object]) -> bool:

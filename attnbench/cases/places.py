@@ -8,6 +8,7 @@ from attnbench.cases.classes import is_class
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sets import SET
 from attnbench.errors import AttnbenchError
+from attnbench.mechanism import MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,13 @@ def opened(words: Sequence[str] | None, plugins: Sequence[Path] | None) -> Opene
 
 
 def is_place(word: str) -> bool:
-    """Whether a word says where layers are, and is no name of one."""
+    """Whether a word says where layers are, and is no name of one.
+
+    A slash is a folder's where that is there or is written as `./here`, and else a model's: `litv2-s/hilo`.
+    """
     if word.startswith(SET):
         return False
     name = word.partition(":")[0]
-    return word.endswith(".py") or "/" in name or is_class(word) or (Path(word) / "__init__.py").is_file()
+    if "/" in name and not word.endswith(".py"):
+        return Path(name).exists() or not MODEL.fullmatch(name)
+    return word.endswith(".py") or is_class(word) or (Path(word) / "__init__.py").is_file()

@@ -21,10 +21,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from attnbench.cases import ranges
+from attnbench.backbone import Backbone
+from attnbench.cases import ranges, zoo
 from attnbench.cases.classes import is_class, mechanism_of
-from attnbench.cases.declared import BUILTIN, GROUP
-from attnbench.cases.labels import closest, did_you_mean
+from attnbench.cases.declared import BUILTIN, GROUP, HOST
+from attnbench.cases.labels import closest, did_you_mean, label_of, title_of
+from attnbench.cases.models import Model, Settings, filled, parts_of
 from attnbench.cases.source import PLUGIN, source_of
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.mechanism import Mechanism, Setting
@@ -33,6 +35,7 @@ SETS = "SETS"  # what a module calls its own names for several mechanisms: {"min
 OWN = Path(__file__).parents[1]  # the files of attnbench itself
 
 Loaded = TypeVar("Loaded")
+Value = TypeVar("Value", Mechanism, Backbone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +52,66 @@ class Choice:
 
     @property
     def label(self) -> str:
-        return ":".join(filter(None, (self.mechanism.name, ",".join(self._changed))))
+        return label_of(self.mechanism, self.settings)
 
     @property
     def title(self) -> str:
         """What a table shows: `HiLo (alpha=0.5)`."""
-        return self.mechanism.title + (f" ({', '.join(self._changed)})" if self._changed else "")
-
-    @property
-    def _changed(self) -> list[str]:
-        defaults = self.mechanism.settings
-        return [f"{key}={value}" for key, value in self.settings.items() if value != defaults[key]]
+        return title_of(self.mechanism, self.settings)
 
 
 class Registry(Mapping[str, Mechanism]):
     """Mechanisms by name, each with the file that it came from.
 
     `problems` says which third-party plugins could not be loaded, and why; `sets` has names for several
-    mechanisms, and `builtin` those that come with attnbench.
+    mechanisms, and `builtin` those that come with attnbench. Of `backbones` it makes models: `litv2-s/hilo`
+    is one with a mechanism in its slots, `litv2-s` one with its own. They are not among its names.
     """
 
     def __init__(self, problems: Sequence[str] = ()) -> None:
         self.sets: dict[str, tuple[str, ...]] = {}
         self.builtin: set[str] = set()
+        self.backbones: dict[str, Backbone] = {}
+        self._models: dict[str, Model] = {}
         self._mechanisms: dict[str, Mechanism] = {}
         self._origins: dict[str, str] = {}
         self._modules: dict[str, str | None] = {}
         self.problems = tuple(problems)
 
     def __getitem__(self, name: str) -> Mechanism:
-        if name not in self._mechanisms:
-            file = f"{name}.py"
-            here = f" The file {file} is here: name that." if Path(file).is_file() else ""
+        if name in self._mechanisms:
+            return self._mechanisms[name]
+        host, _, filling = name.partition(HOST)
+        if host in self.backbones:
+            return self._model(self.backbones[host], filling)
+        if host == zoo.TIMM and filling:
+            return zoo.timm_model(filling)
+        if HOST in name:
             raise AttnbenchError(
-                f"No mechanism is called {name!r}.{here or did_you_mean(closest(name, self))} "
-                "`attnbench list @all` shows all of them."
+                f"No backbone is called {host!r}.{did_you_mean(closest(host, self.backbones))} "
+                f"There are {', '.join(self.backbones)}, and timm with the models of timm."
             )
-        return self._mechanisms[name]
+        file = f"{name}.py"
+        here = f" The file {file} is here: name that." if Path(file).is_file() else ""
+        nearest = did_you_mean(closest(name, [*self, *self.backbones]))
+        raise AttnbenchError(
+            f"No mechanism is called {name!r}.{here or nearest} `attnbench list @all` shows all of them; one "
+            "of your own comes with --plugin FILE."
+        )
+
+    def _model(self, backbone: Backbone, filling: str) -> Model:
+        """The backbone with a mechanism in its slots, or with its own."""
+        name = f"{backbone.name}{HOST}{filling}"
+        if name not in self._models:
+            mixer = self[filling or backbone.filling]
+            self._models[name] = filled(backbone, mixer, self.read, bare=not filling)
+        return self._models[name]
+
+    def read(self, word: str) -> tuple[Mechanism, Settings]:
+        """A mechanism, and the settings that its word gives."""
+        name, _, assignments = word.partition(":")
+        read = _read_assignments(self[name], assignments)
+        return self[name], {key: value for key, (value,) in read.items()}
 
     def __contains__(self, name: object) -> bool:
         return name in self._mechanisms
@@ -101,14 +127,23 @@ class Registry(Mapping[str, Mechanism]):
 
         `origin` is the file that it came from, and `module` the name of the module that this is.
         """
-        known = self._mechanisms.setdefault(mechanism.name, mechanism)
-        if known is not mechanism:
+        self._enter(self._mechanisms, mechanism, origin, module)
+
+    def add_backbone(self, backbone: Backbone, origin: str, module: str | None = None) -> None:
+        """Enter a backbone, in the same way; it may not be called as a mechanism is."""
+        self._enter(self.backbones, backbone, origin, module)
+
+    def _enter(self, known: dict[str, Value], value: Value, origin: str, module: str | None) -> None:
+        name = value.name
+        other = self._mechanisms.get(name) or self.backbones.get(name)
+        if other is not None and other is not value:
             raise AttnbenchError(
-                f"Two mechanisms are called {mechanism.name!r}: one in {self._origins[mechanism.name]}, "
-                f"one in {origin}. Rename one of them."
+                f"Two mechanisms are called {name!r}: one in {self._origins[name]}, one in {origin}. Rename "
+                "one of them."
             )
-        self._origins.setdefault(mechanism.name, origin)
-        self._modules.setdefault(mechanism.name, module)
+        known.setdefault(name, value)
+        self._origins.setdefault(name, origin)
+        self._modules.setdefault(name, module)
 
     def of(self, path: Path) -> list[str]:
         """The names that came from a plugin: a file, a folder, or a class."""
@@ -138,12 +173,21 @@ class Registry(Mapping[str, Mechanism]):
         name, _, assignments = text.partition(":")
         mechanism = self[name]
         swept = _read_assignments(mechanism, assignments)
-        source = source_of(mechanism, self._modules[name])
+        source = self._source_of(mechanism)
         choices = [
             Choice(mechanism, {**mechanism.settings, **dict(zip(swept, values, strict=True))}, source)
             for values in itertools.product(*swept.values())
         ]
         return unique(choices)
+
+    def _source_of(self, mechanism: Mechanism) -> str:
+        """What stands for a mechanism's code; for a model's, for all that it is made of."""
+        if mechanism.name.startswith(f"{zoo.TIMM}{HOST}"):
+            return zoo.source()
+        first, *others = [source_of(part, self._modules[part.name]) for part in parts_of(mechanism)]
+        if not others:
+            return first
+        return hashlib.sha256(" ".join([first, *others]).encode()).hexdigest()[: len(first)]
 
 
 def unique(choices: Iterable[Choice]) -> list[Choice]:
@@ -175,9 +219,13 @@ def discover(plugins: Sequence[Path] = ()) -> Registry:
         registry = Registry(problems)
         for module in (*own, *modules):
             registry.sets |= getattr(module, SETS, {})
-            for member, mechanism in _mechanisms_of(module):
+            for member, mechanism in _values_of(module, Mechanism):
                 registry.add(mechanism, str(member.__file__), member.__name__)
-        registry.builtin |= {mechanism.name for module in own for _, mechanism in _mechanisms_of(module)}
+            for member, backbone in _values_of(module, Backbone):
+                registry.add_backbone(backbone, str(member.__file__), member.__name__)
+        for module in own:
+            registry.builtin |= {value.name for _, value in _values_of(module, Mechanism)}
+            registry.builtin |= {value.name for _, value in _values_of(module, Backbone)}
         for text in filter(is_class, map(str, plugins)):
             found = mechanism_of(text)
             registry.add(found, text, text.partition(":")[0])
@@ -199,7 +247,7 @@ def _here_to_stay() -> Iterator[None]:
 
 
 def _load_path(path: Path) -> ModuleType:
-    """Import a plugin file, or a folder with an `__init__.py`, that must hold at least one mechanism."""
+    """Import a plugin file, or a folder with an `__init__.py`, that must hold a mechanism or a backbone."""
     file = path / "__init__.py" if path.is_dir() else path
     if not file.is_file():
         raise AttnbenchError(f"The plugin {path} does not exist; give the path of a Python file.")
@@ -214,7 +262,7 @@ def _load_path(path: Path) -> ModuleType:
     loader = spec.loader
     with nullcontext() if path.is_dir() else _siblings_importable(file.resolve().parent):
         _guarded(lambda: loader.exec_module(module), f"The plugin {path}")
-    if not any(_mechanisms_of(module)):
+    if not any(_values_of(module, Mechanism)) and not any(_values_of(module, Backbone)):
         raise AttnbenchError(
             f"The plugin {path} holds no mechanism; give it a `Mechanism(...)` value at its top level."
         )
@@ -271,17 +319,21 @@ def _guarded(load: Callable[[], Loaded], what: str) -> Loaded:
         ) from error
 
 
-def _mechanisms_of(module: ModuleType) -> Iterator[tuple[ModuleType, Mechanism]]:
-    """The mechanisms at a module's top level; a package is walked one level, `_private` modules left out."""
-    modules = [module]
+def _values_of(module: ModuleType, kind: type[Value]) -> Iterator[tuple[ModuleType, Value]]:
+    """The values of a kind at a module's top level, and in a package's modules; `_private` ones left out."""
+    for member in _modules_of(module):
+        for value in vars(member).values():
+            if isinstance(value, kind):
+                yield member, value
+
+
+def _modules_of(module: ModuleType) -> Iterator[ModuleType]:
+    """A module and, of a package, all below it but `_private` ones."""
+    yield module
     for submodule in pkgutil.iter_modules(getattr(module, "__path__", ())):
         if not submodule.name.startswith("_"):
             name = f"{module.__name__}.{submodule.name}"
-            modules.append(_guarded(partial(importlib.import_module, name), f"The module {name}"))
-    for member in modules:
-        for value in vars(member).values():
-            if isinstance(value, Mechanism):
-                yield member, value
+            yield from _modules_of(_guarded(partial(importlib.import_module, name), f"The module {name}"))
 
 
 def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting]]:

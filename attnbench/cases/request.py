@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from attnbench.cases.case import Workload
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.variant import Variant
+from attnbench.errors import AttnbenchError
+from attnbench.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +30,14 @@ class Request:
 
     @property
     def name(self) -> str:
-        """The setting in a few words, as a block's."""
-        return f"{self.device} {self.workload.words}"
+        """The setting in a few words, as a block's; with the threads that were asked for."""
+        threads = f", {plural(self.threads, 'thread')}" if self.threads else ""
+        return f"{self.device} {self.workload.words}{threads}"
+
+
+def of_a_model(word: str) -> AttnbenchError:
+    """Why a whole model is not asked for."""
+    return AttnbenchError(
+        f"{word} is a whole model, and --on measures layers alone so far. Leave it out, or measure it "
+        "without --on, on one node."
+    )

@@ -3,7 +3,7 @@
 from attnbench.mechanism import FAMILIES
 
 SET = "@"
-ALL, TABLE, MODERN = "all", "table-iv", "modern"
+ALL, TABLE, MODERN, MODELS = "all", "table-iv", "modern", "models"
 
 
 def slug(family: str) -> str:
@@ -11,5 +11,5 @@ def slug(family: str) -> str:
     return family.replace(" ", "-")
 
 
-NAMES = (TABLE, MODERN, ALL, *map(slug, FAMILIES))
+NAMES = (TABLE, MODERN, ALL, MODELS, *map(slug, FAMILIES))
 """The sets that attnbench itself has; packages of mechanisms may have more."""

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
+from attnbench.backbone import Backbone
 from attnbench.mechanism import Mechanism
 
 ATTENTION = "attnbench.attention"  # what attnbench itself adds to a layer
@@ -24,7 +25,7 @@ BY_VERSION = {
 INSTALLED = {"site-packages", "dist-packages"}
 
 
-def source_of(mechanism: Mechanism, module: str | None = None) -> str:
+def source_of(mechanism: Mechanism | Backbone, module: str | None = None) -> str:
     """Twelve digits that change with the code behind a mechanism: its own, and what that imports.
 
     Files count that hold what builds the layer and its closed form, and the `module` that its value stands

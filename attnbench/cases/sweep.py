@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attnbench.cases.case import Block, Case, Mode, Role, Workload
-from attnbench.cases.registry import Choice
+from attnbench.cases.declared import HOST
+from attnbench.cases.registry import Choice, unique
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
@@ -28,25 +29,43 @@ def sweep(
     geometries: Sequence[Geometry],
     devices: Sequence[str],
     *,
-    batches: Sequence[int],
+    batches: Sequence[int | None],
+    threads: Sequence[int] = (1,),
     modes: Sequence[Mode] = (Mode.inference,),
     variants: Sequence[Variant] = (PLAIN,),
     baseline: Choice | None = None,
 ) -> tuple[Block, ...]:
-    """A block for each device, geometry, batch and mode: every choice in every variant, and its controls.
+    """A block for each device, geometry, batch, mode and number of threads: every choice in every variant.
 
-    The baseline is `baseline`, or MSA if it was chosen, or else the first of the choices; its twin runs in
-    the first of the variants.
+    Models are in the blocks of images, and layers in those of tokens. The baseline is `baseline`, or MSA or a
+    model of it if that was chosen, or else the first of the choices; its twin runs in the first of the
+    variants. A batch of None leaves a block open: it gets as many images as fit.
     """
-    by_label = {choice.label: choice for choice in (*choices, *([baseline] if baseline else []))}
-    base = baseline or by_label.get(BASELINE) or choices[0]
+    every = unique([*choices, *([baseline] if baseline else [])])
     return tuple(
-        _block(list(by_label.values()), base, Workload(geometry, batch, mode), device, variants)
+        replace(
+            _block(
+                members, _baseline(members, baseline), Workload(geometry, batch or 1, mode), device, variants
+            ),
+            threads=count,
+            is_open=batch is None,
+        )
         for device in devices
         for geometry in geometries
+        if (members := [each for each in every if each.mechanism.is_model == geometry.images])
         for batch in batches
         for mode in modes
+        for count in threads
     )
+
+
+def _baseline(members: Sequence[Choice], asked: Choice | None) -> Choice:
+    """What the speeds of a block are relative to."""
+    by_label = {choice.label: choice for choice in members}
+    if asked and asked.label in by_label:
+        return asked
+    models = (choice for label, choice in by_label.items() if label.endswith(f"{HOST}{BASELINE}"))
+    return by_label.get(BASELINE) or next(models, members[0])
 
 
 def ceilings(geometry: Geometry, device: str, dtype: str) -> tuple[Case, ...]:
@@ -91,6 +110,6 @@ def _block(
     ]
     again = next(case for case in members if case.label == baseline.label)
     twin = replace(again, role=Role.twin, title=f"{again.title} again")
-    dtypes = dict.fromkeys(variant.dtype for variant in variants)
+    dtypes = dict.fromkeys(variant.computed for variant in variants)
     limits = (limit for dtype in dtypes for limit in ceilings(workload.geometry, device, dtype))
     return Block((*members, twin, *limits))

@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 
 KERNELS = ("explicit", "fused", "flash", "efficient", "cudnn", "math")
 BYTES = {"float32": 4, "tf32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
-DTYPES = tuple(BYTES)
+FORMATS = tuple(BYTES)
+AUTOCAST = "autocast-"  # before the format that torch.autocast makes products in
+AUTOCAST_FORMATS = ("bfloat16", "float16")
+DTYPES = (*FORMATS, *(AUTOCAST + name for name in AUTOCAST_FORMATS))
 EAGER = "off"
 COMPILE_MODES = (EAGER, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 CAPTURES = ("reduce-overhead", "max-autotune")  # the modes that make CUDA graphs of their own
@@ -26,18 +29,39 @@ def _one_of(values: tuple[Value, ...], meaning: str) -> Value:
 class Variant:
     """One way to run a layer; the defaults are how published rows were measured.
 
-    A `dtype` of `tf32` is float32 whose products a GPU may round.
+    A `dtype` of `tf32` is float32 whose products a GPU may round; one of `autocast-bfloat16` is float32 whose
+    products torch.autocast makes in bfloat16.
     """
 
     kernel: str = _one_of(KERNELS, "How softmax attention is computed.")
-    dtype: str = _one_of(DTYPES, "Number format of weights and inputs.")
+    dtype: str = _one_of(DTYPES, "Number format of weights and inputs, or how products of float32 are made.")
     compile: str = _one_of(COMPILE_MODES, "Mode of torch.compile, or off.")
     cuda_graph: bool = _one_of((False, True), "Whether calls are captured once and then replayed.")
 
     @property
+    def autocast(self) -> str | None:
+        """The format that torch.autocast makes products in; None where it is off."""
+        return self.dtype.removeprefix(AUTOCAST) if self.dtype.startswith(AUTOCAST) else None
+
+    @property
+    def stored(self) -> str:
+        """The number format of weights and inputs."""
+        return PLAIN.dtype if self.autocast or self.dtype == "tf32" else self.dtype
+
+    @property
+    def computed(self) -> str:
+        """The number format of products, to which results are as precise."""
+        return self.autocast or self.dtype
+
+    @property
     def bytes_each(self) -> int:
-        """Of a number in its format."""
-        return BYTES[self.dtype]
+        """Of a number of weights and inputs."""
+        return BYTES[self.stored]
+
+    @property
+    def bytes_each_out(self) -> int:
+        """Of a number of the output, at least: under torch.autocast it may stay in the format of products."""
+        return BYTES[self.computed]
 
     @property
     def compiled(self) -> bool:
@@ -80,6 +104,16 @@ class Variant:
     def brief(self) -> str:
         """All of it in few words, for headings: `bfloat16 fused compiled`."""
         return " ".join([self.dtype, self.kernel, *self._preparations()])
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Its place among others: by each field in turn, the number format first, in the order of values."""
+        return tuple(values.index(getattr(self, name)) for name, values in AXES.items())
+
+    def follows(self, other: "Variant") -> bool:
+        """Whether it is another one with one choice more: with something else in place of one default."""
+        changed = [name for name in AXES if getattr(self, name) != getattr(other, name)]
+        return len(changed) == 1 and getattr(other, changed[0]) == getattr(PLAIN, changed[0])
 
     @property
     def slugs(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ import typer
 from attnbench.cli import check, claims, collect, compare, doctor, flops, profile, report, run, runs, spectrum
 from attnbench.cli import list as registry
 from attnbench.cli.completion import whole_words
-from attnbench.cli.given import require_words, shortened
+from attnbench.cli.given import require_words, shortened, with_what_is_meant
 from attnbench.cli.help import COSTS, MEASURING, OWN, RESULTS, add, flag, flowing, worked
 from attnbench.cli.pipe import quiet_output
 from attnbench.errors import AttnbenchError
@@ -32,7 +32,7 @@ ENDING = """
 [bold]Exit status[/]
 
 0    done; rows that could not be measured are included, and said
-1    check: the contract is broken
+1    check: the contract is broken; run: nothing could be measured
 2    a mistake in the call, or runs that cannot be compared
 3    compare: something is slower than --fail-on allows
 4    run --on: jobs ended early; the same command submits what is left
@@ -66,7 +66,9 @@ def main() -> None:
     except AttnbenchError as mistake:
         _refuse(str(mistake))
     except typer.TyperException as mistake:
-        _refuse(mistake.format_message().replace("Value error, ", ""))  # a word of the parser's to itself
+        _refuse(
+            with_what_is_meant(mistake.format_message().replace("Value error, ", ""))
+        )  # a word of the parser's to itself
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             _refuse(f"{error.filename} is too long for the name of a file.")

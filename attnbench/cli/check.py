@@ -15,6 +15,7 @@ EXAMPLES = {
     "a built-in, with other settings, at sizes that do not divide": (
         "attnbench check hilo:alpha=0.5,window=4 --res 7,13x9"
     ),
+    "a model with a mechanism in its slots": "attnbench check litv2-s/hilo --res 64",
     "one of a plugin, at the width of your model": (
         "attnbench check linear --plugin my_attention.py --dim 96 --heads 3"
     ),
@@ -36,7 +37,7 @@ def check(
     heads: Heads = 6,
     plugins: Plugins = None,
 ) -> None:
-    """Check that a mechanism keeps the contract, at plain and at odd sizes; say what fails, and why.
+    """Check that a mechanism, or a model, keeps the contract, at plain and at odd sizes; say what fails, why.
 
     The questions, at every size: does it map tokens to tokens, keep images of a batch apart, pass gradients,
     repeat itself, answer alike in inference mode, follow the seed, move with its module, move to bfloat16,
@@ -47,13 +48,12 @@ def check(
     from attnbench.cases.sweep import read_size
     from attnbench.cli.output import output
     from attnbench.measuring.catalogue import words_of
-    from attnbench.measuring.contract import SIZES, examine
+    from attnbench.measuring.contract import IMAGE_SIZES, SIZES, examine
     from attnbench.mechanism import Geometry
     from attnbench.report.notes import contract_notes
     from attnbench.report.terminal.table import contract_table
 
-    maps = [read_size(size) for size in split(sizes)] or SIZES
-    geometries = [Geometry(dim, heads, height, width) for height, width in maps]
+    asked = [read_size(size) for size in split(sizes)]
     if not is_place(subject):
         require_sensible("NAME", subject)
     there = opened([subject], plugins)
@@ -62,9 +62,15 @@ def check(
     here = output()
     broken = False
     for text in words:
-        results = list(examine(registry.choose(text), geometries))
+        choice = registry.choose(text)
+        if choice.mechanism.is_model:
+            geometries = [Geometry.image(*size) for size in asked or IMAGE_SIZES]
+        else:
+            geometries = [Geometry(dim, heads, *size) for size in asked or SIZES]
+        results = list(examine(choice, geometries))
         broken |= any(result.passed is False for result in results)
-        here.out.print(f"[bold]{escape(text)}[/], dim {dim}, {heads} heads")
+        of = "" if choice.mechanism.is_model else f", dim {dim}, {heads} heads"
+        here.out.print(f"[bold]{escape(text)}[/]{of}")
         here.out.print(contract_table(results))
         here.note(contract_notes(results))
     here.out.print("The contract is broken." if broken else "The contract is kept.")

@@ -37,18 +37,18 @@ def claims(
     differs between the claim's setting and the run's.
     """
     from attnbench.analysis.analysis import require_rows
-    from attnbench.analysis.claims import judge
+    from attnbench.analysis.claims import judge, papers_claims
     from attnbench.cli import show
     from attnbench.cli.output import output
     from attnbench.paper import claims_file
-    from attnbench.paper.builtin import builtin
     from attnbench.records.record import newest, read
     from attnbench.report.objects import claims_json
 
     here = output(read_form(form))
-    published = claims_file.read(file).claims if file else builtin()
+    own = claims_file.read(file).claims if file else None
     record_file = read(run or newest(results))
     require_rows(record_file)
+    published = own or papers_claims(record_file.records)
     judgements = judge(published, record_file.records)
     if here.form is Format.json:
         here.data(claims_json(judgements))

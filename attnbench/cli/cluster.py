@@ -56,6 +56,7 @@ def run_on_cluster(
         end_jobs(here, path)
         return
     blocks = requests(asked, devices or [site.device], job.at_most)
+    here.note(asked.maps.remarks([block.workload.geometry for block in blocks]))
     wanted = Order(blocks, site, path, command, job.at_most)
     mine = order(here, wanted, fresh=fresh)
     come_back = f"the same command, or `attnbench collect {path}`, comes back; --cancel ends them."
@@ -88,7 +89,7 @@ def order(output: Output, wanted: Order, *, fresh: bool) -> list[Part]:
         left = [each.part for each in before if each.phase in (Phase.new, Phase.lost, Phase.refused)]
         for part in left:
             part.begin_again()
-        threads = wanted.requests[0].threads
+        threads = max((request.threads or 0 for request in wanted.requests), default=0) or None
         made = submit(path, left, wanted.site, threads=threads, at_most=wanted.at_most)
     there = len(mine) - len(left)
     if made:

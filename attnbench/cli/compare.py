@@ -1,5 +1,6 @@
 """`attnbench compare`: a run beside the paper, or two runs side by side."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,10 +27,11 @@ from attnbench.cli.options import (
     read_share,
     split_labels,
 )
+from attnbench.cli.table_options import SPREAD, Columns, Latency, SpreadOf, read_table_style
 from attnbench.errors import AttnbenchError
 
 if TYPE_CHECKING:
-    from attnbench.analysis.analysis import Analysis
+    from attnbench.analysis.rows import Row
     from attnbench.report.figure.print_size import PrintSize
 
 SLOWER = 3  # the exit status that --fail-on promises
@@ -42,6 +44,7 @@ EXAMPLES = {
     "two layers in one figure, one of them yours": (
         "attnbench compare --only hilo,msa --rename hilo=Ours --figure throughput"
     ),
+    "two machines side by side": "attnbench compare results/table-iv-cpu results/table-iv-h200 --plot",
     "in CI: fail when the later run is slower by more than 5 %": (
         "attnbench compare before after --fail-on slower:5%"
     ),
@@ -89,7 +92,8 @@ def compare(
             "--plot",
             about=(
                 "Draw the run into its folder: Figure 6, ratios, FLOPs against time, the Pareto front; over "
-                "sizes Figure 3; over a setting Figure 4; with --kernels all variants. Not with LATER."
+                "sizes Figure 3; over a setting Figure 4; with --kernels all variants. With LATER a panel a "
+                "run, each ratio within its own."
             ),
             panel=SHOWN,
         ),
@@ -97,6 +101,9 @@ def compare(
     figure: Figures = None,
     only: Only = None,
     rename: Rename = None,
+    columns: Columns = None,
+    spread: SpreadOf = SPREAD,
+    latency: Latency = None,
     highlight: Highlight = None,
     width: PaperWidth = None,
     svg: Svg = False,
@@ -109,61 +116,63 @@ def compare(
     and where the order changes with size. Two: counts always, times where machine and settings agree; what
     both have as their baseline, with the same code, is the control. --format csv and json have the same rows.
     """
-    from attnbench.analysis.analysis import analysis_of
-    from attnbench.analysis.selection import Selection
+    from attnbench.analysis.analysis import analyses_of, analysis_of
     from attnbench.cli import show
     from attnbench.cli.output import output
+    from attnbench.cli.two_runs import draw_side_by_side, print_changes
     from attnbench.records.record import newest, read
 
     selection = read_selection(only, rename)
-    if after is not None:
-        drawn = plot or svg or bare or any((width, figure, highlight))
-        _refuse_beside_another(kernels=kernels, drawn=drawn, chosen=selection != Selection())
+    _refuse_of_programs(form, columns=bool(columns), spread=spread != SPREAD, latency=latency is not None)
+    style = read_table_style(columns, spread, latency)
+    if kernels and (columns or spread != SPREAD):
+        raise AttnbenchError("--kernels has columns of its own; leave out --columns and --spread.")
     figures = read_figures(width, plot=plot, svg=svg, bare=bare, kinds=figure)
+    if kernels and after is not None:
+        raise AttnbenchError(
+            "--kernels compares the variants of one run; leave it out, or leave out the other run."
+        )
     if highlight and not figures:
         raise AttnbenchError("--highlight says how figures are drawn; add --plot or --figure to draw them.")
     share = _read_threshold(fail_on) if fail_on else None
     first = read(run or newest(results))
     here = output(form)
     if after is not None:
-        slower = show.print_changes(here, first, read(after), baseline, share=share)
-    elif kernels:
-        shown = selection.of(analysis_of(first, baseline))
-        slower = show.print_matrices_of(here, shown, _coloured(figures, shown, highlight), share=share)
+        later = read(after)
+        slower = print_changes(
+            here, first, later, baseline, share=share, selection=selection, style=style, drawn=bool(figures)
+        )
+        if figures:
+            both = [selection.of(each) for each in analyses_of([first, later], baseline)]
+            rows = [row for each in both for row in each.rows]
+            draw_side_by_side(here, both, _coloured(figures, rows, highlight))
     else:
         shown = selection.of(analysis_of(first, baseline))
-        slower = show.print_run(here, shown, _coloured(figures, shown, highlight), share=share)
+        coloured = _coloured(figures, shown.rows, highlight) if figures else None
+        print_one = show.print_matrices_of if kernels else show.print_run
+        slower = print_one(here, shown, coloured, share=share, style=style)
     if share and slower:
         here.tell(f"Slower by more than {100 * share:g}%: {', '.join(slower)}.")
         raise typer.Exit(SLOWER)
 
 
-def _coloured(
-    figures: "PrintSize | None", run: "Analysis", highlight: list[str] | None
-) -> "PrintSize | None":
-    """How figures are drawn, with the mechanisms of a run that stand out."""
+def _coloured(figures: "PrintSize", rows: Sequence["Row"], highlight: list[str] | None) -> "PrintSize":
+    """How figures are drawn, with the mechanisms of these rows that stand out."""
     from attnbench.analysis.selection import label_in
 
-    if figures is None or not highlight:
-        return figures
-    labels = frozenset(label_in(run.rows, text) for text in split_labels(highlight))
+    labels = frozenset(label_in(rows, text) for text in split_labels(highlight))
     return replace(figures, highlight=labels)
 
 
-def _refuse_beside_another(*, kernels: bool, drawn: bool, chosen: bool) -> None:
-    """Refuse beside a later run what is of one run alone."""
-    if chosen:
-        raise AttnbenchError(
-            "--only and --rename choose from one run; leave them out, or leave out the other run."
-        )
-    if kernels:
-        raise AttnbenchError(
-            "--kernels compares the variants of one run; leave it out, or leave out the other run."
-        )
-    if drawn:
-        raise AttnbenchError(
-            "Two runs have no figure; leave out --plot, --width and --svg, or leave out the other run."
-        )
+def _refuse_of_programs(form: Format, **asked: bool) -> None:
+    """Refuse what is asked of tables where the answer is for programs, and has its one schema."""
+    taken = {Format.table: set(asked), Format.csv: {"columns"}}.get(form, set())
+    for name, is_set in asked.items():
+        if is_set and name not in taken:
+            raise AttnbenchError(
+                f"--{name} is for tables, not for {form}, whose one schema has all columns, times and "
+                "throughputs, and 95 % intervals; leave it out, or leave out --format."
+            )
 
 
 def _read_threshold(text: str) -> float:

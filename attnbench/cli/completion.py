@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from attnbench.cases.declared import Declared, builtin
+from attnbench.cases.declared import HOST, Declared, backbones, builtin
 from attnbench.cases.sets import NAMES, SET
 from attnbench.paper import in_table_order
 
@@ -32,18 +32,25 @@ def among(*names: str) -> Callable[[str], list[str]]:
 
 
 def mechanisms(incomplete: str) -> list[tuple[str, str]]:
-    """Complete a mechanism: its name, then the settings that are not in it yet, then their defaults."""
+    """Complete a mechanism: its name, then the settings that are not in it yet, then their defaults.
+
+    Of a model the backbone, and after a slash what fills it.
+    """
     known = builtin()
     name, colon, assignments = incomplete.partition(":")
     if colon:
         return _settings(f"{name}:", assignments, known[name]) if name in known else []
     if incomplete.startswith(SET):
         return [(f"{SET}{name}", "a set") for name in NAMES if name.startswith(incomplete.removeprefix(SET))]
+    host, slash, filling = incomplete.partition(HOST)
+    if slash and host in backbones():
+        fillings = [name for name in in_table_order(known) if name.startswith(filling)]
+        return [(f"{host}{HOST}{name}", f"{host} of {known[name].title}") for name in fillings]
+    hosts = [(f"{name}", "a model") for name in backbones() if name.startswith(incomplete)]
     names = [name for name in in_table_order(known) if name.startswith(incomplete)]
     keys = known[names[0]].settings if len(names) == 1 else ()
-    return [(name, known[name].title) for name in names] + [
-        (f"{names[0]}:{key}=", "a setting") for key in keys
-    ]
+    offers = [(name, known[name].title) for name in names]
+    return [*offers, *((f"{names[0]}:{key}=", "a setting") for key in keys), *hosts]
 
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:
@@ -53,6 +60,14 @@ def runs(context: typer.Context, incomplete: str) -> list[str]:
     results = Path(context.params.get("results") or "results")
     folders = (str(path.parent) for path in results.glob(f"*/{RECORDS}"))
     return sorted(folder for folder in folders if folder.startswith(incomplete))
+
+
+def columns(incomplete: str) -> list[str]:
+    """Complete a column of tables."""
+    from attnbench.report.table_style import asked_names
+
+    offers = among(*asked_names())(incomplete)
+    return [offer for offer in offers if offer.startswith(incomplete)]
 
 
 @contextmanager

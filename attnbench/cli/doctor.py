@@ -1,14 +1,15 @@
 """`attnbench doctor`: this machine, what will disturb a measurement on it, and what it can do at best."""
 
 from dataclasses import replace
+from typing import Annotated
 
-from attnbench.cases.variant import DTYPES, PLAIN
+from attnbench.cases.variant import FORMATS, PLAIN
 from attnbench.cli.options import (
     Devices,
     Format,
-    Numbers,
     TableOrJson,
     Threads,
+    number_format,
     read_form,
     read_name,
     split,
@@ -24,7 +25,7 @@ EXAMPLES = {
 
 def doctor(
     device: Devices = None,
-    dtype: Numbers = PLAIN.dtype,
+    dtype: Annotated[str, number_format("Of the matmul and the copy", FORMATS)] = PLAIN.dtype,
     threads: Threads = None,
     form: TableOrJson = Format.table,
 ) -> None:
@@ -48,9 +49,9 @@ def doctor(
     from attnbench.run.plan import Setup
 
     here = output(read_form(form))
-    numbers = read_name("--dtype", dtype, DTYPES)
+    numbers = read_name("--dtype", dtype, FORMATS)
     names = split(device) or devices.present()
-    setup = Setup((), threads or physical_cores(), CEILINGS_ALONE)
+    setup, count = Setup((), CEILINGS_ALONE), threads or physical_cores()
     for name in names:
         devices.require(name)
     this = fingerprint.inspect_machine()
@@ -59,11 +60,11 @@ def doctor(
     seen: dict[str, Seen] = {}
     for name in names:
         with here.waiting(f"Measuring the ceilings of {name}…"):
-            records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, setup)
+            records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, count, setup)
         machine = replace(records[0].conditions.machine, environment=chosen_variables(records[0]))
-        standing = standing_advice(machine, name, setup.threads)
-        slow = emulation(records[0].conditions.flags, DTYPES)
-        seen[name] = Seen(records, [*standing, *slow, *advice(records[0].witnesses, setup.threads)])
+        standing = standing_advice(machine, name, count)
+        slow = emulation(records[0].conditions.flags, FORMATS)
+        seen[name] = Seen(records, [*standing, *slow, *advice(records[0].witnesses, count)])
         if here.form is Format.table:
             for line in ceiling_lines(records):
                 here.out.print(line, markup=False)

@@ -20,6 +20,7 @@ from attnbench.cli.options import (
 )
 
 SIZES = "14..112/14"
+IMAGE_SIZES = "224..896/224"  # of models
 EXAMPLES = {
     "the paper's Figure 2: Hi-Fi against Lo-Fi": "attnbench flops hilo:alpha=0.5,window=2,4,7 --plot",
     "who is cheapest on large maps": "attnbench flops msa hilo xca --res 14,56,112,224",
@@ -50,6 +51,7 @@ def flops(
     from attnbench.cases.places import opened
     from attnbench.cases.sweep import read_size
     from attnbench.cli.output import output
+    from attnbench.errors import AttnbenchError
     from attnbench.measuring.catalogue import chosen, points
     from attnbench.mechanism import Geometry
     from attnbench.report.export import flops_csv, write_flops
@@ -59,8 +61,13 @@ def flops(
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     there = opened(mechanisms, plugins)
-    maps = dict.fromkeys(read_size(size) for size in split(sizes or [SIZES]))
-    costs = points(chosen(there.registry, there.words), [Geometry(dim, heads, *size) for size in maps])
+    choices = chosen(there.registry, there.words)
+    models = any(choice.mechanism.is_model for choice in choices)
+    if models and not all(choice.mechanism.is_model for choice in choices):
+        raise AttnbenchError("Models and layers have no size in common; ask for either.")
+    maps = dict.fromkeys(read_size(size) for size in split(sizes or [IMAGE_SIZES if models else SIZES]))
+    geometries = [Geometry.image(*size) if models else Geometry(dim, heads, *size) for size in maps]
+    costs = points(choices, geometries)
     files = [write_flops(costs, out)]
     if figures:
         from attnbench.report.figure.flops import save_flops

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from attnbench.cases.case import TABLE_IV
+from attnbench.cases.case import PATCH, TABLE_IV
+from attnbench.cases.registry import Choice
 from attnbench.cases.sweep import read_size
 from attnbench.cli.help import WHAT, option
 from attnbench.cli.options import read_counts, shortened, split
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
 
-PATCH = 16  # pixels of a token's side, in most models
 LIKE_AN_IMAGE = 192  # tokens a side, from which a map is rather the size of an image
 USUAL_SIZE = f"{TABLE_IV.geometry.height}"
+USUAL_IMAGE = "224"  # pixels of a side of what models are given
 
 Images = Annotated[
     list[str] | None,
@@ -85,9 +86,22 @@ def read_geometries(
     ]
 
 
+def geometry_of(choice: Choice, size: str | None, dim: int, heads: int) -> Geometry:
+    """What one layer is built for, or one model."""
+    if choice.mechanism.is_model:
+        return Geometry.image(*read_size(size or USUAL_IMAGE))
+    return Geometry(dim, heads, *read_size(size or USUAL_SIZE))
+
+
+def read_images(images: list[str] | None, sizes: list[str] | None, *, alone: bool) -> list[Geometry]:
+    """Images that models are built for; `--res` is their side where models are `alone`, without layers."""
+    texts = split(images) or (split(sizes) if alone else []) or [USUAL_IMAGE]
+    return [Geometry.image(*read_size(text)) for text in texts]
+
+
 def image_of(geometries: Sequence[Geometry]) -> str | None:
     """What to say of maps that look like images: what image they are; nothing of those that do not."""
-    large = [each for each in geometries if max(each.height, each.width) >= LIKE_AN_IMAGE]
+    large = [each for each in geometries if not each.images and max(each.height, each.width) >= LIKE_AN_IMAGE]
     if not large:
         return None
     side, pixels = large[0].size, [PATCH * large[0].height, PATCH * large[0].width]

@@ -16,6 +16,28 @@ NOT_FINITE = re.compile(r"=(?:[^=]*,)?\s*[+-]?(?:nan|inf|infinity)\s*(?:,|$)", r
 BEYOND = 10**18  # what no layer, machine or number of torch's has
 MOST_LETTERS = 100  # of a number
 MOST_EXPONENT_DIGITS = 3
+UNKNOWN = re.compile(r"No such (?:command '|option: )([\w-]+)|Invalid value for '--format': '(\w+)'")
+MEANT = {
+    "plot": "`attnbench compare --plot` draws a run",
+    "draw": "`attnbench compare --plot` draws a run",
+    "bench": "`attnbench run` measures",
+    "benchmark": "`attnbench run` measures",
+    "measure": "`attnbench run` measures",
+    "table": "`attnbench report` writes tables",
+    "export": "`attnbench report` writes tables",
+    "--amp": "number formats are chosen with --dtype, such as --dtype bfloat16",
+    "--fp16": "number formats are chosen with --dtype, such as --dtype float16",
+    "--bf16": "number formats are chosen with --dtype, such as --dtype bfloat16",
+    "--size": "maps are chosen with --res",
+    "--resolution": "maps are chosen with --res",
+    "--train": "what calls do is chosen with --mode, such as --mode training",
+    "tex": "`attnbench report --format latex` writes it",
+    "latex": "`attnbench report --format latex` writes it",
+    "md": "`attnbench report --format markdown` writes it",
+    "markdown": "`attnbench report --format markdown` writes it",
+    "html": "`attnbench report --format html` writes it",
+}
+"""What those mean who use a word that there is not, where no word that there is looks like it."""
 MANY_LETTERS, SHOWN_LETTERS = 400, 80  # of a word: from which an error shows its beginning, and what of it
 
 
@@ -50,6 +72,16 @@ def require_sensible(name: str, part: str | float) -> None:
     else:
         return
     raise AttnbenchError(f"{name} is {text!r}; {mistake}.")
+
+
+def with_what_is_meant(message: str) -> str:
+    """What the parser says of a word that it does not know, and the word that does what is meant."""
+    unknown = UNKNOWN.match(message)
+    word = (unknown[1] or unknown[2]) if unknown else ""
+    if word not in MEANT:
+        return message
+    said = message.partition(" (Possible")[0].partition(" Did you")[0].rstrip(".")
+    return f"{said}; {MEANT[word]}."
 
 
 def shortened(message: str) -> str:

@@ -8,13 +8,14 @@ EXAMPLES = {
     "every digit of what alpha does to HiLo, branch by branch": "attnbench list hilo:alpha=0..1/0.1",
     "two layers as they stand in a larger model": "attnbench list hilo msa --res 56 --dim 96 --heads 3",
     "your own layer beside the others": "attnbench list --plugin my_attention.py",
+    "models whose slots are filled": "attnbench list 'litv2-*' litv2-s/sra vit-b16/hilo",
     "for a program": "attnbench list --format json | python -m json.tool",
 }
 
 
 def list_mechanisms(
     mechanisms: Mechanisms = None,
-    size: Size = "14",
+    size: Size = None,
     dim: Dim = 768,
     heads: Heads = 12,
     plugins: Plugins = None,
@@ -29,6 +30,7 @@ def list_mechanisms(
     """
     from attnbench.cases.places import opened
     from attnbench.cases.sweep import read_size
+    from attnbench.cli.geometry_options import USUAL_IMAGE, USUAL_SIZE
     from attnbench.cli.output import output
     from attnbench.measuring.catalogue import chosen, entries
     from attnbench.mechanism import Geometry
@@ -40,8 +42,9 @@ def list_mechanisms(
 
     there = opened(mechanisms, plugins)
     registry = there.registry
-    geometry = Geometry(dim, heads, *read_size(size))
-    catalogue = entries(chosen(registry, there.words), geometry)
+    geometry = Geometry(dim, heads, *read_size(size or USUAL_SIZE))
+    image = Geometry.image(*read_size(size or USUAL_IMAGE))
+    catalogue = entries(chosen(registry, there.words), geometry, image, registry.builtin)
     here = output(form)
     match form:
         case Format.table:
@@ -49,5 +52,5 @@ def list_mechanisms(
         case Format.csv:
             here.data(registry_csv(catalogue))
         case Format.json:
-            here.data(registry_json(catalogue, geometry))
+            here.data(registry_json(catalogue, geometry, image))
     here.note([*registry_notes(catalogue), *registry.problems])

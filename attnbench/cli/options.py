@@ -10,6 +10,7 @@ from typer.models import OptionInfo
 
 from attnbench.cases import ranges
 from attnbench.cases.case import Mode
+from attnbench.cases.labels import closest, did_you_mean
 from attnbench.cases.variant import DTYPES
 from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from attnbench.analysis.selection import Selection
 
 MOST_THREADS = 4096  # more than any machine has cores for
+AS_MANY_AS_FIT = "max"  # a batch that is to be found
 
 
 class Format(StrEnum):
@@ -34,6 +36,19 @@ class Format(StrEnum):
 DIGITS = 18  # of a number, which no machine holds more of
 LETTERS = 40  # of a word that an error repeats
 FORMS = (Format.table, Format.json)  # of what has no lines
+SYNONYMS = {
+    "fp64": "float64",
+    "fp32": "float32",
+    "fp16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+    "train": "training",
+    "infer": "inference",
+    "eval": "inference",
+    "tex": "latex",
+    "md": "markdown",
+}
+"""What others call what options allow."""
 
 
 def list_of_sizes(default: str) -> OptionInfo:
@@ -44,6 +59,17 @@ def list_of_sizes(default: str) -> OptionInfo:
         about="Maps of tokens: 14, 14x28, or 7..56/7 for every seventh; a list too.",
         panel=WHAT,
         default=default,
+    )
+
+
+def number_format(what: str, allowed: Sequence[str]) -> OptionInfo:
+    """The option for one number format, of which commands allow different ones."""
+    return option(
+        "--dtype",
+        metavar="DTYPE",
+        about=f"{what}: {', '.join(allowed)}.",
+        panel=HOW,
+        autocompletion=among(*allowed),
     )
 
 
@@ -109,8 +135,14 @@ Heads = Annotated[
     int, option("--heads", metavar="HEADS", about="Attention heads; they must divide --dim.", panel=WHAT)
 ]
 Size = Annotated[
-    str,
-    option("--res", metavar="SIZE", about="The map of tokens: 14, or 14x28 for 14 rows of 28.", panel=WHAT),
+    str | None,
+    option(
+        "--res",
+        metavar="SIZE",
+        about="The map of tokens: 14, or 14x28 for 14 rows of 28; of a model, its images.",
+        panel=WHAT,
+        default="14; of a model 224",
+    ),
 ]
 Sizes = Annotated[list[str] | None, list_of_sizes("14")]
 Devices = Annotated[
@@ -124,16 +156,7 @@ Devices = Annotated[
         autocompletion=among(*DEVICES),
     ),
 ]
-Numbers = Annotated[
-    str,
-    option(
-        "--dtype",
-        metavar="DTYPE",
-        about=f"Of weights and inputs: {', '.join(DTYPES)}.",
-        panel=HOW,
-        autocompletion=among(*DTYPES),
-    ),
-]
+Numbers = Annotated[str, number_format("Of weights and inputs", DTYPES)]
 Threads = Annotated[
     int | None,
     option(
@@ -142,6 +165,16 @@ Threads = Annotated[
         min=1,
         max=MOST_THREADS,
         about="CPU threads.",
+        panel=HOW,
+        default="the physical cores",
+    ),
+]
+ThreadCounts = Annotated[
+    list[str] | None,
+    option(
+        "--threads",
+        metavar="N",
+        about="CPU threads; a list too, such as 1,2,4, whose members are blocks of their own.",
         panel=HOW,
         default="the physical cores",
     ),
@@ -287,20 +320,34 @@ def read_bytes(option: str, text: str) -> int:
     return int(float(number) * base ** (1 + "KMGT".index(unit[0])))
 
 
-def read_batches(values: list[str] | None, usual: int) -> list[int]:
-    """Numbers of images; the usual one unless told otherwise."""
+def read_batches(values: list[str] | None, usual: int) -> list[int | None]:
+    """Numbers of images, None for as many as fit; the usual one unless told otherwise."""
     texts = split(values) or [str(usual)]
     for text in texts:
-        if not text.isdecimal() or int(text) < 1:
-            raise AttnbenchError(f"--batch is {text!r}; it must be a number of images, at least 1.")
-    return [int(text) for text in texts]
+        if text != AS_MANY_AS_FIT and (not text.isdecimal() or len(text) > DIGITS or int(text) < 1):
+            raise AttnbenchError(
+                f"--batch is {shortened(text)!r}; it must be a number of images, at least 1, or "
+                f"{AS_MANY_AS_FIT} for as many as fit."
+            )
+    return [None if text == AS_MANY_AS_FIT else int(text) for text in texts]
+
+
+def read_threads(values: list[str] | None, usual: int) -> list[int]:
+    """Numbers of threads; the usual one unless told otherwise."""
+    numbers = read_counts("--threads", values, usual)
+    for number in numbers:
+        if number > MOST_THREADS:
+            raise AttnbenchError(f"--threads is {number}; it must be {MOST_THREADS} at most.")
+    return numbers
 
 
 def read_name(option: str, text: str, allowed: Sequence[str]) -> str:
-    """One of the names that an option allows."""
-    if text not in allowed:
-        raise AttnbenchError(f"{option} is {text!r}; it can be {', '.join(allowed)}.")
-    return text
+    """One of the names that an option allows, some of which have synonyms: `bf16`, `train`, `tex`."""
+    meant = text if text in allowed else SYNONYMS.get(text.casefold(), text)
+    if meant not in allowed:
+        near = did_you_mean(closest(text, map(str, allowed)))
+        raise AttnbenchError(f"{option} is {text!r}; it can be {', '.join(allowed)}.{near}")
+    return meant
 
 
 def read_names(option: str, values: list[str] | None, allowed: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """`attnbench profile`: where the time of one layer goes, operator by operator."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,7 @@ EXAMPLES = {
 
 def profile(
     mechanism: OneMechanism,
-    size: Size = "14",
+    size: Size = None,
     batch: Annotated[
         int, option("--batch", metavar="IMAGES", min=1, about="Images in one call.", panel=WHAT)
     ] = 64,
@@ -82,35 +83,45 @@ def profile(
     opens in https://ui.perfetto.dev. A profile explains a speed; `attnbench run` measures it.
     """
     from attnbench.cases.places import opened
-    from attnbench.cases.sweep import read_size, sweep
+    from attnbench.cases.protocol import QUICK
+    from attnbench.cases.sweep import sweep
+    from attnbench.cli.geometry_options import geometry_of
     from attnbench.cli.output import output
-    from attnbench.errors import writing
+    from attnbench.errors import AttnbenchError, writing
     from attnbench.machine import devices
     from attnbench.machine.system import physical_cores
     from attnbench.measuring.profile import TRACE
     from attnbench.measuring.profile import profile as measure
-    from attnbench.mechanism import Geometry
     from attnbench.report.objects import profile_json
     from attnbench.report.profile import profile_csv, profile_notes, write_profile
-    from attnbench.report.terminal.profile import operators_table, parts_table
+    from attnbench.report.terminal.profile import operators_table, parts_table, places_tables
+    from attnbench.run.plan import Setup
+    from attnbench.run.room import shortages
 
     devices.require(device)
     variant = Variant(read_name("--kernel", kernel, KERNELS), read_name("--dtype", dtype, DTYPES))
     there = opened([mechanism], plugins)
     registry, choice = there.registry, there.registry.choose(there.one)
-    geometry = Geometry(dim, heads, *read_size(size))
+    geometry = geometry_of(choice, size, dim, heads)
     (block,) = sweep([choice], [geometry], [device], batches=[batch], variants=[variant])
     (case,) = block.members
+    threads = threads or physical_cores()
+    for reason in shortages([case], Setup(there.plugins, replace(QUICK, seed=seed))).values():
+        raise AttnbenchError(
+            f"{case.label} cannot be profiled: {reason}. Choose a smaller --res, --dim or --batch."
+        )
     folder = out or RESULTS / re.sub(r"[^\w.-]", "-", choice.label)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    layer_profile = measure(registry, case, threads=threads or physical_cores(), seed=seed, folder=folder)
+    layer_profile = measure(registry, case, threads=threads, seed=seed, folder=folder)
     path = write_profile(layer_profile, folder)
     here = output(form)
     match form:
         case Format.table:
             here.out.print(operators_table(layer_profile))
             here.out.print(parts_table(layer_profile))
+            for table in places_tables(layer_profile):
+                here.out.print(table)
         case Format.csv:
             here.data(profile_csv(layer_profile))
         case Format.json:

@@ -21,6 +21,7 @@ from attnbench.run.plan import Forecast, Planned
 from attnbench.words import duration, plural
 
 REFRESH_HZ = 1  # drawing costs milliseconds of a core that is being measured on
+TWIN = "an identical layer; how far its ratio is from 1 is noise"
 
 
 def plan_lines(
@@ -31,7 +32,7 @@ def plan_lines(
     path: Path,
 ) -> list[str]:
     """What is about to happen, and for how long; what will not be timed, and why; what is there already."""
-    lines = []
+    lines, blocks = [], [planned.block for planned in plan]
     there = sum(len(planned.block.members) for planned in plan) - sum(
         len(planned.block.members) for planned in left
     )
@@ -40,11 +41,12 @@ def plan_lines(
     for planned, forecast in zip(left, expected, strict=True):
         members = plural(len(planned.block.members), "row")
         lines.append(
-            f"{planned.block.name}: {members}, {plural(protocol.sessions, 'session')}, "
+            f"{planned.block.name_among(blocks)}: {members}, {plural(protocol.sessions, 'session')}, "
             f"until ±{100 * protocol.precision:g} % or {duration(protocol.max_seconds)} of timing: "
             f"about {plural(forecast.rounds, 'round')} in {duration(forecast.seconds)}"
         )
-        formats = dict.fromkeys(case.variant.dtype for case in planned.block.members)
+        lines += [f"  {note}" for note in [planned.block.batch_note] if note]
+        formats = dict.fromkeys(case.variant.computed for case in planned.block.members)
         lines += [f"  {line}" for line in emulation(planned.environment.flags, formats)]
         lines += [
             f"  not timed: {case.heading}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit
@@ -71,6 +73,7 @@ class Progress:
     ) -> None:
         self.console = console
         self.blocks = blocks
+        self.names = [block.name_among(blocks) for block in blocks]
         self.protocol = protocol
         self.expected_s = [forecast.seconds for forecast in expected]
         self.now = now
@@ -127,25 +130,32 @@ class Progress:
             return "starting the worker …"
         block = self.blocks[self.block]
         cases = {index: case for index, case in enumerate(block.cases) if case.role is not Role.ceiling}
-        heading = f"{block.name}, session {self.session + 1} of {self.protocol.sessions}"
+        heading = f"{self.names[self.block]}, session {self.session + 1} of {self.protocol.sessions}"
         columns = [
             GridColumn(heading, [case.heading for case in cases.values()], wraps=True),
-            GridColumn("img/s so far", [self._estimate(block, index) for index in cases]),
+            GridColumn("img/s so far", [self._speed(block, index) for index in cases]),
             GridColumn("rounds", [f"{len(self.rounds.get(index, ()))}" for index in cases]),
+            GridColumn("", [self._state(index) for index in cases], justify="left"),
         ]
-        return Group(self._bar(), Grid(columns, ruled=False))
+        twins = [case.heading for case in cases.values() if case.role is Role.twin]
+        explained = [f"{twin}: {TWIN}" for twin in twins]
+        return Group(self._bar(), Grid(columns, caption="\n".join(explained), ruled=False))
 
-    def _estimate(self, block: Block, index: int) -> str:
-        """Images per second so far, or how far a case has come."""
+    def _speed(self, block: Block, index: int) -> str:
+        """Images per second so far, of a case that has a time."""
         times_s = self.times_s.get(index)
-        return f"{block.workload.batch / median(times_s):,.0f}" if times_s else self.states.get(index, "…")
+        return f"{block.workload.batch / median(times_s):,.0f}" if times_s else ""
+
+    def _state(self, index: int) -> str:
+        """How far a case has come that has no time yet."""
+        return "" if self.times_s.get(index) else self.states.get(index, "…")
 
     def _begin(self, block: int) -> None:
         self.block, self.session, self.states = block, 0, {}
         self.times_s, self.rounds = defaultdict(list), defaultdict(set)
         self.block_began = self.now()
         if not self.console.is_interactive:
-            self.console.print(f"measuring {self.blocks[block].name} …")
+            self.console.print(f"measuring {self.names[block]} …")
 
     def _bar(self) -> Table:
         gone_s, left_s = self.now() - self.began, self.left_s()

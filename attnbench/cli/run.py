@@ -9,33 +9,32 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cases.case import Mode
+from attnbench.cases.case import PATCH, Mode
 from attnbench.cases.protocol import ALLOCATORS
 from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
 from attnbench.cli.cluster_options import AtMost, Cancel, Detach, On
 from attnbench.cli.geometry_options import (
-    PATCH,
     Dims,
     HeadCounts,
     Images,
     Patch,
     Stages,
-    image_of,
-    read_geometries,
 )
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
+    AS_MANY_AS_FIT,
     Devices,
     Mechanisms,
     Plugins,
     Seed,
     Sizes,
-    Threads,
+    ThreadCounts,
     read_batches,
     read_bytes,
     read_modes,
     read_name,
+    read_threads,
     split,
 )
 from attnbench.cli.protocol_options import (
@@ -50,7 +49,14 @@ from attnbench.cli.protocol_options import (
     read_duration,
     read_protocol,
 )
-from attnbench.cli.variant_options import CompileModes, CudaGraphs, Kernels, NumberFormats, read_variants
+from attnbench.cli.variant_options import (
+    Autocasts,
+    CompileModes,
+    CudaGraphs,
+    Kernels,
+    NumberFormats,
+    read_variants,
+)
 from attnbench.errors import AttnbenchError
 
 RESULTS = Path("results")
@@ -69,7 +75,14 @@ EXAMPLES = {
     "whether an order survives the kernel and the number format": (
         "attnbench run --device cuda --kernel explicit,fused --dtype float32,bfloat16"
     ),
+    "weights and inputs in bfloat16, and torch.autocast, beside float32": (
+        "attnbench run --dtype float32,bfloat16 --autocast bfloat16"
+    ),
+    "how speeds follow batch and threads": "attnbench run msa hilo --batch 1,8,max --threads 1,2 --quick",
     "a layer of your own": "attnbench run my_attention.py msa hilo",
+    "whole models, whose slots hold one mechanism or the other": (
+        "attnbench run litv2-s/hilo litv2-s/msa litv2-s/sra --batch 8"
+    ),
     "on a Slurm cluster, a job a size": (
         "attnbench run --res 7..56/7 --device cpu --on slurm:partition=exclusive"
     ),
@@ -80,7 +93,7 @@ Batches = Annotated[
     option(
         "--batch",
         metavar="IMAGES",
-        about="Images in one call; a list too.",
+        about=f"Images in one call; a list too. {AS_MANY_AS_FIT} is the largest power of two that fits.",
         panel=WHAT,
         default="64; with --quick 8 on a CPU",
     ),
@@ -157,9 +170,10 @@ def run(
     plugins: Plugins = None,
     kernel: Kernels = None,
     dtype: NumberFormats = None,
+    autocast: Autocasts = None,
     compile_: CompileModes = None,
     cuda_graph: CudaGraphs = None,
-    threads: Threads = None,
+    threads: ThreadCounts = None,
     allocator: Allocator = ALLOCATORS[0],
     memory_limit: MemoryLimit = None,
     quick: Quick = False,
@@ -180,16 +194,16 @@ def run(
 ) -> None:
     """Measure mechanisms against each other, in Table IV's setting unless told otherwise.
 
-    Each device, size, batch and mode is a block, whose members (mechanisms, settings, kernels, dtypes) are
-    timed in turn, so that every ratio between them is paired. Options that take lists take commas, ranges
-    such as 7..56/7 where they are numbers, and may be repeated; all combinations are measured. --for,
-    --precision, --sessions, --max-seconds and --timeout change what --quick, --rigorous or the default would
-    do.
+    Each device, size, batch, mode and number of threads is a block, whose members (mechanisms, settings,
+    kernels, dtypes) are timed in turn, so that every ratio between them is paired. Options that take lists
+    take commas, ranges such as 7..56/7 where they are numbers, and may be repeated; all combinations are
+    measured. --for, --precision, --sessions, --max-seconds and --timeout change what --quick, --rigorous or
+    the default would do.
 
     What cannot be measured is a row with its reason, not an error. A run that was interrupted or killed goes
     on with the same command. With --on a cluster measures, each block in a job of its own.
     """
-    from attnbench.cli.asked import Asked, Job
+    from attnbench.cli.asked import Asked, Job, Maps
     from attnbench.cli.cluster import run_on_cluster
     from attnbench.cli.output import output
     from attnbench.cli.session import run_here
@@ -206,33 +220,30 @@ def run(
     )
     if not on and (at_most or detach or cancel):
         raise AttnbenchError("--at-most, --detach and --cancel are about jobs on a cluster; add --on.")
-    geometries = read_geometries(sizes, dim, heads, stage, image, patch)
     asked = Asked(
         words=tuple(mechanisms or ()),
         plugins=tuple(plugins or ()),
         baseline=baseline,
-        geometries=geometries,
+        maps=Maps(sizes, dim, heads, stage, image, patch),
         batches=partial(_batches, batch, quick=quick),
         modes=read_modes(mode),
-        variants=read_variants(kernel, dtype, compile_, cuda_graph),
+        variants=read_variants(kernel, dtype, autocast, compile_, cuda_graph),
         protocol=replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS)),
         seconds=read_duration("--for", duration) if duration else None,
-        threads=threads,
+        threads=read_threads(threads, 1) if threads else (),
         memory_limit_bytes=read_bytes("--memory-limit", memory_limit) if memory_limit else None,
     )
     here = output()
-    here.note(filter(None, [None if image else image_of(geometries)]))
     command = [word for word in sys.argv[1:] if word not in OF_ONE_CALL]
     folder = _folder(out, command)
     if on:
         job = Job(on, at_most, detach=detach, cancel=cancel)
         run_on_cluster(here, asked, split(device), job, folder, command, fresh=fresh)
-    elif not run_here(here, asked, split(device), folder, command, fresh=fresh):
-        here.tell("Interrupted: everything that was measured is kept, and the same command goes on.")
-        raise typer.Exit(130)
+    else:
+        raise typer.Exit(run_here(here, asked, split(device), folder, command, fresh=fresh))
 
 
-def _batches(batch: list[str] | None, device: str, *, quick: bool) -> list[int]:
+def _batches(batch: list[str] | None, device: str, *, quick: bool) -> list[int | None]:
     """Images in a call on a device."""
     from attnbench.machine.devices import device_of
 

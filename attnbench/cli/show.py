@@ -6,7 +6,7 @@ from pathlib import Path
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.claims import Judgement, Ruling, summary
 from attnbench.analysis.crossover import foremost, several_sizes
-from attnbench.analysis.difference import Change, changes, in_words, unlike
+from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, Timing, grouped, is_slower, measured, setting
 from attnbench.analysis.variant_matrix import without_matrix
 from attnbench.cases.case import Role
@@ -16,20 +16,21 @@ from attnbench.errors import AttnbenchError
 from attnbench.paper.builtin import sentences
 from attnbench.paper.claims import Metric
 from attnbench.records.record import RecordFile
-from attnbench.report.export import changes_csv, matrices_csv, table_csv, write_crossovers, write_matrices
+from attnbench.report.export import matrices_csv, table_csv, write_crossovers, write_matrices
 from attnbench.report.figure.print_size import PrintSize
 from attnbench.report.notes import agreement, disturbances, notes, too_noisy
-from attnbench.report.objects import changes_json, matrices_json, run_json
+from attnbench.report.objects import matrices_json, run_json
+from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.report.terminal.claims import claims_notes, claims_table
 from attnbench.report.terminal.crossover import UNCHANGED, crossover_table
-from attnbench.report.terminal.table import change_table, result_table
+from attnbench.report.terminal.table import result_table
 from attnbench.report.terminal.variants import report
 
 
-def print_tables(output: Output, table: Sequence[Row]) -> None:
+def print_tables(output: Output, table: Sequence[Row], style: TableStyle = STYLE) -> None:
     """One table a setting."""
     for together in grouped(table, setting):
-        output.out.print(result_table(together))
+        output.out.print(result_table(together, style))
 
 
 def print_notes(output: Output, run: Analysis) -> None:
@@ -37,34 +38,41 @@ def print_notes(output: Output, run: Analysis) -> None:
     output.note([*run.file.warnings, *notes(run.rows), *disturbances(run.rows)])
 
 
-def print_matrices(output: Output, run: Analysis) -> None:
+def print_matrices(output: Output, run: Analysis, style: TableStyle = STYLE) -> None:
     """The matrix of each setting that has several variants, tables of the others, and what to know of all.
 
     Above them stands why none of their speeds is usable, where that is so.
     """
     output.note(too_noisy(run.rows))
     for matrix in run.matrices:
-        for part in report(matrix):
+        for part in report(matrix, style):
             output.out.print(part)
-    print_tables(output, without_matrix(run.rows))
+    print_tables(output, without_matrix(run.rows), style)
     print_notes(output, run)
 
 
-def print_run(output: Output, run: Analysis, figures: PrintSize | None, *, share: float | None) -> list[str]:
+def print_run(
+    output: Output,
+    run: Analysis,
+    figures: PrintSize | None,
+    *,
+    share: float | None,
+    style: TableStyle = STYLE,
+) -> list[str]:
     """A run beside the paper: ratios, rank correlation, claims, figures; the rows slower by `share`."""
     if output.form is Format.table:
-        _print_run_table(output, run)
+        _print_run_table(output, run, style)
     else:
-        output.data(table_csv(run.rows) if output.form is Format.csv else run_json(run))
+        output.data(table_csv(run.rows, style.columns) if output.form is Format.csv else run_json(run))
         print_notes(output, run)
     if figures:
         _draw_run(output, run, figures)
-    return _slower(((row, row.timing) for row in run.rows), share)
+    return slower_rows(((row, row.timing) for row in run.rows), share)
 
 
 def print_judgements(output: Output, file: RecordFile, judgements: Sequence[Judgement]) -> None:
     """What a run says of claims, and how many hold."""
-    _print_heading(output, f"{file.folder}")
+    print_heading(output, f"{file.folder}")
     print_claims(output, file, judgements)
     output.note(file.warnings)
     output.tell(f"{summary(judgements)}.")
@@ -92,7 +100,12 @@ def print_sentences(output: Output, run: Analysis) -> None:
 
 
 def print_matrices_of(
-    output: Output, run: Analysis, figures: PrintSize | None, *, share: float | None
+    output: Output,
+    run: Analysis,
+    figures: PrintSize | None,
+    *,
+    share: float | None,
+    style: TableStyle = STYLE,
 ) -> list[str]:
     """The matrices of a run, as files and a figure too; the rows slower than the baseline by `share`."""
     if not run.matrices:
@@ -101,52 +114,24 @@ def print_matrices_of(
             "--kernels to compare; `attnbench run --kernel explicit,fused` measures two."
         )
     if output.form is Format.table:
-        _print_heading(output, f"{run.file.folder}")
-        print_matrices(output, run)
+        print_heading(output, f"{run.file.folder}")
+        print_matrices(output, run, style)
     else:
         output.data(matrices_csv(run.matrices) if output.form is Format.csv else matrices_json(run))
         print_notes(output, run)
     if figures:
         _draw_matrices(output, run, figures)
-    return _slower(((row, row.timing) for row in run.rows), share)
+    return slower_rows(((row, row.timing) for row in run.rows), share)
 
 
-def print_changes(
-    output: Output, before: RecordFile, after: RecordFile, baseline: str | None, *, share: float | None
-) -> list[str]:
-    """Two runs case by case, and the cases slower by `share`; refuses times that say nothing."""
-    different = unlike(before, after)
-    all_changes = changes(before, after, baseline, times=not different)
-    if not all_changes:
-        raise AttnbenchError(
-            f"{before.folder} and {after.folder} have no case in common; nothing to compare."
-        )
-    match output.form:
-        case Format.table:
-            _print_heading(output, f"{before.folder} → {after.folder}")
-            output.out.print(change_table(all_changes))
-        case Format.csv:
-            output.data(changes_csv(all_changes))
-        case Format.json:
-            output.data(changes_json(before, after, all_changes, different))
-    output.note([*before.warnings, *after.warnings])
-    if different:
-        raise AttnbenchError(
-            f"The times of these runs say nothing about each other, because they differ in "
-            f"{in_words(different)}. "
-            "Counts are compared above; measure both on one machine with the same settings to compare times."
-        )
-    return _slower(((change.after, change) for change in all_changes), share)
-
-
-def _print_heading(output: Output, heading: str) -> None:
+def print_heading(output: Output, heading: str) -> None:
     output.out.print(heading, style="bold", markup=False, soft_wrap=True)
 
 
-def _print_run_table(output: Output, run: Analysis) -> None:
-    _print_heading(output, f"{run.file.folder}")
+def _print_run_table(output: Output, run: Analysis, style: TableStyle) -> None:
+    print_heading(output, f"{run.file.folder}")
     output.note(too_noisy(run.rows))
-    print_tables(output, run.rows)
+    print_tables(output, run.rows, style)
     print_notes(output, run)
     for line in agreement(run.agreements):
         output.out.print(line, markup=False)
@@ -167,23 +152,24 @@ def _draw_run(output: Output, run: Analysis, figures: PrintSize) -> None:
     if not files and measured(run.rows):
         output.tell(f"This run has no figure of the kind {', '.join(sorted(figures.kinds))}.")
         return
-    _print_drawn(output, files)
+    print_drawn(output, files)
 
 
 def _draw_matrices(output: Output, run: Analysis, figures: PrintSize) -> None:
     from attnbench.report.figure.variants import save_matrices
 
     output.wrote([write_matrices(run.matrices, run.file.folder)])
-    _print_drawn(output, save_matrices(run.matrices, run.file.folder, figures))
+    print_drawn(output, save_matrices(run.matrices, run.file.folder, figures))
 
 
-def _print_drawn(output: Output, files: Sequence[Path]) -> None:
+def print_drawn(output: Output, files: Sequence[Path]) -> None:
+    """The figures that a command drew, or why there are none."""
     output.wrote(files, how="drawn")
     if not files:
         output.tell("Nothing was timed in this run, so nothing is drawn.")
 
 
-def _slower(judged: Iterable[tuple[Row, Timing | Change | None]], share: float | None) -> list[str]:
+def slower_rows(judged: Iterable[tuple[Row, Timing | Change | None]], share: float | None) -> list[str]:
     """The rows that are slower, by more than a share, than what they were compared with."""
     return [
         f"{row.record.case.title} ({row.where})"

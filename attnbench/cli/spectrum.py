@@ -1,5 +1,6 @@
 """`attnbench spectrum`: which spatial frequencies the output of a layer holds."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ def spectrum(
             autocompletion=offered,
         ),
     ] = None,
-    size: Size = "14",
+    size: Size = None,
     dim: Dim = 768,
     heads: Heads = 12,
     plugins: Plugins = None,
@@ -51,23 +52,40 @@ def spectrum(
     how much of each frequency passes. Nothing is timed.
     """
     from attnbench.cases.places import opened
-    from attnbench.cases.sweep import read_size
+    from attnbench.cases.protocol import QUICK
+    from attnbench.cases.sweep import sweep
+    from attnbench.cli.geometry_options import geometry_of
     from attnbench.cli.output import output
-    from attnbench.errors import writing
-    from attnbench.measuring.spectrum import survey
-    from attnbench.mechanism import Geometry
+    from attnbench.errors import AttnbenchError, writing
+    from attnbench.measuring.spectrum import at_once, survey
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
+    from attnbench.run.plan import Setup
+    from attnbench.run.room import shortages
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     there = opened(mechanisms, plugins)
     choices = {choice.label: choice for choice in map(there.registry.choose, there.words or ["hilo"])}
-    geometry = Geometry(dim, heads, *read_size(size))
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    for choice in choices.values():
+        if choice.mechanism.is_model:
+            raise AttnbenchError(
+                f"{choice.label} is a model, which gives scores and no map; name a layer, such as hilo."
+            )
+    geometry = geometry_of(next(iter(choices.values())), size, dim, heads)
+    (block,) = sweep(list(choices.values()), [geometry], ["cpu"], batches=[at_once(geometry, images)])
+    setup = Setup(there.plugins, replace(QUICK, seed=seed))
     here = output()
     with here.waiting(f"Putting {images} maps through {', '.join(choices)}…"):
-        layer_survey = survey(list(choices.values()), geometry, images=images, seed=seed)
+        left_out = {
+            label: f"{label} has no spectrum: {reason}."
+            for label, reason in shortages(block.members, setup).items()
+        }
+        if left_out.keys() == choices.keys():
+            raise AttnbenchError(f"{' '.join(left_out.values())} Choose a smaller --res or --dim.")
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        fitting = [choice for label, choice in choices.items() if label not in left_out]
+        layer_survey = survey(fitting, geometry, images=images, seed=seed, left_out=left_out)
         paths = [write_profile(layer_survey, folder)]
         if figures:
             from attnbench.report.figure.spectrum import save_figures

@@ -12,7 +12,7 @@ from pathlib import Path
 from attnbench.cases.case import Block
 from attnbench.cases.places import opened
 from attnbench.cases.registry import Registry
-from attnbench.cases.request import Request
+from attnbench.cases.request import Request, of_a_model
 from attnbench.cases.sweep import sweep
 from attnbench.cluster.submission import Submission
 from attnbench.errors import AttnbenchError, InvalidSetting
@@ -64,7 +64,6 @@ def understood(part: Part, given: Allocation | None, *, shared: bool) -> tuple[B
     there = opened(request.words, [Path(plugin) for plugin in request.plugins])
     setup = Setup(
         plugins=there.plugins,
-        threads=request.threads or physical_cores(),
         protocol=request.protocol,
         memory_limit_bytes=request.memory_limit_bytes,
         node=fingerprint(folder.salt(part.whole)),
@@ -75,11 +74,16 @@ def understood(part: Part, given: Allocation | None, *, shared: bool) -> tuple[B
 
 def block_of(request: Request, registry: Registry, words: list[str]) -> Block:
     """The block that a request means, among these mechanisms."""
+    choices = chosen(registry, words)
+    models = [choice.label for choice in choices if choice.mechanism.is_model]
+    if models:
+        raise of_a_model(models[0])
     (block,) = sweep(
-        chosen(registry, words),
+        choices,
         [request.workload.geometry],
         [request.device],
         batches=[request.workload.batch],
+        threads=[request.threads or physical_cores()],
         modes=[request.workload.mode],
         variants=request.variants,
         baseline=registry.choose(request.baseline) if request.baseline else None,

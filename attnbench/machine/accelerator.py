@@ -78,6 +78,9 @@ class Accelerator(Device):
     def free_bytes(self) -> int:
         return int(self.module.mem_get_info()[0])
 
+    def total_bytes(self) -> int:
+        return int(self.module.mem_get_info()[1])
+
     def matmul_side(self, threads: int) -> int:
         return 8192
 

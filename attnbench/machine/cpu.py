@@ -70,6 +70,10 @@ class Cpu(Device):
     def free_bytes(self) -> int:
         return system.available_memory_bytes()
 
+    def total_bytes(self) -> int:
+        """The memory of the machine, or what control groups allow of it."""
+        return system.memory_limit_bytes() or system.memory_bytes()
+
     def matmul_side(self, threads: int) -> int:
         """It grows with the threads, so that each has as much to do."""
         return MATMUL_SIDE << int(math.log2(threads) / 3)

@@ -111,6 +111,10 @@ class Device(ABC):
         """What may still be allocated."""
 
     @abstractmethod
+    def total_bytes(self) -> int:
+        """What there is in all, whoever uses it now."""
+
+    @abstractmethod
     def matmul_side(self, threads: int) -> int:
         """Of a square product that shows what the device can do at best."""
 

@@ -57,5 +57,9 @@ class Mps(Accelerator):
         recommended = self.module.recommended_max_memory() - self.module.driver_allocated_memory()
         return max(0, min(int(recommended), system.available_memory_bytes()))
 
+    def total_bytes(self) -> int:
+        """What Metal recommends to use of the memory that it shares with the host."""
+        return int(self.module.recommended_max_memory())
+
     def activities(self) -> list[Any]:
         raise AttnbenchError("torch's profiler does not see what MPS does; profile on --device cpu.")

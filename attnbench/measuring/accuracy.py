@@ -18,6 +18,7 @@ from attnbench.machine.devices import exact_device
 from attnbench.measuring.execution import dtype_of, graphed, running
 from attnbench.measuring.failures import told
 from attnbench.measuring.layers import Results, WrongOutput, build, check_results, is_shortage, make_step
+from attnbench.measuring.seeds import seed_torch
 
 EXACT = Variant(dtype="float64")
 IMAGES = 4  # of a batch, are compared: the images of a batch do not see each other
@@ -109,7 +110,7 @@ def require_agreement(registry: Registry, case: Case, seed: int, question: Quest
     started = time.perf_counter()
     results = _results(registry, case, question.batch, question.gradient, seed, question.images)
     first_s = time.perf_counter() - started
-    bound = BOUNDS[case.variant.dtype]
+    bound = BOUNDS[case.variant.computed]
     error = _error(results, question.answer)
     if error <= bound:
         return Agreement(error, first_s, question.remark)
@@ -199,8 +200,8 @@ def _in_float64(x: Tensor) -> Tensor:
 def _tokens(case: Case, seed: int) -> tuple[Tensor, Tensor]:
     """Tokens that no timing uses, and a gradient of the output."""
     generator = torch.Generator().manual_seed(seed + 1)
-    batch, gradient = (torch.randn(case.workload.shape, generator=generator) for _ in range(2))
-    return batch, gradient
+    batch = torch.randn(case.workload.shape, generator=generator)
+    return batch, torch.randn(case.workload.output_shape, generator=generator)
 
 
 def _results(
@@ -222,7 +223,7 @@ def _results(
     if settled:
         layer.eval()
     if draw:
-        torch.manual_seed(seed + draw)
+        seed_torch(seed + draw)
     few, dtype = case.workload.batch, dtype_of(case.variant)
     batch, gradient = (x[:few].to(case.device, dtype, copy=True) for x in (batch, gradient))
     step = make_step(layer, case, gradient)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attnbench.cases.case import TABLE_IV
+from attnbench.cases.case import TABLE_IV, Mode, Workload
 from attnbench.cases.labels import closest, did_you_mean
+from attnbench.cases.models import Model, mixing_macs, parts_of
 from attnbench.cases.registry import Choice, Registry, unique
-from attnbench.cases.sets import ALL, SET, TABLE, slug
+from attnbench.cases.sets import ALL, MODELS, SET, TABLE, slug
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
+from attnbench.machine import system
 from attnbench.mechanism import FAMILIES, Geometry, OperatorMacs
-from attnbench.paper import in_table_order, published
+from attnbench.paper import Printed, in_table_order, published
+from attnbench.paper.models import published_model
 from attnbench.records.cost import BranchCost, Entry, Point
 
 if TYPE_CHECKING:
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
 # What a layer runs on in less time than torch takes to import what it needs for tensors without memory.
 FEW_TOKENS, FEW_CHANNELS = 28**2, 1024
+IMAGE = Geometry.image(224, 224)
+MIXERS = "Mixers"  # what is called so of a model: the layers in its slots
+WILD = "*?"  # in a word that stands for all names that it fits
 
 
 def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
@@ -36,7 +43,13 @@ def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
 
 
 def words_of(registry: Registry, text: str) -> list[str]:
-    """The mechanisms of a set such as `@linear`; any other text stands for itself."""
+    """The mechanisms of a set such as `@linear`, or those that `litv2-*` fits; other texts are themselves."""
+    if any(sign in text for sign in WILD) and not text.startswith(SET):
+        every = [*in_table_order(registry), *registry.backbones]
+        fitting = [name for name in every if fnmatchcase(name, text)]
+        if not fitting:
+            raise AttnbenchError(f"No mechanism and no backbone is called as {text!r} has it.")
+        return fitting
     if not text.startswith(SET):
         return [text]
     known, name = sets(registry), text.removeprefix(SET)
@@ -51,34 +64,63 @@ def words_of(registry: Registry, text: str) -> list[str]:
 
 
 def sets(registry: Registry) -> dict[str, list[str]]:
-    """The names of several mechanisms: those of Table IV, all, families, and what plugins name."""
+    """The names of several mechanisms: those of Table IV, all, families, models, and what plugins name."""
     every = in_table_order(registry)
     known = {ALL: every, TABLE: [name for name in every if name in published()]}
     for family in FAMILIES:
         known[slug(family)] = [name for name in every if registry[name].family == family]
     known |= {name: list(members) for name, members in registry.sets.items()}
+    known[MODELS] = list(registry.backbones)
     return {name: members for name, members in known.items() if members}
 
 
-def entries(choices: Iterable[Choice], geometry: Geometry) -> list[Entry]:
-    """The choices with what they cost, counted, and the published rows beside them; imports torch."""
-    return [_entry(choice, geometry) for choice in choices]
+def entries(
+    choices: Iterable[Choice],
+    geometry: Geometry,
+    image: Geometry = IMAGE,
+    believed: Collection[str] = (),
+) -> list[Entry]:
+    """The choices with what they cost, and the published rows beside them; imports torch.
+
+    Layers are those of the `geometry`, models those for the `image`. Of mechanisms that are `believed` the
+    closed form is taken, as of those that come with attnbench, whose tests hold it to the count. All others
+    are counted.
+    """
+    return [
+        _entry(
+            choice,
+            image if choice.mechanism.is_model else geometry,
+            believed=all(part.name in believed for part in parts_of(choice.mechanism)),
+        )
+        for choice in choices
+    ]
 
 
 def points(choices: Sequence[Choice], geometries: Sequence[Geometry]) -> list[Point]:
-    """Every choice on every map, from closed forms alone."""
-    return [_point(choice, geometry) for choice in choices for geometry in geometries]
+    """Every choice on every map, or of every image where it is a model, from closed forms alone."""
+    return [
+        _point(choice, geometry)
+        for choice in choices
+        for geometry in geometries
+        if geometry.images == choice.mechanism.is_model
+    ]
 
 
-def _entry(choice: Choice, geometry: Geometry) -> Entry:
+def _entry(choice: Choice, geometry: Geometry, *, believed: bool) -> Entry:
     from attnbench.measuring.layouts import layer_of
+    from attnbench.measuring.prediction import TooLarge
 
-    paper = published().get(choice.label) if geometry == TABLE_IV.geometry else None
+    paper = _printed(choice, geometry)
     try:
         build = partial(layer_of, choice.mechanism, geometry, choice.settings)
+        macs = choice.mechanism.closed_form(geometry, **choice.settings) if believed else None
+        if macs is not None and (params := _params(build)) is not None:
+            return Entry(choice, params, macs, _branches(choice, geometry), paper)
         cost = _cost(build, geometry, choice.mechanism.operators)
     except UnsupportedGeometry as refusal:
         return Entry(choice, None, None, (), paper, refusal=str(refusal))
+    except TooLarge as shortage:
+        return Entry(choice, _params(build), None, (), paper, refusal=f"out of memory: {shortage}")
     except AttnbenchError:
         raise
     except Exception as error:  # what a layer raises is its author's
@@ -98,15 +140,51 @@ def _entry(choice: Choice, geometry: Geometry) -> Entry:
     )
 
 
+def _printed(choice: Choice, geometry: Geometry) -> Printed | None:
+    """What the paper printed of it at this size."""
+    if geometry.images:
+        return published_model(choice.label, geometry)
+    return published().get(choice.label) if geometry == TABLE_IV.geometry else None
+
+
 def _cost(build: Callable[[], nn.Module], geometry: Geometry, operators: Mapping[str, OperatorMacs]) -> Count:
     from attnbench.measuring.cost import count, count_on_meta
     from attnbench.measuring.layers import weights_undrawn
 
-    if geometry.tokens <= FEW_TOKENS and geometry.dim <= FEW_CHANNELS:
+    if geometry.tokens <= FEW_TOKENS and geometry.dim <= FEW_CHANNELS and not geometry.images:
         with weights_undrawn:
             layer = build()
         return count(layer, geometry, operators)
-    return count_on_meta(build, geometry, operators) or count(build(), geometry, operators)
+    if cost := count_on_meta(build, geometry, operators):
+        return cost
+    _require_room(build, geometry)
+    return count(build(), geometry, operators)
+
+
+def _require_room(build: Callable[[], nn.Module], geometry: Geometry) -> None:
+    """Raise `TooLarge` for a layer that needs more memory for one image than there is, by prediction."""
+    import torch
+
+    from attnbench.measuring.prediction import TooLarge, predicted_peak_bytes, shortage
+
+    image, there = Workload(geometry, 1, Mode.inference), system.available_memory_bytes()
+    if image.guessed_bytes > there:
+        need = predicted_peak_bytes(build, image.shape, torch.float32)
+        if need is not None and need > there:
+            raise TooLarge(shortage("one image", need, there))
+
+
+def _params(build: Callable[[], nn.Module]) -> int | None:
+    """How many numbers of a layer train, whatever its size; None where that cannot be told without memory."""
+    from attnbench.measuring.layers import without_memory
+
+    try:
+        with without_memory():
+            return sum(each.numel() for each in build().parameters() if each.requires_grad)
+    except AttnbenchError:
+        raise
+    except Exception:  # a layer may look at values while it is built, or be larger than any tensor
+        return None
 
 
 def _point(choice: Choice, geometry: Geometry) -> Point:
@@ -134,6 +212,9 @@ def _refuse(choice: Choice, geometry: Geometry) -> None:
 
 
 def _branches(choice: Choice, geometry: Geometry) -> tuple[BranchCost, ...]:
+    if isinstance(choice.mechanism, Model):
+        macs = mixing_macs(choice.mechanism.mixing(geometry, choice.settings))
+        return () if macs is None else (BranchCost(MIXERS, macs, None),)
     return tuple(
         BranchCost(
             branch.title,

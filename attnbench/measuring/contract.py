@@ -15,7 +15,7 @@ from attnbench.attention import KERNELS, use_kernel
 from attnbench.cases.registry import Choice
 from attnbench.errors import UnsupportedGeometry
 from attnbench.measuring.cost import Uncountable, count
-from attnbench.measuring.execution import CannotRun, backends_of, cast
+from attnbench.measuring.execution import CannotRun, autocast, backends_of, cast
 from attnbench.measuring.failures import told
 from attnbench.measuring.layers import shares_memory
 from attnbench.measuring.layouts import layer_of
@@ -24,6 +24,7 @@ from attnbench.mechanism import Geometry
 from attnbench.records.cost import CheckResult
 
 SIZES = ((14, 14), (1, 1), (2, 3), (7, 7), (13, 17), (16, 16), (28, 28), (14, 56))
+IMAGE_SIZES = ((224, 224), (256, 192), (225, 225))
 BATCH = 2
 BUILDS = "builds"  # what is no question of its own, and goes before all
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -32,7 +33,7 @@ TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A mechanism built for a geometry, in float64, with an input `[B, N, C]`.
+    """A mechanism built for a geometry, in float64, with an input: tokens `[B, N, C]`, or images of a model.
 
     Where it does not run in float64, all is in float32, and the `refusal` says why.
     """
@@ -71,7 +72,7 @@ def examine(choice: Choice, geometries: Sequence[Geometry]) -> Iterator[CheckRes
             advice = "a map that it is not made for is refused with UnsupportedGeometry"
             yield CheckResult(BUILDS, geometry, False, f"{told(error)}; {advice}")
         else:
-            x = torch.randn(BATCH, geometry.tokens, geometry.dim, dtype=torch.float64)
+            x = torch.randn(geometry.input_shape(BATCH), dtype=torch.float64)
             yield from _answers(_where_it_runs(Subject(choice, geometry, layer, x)))
 
 
@@ -93,17 +94,21 @@ def _where_it_runs(subject: Subject) -> Subject:
 @torch.no_grad()
 def keeps_the_shape(subject: Subject) -> None:
     out = subject.layer(subject.x)
-    if out.shape != subject.x.shape or out.dtype != subject.x.dtype:
-        raise Broken(
-            f"maps {_kind(subject.x)} to {_kind(out)}; tokens [B, N, C] must come back as tokens [B, N, C]"
+    expected = subject.geometry.output_shape(BATCH)
+    if out.shape != expected or out.dtype != subject.x.dtype:
+        what = (
+            f"images [B, 3, H, W] must give scores {list(expected)}"
+            if subject.geometry.images
+            else "tokens [B, N, C] must come back as tokens [B, N, C]"
         )
+        raise Broken(f"maps {_kind(subject.x)} to {_kind(out)}; {what}")
     if not out.isfinite().all():
         raise Broken("its output holds NaN or infinite numbers")
 
 
 @torch.no_grad()
 def keeps_images_apart(subject: Subject) -> None:
-    scale = torch.tensor([1.0, 8.0], dtype=subject.x.dtype).view(BATCH, 1, 1)
+    scale = torch.tensor([1.0, 8.0], dtype=subject.x.dtype).view(BATCH, *[1] * (subject.x.dim() - 1))
     x = scale * subject.x  # images of unlike size show what is shared over the batch
     alone = torch.cat([subject.layer(image.clone()) for image in x.split(1)])
     message = "an image's output depends on the other images of its batch"
@@ -164,7 +169,7 @@ def moves_as_one(subject: Subject) -> None:
 
 
 @torch.no_grad()
-def moves_to_bfloat16(subject: Subject) -> None:
+def moves_to_bfloat16(subject: Subject) -> str | None:
     layer = subject.build(torch.bfloat16)
     try:
         out = layer(subject.x.bfloat16())
@@ -173,6 +178,7 @@ def moves_to_bfloat16(subject: Subject) -> None:
     _require_moved(out, torch.bfloat16)
     if not out.isfinite().all():
         raise Broken("in bfloat16 its output holds NaN or infinite numbers")
+    return _of_autocast(subject)
 
 
 @torch.no_grad()
@@ -266,6 +272,15 @@ def _answer(question: str, ask: Callable[[Subject], str | None], subject: Subjec
         cause = error.__cause__ if isinstance(error, Uncountable) else None
         return CheckResult(question, subject.geometry, False, told(cause or error))
     return CheckResult(question, subject.geometry, True, remark or "")
+
+
+def _of_autocast(subject: Subject) -> str | None:
+    """What an author should know whose layer runs in bfloat16, and not under torch.autocast."""
+    try:
+        autocast(subject.build(torch.float32), "bfloat16", "cpu")(subject.x.float())
+    except (Exception, SystemExit) as error:
+        return f"under torch.autocast, as --autocast bfloat16 runs it, it fails: {told(error)}"
+    return None
 
 
 def _of_its_own_attention(subject: Subject) -> str:

@@ -66,7 +66,7 @@ def count(
     *,
     must_trace: bool = False,
 ) -> Count:
-    """The cost of `layer` for one image of `geometry`'s tokens, counted on its traced forward pass.
+    """The cost of `layer` for one image of this geometry, counted on its traced forward pass.
 
     A layer that cannot be traced is counted as it runs, unless it `must_trace`. `operators` are formulas of
     the layer's own. An `Uncountable` has what is known of a layer that does not run.
@@ -241,10 +241,10 @@ def _sides(value: object) -> tuple[int, ...] | None:
 
 
 def _image(layer: nn.Module, geometry: Geometry, seed: int = 0) -> Tensor:
-    """One image of random tokens as the layer's first real parameter would have them."""
+    """One image, or its tokens, of random numbers as the layer's first real parameter would have them."""
     real = (parameter for parameter in layer.parameters() if parameter.is_floating_point())
     like = next(real, torch.empty(0))
-    shape = (1, geometry.tokens, geometry.dim)
+    shape = geometry.input_shape(1)
     if like.is_meta:
         return torch.empty(shape, device="meta", dtype=like.dtype)
     drawn = torch.randn(shape, generator=torch.Generator().manual_seed(seed), device="cpu")

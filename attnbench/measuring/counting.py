@@ -7,6 +7,7 @@ from functools import partial
 
 from attnbench.attention import form_of, use_kernel
 from attnbench.cases.case import Case, Mode, Role
+from attnbench.cases.models import Mixing, Model
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
@@ -17,7 +18,7 @@ from attnbench.measuring.cost import Count, Uncountable, count, count_on_meta
 from attnbench.measuring.execution import dtype_of, require_runnable
 from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import build
-from attnbench.measuring.prediction import predicted_peak_bytes
+from attnbench.measuring.prediction import MOST_BYTES, TooLarge, gib, predicted_peak_bytes, shortage
 from attnbench.mechanism import Geometry
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Began, Counted, Failed, Predicted, Referenced, Started, Uncounted
@@ -27,10 +28,6 @@ LEAST_MOVES = {Mode.inference: 1, Mode.training: 2}  # training moves a gradient
 
 
 LEAST_SIDE = 7  # of a map that stands for a larger one in the comparison with float64
-
-
-class TooLarge(Exception):  # noqa: N818
-    """One image of a layer needs more memory than there is."""
 
 
 def count_cases(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
@@ -76,7 +73,9 @@ def count_case(
                 writer.write(replace(less, case=index))
         writer.write(need)
         if not need.prediction.fits:
-            writer.write(Failed(index, "out_of_memory", _shortage(need.prediction)))
+            least = need.prediction.predicted_bytes or 0
+            reason = shortage("it", least, need.prediction.available_bytes)
+            writer.write(Failed(index, "out_of_memory", reason))
     writer.write(Started(index, "its count"))
     form = form_of(case.variant.kernel)  # a back-end may refuse the tensors that are counted on
     name = f"{case.label} {case.workload.geometry} {form}"
@@ -105,8 +104,11 @@ def count_case(
 
 def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
     case = state.job.cases[index]
-    need = _predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
-    return Predicted(index, Prediction(need, _available_bytes(state, case.device)))
+    need = predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
+    there = _available_bytes(state, case.device)
+    tokens = 2 * math.prod(case.workload.shape) * dtype_of(case.variant).itemsize  # given, and returned
+    least = min(tokens, MOST_BYTES) if tokens > there else None
+    return Predicted(index, Prediction(least if need is None else need, there))
 
 
 def _reference(state: BlockState, registry: Registry, index: int) -> Referenced | None:
@@ -124,7 +126,7 @@ def _reference(state: BlockState, registry: Registry, index: int) -> Referenced 
             case, workload=replace(case.workload, geometry=geometry), variant=EXACT, device=device
         )
         for images in dict.fromkeys((few, math.ceil(few / 2), 1)):
-            need = _predicted_bytes(state, registry, exact, images, case.workload.mode, device)
+            need = predicted_bytes(state, registry, exact, images, case.workload.mode, device)
             if need is None:
                 break
             if need <= there:
@@ -133,7 +135,7 @@ def _reference(state: BlockState, registry: Registry, index: int) -> Referenced 
         if not reason:
             if need is None:
                 return None
-            reason = f"one image needs {_gib(need)} GiB as its reference, and {_gib(there)} GiB are available"
+            reason = f"one image needs {gib(need)} GiB as its reference, and {gib(there)} GiB are available"
     return Referenced(index, 0, case.workload.geometry.height, case.workload.geometry.width, reason)
 
 
@@ -161,11 +163,11 @@ def _cost(state: BlockState, registry: Registry, index: int, *, on_meta: bool) -
     whole_batch = known.prediction.predicted_bytes if known else None
     if whole_batch is not None and whole_batch <= there:
         return count(make(), case.workload.geometry, operators)
-    one_image = _predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
+    one_image = predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
     if one_image is not None and one_image > there:
         cost = count_on_meta(make, case.workload.geometry, operators, must_trace=False)
         if cost is None:
-            raise TooLarge(f"one image needs {_gib(one_image)} GiB")
+            raise TooLarge(f"one image needs {gib(one_image)} GiB")
         return cost
     return count(make(), case.workload.geometry, operators)
 
@@ -175,38 +177,60 @@ def _counted(registry: Registry, index: int, case: Case, cost: Count) -> Counted
     least_bytes = _least_bytes(case, cost.numbers)
     return Counted(
         index,
-        Cost(cost.params, cost.macs, cost.by_operator, cost.uncounted, least_bytes, cost.macs_of_another),
+        Cost(
+            cost.params,
+            cost.macs,
+            cost.by_operator,
+            cost.uncounted,
+            least_bytes,
+            cost.macs_of_another,
+            _mixing(registry, case),
+        ),
         _closed_form(registry, case),
     )
 
 
+def _mixing(registry: Registry, case: Case) -> tuple[Mixing, ...]:
+    """The layers in a model's slots; nothing of what is no model with slots."""
+    mechanism = registry[case.mechanism]
+    if not isinstance(mechanism, Model):
+        return ()
+    return mechanism.mixing(case.workload.geometry, case.settings)
+
+
 def _least_bytes(case: Case, numbers: int) -> int:
     """Those of so many numbers of a layer's state, of the input and the output, each moved once."""
-    moved = numbers + 2 * math.prod(case.workload.shape)
-    return LEAST_MOVES[case.workload.mode] * moved * dtype_of(case.variant).itemsize
+    workload, variant = case.workload, case.variant
+    read = (numbers + math.prod(workload.shape)) * variant.bytes_each
+    written = math.prod(workload.output_shape) * variant.bytes_each_out
+    return LEAST_MOVES[workload.mode] * (read + written)
+
+
+def macs_of(state: BlockState, registry: Registry, index: int) -> int | None:
+    """Multiply-adds of one image's forward pass, by the closed form or counted; None where neither tells."""
+    closed = _closed_form(registry, state.job.cases[index])
+    if closed is not None:
+        return closed
+    try:
+        return _cost(state, registry, index, on_meta=True).macs
+    except (TooLarge, Uncountable):
+        return None
 
 
 def _closed_form(registry: Registry, case: Case) -> int | None:
     return registry[case.mechanism].closed_form(case.workload.geometry, **case.settings)
 
 
-def _predicted_bytes(
+def predicted_bytes(
     state: BlockState, registry: Registry, case: Case, batch: int, mode: Mode, device: str
 ) -> int | None:
+    """What a call of so many images is expected to need at once; None where nobody can tell."""
     make = partial(build, registry, case, state.job.protocol.seed)
-    with use_kernel(case.variant.kernel):
+    asked, variant = replace(case.workload, batch=batch), case.variant
+    with use_kernel(variant.kernel):
         return predicted_peak_bytes(
-            make, replace(case.workload, batch=batch).shape, dtype_of(case.variant), mode, device
+            make, asked.shape, dtype_of(variant), mode, device, asked.output_shape, variant.autocast
         )
-
-
-def _shortage(need: Prediction) -> str:
-    there = _gib(need.available_bytes)
-    return f"it needs {_gib(need.predicted_bytes or 0)} GiB by prediction, and {there} GiB are available"
-
-
-def _gib(number: float) -> str:
-    return f"{number / 2**30:,.1f}"
 
 
 def _available_bytes(state: BlockState, device: str) -> int:

@@ -1,6 +1,7 @@
 """How a variant is carried out: its kernel, number format, compilation and capture around a layer's calls."""
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -34,15 +35,50 @@ class CannotRun(Exception):  # noqa: N818
 
 def require_runnable(variant: Variant, device: str) -> None:
     """Raise `CannotRun` for what has no meaning on a device, or nests CUDA graphs."""
-    refusal = device_of(device).refuses(dtype=variant.dtype, cuda_graph=variant.cuda_graph)
-    if reason := refusal or variant.nested:
+    refusal = device_of(device).refuses(dtype=variant.computed, cuda_graph=variant.cuda_graph)
+    if reason := refusal or variant.nested or _why_not_autocast(variant.autocast, device):
         raise CannotRun(reason)
 
 
 def dtype_of(variant: Variant) -> torch.dtype:
     """The number format of weights and inputs as torch's."""
-    dtype: torch.dtype = getattr(torch, "float32" if variant.dtype == "tf32" else variant.dtype)
+    dtype: torch.dtype = getattr(torch, variant.stored)
     return dtype
+
+
+def output_dtypes(variant: Variant) -> list[torch.dtype]:
+    """What an output may be in: the format of the input, or that of products under torch.autocast."""
+    return [getattr(torch, name) for name in (variant.stored, variant.autocast) if name]
+
+
+def autocast(forward: Callable[..., Any], products: str | None, device: str) -> Callable[..., Any]:
+    """The forward pass with its products in the number format of this name; itself where that is None.
+
+    Each call has a context of its own: weights that are cast inside are kept until its end, so that a longer
+    one would leave that work out of all calls but the first.
+    """
+    if products is None:
+        return forward
+    dtype: torch.dtype = getattr(torch, products)
+
+    def under_autocast(x: Tensor) -> Any:
+        with torch.autocast(device, dtype):
+            return forward(x)
+
+    return under_autocast
+
+
+def _why_not_autocast(products: str | None, device: str) -> str | None:
+    """What torch says where it leaves autocast off, as it does in formats that a device has not."""
+    if products is None:
+        return None
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with torch.autocast(device, getattr(torch, products)):
+            if torch.is_autocast_enabled(device):
+                return None
+    told = " ".join(line.strip() for each in said for line in str(each.message).splitlines())
+    return f"torch.autocast makes no products in {products} here: {told or 'it stays off'}"
 
 
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}

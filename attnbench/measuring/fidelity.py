@@ -35,6 +35,7 @@ from attnbench.measuring.layers import (
     shares_memory,
     untouched,
 )
+from attnbench.measuring.seeds import seed_torch
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Expected, Started
 
@@ -78,7 +79,7 @@ def expect(registry: Registry, case: Case, seed: int, data: Data, index: int) ->
     alone, scales = looks.alone()
     last = looks.together()
     together = sketch(last)
-    rough = ROUGHLY[case.variant.dtype]
+    rough = ROUGHLY[case.variant.computed]
     scales = [max(pair) for pair in zip_longest(scales, _scales(together, case.variant), fillvalue=0.0)]
     if _is_constant(together[0] if alone is None else torch.cat([alone[0], together[0]])):
         _require_numbers_of_its_own(last[0])
@@ -144,7 +145,7 @@ def _require_expected(registry: Registry, call: Call, case: Case, seed: int, exp
         results = call.run()
     given = sketch(results)
     check_results(results[0], call.layer, case)
-    rough = ROUGHLY[case.variant.dtype]
+    rough = ROUGHLY[case.variant.computed]
     far = distances(given, _sketch_of(expected), expected.scales)
     if far.max() <= rough:
         return
@@ -236,7 +237,7 @@ class _Looks:
             if mine.shape == theirs.shape:
                 mine.copy_(theirs)
         self.taken += 1
-        torch.manual_seed(self.seed + self.taken)
+        seed_torch(self.seed + self.taken)
         return layer
 
     def _built(self) -> nn.Module:
@@ -255,6 +256,7 @@ class _Looks:
 
 def _projected(x: Tensor) -> Tensor:
     x = x.to(exact_device(x.device.type))
+    x = x.reshape(len(x), x.shape[1] if x.dim() > 2 else 1, -1)  # a matrix an image, of scores and pixels too
     generator = torch.Generator().manual_seed(0)
     left, right = (
         torch.randn(NUMBERS, size, generator=generator, dtype=torch.float64).to(x.device)
@@ -268,7 +270,7 @@ def _scales(sketches: Sketch, variant: Variant) -> list[float]:
 
     Of results that are the same for all, their size.
     """
-    return [_scale(each, ALIKE[variant.dtype]) if len(each) > 1 else 0.0 for each in sketches]
+    return [_scale(each, ALIKE[variant.computed]) if len(each) > 1 else 0.0 for each in sketches]
 
 
 def _scale(numbers: Tensor, least: float) -> float:

@@ -18,7 +18,8 @@ from attnbench.records.profile import CONVOLUTION, FUSED, PRODUCTS
 MOVES_AND_MAKES = """
     T flip pad constant_pad_nd im2col col2im repeat repeat_interleave tile take_along_dim index_select
     index_put index_copy index_add scatter scatter_add scatter_reduce slice_scatter select_scatter
-    masked_scatter masked_select where gather take index embedding copy fill zero zeros ones full empty
+    masked_scatter masked_select where gather take index embedding embedding_bag _embedding_bag
+    _embedding_bag_forward_only copy fill zero zeros ones full empty
     eye arange linspace _unsafe_view _reshape_alias _conj _neg_view detach lift_fresh_copy zeros_like
     ones_like full_like empty_like rand_like randn_like rand randn randint randperm new_zeros new_ones
     new_empty new_full empty_strided new_empty_strided pixel_shuffle pixel_unshuffle channel_shuffle

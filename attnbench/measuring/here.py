@@ -24,8 +24,8 @@ def worker_here(registry: Registry) -> Worker:
 
     def facts(shard: Path, _environment: Mapping[str, str], _timeout_s: float) -> Generator[Fact]:
         known = len(journal.read(shard))
-        surroundings = Surroundings()
         state = torch.get_rng_state()
+        surroundings = Surroundings()
         try:
             with warnings.catch_warnings(), shard.open("a", encoding="utf-8") as file:
                 work(shard, JournalWriter(file), registry)

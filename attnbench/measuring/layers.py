@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
-from attnbench.measuring.execution import cast, compiled, dtype_of, graphed, running
+from attnbench.measuring.execution import autocast, cast, compiled, dtype_of, graphed, output_dtypes, running
 from attnbench.measuring.layouts import layer_of
+from attnbench.measuring.seeds import seed_torch
 from attnbench.measuring.surroundings import Surroundings
+from attnbench.mechanism import Shape
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
 MOST_INPUTS = 8
@@ -42,7 +44,7 @@ def without_memory() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Batches of random tokens `[B, N, C]`; for training, the gradient of the output too."""
+    """Batches of random tokens `[B, N, C]`, or images; for training, the gradient of the output too."""
 
     inputs: tuple[Tensor, ...]
     gradient: Tensor | None
@@ -80,8 +82,8 @@ def build(registry: Registry, case: Case, seed: int, changes: list[str] | None =
     tensor there too, and torch's fused attention has another kernel for a mask that is one. What its
     constructor changes of the process is made what it was, and told in `changes`.
     """
+    seed_torch(seed)
     surroundings = Surroundings()
-    torch.manual_seed(seed)
     with torch.inference_mode(False):
         layer = layer_of(registry[case.mechanism], case.workload.geometry, case.settings)
     layer.train(case.workload.mode is Mode.training)  # a statement: its value need not be the layer
@@ -97,10 +99,11 @@ def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
     number = min(most_inputs, math.ceil(INPUTS_BYTES / (math.prod(shape) * dtype.itemsize)))
     generator = torch.Generator().manual_seed(seed)
 
-    def draw() -> Tensor:
+    def draw(shape: Shape) -> Tensor:
         return torch.randn(shape, generator=generator).to(case.device, dtype)
 
-    return Data(tuple(draw() for _ in range(number)), draw() if case.workload.mode is Mode.training else None)
+    inputs = tuple(draw(shape) for _ in range(number))
+    return Data(inputs, draw(case.workload.output_shape) if case.workload.mode is Mode.training else None)
 
 
 def make_data_by_dtype(
@@ -124,10 +127,11 @@ def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable
     """What one call does with a batch: the layer's output and, in training, the gradient of the batch.
 
     There the output's gradient goes back to every parameter, and to the batch, as it must where other layers
-    stand before this one.
+    stand before this one. Under torch.autocast it comes in float32, as from a sum with the tokens, and torch
+    casts it.
     """
     cast(layer, dtype_of(case.variant), case.device)
-    forward = compiled(layer, case.variant)
+    forward = autocast(compiled(layer, case.variant), case.variant.autocast, case.device)
 
     def train(batch: Tensor) -> Results:
         layer.zero_grad()
@@ -178,15 +182,16 @@ def shares_memory(one: Tensor, other: Tensor) -> bool:
 
 
 def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
-    """Raise unless the output has the input's shape, and it and all gradients are finite numbers.
+    """Raise unless the output has the shape that it must have, and it and all gradients are finite numbers.
 
     A wrong result has no speed.
     """
-    expected = case.workload.shape
+    expected = case.workload.output_shape
     if tuple(output.shape) != expected:
         raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}")
-    if output.dtype != (asked := dtype_of(case.variant)):
-        raise WrongOutput(f"the output is {output.dtype}, where the tokens are {asked}")
+    asked = output_dtypes(case.variant)
+    if output.dtype not in asked:
+        raise WrongOutput(f"the output is {output.dtype}, where the tokens are {asked[0]}")
     if not output.isfinite().all():
         raise WrongOutput("the output holds NaN or infinite numbers")
     for name, parameter in layer.named_parameters():

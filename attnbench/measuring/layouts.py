@@ -11,10 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attnbench.backbone import Slot
+from attnbench.cases.models import Model, in_slot
+from attnbench.measuring.model_parts import slots
 from attnbench.mechanism import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
     CONTIGUOUS,
+    IMAGES,
     QKV,
     SIDES,
     SIZE,
@@ -53,6 +57,7 @@ LAYOUTS = {
     CONTIGUOUS: Layout(
         lambda x, geometry: (_channels_first(x, geometry).contiguous(),), lambda out: out.flatten(2).mT
     ),
+    IMAGES: Layout(lambda x, _: (x,), _as_it_is),
     CHANNELS_LAST: Layout(
         lambda x, geometry: (x.unflatten(1, (geometry.height, geometry.width)),),
         lambda out: out.flatten(1, 2),
@@ -61,14 +66,29 @@ LAYOUTS = {
 
 
 def layer_of(mechanism: Mechanism, geometry: Geometry, settings: Mapping[str, Setting]) -> nn.Module:
-    """The layer that maps tokens `[B, N, C]` to tokens `[B, N, C]`, whatever its own layout is.
+    """The layer that maps tokens `[B, N, C]` to tokens `[B, N, C]`, whatever its own layout is; or a model.
 
     Raises what `build` raises.
     """
+    if isinstance(mechanism, Model):
+        return _model(mechanism, geometry, settings)
     layer = mechanism.build(geometry, **settings)
-    if (mechanism.layout, mechanism.output, mechanism.prefix) == (TOKENS, None, 0):
+    if mechanism.layout in (TOKENS, IMAGES) and (mechanism.output, mechanism.prefix) == (None, 0):
         return layer
     return InLayout(layer, geometry, mechanism.layout, mechanism.output, mechanism.prefix)
+
+
+def _model(model: Model, image: Geometry, settings: Mapping[str, Setting]) -> nn.Module:
+    """A backbone with layers of tokens in its slots."""
+
+    def mixer(slot: Slot) -> nn.Module:
+        filling = model.mixer(slot, settings)
+        with in_slot(slot):
+            layer = layer_of(filling.mechanism, slot.geometry, filling.settings)
+        slots[layer] = slot
+        return layer
+
+    return model.backbone.build((image.height, image.width), mixer, **model.own(settings))
 
 
 class InLayout(nn.Module):

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.measuring.formulas import multiply_adds
+from attnbench.measuring.model_parts import Whereabouts, followed
 from attnbench.records.profile import (
     ALLOCATIONS,
     CONVOLUTION,
@@ -24,17 +25,17 @@ from attnbench.records.profile import (
 
 def operations(call: Callable[[], object], layer: nn.Module) -> list[Operation]:
     """Every operator of a call of `layer` that computes or moves numbers, in order; views do neither."""
-    observer = _Observer(layer.parameters())
-    with observer:
+    with followed(layer) as where, _Observer(layer.parameters(), where) as observer:
         call()
     return [each for each in observer.seen if each.part is not Part.between]
 
 
 class _Observer(TorchDispatchMode):
-    """Sees each operator with its tensors, and follows what is made of parameters alone."""
+    """Sees each operator with its tensors and where it is, and follows what is made of parameters alone."""
 
-    def __init__(self, parameters: Iterable[Tensor]) -> None:
+    def __init__(self, parameters: Iterable[Tensor], where: Whereabouts) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.where = where
         self.weights = {
             _storage(parameter): parameter for parameter in parameters
         }  # kept alive: addresses stay
@@ -68,6 +69,8 @@ class _Observer(TorchDispatchMode):
             part,
             bytes=_bytes(operator, inputs, outputs),
             macs=round(multiply_adds(operator, args, outputs) or 0),
+            stage=self.where.stage,
+            kind=self.where.kind,
         )
 
     def _is_weight(self, tensor: Tensor) -> bool:

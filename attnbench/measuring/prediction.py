@@ -15,27 +15,53 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.cases.case import Mode
-from attnbench.measuring.execution import cast
+from attnbench.measuring.execution import autocast, cast
 from attnbench.measuring.layers import truncated_normals_undrawn
+from attnbench.mechanism import Shape
+
+MOST_BYTES = 2**63 - 1
+UNCOUNTABLE = ("Storage size calculation overflowed", "integer multiplication overflow")
+"""What torch says of tensors with more bytes, or numbers, than it can count."""
+
+
+class TooLarge(Exception):  # noqa: N818
+    """A layer needs more memory than there is, by prediction."""
+
+
+def shortage(who: str, need_bytes: int, there_bytes: int) -> str:
+    """The sentence that says so of `who`."""
+    more = " or more" * (need_bytes == MOST_BYTES)
+    return f"{who} needs {gib(need_bytes)} GiB{more} by prediction, and {gib(there_bytes)} GiB are available"
+
+
+def gib(number: float) -> str:
+    """Bytes as GiB, for readers."""
+    return f"{number / 2**30:,.1f}"
 
 
 def predicted_peak_bytes(
     build: Callable[[], nn.Module],
-    shape: tuple[int, int, int],
+    shape: Shape,
     dtype: torch.dtype,
     mode: Mode = Mode.inference,
     device: str = "cpu",
+    output_shape: Shape | None = None,
+    products: str | None = None,
 ) -> int | None:
-    """Most bytes alive at once on `device` while `build` makes a layer and it maps one batch `[B, N, C]`.
+    """Most bytes alive at once on `device` while `build` makes a layer and it maps one batch of this shape.
 
-    In training, the gradient of the output is there from the start, and goes back to parameters and input.
+    In training, the gradient of the output, which has that shape too unless it is told another, is there from
+    the start, and goes back to parameters and input.
 
     Both run on fake tensors, which have a shape and no memory, so a need of any size can be asked for. The
     layer is built on the CPU in its own dtype, and then moved and cast, as it is before a real call: layers
-    may take another way on another device. The kernel is that of the `use_kernel` around this call.
+    may take another way on another device. The kernel is that of the `use_kernel` around this call; the
+    forward pass is under torch.autocast where `products` names the format of those.
 
     None where no prediction can be made, whatever was raised: fake tensors have no values to branch on and
     refuse with exceptions of many types, and a mistake of the layer itself shows again in the real call.
+
+    Where a tensor has more bytes than torch can count, it is all that can be: `MOST_BYTES`.
 
     Whatever a layer's module caches meanwhile is fake from then on: predict in a process that runs no layer.
     """
@@ -56,12 +82,12 @@ def predicted_peak_bytes(
             layer.train(training)  # a statement: its value need not be the layer
             cast(layer, dtype, str(place))
             x = torch.empty(shape, device=place, dtype=dtype, requires_grad=training)
-            gradient = torch.empty(shape, device=place, dtype=dtype) if training else None
-            out = layer(x)
+            gradient = torch.empty(output_shape or shape, device=place, dtype=dtype) if training else None
+            out = autocast(layer, products, place.type)(x)
             if training:
                 out.backward(gradient)
-        except Exception:
-            return None
+        except Exception as error:
+            return MOST_BYTES if any(said in str(error) for said in UNCOUNTABLE) else None
     return storages.peak_bytes
 
 

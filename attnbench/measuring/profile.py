@@ -32,7 +32,7 @@ from attnbench.measuring.operators import operations
 from attnbench.measuring.strangers import built, explained
 from attnbench.measuring.timing import sample, warm_up
 from attnbench.measuring.worker import set_up_torch
-from attnbench.records.profile import OUTSIDE, Line, Operation, Part, Profile, by_operator
+from attnbench.records.profile import OUTSIDE, Line, Operation, Part, Profile, by_operator, by_place
 
 LEAST_CALLS, MOST_CALLS = 20, 100
 WARMUP = QUICK  # the protocol whose warm-up is long enough here
@@ -65,15 +65,20 @@ def profile(registry: Registry, case: Case, *, threads: int, seed: int, folder: 
         _trace(call, case.device, folder / TRACE)
     low_s, _, high_s = quantiles(bare_s, n=4)
     macs = registry[case.mechanism].closed_form(case.workload.geometry, **case.settings)
+    timed, outside_s = mean_times(ranges, expected, case)
+    places = ("stage", "kind") if case.workload.geometry.images else ()
+    stages, kinds = (by_place(timed, name) for name in places) if places else ((), ())
     return Profile(
         case,
         threads,
-        tuple(lines(ranges, expected, case)),
+        tuple(lines(timed, outside_s)),
         profiled_calls=len(profiled_s),
         call_s=median(bare_s),
         call_middle_s=(low_s, high_s),
         profiled_call_s=median(profiled_s),
         closed_form_macs=None if macs is None else case.workload.batch * macs,
+        stages=stages,
+        kinds=kinds,
     )
 
 
@@ -121,8 +126,10 @@ def _named(call: Callable[[], object]) -> Callable[[], None]:
     return named
 
 
-def lines(ranges: Sequence[Any], expected: Sequence[Operation], case: Case) -> Iterator[Line]:
-    """A line an operator with its mean seconds over the middle half of the calls, and one for the rest."""
+def mean_times(
+    ranges: Sequence[Any], expected: Sequence[Operation], case: Case
+) -> tuple[list[tuple[Operation, float]], float]:
+    """Each operator with its mean seconds over the middle half of the calls, and those outside of them."""
     names = [_either(each.operator) for each in expected]
     ranges = sorted(ranges, key=partial(_seconds, device=case.device))
     middle = ranges[len(ranges) // 4 : len(ranges) - len(ranges) // 4]
@@ -131,9 +138,14 @@ def lines(ranges: Sequence[Any], expected: Sequence[Operation], case: Case) -> I
         _require_same([_either(_operator(event)) for event in events], names, case)
     means = [fmean(_seconds(event, case.device) for event in same) for same in zip(*calls, strict=True)]
     real = [replace(each, operator=_operator(event)) for each, event in zip(expected, calls[0], strict=True)]
-    yield from by_operator(zip(real, means, strict=True))
     whole = fmean(_seconds(each, case.device) for each in middle)
-    yield Line(OUTSIDE, Part.between, calls=0, self_s=max(0.0, whole - sum(means)), bytes=0, macs=0)
+    return list(zip(real, means, strict=True)), max(0.0, whole - sum(means))
+
+
+def lines(timed: Sequence[tuple[Operation, float]], outside_s: float) -> Iterator[Line]:
+    """A line an operator, and one for what is spent outside of them."""
+    yield from by_operator(timed)
+    yield Line(OUTSIDE, Part.between, calls=0, self_s=outside_s, bytes=0, macs=0)
 
 
 def _require_same(operators: list[str], expected: list[str], case: Case) -> None:

@@ -7,8 +7,9 @@ The inputs are generated: in every channel a Gaussian random field whose amplitu
 natural images does, with f the distance from the zero frequency, no zero frequency, and unit variance.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -25,15 +26,23 @@ from attnbench.records.spectrum import Array, Part, Spectrum, Survey, radii, req
 TOKENS_AT_ONCE = 1024  # few enough for attention between all tokens of an image to stay small
 
 
-def survey(choices: Sequence[Choice], geometry: Geometry, *, images: int, seed: int) -> Survey:
+def survey(
+    choices: Sequence[Choice],
+    geometry: Geometry,
+    *,
+    images: int,
+    seed: int,
+    left_out: Mapping[str, str] = MappingProxyType({}),
+) -> Survey:
     """The spectra of these mechanisms on the same generated maps, and of the maps.
 
     A layer that cannot have one is left out, with its reason; where none is left that is an `AttnbenchError`.
+    Those that are `left_out` already are told of as well, by label and reason.
     """
     require_rings(geometry)
     first = next(natural_maps(geometry, images=1, seed=seed))
     layers: list[tuple[Choice, nn.Module]] = []
-    failures: dict[str, str] = {}
+    failures = dict(left_out)
     for choice in choices:
         try:
             layer = build(choice, geometry, seed)
@@ -64,6 +73,11 @@ def build(choice: Choice, geometry: Geometry, seed: int) -> nn.Module:
     return layer
 
 
+def at_once(geometry: Geometry, images: int) -> int:
+    """How many of so many images a layer is called with."""
+    return min(images, max(1, TOKENS_AT_ONCE // geometry.tokens))
+
+
 def natural_maps(geometry: Geometry, *, images: int, seed: int) -> Iterator[Tensor]:
     """Tokens `[B, N, C]` in small batches, `images` in all: random fields whose amplitude falls as 1/f."""
     radius = torch.fft.ifftshift(torch.from_numpy(radii(geometry.height, geometry.width)))
@@ -71,9 +85,9 @@ def natural_maps(geometry: Geometry, *, images: int, seed: int) -> Iterator[Tens
     gain = (gain / gain.square().mean().sqrt()).float()
     generator = torch.Generator().manual_seed(seed)
     shape = (geometry.dim, geometry.height, geometry.width)
-    at_once = max(1, TOKENS_AT_ONCE // geometry.tokens)
-    for start in range(0, images, at_once):
-        number = min(at_once, images - start)
+    most = at_once(geometry, images)
+    for start in range(0, images, most):
+        number = min(most, images - start)
         noise = torch.stack([torch.randn(shape, generator=generator) for _ in range(number)])
         fields = torch.fft.ifft2(torch.fft.fft2(noise) * gain).real
         yield fields.flatten(2).mT.contiguous()

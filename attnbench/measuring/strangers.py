@@ -38,7 +38,7 @@ def wanted(layer: nn.Module, x: Tensor, geometry: Geometry) -> str | None:
     try:
         out = layer(x)
     except (Exception, SystemExit):
-        return _wanted_map(layer, x, geometry)
+        return None if geometry.images else _wanted_map(layer, x, geometry)
     return None if isinstance(out, Tensor) else _returned(out)
 
 
@@ -109,4 +109,4 @@ def _wanted_without_memory(build: Callable[[], nn.Module], geometry: Geometry) -
             layer = build()
         except Exception:
             return None
-        return wanted(layer, torch.empty(1, geometry.tokens, geometry.dim), geometry)
+        return wanted(layer, torch.empty(geometry.input_shape(1)), geometry)

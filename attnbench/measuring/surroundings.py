@@ -6,16 +6,21 @@ told of; one whose calls change what decides a time has none, since its own is n
 
 import gc
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import ne
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+
+from attnbench.measuring import seeds
 
 TORCH = str(Path(torch.__file__).parent)
 PATCHABLE: tuple[ModuleType | type, ...] = (torch, F, torch.Tensor)
@@ -25,12 +30,16 @@ AT_FIRST = frozenset(os.environ)
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Something of a process: how it is read and written, and whether it decides what a call takes."""
+    """Something of a process: how it is read and written, and whether it decides what a call takes.
+
+    `differs` says of what was read before and now whether somebody changed it.
+    """
 
     name: str
     read: Callable[[], Any]
     write: Callable[[Any], object]
     decisive: bool = True
+    differs: Callable[[Any, Any], bool] = ne
 
 
 def _matmul() -> tuple[bool, bool]:
@@ -114,6 +123,27 @@ SHARED = (
     Shared("the working directory", os.getcwd, os.chdir, decisive=False),
     Shared("the environment", _environment, os.environ.update, decisive=False),
     Shared("signal handlers", _handlers, _set_handlers, decisive=False),
+    Shared(
+        "the seed of torch's random numbers",
+        seeds.read_torch,
+        seeds.write_torch,
+        decisive=False,
+        differs=seeds.is_torch_reseeded,
+    ),
+    Shared(
+        "the seed of Python's random numbers",
+        random.getstate,
+        random.setstate,
+        decisive=False,
+        differs=seeds.is_python_reseeded,
+    ),
+    Shared(
+        "the seed of NumPy's random numbers",
+        seeds.read_numpy,
+        np.random.set_state,
+        decisive=False,
+        differs=seeds.is_numpy_reseeded,
+    ),
 )
 
 
@@ -128,6 +158,7 @@ class Surroundings:
     """
 
     def __init__(self) -> None:
+        seeds.mark_torch()
         self.before = [(shared, shared.read()) for shared in SHARED]
         self.functions = [(owner, dict(vars(owner))) for owner in PATCHABLE]
 
@@ -151,7 +182,7 @@ class Surroundings:
         """What is not as before, and whether that decides a time."""
         changes = []
         for shared, before in self.before:
-            if (thorough or shared.decisive) and (now := shared.read()) != before:
+            if (thorough or shared.decisive) and shared.differs(before, now := shared.read()):
                 shared.write(before)
                 values = f" ({before}, then {now})" if _is_short(before) and shared.decisive else ""
                 changes.append((f"{shared.name}{values}", shared.decisive))

@@ -17,10 +17,12 @@ from statistics import median
 
 from attnbench.cases.protocol import Protocol
 from attnbench.machine.clock import Clock
+from attnbench.measuring.layers import WrongOutput
 
 STABLE_CALLS = 4  # two halves of two calls each
 STABLE_WITHIN = 0.02
 PAUSE_S, SLOWER = 5.0, 3.0  # a sample that takes so much longer, and so many times as long, stood still
+MOST_FOR_NOTHING = 1024  # calls that a device may do in no time before nobody believes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol, first_
 
     What happens once, such as allocation, happened in the first call, before this, which took `first_s` of
     the time; where it took all of it, it was all. Calls are taken by twos, fours and so on for as long as
-    they make less than a sample together.
+    they make less than a sample together. A `WrongOutput` is what takes no time at all.
     """
     if first_s >= protocol.most_warmup_s > 0:
         return Pace(calls=1, seconds=first_s, per_call_s=first_s, stable=False)
@@ -79,6 +81,8 @@ def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol, first_
     while True:
         seconds.append(sample(call, calls, clock))
         took, done = seconds[-1] * calls, done + calls
+        if took <= 0 and calls >= MOST_FOR_NOTHING:
+            raise WrongOutput(f"{calls} calls take the device no time: nothing is computed on it")
         total, stable = total + took, _is_stable(seconds)
         if total >= protocol.most_warmup_s or (stable and total >= protocol.least_warmup_s):
             return Pace(done, total, median(seconds[len(seconds) // 2 :]), stable)

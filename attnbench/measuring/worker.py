@@ -2,10 +2,10 @@
 
     python -m attnbench.measuring.worker SHARD
 
-A job either counts cases or measures a block; never both, because counting can slow what runs after it. Of
-a block, the first worker examines the members, and each one after it times a session. The parent sets the
-thread variables before the process starts, and holds the other end of standard input: when that closes, the
-parent is gone and so is the worker.
+A job either counts cases, or finds how many images fit, or measures a block; never two of these, because
+counting can slow what runs after it. Of a block, the first worker examines the members, and each one after it
+times a session. The parent sets the thread variables before the process starts, and holds the other end of
+standard input: when that closes, the parent is gone and so is the worker.
 """
 
 import os
@@ -49,6 +49,10 @@ def work(shard: Path, writer: JournalWriter, registry: Registry | None = None) -
         from attnbench.measuring.counting import count_cases  # fvcore does not belong in a process that times
 
         count_cases(state, registry, writer)
+    elif state.job.task == "fit":
+        from attnbench.measuring.fitting import fit_cases  # as counting does not either
+
+        fit_cases(state, registry, writer)
     elif state.without_memory:
         from attnbench.measuring.preflight import preflight  # its profiler has none there either
 

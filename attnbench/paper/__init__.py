@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Protocol
 
 DEVICES = {"cpu": "Intel i9-10900X", "cuda": "NVIDIA RTX 3090"}
 FORMATS = {"cpu": "float32", "cuda": "tf32"}
@@ -31,6 +32,25 @@ def remark(device: str) -> str:
 def processor(device: str) -> str:
     """What the paper measured on, of this kind of device; an empty string where it has none."""
     return DEVICES.get(device, "")
+
+
+class Printed(Protocol):
+    """What the paper printed of a layer or a model; None is what it did not."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def note(self) -> str: ...
+
+    @property
+    def params_m(self) -> float | None: ...
+
+    @property
+    def flops_m(self) -> float | None: ...
+
+    def imgs_per_s(self, device: str) -> int | None:
+        """Throughput on the paper's device of this kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from attnbench.records.journal import (
     Expected,
     Fact,
     Failed,
+    Fitted,
     Job,
     Powered,
     Predicted,
@@ -57,6 +58,11 @@ class BlockState:
     def predicted(self) -> Mapping[int, Predicted]:
         """What a call of each case will need at once, where that was asked."""
         return {fact.case: fact for fact in self._all(Predicted)}
+
+    @cached_property
+    def fitted(self) -> Mapping[int, Fitted]:
+        """How many images a call of each case may have, where that was asked."""
+        return {fact.case: fact for fact in self._all(Fitted)}
 
     @cached_property
     def referenced(self) -> Mapping[int, Referenced]:
@@ -168,6 +174,11 @@ class BlockState:
     def uncounted(self) -> list[int]:
         """The cases that are still to be counted."""
         return [index for index in self.alive if not {index} & (self.counted.keys() | self.not_counted)]
+
+    @property
+    def unfitted(self) -> list[int]:
+        """The cases of which nobody knows how many images fit."""
+        return [index for index in self.alive if index not in self.fitted]
 
     @property
     def without_memory(self) -> list[int]:

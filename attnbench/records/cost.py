@@ -5,23 +5,26 @@ from dataclasses import dataclass
 
 from attnbench.cases.registry import Choice, unique
 from attnbench.mechanism import Geometry
-from attnbench.paper import Published
+from attnbench.paper import Printed
 
 
 @dataclass(frozen=True, slots=True)
 class BranchCost:
-    """A branch's share of a layer: multiply-adds by its closed form, and the heads that it makes."""
+    """A branch's share of a layer: multiply-adds by its closed form, and the heads that it makes.
+
+    Of a model it is the share of the layers in its slots, which have no number of heads in common.
+    """
 
     title: str
     macs: int
-    heads: int
+    heads: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One choice with its cost; `refusal` says why there is none.
 
-    `published` is its row of Table IV, if it has one and the geometry is the paper's. Where there are
+    `published` is its row of the paper's tables, if it has one and the geometry is theirs. Where there are
     operators `uncounted`, `macs` is a lower bound; where the work depends on the image, `macs_of_another`
     are those of a second one.
     """
@@ -30,7 +33,7 @@ class Entry:
     params: int | None
     macs: int | None
     branches: tuple[BranchCost, ...]
-    published: Published | None
+    published: Printed | None
     uncounted: tuple[str, ...] = ()
     macs_of_another: int | None = None
     refusal: str | None = None

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
 from attnbench.errors import AttnbenchError, writing
 from attnbench.records import lines, record
@@ -70,7 +69,7 @@ def temporary() -> Iterator[Path]:
         (Path(name) / LOCK).open("w") as file,
     ):
         with suppress(OSError):  # where there are no locks, nobody can take it for abandoned either
-            _lock(file)
+            _lock(file.fileno())
         yield Path(name)
 
 
@@ -141,7 +140,10 @@ def forget_plan(folder: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path, patience_s: float) -> Iterator[None]:
-    """Make a folder, and lock it for other processes; where that cannot be done is an `AttnbenchError`."""
+    """Make a folder, and lock it for other processes; where that cannot be done is an `AttnbenchError`.
+
+    The folder itself is locked, too: a lock whose file somebody removes keeps nobody out any more.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("w")
@@ -149,9 +151,10 @@ def _locked(folder: Path, patience_s: float) -> Iterator[None]:
         raise AttnbenchError(
             f"The folder {folder} cannot be written: {error.strerror}; name another one with --out."
         ) from error
-    with file:
+    with file, _opened(folder) as itself:
         try:
-            _lock_in(file, patience_s)
+            _wait_for(file.fileno(), patience_s)
+            _lock_where_possible(itself)
         except (BlockingIOError, PermissionError):
             raise InUse(
                 f"{folder} is in use by {_holder(folder)}; wait for it, or name another folder with --out."
@@ -164,21 +167,40 @@ def _locked(folder: Path, patience_s: float) -> Iterator[None]:
         yield
 
 
-def _lock_in(file: TextIO, patience_s: float) -> None:
-    """Lock an open file, once whoever has it lets go of it in that time."""
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, patience_s: float) -> None:
+    """Lock what is open, once whoever has it lets go of it in that time."""
     until = time.monotonic() + patience_s
     while True:
         try:
-            return _lock(file)
+            return _lock(descriptor)
         except (BlockingIOError, PermissionError):
             if time.monotonic() >= until:
                 raise
         time.sleep(RETRY_S)
 
 
-def _lock(file: TextIO) -> None:
-    """Lock an open file; that ends with it, and with the process that has it, however that ends."""
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _lock(descriptor: int) -> None:
+    """Lock what is open; that ends with it, and with the process that has it, however that ends."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock_where_possible(descriptor: int) -> None:
+    """The same of a folder, which some file systems do not lock."""
+    try:
+        _lock(descriptor)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -187,7 +209,7 @@ def _remove_abandoned(folder: Path) -> None:
         with suppress(OSError):  # held, another user's, or gone
             if time.time() - path.stat().st_mtime > YOUNG_S:
                 with path.open("r+") as file:
-                    _lock(file)
+                    _lock(file.fileno())
                     shutil.rmtree(path.parent, ignore_errors=True)
 
 

@@ -24,7 +24,7 @@ from attnbench.records import lines
 from attnbench.records.codec import Misfit, from_row, to_row
 from attnbench.records.record import Check, Cost, Energy, Memory, Prediction, Sample, Warmup
 
-Task = Literal["count", "measure"]
+Task = Literal["count", "fit", "measure"]
 
 SCHEMA = 1
 KEPT = "the rows in records.jsonl stay, and the same command measures the block again"
@@ -37,8 +37,9 @@ PROCESS_SPENT = 75  # and when what is left must be measured in a fresh process;
 class Job:
     """What the workers of a shard do: `count` the cases, or `measure` them as the members of one block.
 
-    A case that needs more than `memory_limit_bytes` is not tried; None leaves it to what is free. `node` and
-    `allocation` are those of its records.
+    To `fit` them is to find how many images a call of each may have. A case that needs more than
+    `memory_limit_bytes` is not tried; None leaves it to what is free. `batch_note` says what set the batch,
+    where that was found. `node` and `allocation` are those of its records.
     """
 
     task: Task
@@ -48,6 +49,7 @@ class Job:
     protocol: Protocol
     started_at: str
     memory_limit_bytes: int | None = None
+    batch_note: str = field(default="", metadata=SPARSE)
     node: str = field(default="", metadata=SPARSE)
     allocation: Allocation | None = field(default=None, metadata=SPARSE)
     schema: int = SCHEMA
@@ -95,6 +97,18 @@ class Predicted:
 
     case: int
     prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How many images a call of the case of this index may have, and what sets that limit.
+
+    No more than cases before it: what fits all is asked. 0 where one image needs too much memory.
+    """
+
+    case: int
+    images: int
+    limit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +247,7 @@ Fact = (
     | Began
     | Started
     | Predicted
+    | Fitted
     | Counted
     | Uncounted
     | Failed

@@ -45,7 +45,10 @@ PRODUCTS = {
 CONVOLUTION = "convolution"
 FUSED = "scaled_dot_product"  # in the name of every back-end: _scaled_dot_product_flash_attention, …
 CORE = {"_softmax", "_log_softmax", "topk", "sort", "grid_sampler_2d", "cudnn_grid_sampler"}
-LOOKUPS = {"index_select", "gather", "index", "embedding", "take"}  # the first argument is looked up in
+LOOKUPS = {
+    *("index_select", "gather", "index", "embedding", "take"),
+    *("_embedding_bag", "_embedding_bag_forward_only"),
+}  # the first argument is looked up in
 WRITES = {"copy_", "fill_", "zero_"}  # the first argument is written and not read
 COPIES = set(
     """
@@ -76,12 +79,17 @@ def part_of(operator: str, *, with_weight: bool, in_patches: bool) -> Part:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operator of one call: bytes that it reads and writes at least, and its multiply-adds."""
+    """One operator of one call: bytes that it reads and writes at least, and its multiply-adds.
+
+    In a model it has a `stage`, and a `kind` of module that it is in.
+    """
 
     operator: str
     part: Part
     bytes: int
     macs: int
+    stage: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ class Profile:
     Times of `lines` are means over the middle half of `profiled_calls`, by length, and add up to such a
     call. By the host's clock, `call_s` is the median of calls without the profiler, between `call_middle_s`
     lies their middle half, and `profiled_call_s` is the median of calls with it. `closed_form_macs` are the
-    batch's, if the mechanism has a closed form.
+    batch's, if the mechanism has a closed form. Of a model, `stages` and `kinds` of modules have a line each.
     """
 
     case: Case
@@ -122,6 +130,8 @@ class Profile:
     call_middle_s: tuple[float, float]
     profiled_call_s: float
     closed_form_macs: int | None
+    stages: tuple[Line, ...] = ()
+    kinds: tuple[Line, ...] = ()
 
     @property
     def slowdown(self) -> float:
@@ -177,6 +187,15 @@ def by_operator(timed: Iterable[tuple[Operation, float]]) -> tuple[Line, ...]:
     lines = [Line(each.operator, each.part, 1, seconds, each.bytes, each.macs) for each, seconds in timed]
     lines.sort(key=_name)
     return tuple(together(operator, part, list(mine)) for (operator, part), mine in groupby(lines, key=_name))
+
+
+def by_place(timed: Iterable[tuple[Operation, float]], name: str) -> tuple[Line, ...]:
+    """A line a `stage` or `kind` in which operators are, in the order of the first of each."""
+    lines: dict[str, list[Line]] = {}
+    for each, seconds in timed:
+        line = Line(each.operator, each.part, 1, seconds, each.bytes, each.macs)
+        lines.setdefault(getattr(each, name), []).append(line)
+    return tuple(together(place, None, mine) for place, mine in lines.items())
 
 
 def together(operator: str, part: Part | None, lines: Iterable[Line]) -> Line:

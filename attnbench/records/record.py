@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from attnbench.cases.case import Case
+from attnbench.cases.models import Mixing
 from attnbench.cases.protocol import SYSTEM, Protocol
 from attnbench.errors import AttnbenchError, reading, writing
 from attnbench.file_marks import FLAT, SPARSE
@@ -116,7 +117,7 @@ class Cost:
     `uncounted` names operators without a formula that may hold multiply-adds; where there are any, `macs` is
     a lower bound; None where nothing could be counted. Where the work depends on the image,
     `macs_of_another` are those of a second one. `least_bytes` is what a call must move at least: weights and
-    input read, output written, each once.
+    input read, output written, each once. `mixing` are the layers in a model's slots.
     """
 
     params: int
@@ -125,6 +126,7 @@ class Cost:
     uncounted: tuple[str, ...]
     least_bytes: int
     macs_of_another: int | None = field(default=None, metadata=SPARSE)
+    mixing: tuple[Mixing, ...] = field(default=(), metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class Record:
     fused attention that ran in it. What is `unchecked`, for this reason, was not compared with a new layer
     after its samples. `reference` says with what it was compared instead of the layer in float64, or how much
     less than the case was, and why. `put_right` is what its layer changed of the process that it shared with
-    others, and what was made again what it was.
+    others, and what was made again what it was. `batch_note` says what set the batch, where that was found.
     """
 
     key: str
@@ -203,6 +205,7 @@ class Record:
     unchecked: str | None = field(default=None, metadata=SPARSE)
     reference: str | None = field(default=None, metadata=SPARSE)
     put_right: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    batch_note: str | None = field(default=None, metadata=SPARSE)
     schema: int = SCHEMA
 
     @property
@@ -285,10 +288,15 @@ class Head:
 
 
 def heads(folder: Path) -> Iterator[Head]:
-    """The rows of the run in `folder` by what their lines say of themselves, which need not be right."""
+    """The rows of the run in `folder` by what their lines say of themselves, which need not be right.
+
+    A line that looks like a row and cannot be read is an `AttnbenchError`.
+    """
     path = folder / RECORDS
     with reading(path), path.open("rb") as file:
-        yield from (_head(line) for line in file if lines.is_like_an_object(line))
+        for number, line in enumerate(file, start=1):
+            if lines.is_like_an_object(line):
+                yield _head(line, path, number)
 
 
 def complete_keys(folder: Path) -> set[tuple[str, str]]:
@@ -305,12 +313,15 @@ def append_lines(folder: Path, rows: Iterable[bytes]) -> None:
         os.fsync(file.fileno())
 
 
-def _head(line: bytes) -> Head:
+def _head(line: bytes, path: Path, number: int) -> Head:
     """From the beginning of a line, and from all of it where that is not as `append` writes it."""
     begins = BEGINNING.match(line)
     if begins and line.count(b'"complete": ') == 1:
         return Head(begins["block"].decode(), begins["key"].decode(), b'"complete": true' in line, line)
-    row: Any = json.loads(line)
+    try:
+        row: Any = lines.parse(line)
+    except ValueError as error:
+        raise _damaged(path, number, f"is {error}") from None
     return Head(str(row.get("block")), str(row.get("key")), row.get("complete") is True, line)
 
 

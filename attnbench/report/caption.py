@@ -5,15 +5,17 @@ from collections.abc import Callable, Sequence
 from attnbench.analysis.rows import Row, Timing, believed, measured
 from attnbench.cases.case import Mode
 from attnbench.paper import DEVICES
-from attnbench.records.record import Record
 from attnbench.report.column import IMPOSSIBLE, OPEN
 from attnbench.report.columns import MEMORY
 from attnbench.report.notes import remarks, too_noisy
 from attnbench.report.paper_table import Group, PaperTable
+from attnbench.report.spread import Spread
 from attnbench.statistics import MARGIN, Estimate
 from attnbench.words import plural
 
 TRAINING = "training = forward and backward to parameters and input; FLOPs stay those of the forward pass"
+TABLE_OF_LAYERS = f"Table IV, batch 64, {' and '.join(DEVICES.values())}"
+TABLES_OF_MODELS = f"Tables 1, 4, 5, 6 and III, batch 64, {DEVICES['cuda']}"
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass of one image"
 CORRECTED = f"same = within ±{100 * MARGIN:g} %; faster and slower are corrected for all rows together"
 VERDICTS = f"{CORRECTED} and go beyond the scatter between sessions"
@@ -23,9 +25,11 @@ PROVISIONAL = f"{CORRECTED}, and provisional, from one session"
 def caption(paper_table: PaperTable) -> list[str]:
     """Sentences on a table: setting, machines, protocol, columns, and what is to be said of rows."""
     rows = paper_table.rows
-    where = _by_group(paper_table, lambda group: group.machine) + _by_group(paper_table, _protocol)
+    spread = paper_table.style.spread
+    where = _by_group(paper_table, lambda group: group.machine)
+    where += _by_group(paper_table, lambda group: _protocol(group, spread))
     what = [*facts(rows), *what_marks_mean(rows), *remarks(rows)]
-    lines = [*too_noisy(rows), setting_of(paper_table.record)]
+    lines = [*too_noisy(rows), *filter(None, [paper_table.setting])]
     return [*map(sentence, lines), *where, *map(sentence, what)]
 
 
@@ -34,19 +38,12 @@ def sentence(line: str) -> str:
     return f"{line[0].upper()}{line[1:].removesuffix('.')}."
 
 
-def setting_of(record: Record) -> str:
-    """What the rows of one table share: size, batch, variant and mode."""
-    return (
-        f"{record.case.workload.spelled}, "
-        f"batch {record.case.workload.batch}, {record.case.variant.title}, {record.case.workload.mode}"
-    )
-
-
 def facts(rows: Sequence[Row]) -> list[str]:
     """What the columns of a table mean."""
     lines = [CONVENTION]
     if any(row.published for row in rows):
-        lines[0] += f"; paper: Table IV, batch 64, {' and '.join(DEVICES.values())}"
+        models = rows[0].record.case.workload.geometry.images
+        lines[0] += f"; paper: {TABLES_OF_MODELS if models else TABLE_OF_LAYERS}"
     if any(row.record.memory for row in rows):
         lines.append(MEMORY.definition)
     if any(row.record.case.workload.mode is Mode.training for row in rows):
@@ -54,14 +51,16 @@ def facts(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def how_measured(timings: Sequence[Timing], floors: Sequence[float | None] = ()) -> str:
-    """How many rounds and sessions the numbers come from, and how noisy they were."""
+def how_measured(
+    timings: Sequence[Timing], floors: Sequence[float | None] = (), spread: Spread = Spread.ci
+) -> str:
+    """How many rounds and sessions numbers come from, what stands behind them, and how noisy they were."""
     rounds = _span([timing.rounds for timing in timings], "paired round")
     sessions = _span([timing.sessions for timing in timings], "session")
     known = [floor for floor in floors or [timing.noise_floor for timing in timings] if floor is not None]
     noise = f"; noise floor {_floors(known)} %, from the baseline's twin" if known else ""
-    intervals = ", 95 % bootstrap intervals" if any(has_interval(timing.time_s) for timing in timings) else ""
-    return f"medians of {rounds} in {sessions}{intervals}{noise}"
+    intervals = f", {spread.told}" if any(has_interval(timing.time_s) for timing in timings) else ""
+    return f"{spread.middle} of {rounds} in {sessions}{intervals}{noise}"
 
 
 def has_interval(estimate: Estimate | None) -> bool:
@@ -84,16 +83,27 @@ def what_marks_mean(rows: Sequence[Row]) -> list[str]:
 
 
 def _by_group(paper_table: PaperTable, tell: Callable[[Group], str]) -> list[str]:
-    """What is true of all groups once, or else a sentence for each group that has something to tell."""
-    lines = {group.heading: tell(group) for group in paper_table.groups}
-    if len(set(lines.values())) == 1:
-        return [sentence(line) for line in set(lines.values()) if line]
-    return [f"{heading}: {line}." for heading, line in lines.items() if line]
+    """What is true of all groups once, or else a sentence for each that has something to tell.
+
+    Groups that say the same share a sentence, and one that begins as its group is called needs no name.
+    """
+    headings: dict[str, list[str]] = {}
+    for group in paper_table.groups:
+        headings.setdefault(tell(group), []).append(group.heading)
+    if len(headings) == 1:
+        return [sentence(line) for line in headings if line]
+    return [_of_groups(names, line) for line, names in headings.items() if line]
 
 
-def _protocol(group: Group) -> str:
+def _of_groups(names: Sequence[str], line: str) -> str:
+    if len(names) == 1 and line.startswith(names[0]):
+        return sentence(line)
+    return f"{', '.join(names)}: {line}."
+
+
+def _protocol(group: Group, spread: Spread) -> str:
     timings = [row.timing for row in measured(group.rows)]
-    return how_measured(timings) if timings else ""
+    return how_measured(timings, spread=spread) if timings else ""
 
 
 def _floors(shares: Sequence[float]) -> str:

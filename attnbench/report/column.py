@@ -1,13 +1,15 @@
 """What a column is: a field of cases or rows, or a quantity with its interval; and what stands out in it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, Flag, StrEnum, auto
 from typing import ClassVar
 
 from attnbench.analysis.rows import Row
+from attnbench.analysis.samples import Samples
 from attnbench.cases.case import Case
 from attnbench.report.digits import Shown, fixed, shown
+from attnbench.report.spread import Spread
 from attnbench.statistics import Estimate
 from attnbench.words import NOTHING, readable
 
@@ -16,6 +18,7 @@ Line = dict[str, object]
 OPEN = "~"
 LOWER_BOUND = "≥ "
 IMPOSSIBLE = "!"
+LEAST_OF_UNIT = 0.1  # below which a number with two decimals has one digit left
 
 
 class Better(Enum):
@@ -97,6 +100,10 @@ def _unpublished(row: Row) -> None:  # noqa: ARG001 - a quantity that the paper 
     return None
 
 
+def _unsampled(row: Row) -> None:  # noqa: ARG001 - a quantity that is no median
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A quantity that rows have.
@@ -107,7 +114,8 @@ class Quantity:
     fixed `decimals` has no interval; otherwise digits follow it. The paper's values have
     `published_decimals`. `mark` gives what stands before a value that needs a word of caution. A row without
     a time `tells_outcome` where its value would be. What is `of_layer` is the same wherever the layer runs.
-    Readers meet it in its `views`, programs everywhere.
+    Readers meet it in its `views`, programs everywhere. `samples` gives what a row's value is the median of,
+    and `spread` says what stands behind that; `small` is the unit, with its scale, for a table of small ones.
     """
 
     name: str
@@ -125,6 +133,9 @@ class Quantity:
     tells_outcome: bool = False
     of_layer: bool = False
     views: View = View.everywhere
+    samples: Callable[[Row], Samples | None] = _unsampled
+    spread: Spread = Spread.ci
+    small: tuple[str, float] | None = None
 
     @property
     def heading(self) -> str:
@@ -146,6 +157,25 @@ class Quantity:
     def names(self) -> tuple[str, ...]:
         """`time_s`, `time_s_low` and `time_s_high`: the names of all that programs read of it."""
         return tuple(f"{self.name}{end}" for end in self.ends)
+
+    def spread_by(self, spread: Spread) -> "Quantity":
+        """The same with another spread behind its values, where they are medians of samples."""
+        if spread is Spread.ci or self.samples is _unsampled:
+            return self
+
+        def estimate(row: Row) -> Estimate | None:
+            found, samples = self.estimate(row), self.samples(row)
+            return found if found is None or samples is None else spread.estimate(found, samples)
+
+        return replace(self, estimate=estimate, spread=spread)
+
+    def fitting(self, rows: Sequence[Row]) -> "Quantity":
+        """The same in a unit in which none of the rows is next to nothing: 40.2 K instead of 0.04 M."""
+        known = [found.value for row in rows if (found := self.estimate(row))]
+        if self.small is None or min(known, default=self.scale) >= LEAST_OF_UNIT * self.scale:
+            return self
+        unit, scale = self.small
+        return replace(self, unit=unit, scale=scale, decimals=1, published_decimals=0)
 
     def cells(self, row: Row) -> Line:
         """A row's value under its name, the ends of its interval, and the paper's value beside it."""
@@ -173,7 +203,8 @@ class Quantity:
     def shown(self, row: Row) -> Shown | None:
         """A row's value as a reader sees it, without its mark."""
         estimate = self.in_unit(row)
-        return shown(estimate, self.decimals) if estimate else None
+        deviates = self.spread is Spread.std
+        return shown(estimate, self.decimals, deviates=deviates) if estimate else None
 
     def text(self, row: Row) -> str:
         """`~165 [163, 168]`; where there is no value, a dash, or why there is none."""
@@ -182,12 +213,13 @@ class Quantity:
 
     def missing(self, row: Row) -> str:
         """What stands where a row has no value: what became of it, said once, and dashes."""
-        return readable(row.record.outcome) if self.tells_outcome and row.timing is None else NOTHING
+        return readable(row.outcome) if self.tells_outcome and row.timing is None else NOTHING
 
     def published_text(self, row: Row) -> str:
         """The paper's value with the paper's digits, or nothing."""
         value = self.published_in_unit(row)
-        return "" if value is None else fixed(value, self.published_decimals)
+        whole = self.of_layer and row.record.case.workload.geometry.images  # as models are printed: 28 M
+        return "" if value is None else fixed(value, 0 if whole else self.published_decimals)
 
 
 Column = CaseField | Field | Quantity

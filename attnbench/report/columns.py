@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from attnbench.analysis.energy import idle_w, joules_per_image, watts
 from attnbench.analysis.rows import Row, published_ratio
-from attnbench.paper import Published
+from attnbench.analysis.samples import seconds, shares_of_limit, speeds, throughputs
+from attnbench.paper import Printed
 from attnbench.report.column import IMPOSSIBLE, LOWER_BOUND, OPEN, Better, Column, Quantity, View
 from attnbench.report.fields import (
     BASELINE,
@@ -86,14 +87,14 @@ def _mark_of_level(row: Row) -> str:
     return _impossible(row) if row.timing and row.timing.speed else _impossible_or_open(row)
 
 
-def published_params(paper: Published | None) -> int | None:
-    """Learnable parameters as Table IV rounds them."""
-    return round(paper.params_m * 1e6) if paper else None
+def published_params(paper: Printed | None) -> int | None:
+    """Learnable parameters as the paper rounds them."""
+    return round(paper.params_m * 1e6) if paper and paper.params_m else None
 
 
-def published_macs(paper: Published | None) -> int | None:
-    """Multiply-adds as Table IV rounds them."""
-    return round(paper.flops_m * 1e6) if paper else None
+def published_macs(paper: Printed | None) -> int | None:
+    """Multiply-adds as the paper rounds them."""
+    return round(paper.flops_m * 1e6) if paper and paper.flops_m else None
 
 
 PARAMS = Quantity(
@@ -109,6 +110,7 @@ PARAMS = Quantity(
     decimals=2,
     published_decimals=2,
     of_layer=True,
+    small=("K", 1e3),
 )
 FLOPS = Quantity(
     name="macs",
@@ -126,6 +128,7 @@ FLOPS = Quantity(
     published_decimals=1,
     mark=lambda row: LOWER_BOUND if row.record.uncounted else "",
     of_layer=True,
+    small=("K", 1e3),
 )
 MEMORY = Quantity(
     name="memory_bytes",
@@ -150,6 +153,7 @@ TIME = Quantity(
     mark=_mark_of_level,
     tells_outcome=True,
     views=View.page,
+    samples=seconds,
 )
 THROUGHPUT = Quantity(
     name="imgs_per_s",
@@ -162,6 +166,7 @@ THROUGHPUT = Quantity(
     published=_published_throughput,
     mark=_mark_of_level,
     tells_outcome=True,
+    samples=throughputs,
 )
 THROUGHPUT_ALONE = replace(THROUGHPUT, mark=_impossible_or_open)  # in a table that has no ratio beside it
 SPEED = Quantity(
@@ -175,6 +180,7 @@ SPEED = Quantity(
     published=published_ratio,
     published_decimals=2,
     mark=_mark_of_ratio,
+    samples=speeds,
 )
 LIMIT = Quantity(
     name="fraction_of_limit",
@@ -188,6 +194,7 @@ LIMIT = Quantity(
     ),
     estimate=_limit,
     views=View.terminal | View.page,
+    samples=shares_of_limit,
 )
 ENERGY = Quantity(
     name="energy_j_per_image",

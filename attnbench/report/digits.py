@@ -16,32 +16,38 @@ LEAST_WIDTH = 1e-6  # of the value: what is narrower is the rounding of arithmet
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A number as a reader sees it, with the ends of its interval where it has one."""
+    """A number as a reader sees it, with the ends of its interval, or a deviation, where it has one."""
 
     value: str
     interval: tuple[str, str] | None = None
+    deviation: str | None = None
 
     @property
     def text(self) -> str:
-        """`165 [163, 168]`, or the value alone."""
+        """`165 [163, 168]`, `165 ± 3`, or the value alone."""
         return f"{self.value}{self.interval_text}"
 
     @property
     def interval_text(self) -> str:
-        """What stands behind the value: ` [163, 168]`, or nothing."""
+        """What stands behind the value: ` [163, 168]`, ` ± 3`, or nothing."""
+        if self.deviation is not None:
+            return f" ± {self.deviation}"
         return f" [{', '.join(self.interval)}]" if self.interval else ""
 
 
-def shown(estimate: Estimate, decimals: int | None = None) -> Shown:
+def shown(estimate: Estimate, decimals: int | None = None, *, deviates: bool = False) -> Shown:
     """The digits of an estimate that its interval bears, or as many decimals as were asked for.
 
-    Where there is no interval, or one without width, three significant digits are.
+    Where there is no interval, or one without width, three significant digits are. The ends of one that
+    `deviates` are as far from the value, and that distance is shown.
     """
     if decimals is None:
         decimals = _decimals(estimate)
     value = fixed(estimate.value, decimals)
     if estimate.low is None or estimate.high is None:
         return Shown(value)
+    if deviates:
+        return Shown(value, deviation=fixed(estimate.high - estimate.value, decimals))
     return Shown(value, (fixed(estimate.low, decimals), fixed(estimate.high, decimals)))
 
 

@@ -14,18 +14,19 @@ from attnbench.analysis.rows import Row
 from attnbench.analysis.variant_matrix import Cell, VariantMatrix
 from attnbench.errors import writing
 from attnbench.records.cost import Entry, Point
-from attnbench.report.column import Line
+from attnbench.report.column import Column, Line
 from attnbench.report.columns import LIMIT, THROUGHPUT, TIME, published_macs, published_params
 from attnbench.report.csv_text import csv_text
 from attnbench.report.data import case_line, cells_of, estimate_cells, names_of, row_line
-from attnbench.report.fields import DEVICE, LIMITED_BY, SETTING
+from attnbench.report.fields import DEVICE, LIMITED_BY, SETTING, THREADS
+from attnbench.report.table_style import Asked
 
 TABLE = "table.csv"
 CROSSOVERS = "crossovers.csv"
 FLOPS = "flops.csv"
 KERNELS = "kernels.csv"
 CHANGING = ("outcome", "params", "macs", "memory_bytes", "rounds", "sessions", "converged", "impossible")
-OVER_SIZES = (DEVICE, *SETTING)
+OVER_SIZES: tuple[Column, ...] = (DEVICE, *SETTING, THREADS)
 CROSSOVER = ("faster_beyond", "slower_beyond", *estimate_cells("tokens_a_side", None), *names_of(OVER_SIZES))
 
 
@@ -51,9 +52,13 @@ def write_flops(points: Sequence[Point], folder: Path) -> Path:
     return _written(folder / FLOPS, flops_csv(points))
 
 
-def table_csv(rows: Sequence[Row]) -> str:
-    """The rows of a run as CSV."""
-    return csv_text(map(row_line, rows))
+def table_csv(rows: Sequence[Row], columns: Sequence[Asked] = ()) -> str:
+    """The rows of a run as CSV, in all columns or in those that are asked for."""
+    if not columns:
+        return csv_text(map(row_line, rows))
+    return csv_text(
+        {name: cell for each in columns for name, cell in each.cells(row).items()} for row in rows
+    )
 
 
 def changes_csv(changes: Sequence[Change]) -> str:
@@ -103,9 +108,9 @@ def point_line(point: Point) -> Line:
         "title": point.choice.title,
         "height": geometry.height,
         "width": geometry.width,
-        "tokens": geometry.tokens,
-        "dim": geometry.dim,
-        "heads": geometry.heads,
+        "tokens": None if geometry.images else geometry.tokens,
+        "dim": None if geometry.images else geometry.dim,
+        "heads": None if geometry.images else geometry.heads,
         "macs": point.macs,
     }
 

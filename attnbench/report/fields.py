@@ -6,7 +6,9 @@ from statistics import fmean
 from typing import TypeVar
 
 from attnbench.analysis.rows import Row, Timing
+from attnbench.cases.case import Case
 from attnbench.cases.variant import MEANINGS
+from attnbench.mechanism import Geometry
 from attnbench.records.record import Check, Memory
 from attnbench.report.column import CaseField, Field
 
@@ -39,6 +41,11 @@ def _paced(row: Row) -> float | None:
     return fmean(sample.host_paced for sample in row.record.samples) if row.timing else None
 
 
+def _of_tokens(get: Callable[[Geometry], int]) -> Callable[[Case], int | None]:
+    """What a layer of tokens is built for; a model has several such layers."""
+    return lambda case: None if case.workload.geometry.images else get(case.workload.geometry)
+
+
 LAYER = (
     CaseField("label", "The word that chose the layer.", lambda case: case.label),
     CaseField("mechanism", "Name of the mechanism.", lambda case: case.mechanism),
@@ -47,12 +54,16 @@ LAYER = (
 )
 DEVICE = CaseField("device", "What the layer ran on, as torch calls it.", lambda case: case.device)
 SIZE = (
-    CaseField("height", "Tokens from top to bottom.", lambda case: case.workload.geometry.height),
-    CaseField("width", "Tokens from left to right.", lambda case: case.workload.geometry.width),
+    CaseField(
+        "height", "Tokens from top to bottom; of a model, pixels.", lambda case: case.workload.geometry.height
+    ),
+    CaseField(
+        "width", "Tokens from left to right; of a model, pixels.", lambda case: case.workload.geometry.width
+    ),
 )
 SETTING = (
-    CaseField("dim", "Channels of a token.", lambda case: case.workload.geometry.dim),
-    CaseField("heads", "Heads of attention.", lambda case: case.workload.geometry.heads),
+    CaseField("dim", "Channels of a token.", _of_tokens(lambda geometry: geometry.dim)),
+    CaseField("heads", "Heads of attention.", _of_tokens(lambda geometry: geometry.heads)),
     CaseField("batch", "Images in one call.", lambda case: case.workload.batch),
     CaseField(
         "mode",
@@ -66,8 +77,8 @@ CASE = (*LAYER, DEVICE, *SIZE, *SETTING)
 OUTCOME = (
     Field(
         "outcome",
-        "What became of the case: measured, unsupported, out_of_memory, timed_out, crashed or wrong.",
-        lambda row: row.record.outcome,
+        "What became of it: measured, interrupted, unsupported, out_of_memory, timed_out, crashed or wrong.",
+        lambda row: row.outcome,
     ),
     Field("reason", "Why it was not measured, or not counted.", lambda row: row.record.reason),
 )

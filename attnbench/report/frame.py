@@ -1,4 +1,4 @@
-"""The one place that builds a data frame."""
+"""Rows as a data frame, and back: the one place that knows pandas."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.analysis.rows import Row
+from attnbench.errors import AttnbenchError
 from attnbench.report.csv_text import cell
 from attnbench.report.data import row_line
+from attnbench.report.read_back import NEEDED, row_from
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+
+    Source = str | Path | pd.DataFrame  # where rows are drawn from: a run's folder, or a frame
 
 TELLING = (
     *("label", "outcome", "reason", "params", "macs", "memory_bytes", "sessions"),
@@ -18,6 +24,8 @@ TELLING = (
     *("baseline", "speed_vs_baseline", "speed_vs_baseline_low", "speed_vs_baseline_high", "verdict"),
 )
 """What a reader of a few rows looks for, the most telling last, where a narrow terminal shows it."""
+UNTOLD = "attnbench"
+"""The key in `attrs` under which a frame of telling columns keeps all others, by label."""
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
@@ -29,6 +37,36 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def telling(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns that a reader looks for, as far as any row has a value there."""
+    """The columns that a reader looks for, as far as any row has a value there; the others are in `attrs`.
+
+    Labels are distinct in it.
+    """
     shown = [name for name in TELLING if table[name].notna().any()]
-    return table[shown] if len(table) > 1 else table[[name for name in shown if name not in TELLING[-5:]]]
+    told = table[shown] if len(table) > 1 else table[[name for name in shown if name not in TELLING[-5:]]]
+    untold = table.drop(columns=list(told))
+    told.attrs[UNTOLD] = dict(zip(table["label"], _lines(untold), strict=True))
+    return told
+
+
+def rows_in(table: pd.DataFrame) -> list[Row]:
+    """The rows that a frame was made of, as far as figures draw them, in its order.
+
+    Raises `AttnbenchError` where the frame lacks a column, or is empty.
+    """
+    untold = table.attrs.get(UNTOLD, {})
+    lines = [{**untold.get(line.get("label"), {}), **line} for line in _lines(table)]
+    if not lines:
+        raise AttnbenchError("The frame has no lines, so that there is nothing to draw.")
+    if lacking := [name for name in NEEDED if any(name not in line for line in lines)]:
+        raise AttnbenchError(
+            f"The frame lacks {', '.join(lacking)}, so that it cannot be drawn. Plot what attnbench.load or "
+            "attnbench.measure gave: its lines may be chosen, sorted and joined, but all columns must stay."
+        )
+    return list(map(row_from, lines))
+
+
+def _lines(table: pd.DataFrame) -> list[dict[str, object]]:
+    """A line a row; None is what is not there."""
+    whole = table.astype(object)
+    lines = whole.where(whole.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in line.items()} for line in lines]

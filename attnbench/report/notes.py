@@ -1,30 +1,31 @@
 """What a reader must know beside a table, a line each."""
 
-import math
 from collections.abc import Sequence
 from itertools import combinations
 
 from attnbench.analysis.advice import advice, emulation
+from attnbench.analysis.mixing import expected, share_of_work
 from attnbench.analysis.orders import Agreement
-from attnbench.analysis.rows import Measured, Row, believed, grouped, measured
-from attnbench.cases.protocol import Protocol
+from attnbench.analysis.rows import Row, believed, grouped, measured
 from attnbench.cases.variant import PLAIN
 from attnbench.machine.devices import device_of
 from attnbench.paper import processor, remark
 from attnbench.records.cost import CheckResult, Entry, Point, branch_titles, divided, points_of
 from attnbench.records.record import Record
-from attnbench.statistics import LEAST_ROUNDS, MARGIN, Verdict
-from attnbench.words import duration, plural, readable
+from attnbench.report.columns import SPEED
+from attnbench.report.convergence import convergence_notes, later_baselines
+from attnbench.statistics import LEAST_ROUNDS
+from attnbench.words import plural, readable
 
 NOISY = 0.2  # a noise floor from which on speeds say little
-LONG_S = 3600.0  # what would take longer is told in other words
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
     lines = _machine_notes(rows) + _notes_on_rows(rows)
     with_time = measured(rows)
-    lines += _convergence_notes(believed(rows))
+    lines += later_baselines(rows)
+    lines += convergence_notes(believed(rows))
     launch_bound = dict.fromkeys(row.record.case.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
         lines.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
@@ -39,6 +40,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
             f"The measuring process stood still in {plural(pauses, 'sample')} of {', '.join(where)}: it was "
             "stopped, or the machine slept. Medians and intervals see it as one slow round."
         )
+    lines += _mixing_notes(rows)
     lines += _backend_notes(with_time)
     lines += _emulation_notes(with_time)
     devices = {row.device: device_of(row.device) for row in with_time}
@@ -83,8 +85,21 @@ def _lacks_energy(rows: Sequence[Row]) -> bool:
 
 def _emulation_notes(rows: Sequence[Row]) -> list[str]:
     on_host = [row.record for row in rows if device_of(row.device).on_host]
-    lines = (emulation(each.conditions.flags, [each.case.variant.dtype]) for each in on_host)
+    lines = (emulation(each.conditions.flags, [each.case.variant.computed]) for each in on_host)
     return list(dict.fromkeys(line for those in lines for line in those))
+
+
+def _mixing_notes(rows: Sequence[Row]) -> list[str]:
+    """How much of models is what stands in their slots, and what the times of that alone make one expect."""
+    shares = {row.record.case.title: share for row in rows if (share := share_of_work(row)) is not None}
+    told = ", ".join(f"{title} {100 * share:.0f} %" for title, share in shares.items())
+    bound = "The mixers' share of multiply-adds, which bounds what a faster one brings"
+    lines = [f"{bound}: {told}."] if shares else []
+    return lines + [
+        f"By the times of their layers alone {each.row.record.case.title} would be {each.speed:.2f} × "
+        f"{each.baseline.record.case.title} ({each.row.where}); it is {SPEED.text(each.row)}."
+        for each in expected(rows)
+    ]
 
 
 def _backend_notes(rows: Sequence[Row]) -> list[str]:
@@ -125,10 +140,12 @@ def disturbances(rows: Sequence[Row]) -> list[str]:
 
 
 def agreement(agreements: Sequence[Agreement]) -> list[str]:
-    """How far the order of our throughputs is the paper's, a line a device and variant."""
+    """How far the order of our throughputs is the paper's, a line a device, variant and number of threads."""
     lines = []
     for each in agreements:
-        how = f" ({each.variant.name})" if each.variant.name else ""
+        threads = plural(each.threads, "thread") if each.threads else ""
+        ways = ", ".join(filter(None, [each.variant.name, threads]))
+        how = f" ({ways})" if ways else ""
         lines.append(
             f"{each.device.upper()}{how}: Kendall's τ with the paper's order ({processor(each.device)}) is "
             f"{each.kendall_tau:.2f} over {each.mechanisms} mechanisms."
@@ -219,6 +236,8 @@ def _remarks(record: Record) -> list[str]:
         lines.append(f"{record.reference}.")
     if record.unchecked:
         lines.append(f"not compared with a new layer after its samples: {record.unchecked}.")
+    if record.batch_note:
+        lines.append(f"{record.batch_note}.")
     if record.put_right:
         lines.append(
             f"it changes {', '.join(record.put_right)} for all layers; that was put right each time."
@@ -266,70 +285,6 @@ def _where(dearer: Sequence[Point], points: Sequence[Point], other: str) -> str:
     if list(dearer) == list(points[-len(dearer) :]):
         return f"more than {other} from {sizes[0]} on"
     return f"more than {other} at {', '.join(sizes)}"
-
-
-def _session_notes(rows: Sequence[Measured]) -> list[str]:
-    """What more sessions would mend: verdicts from one, and from several whose speeds differ."""
-    lines = []
-    unclear = [row for row in rows if row.timing.verdict is Verdict.unclear]
-    apart = [
-        (row.timing.speed_spread or 0.0, row.record.case.title) for row in unclear if _sessions_disagree(row)
-    ]
-    if apart:
-        spread, _ = max(apart)
-        names = ", ".join(dict.fromkeys(title for _, title in apart))
-        lines.append(
-            f"Unclear because sessions differ, by up to {100 * spread:.0f} %: {names}. What a process is "
-            "dealt, its memory above all, decides so much here; --sessions 10 asks more of them."
-        )
-    if rows and max(row.timing.sessions for row in rows) == 1:
-        lines.append("One session only: a second process may give other ratios; --sessions 3 asks three.")
-    return lines
-
-
-def _sessions_disagree(row: Measured) -> bool:
-    """Whether the speeds of sessions are further apart than what counts as the same."""
-    return row.timing.sessions > 1 and (row.timing.speed_spread or 0.0) > MARGIN
-
-
-def _convergence_notes(rows: Sequence[Measured]) -> list[str]:
-    """What more time or more processes would mend: intervals wider than was asked, and open verdicts."""
-    lines = []
-    wide = [row for row in rows if not row.timing.converged]
-    if wide:
-        protocol = wide[0].record.conditions.protocol
-        names = ", ".join(dict.fromkeys(row.record.case.title for row in wide))
-        lines.append(
-            f"Not within ±{100 * protocol.precision:g} % after {protocol.max_seconds:g} s: {names}. "
-            "--max-seconds gives them more time, --precision asks for less."
-        )
-    unclear = [row for row in rows if row.timing.verdict is Verdict.unclear]
-    needed_s = max(map(_needed_s, unclear), default=0.0)
-    if needed_s:
-        names = ", ".join(dict.fromkeys(row.record.case.title for row in unclear))
-        lines.append(f"Unclear: {names}. {_need(needed_s, unclear[0].record.conditions.protocol)}")
-    return lines + _session_notes(rows)
-
-
-def _needed_s(row: Measured) -> float:
-    """How many seconds more make a ratio's interval as narrow as was asked; 0 where it is, or nobody knows.
-
-    Intervals narrow with the root of the rounds.
-    """
-    speed, precision = row.timing.speed, row.record.conditions.protocol.precision
-    if speed is None or not math.isfinite(speed.half_width) or speed.within(precision):
-        return 0.0
-    spent_s = sum(witness.wall_s for witness in row.record.witnesses)
-    return spent_s * ((speed.half_width / precision) ** 2 - 1)
-
-
-def _need(seconds: float, protocol: Protocol) -> str:
-    """How much longer the precision takes that was asked for, and how to ask for that."""
-    what = f"±{100 * protocol.precision:g} % needs"
-    if seconds > LONG_S:
-        return f"{what} hours more here; a quieter machine helps more."
-    whole_s = 10 * math.ceil((protocol.max_seconds + seconds) / 10)
-    return f"{what} about {duration(whole_s - protocol.max_seconds)} more: --max-seconds {whole_s} gives it."
 
 
 def too_noisy(rows: Sequence[Row]) -> list[str]:

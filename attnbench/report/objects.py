@@ -19,6 +19,7 @@ from attnbench.cases.variant import Variant
 from attnbench.machine.fingerprint import Machine
 from attnbench.mechanism import Geometry
 from attnbench.paper.claims import Claim, Metric
+from attnbench.records.codec import to_row
 from attnbench.records.cost import Entry, Point
 from attnbench.records.profile import Profile
 from attnbench.records.record import Record, RecordFile
@@ -27,15 +28,15 @@ from attnbench.report.columns import FLOPS, PARAMS
 from attnbench.report.data import estimate_cells, lines_of, machines_of
 from attnbench.report.export import change_line, crossover_line, entry_line, matrix_line, point_line
 from attnbench.report.json_text import json_text
-from attnbench.report.profile import call_line, operator_lines, setting_line
+from attnbench.report.profile import call_line, operator_lines, place_lines, setting_line
 from attnbench.statistics import Estimate
 
 COUNTS = {Metric.params: PARAMS, Metric.flops: FLOPS}
 RATES = {"matmul": "macs_per_s", "copy": "bytes_per_s"}
 
 
-def registry_json(entries: Sequence[Entry], geometry: Geometry) -> str:
-    """Choices with what they cost on a map, their papers and their branches."""
+def registry_json(entries: Sequence[Entry], geometry: Geometry, image: Geometry) -> str:
+    """Choices with what they cost, layers on a map and models on an image, their papers and branches."""
     mechanisms = [
         {
             **entry_line(entry),
@@ -45,7 +46,8 @@ def registry_json(entries: Sequence[Entry], geometry: Geometry) -> str:
         }
         for entry in entries
     ]
-    return json_text({"geometry": asdict(geometry), "mechanisms": mechanisms})
+    sizes = {"geometry": to_row(geometry), "image": {"height": image.height, "width": image.width}}
+    return json_text({**sizes, "mechanisms": mechanisms})
 
 
 def flops_json(points: Sequence[Point]) -> str:
@@ -103,7 +105,8 @@ def claims_json(judgements: Sequence[Judgement]) -> str:
 def profile_json(profile: Profile) -> str:
     """One call of a layer, operator by operator, the one that takes longest first."""
     operators = operator_lines(profile)
-    return json_text({**setting_line(profile), **call_line(profile), "operators": operators})
+    places = place_lines(profile)
+    return json_text({**setting_line(profile), **call_line(profile), "operators": operators, **places})
 
 
 def _run(found: RecordFile) -> Line:

@@ -10,18 +10,17 @@ from attnbench.report.fields import CASE, THREADS
 from attnbench.words import plural
 
 PROFILE = "profile.csv"
+OF_PLACES = ("calls", "self_s", "bytes", "macs")
 OPERATOR = ("operator", "part", "calls", "self_s", "bytes", "macs")
 
 
 def title(profile: Profile) -> str:
     """What was called, and how."""
-    case, geometry = profile.case, profile.case.workload.geometry
+    case, workload = profile.case, profile.case.workload
     on_host = device_of(case.device).on_host
     where = f"{case.device}, {plural(profile.threads, 'thread')}" if on_host else case.device
     return (
-        f"{case.title}: {geometry.height}×{geometry.width} tokens, {plural(geometry.dim, 'channel')}, "
-        f"{plural(geometry.heads, 'head')}, {plural(case.workload.batch, 'image')}, {case.variant.title}, "
-        f"{where}"
+        f"{case.title}: {workload.spelled}, {plural(workload.batch, 'image')}, {case.variant.title}, {where}"
     )
 
 
@@ -94,6 +93,15 @@ def operator_lines(profile: Profile) -> list[dict[str, object]]:
     """What every operator takes in one call, the one that takes longest first."""
     lines = sorted(profile.lines, key=lambda line: -line.self_s)
     return [{name: getattr(line, name) for name in OPERATOR} for line in lines]
+
+
+def place_lines(profile: Profile) -> dict[str, object]:
+    """What stages and kinds of modules take in one call of a model; nothing of a layer."""
+    return {
+        name: [{"name": line.operator, **{key: getattr(line, key) for key in OF_PLACES}} for line in lines]
+        for name, lines in (("stages", profile.stages), ("kinds", profile.kinds))
+        if lines
+    }
 
 
 def _ms(seconds: float) -> str:

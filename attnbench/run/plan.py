@@ -22,13 +22,12 @@ MEMORY_CALLS = 4  # of each layer, while its memory is measured; for the estimat
 class Setup:
     """What all workers of a run share; a `memory_limit_bytes` of None is whatever is free.
 
-    `node` and `allocation` say where they run, as records have it.
     `worker` runs one of them, on a shard, with an environment and a time-out, and yields the facts that it
-    writes; without one each is a process of its own.
+    writes; without one each is a process of its own. `node` and `allocation` say where they run, as records
+    have it.
     """
 
     plugins: tuple[str, ...]
-    threads: int
     protocol: Protocol
     memory_limit_bytes: int | None = None
     worker: Worker | None = None

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from attnbench.cases.case import Block, Case, Role
+from attnbench.cases.protocol import Protocol
 from attnbench.cases.sweep import ceilings
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.machine import system
@@ -53,21 +54,37 @@ def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
 
     A setting without a meaning is an `InvalidSetting`.
     """
+    counts = dict.fromkeys(block.threads for block in blocks)
+    plan = [
+        planned
+        for threads in counts
+        for planned in _surveyed([block for block in blocks if block.threads == threads], threads, setup)
+    ]
+    return sorted(plan, key=lambda planned: planned.work)
+
+
+def _surveyed(blocks: Sequence[Block], threads: int, setup: Setup) -> list[Planned]:
+    """Blocks of so many threads with what is known of their cases."""
     cases = tuple(case for block in blocks for case in _without_twin(block))
+    state = answered("count", Block(cases, threads), setup, lambda state: state.uncounted)
+    known = state.known
+    found = iter([(case.row, known.get(index, ())) for index, case in enumerate(cases)])
+    return [
+        Planned(block, state.environment, dict(islice(found, len(_without_twin(block))))) for block in blocks
+    ]
+
+
+def answered(task: Task, block: Block, setup: Setup, left: Callable[[BlockState], object]) -> BlockState:
+    """What workers find out of cases without timing them; a mistake of the user is an `InvalidSetting`."""
     with temporary() as folder:
-        shard = folder / "counts.jsonl"
-        journal.save(shard, [_job("count", cases, setup)])
-        _work_off(shard, setup, lambda state: state.uncounted, lambda _: None)
+        shard = folder / f"{task}.jsonl"
+        journal.save(shard, [_job(task, block, setup)])
+        _work_off(shard, setup, left, lambda _: None)
         state = BlockState(journal.read(shard))
     for failure in state.failed.values():
         if failure.outcome == "mistake":
             raise InvalidSetting(failure.reason)
-    known = state.known
-    found = iter([(case.row, known.get(index, ())) for index, case in enumerate(cases)])
-    plan = [
-        Planned(block, state.environment, dict(islice(found, len(_without_twin(block))))) for block in blocks
-    ]
-    return sorted(plan, key=lambda planned: planned.work)
+    return state
 
 
 def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned]:
@@ -100,13 +117,13 @@ def measure(plan: Sequence[Planned], setup: Setup, folder: Path, watch: Watch) -
     )
 
 
-def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) -> list[Record]:
+def measure_ceilings(geometry: Geometry, device: str, dtype: str, threads: int, setup: Setup) -> list[Record]:
     """What this machine can do at best, measured now: a record for the matmul and one for the copy."""
-    block = Block(ceilings(geometry, device, dtype))
+    block = Block(ceilings(geometry, device, dtype), threads)
     with temporary() as folder:
         shard = folder / "ceilings.jsonl"
         (planned,) = survey([block], setup)
-        journal.save(shard, [_job("measure", block.cases, setup), planned.environment, *planned.facts()])
+        journal.save(shard, [_job("measure", block, setup), planned.environment, *planned.facts()])
         _work_off(shard, setup, lambda state: state.unfinished, lambda _: None)
         return list(records_of(BlockState(journal.read(shard)), complete=True))
 
@@ -114,8 +131,7 @@ def measure_ceilings(geometry: Geometry, device: str, dtype: str, setup: Setup) 
 def records_of(state: BlockState, *, complete: bool) -> Iterator[Record]:
     """The rows of a block; those of an unfinished one only where something is known already."""
     job = state.job
-    setup = Setup(job.plugins, job.threads, job.protocol, job.memory_limit_bytes, node=job.node)
-    keys = _keys(job.cases, setup, state.environment)
+    keys = _keys(job.cases, job.threads, job.protocol, state.environment)
     block = _together(keys, job.node)
     for index, key in enumerate(keys):
         if complete or index in state.failed.keys() | state.memories.keys() | state.samples.keys():
@@ -128,10 +144,10 @@ def rows_to_be(block: Block, setup: Setup) -> list[Record]:
     Not complete, with nothing but what decides them; imports torch.
     """
     here = inspect_machine()
-    workers = os.environ | variables(setup.threads, setup.protocol.allocator, Path())
+    workers = os.environ | variables(block.threads, setup.protocol.allocator, Path())
     machine = replace(here, environment=system.environment(workers))
-    state = BlockState([_job("measure", block.cases, setup), Environment(machine, {}, macs_per_s=1.0)])
-    keys = _keys(block.cases, setup, state.environment)
+    state = BlockState([_job("measure", block, setup), Environment(machine, {}, macs_per_s=1.0)])
+    keys = _keys(block.cases, block.threads, setup.protocol, state.environment)
     together = _together(keys, setup.node)
     return [
         replace(_record(state, index, key, together, complete=False), outcome="crashed", reason=NOT_YET)
@@ -152,9 +168,7 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
     if not shard.exists():
         new = shard.with_suffix(".new")
         new.unlink(missing_ok=True)
-        journal.save(
-            new, [_job("measure", planned.block.cases, setup), planned.environment, *planned.facts()]
-        )
+        journal.save(new, [_job("measure", planned.block, setup), planned.environment, *planned.facts()])
         new.rename(shard)
     for fact in journal.read(shard):
         watch(fact)
@@ -235,7 +249,7 @@ def _without_twin(block: Block) -> list[Case]:
 def _left_of(planned: Planned, setup: Setup, done: Mapping[str, Record]) -> Planned:
     """The block with the members that have no row yet, or were refused for memory that there is now."""
     members = planned.block.members
-    keys = _keys(members, setup, planned.environment)
+    keys = _keys(members, planned.block.threads, setup.protocol, planned.environment)
     left = [
         case
         for case, key in zip(members, keys, strict=True)
@@ -280,15 +294,18 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
         unchecked=(expected.reason or None) if expected else None,
         reference="; ".join(each.remark for each in (referenced, checked) if each and each.remark) or None,
         put_right=state.put_right.get(index, ()),
+        batch_note=job.batch_note or None,
     )
 
 
 def _shard(planned: Planned, setup: Setup, folder: Path) -> Path:
-    return shard_of(folder, _together(_keys(planned.block.cases, setup, planned.environment), setup.node))
+    block = planned.block
+    keys = _keys(block.cases, block.threads, setup.protocol, planned.environment)
+    return shard_of(folder, _together(keys, setup.node))
 
 
-def _keys(cases: Sequence[Case], setup: Setup, environment: Environment) -> list[str]:
-    return [record.key(case, setup.protocol, setup.threads, environment.machine) for case in cases]
+def _keys(cases: Sequence[Case], threads: int, protocol: Protocol, environment: Environment) -> list[str]:
+    return [record.key(case, protocol, threads, environment.machine) for case in cases]
 
 
 def _together(keys: Iterable[str], node: str) -> str:
@@ -296,16 +313,17 @@ def _together(keys: Iterable[str], node: str) -> str:
     return hashlib.sha256(" ".join([*keys, *filter(None, [node])]).encode()).hexdigest()[:12]
 
 
-def _job(task: Task, cases: tuple[Case, ...], setup: Setup) -> Job:
+def _job(task: Task, block: Block, setup: Setup) -> Job:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Job(
         task,
-        cases,
+        block.cases,
         setup.plugins,
-        setup.threads,
+        block.threads,
         setup.protocol,
         now,
         setup.memory_limit_bytes,
+        block.batch_note,
         setup.node,
         setup.allocation,
     )

@@ -4,9 +4,6 @@ A comparison is summarised by the median of the rounds' log-ratios, because both
 same machine; of a member that has several samples in a round, each is paired with each of the other's. A
 verdict asks for more than an interval: tests over rounds and over sessions that stay significant beside all
 other verdicts, and an effect above the block's noise floor.
-
-`scipy.stats` takes longer to import than a table to make: only two runs side by side ask for it, and what a
-run alone needs is here, from `scipy.special`.
 """
 
 import math
@@ -17,6 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.statistics.distributions import rank_test, sign_test, student_t, student_t_quantile
 from attnbench.statistics.estimate import (
     CONFIDENCE,
     LEAST_ROUNDS,
@@ -93,8 +91,6 @@ def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Float
     Every session of the one is set beside every session of the other, so that they agree only when they do
     not overlap.
     """
-    from scipy.stats import mannwhitneyu
-
     (above, above_sessions), (below, below_sessions) = (
         (np.log(np.asarray(values, dtype=float)), np.asarray(sessions))
         for values, sessions in (numerators, denominators)
@@ -107,7 +103,7 @@ def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Float
     medians = session_medians(above, above_sessions), session_medians(below, below_sessions)
     pairs = np.subtract.outer(*medians)
     overlap = abs(np.sign(pairs).sum()) != pairs.size
-    by_rounds = 1.0 if overlap else float(mannwhitneyu(round_medians(above), round_medians(below)).pvalue)
+    by_rounds = 1.0 if overlap else rank_test(round_medians(above), round_medians(below))
     return Comparison(
         exponential(difference),
         max(by_rounds, _welchs_test(*medians)),
@@ -170,11 +166,9 @@ def _within_margin(*ratios: float | None) -> bool:
 
 def _sign_test(logarithms: NDArray[np.float64]) -> float:
     """The two-sided binomial test that the rounds' median is 0; those that say neither are left out."""
-    from scipy.special import bdtr
-
     medians = round_medians(logarithms)
     positive, negative = int((medians > 0).sum()), int((medians < 0).sum())
-    return min(1.0, 2 * float(bdtr(min(positive, negative), positive + negative, 0.5)))
+    return min(1.0, 2 * sign_test(min(positive, negative), positive + negative))
 
 
 def _over_sessions(medians: NDArray[np.float64], scatter: Scatter | None) -> tuple[float, Estimate | None]:
@@ -184,27 +178,23 @@ def _over_sessions(medians: NDArray[np.float64], scatter: Scatter | None) -> tup
     one session is all there is, it has nothing to say: 0, None. Nor has the test where nothing scatters. A
     ratio whose 90 % interval lies within a margin is within it by two one-sided tests at 5 %.
     """
-    from scipy.special import stdtr, stdtrit
-
     if len(medians) < 2:
         return 0.0, None
     mean, known = float(medians.mean()), scatter or Scatter(float(medians.var(ddof=1)), len(medians) - 1)
     error = math.sqrt(known.variance / len(medians))
     if error == 0:
         return 0.0, exponential(Estimate(mean, mean, mean))
-    reach = float(stdtrit(known.freedom, CONFIDENCE)) * error
-    p_value = 2 * float(stdtr(known.freedom, -abs(mean) / error))
+    reach = student_t_quantile(known.freedom, CONFIDENCE) * error
+    p_value = 2 * student_t(known.freedom, -abs(mean) / error)
     return p_value, exponential(Estimate(mean, mean - reach, mean + reach))
 
 
 def _welchs_test(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
     """Welch's t-test that two runs' sessions have one mean; 0 where nothing scatters, or one is alone."""
-    from scipy.special import stdtr
-
     samples = [ours, theirs]
     if min(map(len, samples)) < 2 or not any(np.ptp(sample) > 0 for sample in samples):
         return 0.0
     freedom = np.array([len(sample) - 1 for sample in samples])
     errors = np.array([sample.var(ddof=1) / len(sample) for sample in samples])  # of the means, squared
     t = (ours.mean() - theirs.mean()) / math.sqrt(errors.sum())
-    return 2 * float(stdtr(errors.sum() ** 2 / (errors**2 / freedom).sum(), -abs(t)))
+    return 2 * student_t(float(errors.sum() ** 2 / (errors**2 / freedom).sum()), -abs(float(t)))

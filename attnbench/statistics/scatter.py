@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.statistics.distributions import digamma, tetragamma, trigamma
+
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
@@ -66,27 +68,24 @@ def _prior(variances: NDArray[np.float64], freedoms: NDArray[np.float64]) -> tup
     Fitted to the mean and variance of the logarithms of those that are not 0: each is spread by the trigamma
     function of half its degrees of freedom, and all together by more where they are unlike.
     """
-    from scipy.special import digamma, polygamma
-
     halves = freedoms[variances > 0] / 2
     if not len(halves):
         return 0.0, math.inf
-    logarithms = np.log(variances[variances > 0]) - digamma(halves) + np.log(halves)
+    digammas, trigammas = (np.array(list(map(each, halves.tolist()))) for each in (digamma, trigamma))
+    logarithms = np.log(variances[variances > 0]) - digammas + np.log(halves)
     middle = float(logarithms.mean())
-    unlike = float(((logarithms - middle) ** 2).sum() / max(1, len(halves) - 1) - polygamma(1, halves).mean())
+    unlike = float(((logarithms - middle) ** 2).sum() / max(1, len(halves) - 1) - trigammas.mean())
     if unlike <= 0:
         return math.exp(middle), math.inf
     half = _inverse_trigamma(unlike)
-    return math.exp(middle + float(digamma(half)) - math.log(half)), 2 * half
+    return math.exp(middle + digamma(half) - math.log(half)), 2 * half
 
 
 def _inverse_trigamma(value: float) -> float:
     """Where the trigamma function has this value, by Newton's method on its reciprocal, which is nearly
     straight: from below, so that every step goes up."""
-    from scipy.special import polygamma
-
     found = 0.5 + 1 / value
     for _ in range(20):
-        there = float(polygamma(1, found))
-        found += there * (1 - there / value) / float(polygamma(2, found))
+        there = trigamma(found)
+        found += there * (1 - there / value) / tetragamma(found)
     return found

@@ -154,3 +154,19 @@ def test_a_run_of_one_size_has_no_say_in_it(attnbench: Run, tmp_path: Path):
     assert not several_sizes(rows(one))
     assert not several_sizes(rows([*one, *a_run({14: {"msa": 1.0}}, device="cuda")]))
     assert several_sizes(rows([*one, *a_run({14: {"msa": 1.0}})]))
+
+
+def test_crossovers_stay_inside_a_number_of_threads_and_say_which(tmp_path: Path):
+    late, early = {"msa": 1.0, "hilo": 2.0}, {"msa": 2.0, "hilo": 1.0}
+    one = a_run({7: late, 28: early}, threads=1)
+    table = rows([*one, *a_run({7: early, 28: late}, threads=2)])
+    found = crossovers(table)
+    assert [(each.faster.record.case.label, each.faster.threads) for each in found] == [
+        ("hilo", 1),
+        ("msa", 2),
+    ]
+    with write_crossovers(found, tmp_path).open() as file:
+        assert [line["threads"] for line in csv.DictReader(file)] == ["1", "2"]
+    headings = [[column.heading for column in crossover_table(each, 0).columns]
+                for each in (found, crossovers(rows(one)))]  # fmt: skip
+    assert ["Threads" in each for each in headings] == [True, False]

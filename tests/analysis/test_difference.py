@@ -206,3 +206,11 @@ def test_fields_that_differ_are_told_in_words():
 def test_cases_of_one_run_only_do_not_make_runs_unlike():
     before, after = record("msa", STEADY), record("hilo", STEADY, threads=1)
     assert unlike(a_run([before]), a_run([after])) == []
+
+
+def test_runs_of_several_numbers_of_threads_are_compared_number_by_number():
+    before = [record("msa", STEADY, threads=count) for count in (2, 1)]
+    after = [record("msa", [0.5] * 12, threads=2)]
+    assert unlike(a_run(before), a_run(after)) == []
+    (change,) = changes(a_run(before), a_run(after), None, times=True)
+    assert change.before.record.conditions.threads == 2

@@ -35,7 +35,7 @@ def ratio(about: Claim, records: Sequence[Record]) -> Estimate | None:
 def test_a_ratio_is_paired_within_one_block():
     apart = [record("hilo", TIMES, block="one"), record("sra", TIMES, block="two")]
     assert ratio(claim(), apart) is None
-    assert found(claim(), apart).lacking == "measured apart: sra"
+    assert found(claim(), apart).lacking == "measured apart: SRA"
 
 
 def test_what_was_measured_again_as_a_control_counts_in_its_block():
@@ -57,8 +57,8 @@ def test_what_was_measured_again_no_longer_counts():
         ({"heads": 8}, "measured with heads 8, not 12"),
         ({"mode": "training"}, "measured with mode training, not inference"),
         ({"device": "cuda"}, "nothing was measured on a CPU"),
-        ({"outcome": "out_of_memory", "samples": ()}, "out_of_memory: hilo, sra"),
-        ({"samples": ()}, "no speed in this run: hilo, sra"),
+        ({"outcome": "out_of_memory", "samples": ()}, "out_of_memory: HILO, SRA"),
+        ({"samples": ()}, "no speed in this run: HILO, SRA"),
     ],
 )
 def test_another_shape_mode_or_device_says_nothing_of_a_speed(changes: dict[str, Any], reason: str):
@@ -77,7 +77,7 @@ def test_an_empty_run_has_nothing_to_say():
 
 def test_a_mechanism_that_has_no_time_is_named_with_its_outcome():
     run = [record("hilo", TIMES), record("sra", outcome="timed_out", reason="too slow")]
-    assert found(claim(than=("sra", "van")), run).lacking == "timed_out: sra; not measured here: van"
+    assert found(claim(than=("sra", "van")), run).lacking == "timed_out: SRA; not measured here: VAN"
 
 
 def test_what_looks_like_one_of_the_run_is_said_to_be_meant():
@@ -90,12 +90,12 @@ def test_what_looks_like_one_of_the_run_is_said_to_be_meant():
 
 def test_a_name_of_table_iv_is_never_taken_for_another_one():
     run = [record("hilo", TIMES), record("performer", TIMES)]
-    assert found(claim(than=("linformer",)), run).lacking == "not measured here: linformer"
+    assert found(claim(than=("linformer",)), run).lacking == "not measured here: Linformer"
 
 
 def test_labels_have_settings():
     about = claim(mechanism="hilo:alpha=0.5")
-    assert found(about, pair()).lacking == "not measured here: hilo:alpha=0.5"
+    assert found(about, pair()).lacking == "not measured here: hilo:alpha=0.5; did you mean hilo?"
     half = changed(record("hilo:alpha=0.5", [0.1] * 6), settings={"alpha": 0.5})
     assert ratio(about, [*pair(), half]) == exactly(3.0)
 
@@ -133,7 +133,7 @@ def test_the_variant_of_the_claim_is_judged_where_it_was_measured(conditions: Co
 
 def test_the_variant_of_the_claim_is_judged_even_where_another_has_more_mechanisms():
     run = [*pair(kernel="fused"), record("hilo", TIMES), record("sra", outcome="crashed")]
-    assert found(claim(), run).lacking == "crashed: sra"
+    assert found(claim(), run).lacking == "crashed: SRA"
 
 
 def test_a_batch_that_has_both_is_asked_before_a_nearer_one_that_has_not():
@@ -156,16 +156,16 @@ def test_counts_are_compared_whatever_the_device_batch_variant_and_block():
 def test_memory_is_compared_across_blocks_but_not_across_batches():
     hilo, sra = record("hilo", memory=MEMORY, block="one"), record("sra", memory=MEMORY, block="two")
     assert ratio(claim(**LESS_MEMORY), [hilo, sra]) == exactly(1.0)
-    assert found(claim(**LESS_MEMORY), [hilo, changed(sra, batch=1)]).lacking == "measured apart: sra"
+    assert found(claim(**LESS_MEMORY), [hilo, changed(sra, batch=1)]).lacking == "measured apart: SRA"
 
 
 def test_a_run_without_memory_says_so():
-    assert found(claim(**LESS_MEMORY), pair()).lacking == "no memory in this run: hilo, sra"
+    assert found(claim(**LESS_MEMORY), pair()).lacking == "no memory in this run: HILO, SRA"
 
 
 def test_a_wrong_layer_has_no_memory_to_compare():
     run = [record("hilo", memory=MEMORY, outcome="wrong"), record("sra", memory=MEMORY)]
-    assert found(claim(**LESS_MEMORY), run).lacking == "wrong: hilo"
+    assert found(claim(**LESS_MEMORY), run).lacking == "wrong: HILO"
 
 
 def test_few_names_are_listed_and_more_are_counted():

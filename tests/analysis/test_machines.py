@@ -100,7 +100,7 @@ def test_machines_of_one_processor_are_told_apart_in_a_paper_table():
 
 
 def test_each_machine_has_figures_of_its_own():
-    names = [name for name, _ in setting_pages(rows(of_two()))]
+    names = [drawing.name for drawing in setting_pages(rows(of_two()))]
     assert len(names) == len(set(names))
     assert sum(name.startswith("throughput") for name in names) == 2
 

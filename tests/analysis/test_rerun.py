@@ -6,6 +6,7 @@ from typing import Any
 from attnbench.analysis.rerun import commands
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import DEFAULT, QUICK
+from attnbench.mechanism import Geometry
 from tests.fakes import MACHINE, block, record
 
 SETTING = "--device cpu --res 14 --batch 64 --mode inference --dim 768 --heads 12"
@@ -15,6 +16,14 @@ TIMES = {"msa": [0.1] * 5, "hilo:alpha=0.5,window=4": [0.2] * 5}
 def test_a_run_with_the_usual_effort_needs_no_more_than_its_place():
     (command,) = commands(block(TIMES, protocol=DEFAULT))
     assert command == f"attnbench run msa hilo:alpha=0.5,window=4 {SETTING} --threads 2"
+
+
+def test_a_model_has_no_channels_and_heads_of_its_own():
+    changes: dict[str, Any] = {"protocol": DEFAULT, "geometry": Geometry.image(224, 192), "batch": 8}
+    (command,) = commands([record("litv2-s/msa", **changes)])
+    assert command.startswith("attnbench run litv2-s/msa --device cpu --res 224x192 --batch 8")
+    assert "--dim" not in command
+    assert "--plugin" not in command
 
 
 def test_sizes_and_modes_that_were_combined_are_one_command():
@@ -46,6 +55,11 @@ def test_a_baseline_is_named_where_it_is_not_the_usual_one():
 def test_each_number_of_threads_is_a_command():
     records = [record(label, threads=n, protocol=DEFAULT) for label, n in (("msa", 1), ("hilo", 2))]
     assert [command.rpartition("--")[2] for command in commands(records)] == ["threads 1", "threads 2"]
+
+
+def test_numbers_of_threads_that_were_combined_are_one_command():
+    (command,) = commands([record("msa", threads=n, protocol=DEFAULT) for n in (1, 2)])
+    assert command == f"attnbench run msa {SETTING} --threads 1,2"
 
 
 def test_mechanisms_of_others_come_from_a_file_and_names_are_quoted():

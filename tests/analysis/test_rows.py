@@ -22,6 +22,7 @@ from attnbench.analysis.rows import (
 )
 from attnbench.cases.case import Mode, Role
 from attnbench.errors import AttnbenchError
+from attnbench.mechanism import Geometry
 from attnbench.records.record import Record, Sample, read
 from attnbench.statistics import Estimate, Verdict
 from tests.fakes import MACHINE, block, changed, exactly, record
@@ -187,7 +188,7 @@ def test_a_record_of_another_setting_takes_nobodys_place():
     plain = record("msa", STEADY)
     settings = {"batch": 8, "height": 7, "dtype": "float16", "device": "cuda", "kernel": "fused", "dim": 96}
     others = [changed(plain, **{name: value}) for name, value in settings.items()]
-    assert len(rows([plain, *others, changed(plain, threads=1)])) == 7
+    assert len(rows([plain, *others, changed(plain, threads=1)])) == 8
 
 
 def test_a_case_measured_again_is_judged_in_its_new_block():
@@ -366,7 +367,7 @@ def test_what_differs_in_size_and_mode_alone_is_one_family():
 
 
 def test_a_row_says_where_it_is_from():
-    table = rows([record("msa"), record("msa", height=7, batch=4, device="cuda", mode="training")])
+    table = rows([record("msa"), record("msa", height=7, batch=4, device="cuda", mode=Mode.training)])
     assert [row.where for row in table] == ["cpu 14x14 batch 64", "cuda 7x14 batch 4 training"]
 
 
@@ -403,3 +404,54 @@ def test_slower_by_a_share_is_a_verdict_on_a_longer_time(
 
 def test_what_was_not_compared_is_not_slower():
     assert not is_slower(None, None, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "imgs_per_s"),
+    [
+        ({}, 1471),
+        ({"batch": 8}, 1471),
+        ({"device": "cpu"}, None),
+        ({"mode": Mode.training}, None),
+        ({"geometry": Geometry.image(256, 256)}, None),
+    ],
+)
+def test_what_was_printed_of_a_model_stands_beside_a_forward_pass_on_its_images(
+    changes: dict[str, Any], imgs_per_s: int | None
+):
+    setting: dict[str, Any] = {"geometry": Geometry.image(224, 224), "device": "cuda"} | changes
+    (row,) = rows([record("litv2-s", STEADY, **setting)])
+    assert (row.published and row.published.imgs_per_s(row.device)) == imgs_per_s
+
+
+def threads_of(*counts: int) -> list[Record]:
+    """A run with a block for each number of threads, in which HiLo is as many times as fast."""
+    return [
+        found
+        for count in counts
+        for found in block(
+            {"msa": STEADY, "hilo": [1.0 / count] * 12}, block=f"{count} threads", threads=count
+        )
+    ]
+
+
+def test_rows_say_how_many_threads_they_had_where_a_run_has_several_numbers():
+    table = rows(threads_of(1, 2))
+    assert [row.threads for row in table] == [1, 1, 2, 2]
+    assert [row.setting for row in table[1:3]] == [
+        "cpu 14x14 batch 64, 1 thread", "cpu 14x14 batch 64, 2 threads",
+    ]  # fmt: skip
+    assert {row.threads for row in rows(threads_of(2))} == {None}
+    assert {row.setting for row in rows(threads_of(2))} == {"cpu 14x14 batch 64"}
+
+
+def test_ratios_stay_inside_a_number_of_threads():
+    table = rows(threads_of(1, 2))
+    speeds = [row.timing.speed.value for row in measured(table) if row.timing.speed]
+    assert speeds == [1.0, 2.0]
+
+
+def test_numbers_of_threads_share_neither_a_table_nor_a_curve():
+    table = rows(threads_of(1, 2))
+    assert [len(together) for together in grouped(table, setting)] == [2, 2]
+    assert [len(together) for together in grouped(table, family)] == [2, 2]

@@ -63,3 +63,16 @@ def test_the_nearest_is_found_by_label_or_title():
 
 def test_the_closest_name_is_found_in_any_case():
     assert closest("hlio", ["MSA", "HiLo"]) == "HiLo"
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("hilo:window=5", "hilo:window=4"),
+        ("hilo:alpha=0.1,window=4", "hilo:alpha=0.0,window=4"),
+        ("hilo:alpha=0.8", "hilo"),
+        ("masked:mask=False", "masked:mask=True"),
+    ],
+)
+def test_a_setting_that_is_not_there_is_answered_with_the_nearest_of_its_mechanism(text: str, label: str):
+    assert nearest(text, ALL) == label

@@ -46,7 +46,8 @@ def test_the_builtins_begin_with_the_rows_of_table_iv(builtins: Registry):
 
 
 def test_every_builtin_is_of_the_table_or_of_a_set_of_those_since(builtins: Registry):
-    assert builtins.builtin == {*published(), *builtins.sets["modern"], "t-msa"}
+    layers = {*published(), *builtins.sets["modern"], "t-msa", "msa-rpe"}
+    assert builtins.builtin == layers | builtins.backbones.keys()
 
 
 def test_an_unknown_name_brings_the_closest_one(builtins: Registry):

@@ -146,3 +146,30 @@ def test_only_the_twins_original_becomes_a_control(registry: Registry):
     assert [(case.row, case.role) for case in left.cases if case.role in (Role.member, Role.control)] == [
         (("msa", PLAIN), Role.control), (("hilo", Variant("fused")), Role.member),
     ]  # fmt: skip
+
+
+def test_products_under_autocast_have_the_ceilings_of_their_format(registry: Registry):
+    ways = [PLAIN, Variant(dtype="autocast-bfloat16"), Variant(dtype="bfloat16")]
+    cases = block_of(registry, "msa", variants=ways).cases
+    assert [case.variant.dtype for case in cases if case.mechanism == "matmul"] == ["float32", "bfloat16"]
+
+
+def test_each_number_of_threads_is_a_block(registry: Registry):
+    geometry = Geometry(48, 6, 2, 2)
+    blocks = sweep([registry.choose("msa")], [geometry], ["cpu"], batches=[4], threads=[1, 2])
+    assert [block.threads for block in blocks] == [1, 2]
+    assert blocks[0].cases == blocks[1].cases
+    assert [block.name_among(blocks) for block in blocks] == [
+        "cpu 2x2 batch 4, 1 thread", "cpu 2x2 batch 4, 2 threads",
+    ]  # fmt: skip
+    assert blocks[1].name_among(blocks[1:]) == "cpu 2x2 batch 4"
+    assert blocks[1].of(blocks[1].members).threads == 2
+
+
+def test_a_batch_of_nobodys_choice_leaves_a_block_open_until_it_is_filled(registry: Registry):
+    geometry = Geometry(48, 6, 2, 2)
+    closed, left = sweep([registry.choose("msa")], [geometry], ["cpu"], batches=[4, None], threads=[2])
+    assert (closed.is_open, left.is_open) == (False, True)
+    filled = left.filled(4, "for a reason")
+    assert (filled.cases, filled.threads, filled.is_open) == (closed.cases, 2, False)
+    assert filled.batch_note == "for a reason"

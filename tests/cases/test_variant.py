@@ -49,3 +49,36 @@ def test_what_makes_no_cuda_graphs_can_be_captured(mode: str):
 def test_modes_that_time_kernels_to_choose_among_them_have_more_time():
     patient = {mode for mode in COMPILE_MODES if Variant(compile=mode).patience > 1}
     assert patient == {"max-autotune", "max-autotune-no-cudagraphs"}
+
+
+def test_variants_rank_by_number_format_then_kernel_then_how_they_are_prepared():
+    ranked = [
+        PLAIN,
+        Variant(cuda_graph=True),
+        Variant(compile="default"),
+        Variant(kernel="fused"),
+        Variant(dtype="bfloat16"),
+    ]
+    assert [variant.rank for variant in ranked] == sorted(variant.rank for variant in ranked)
+
+
+def test_a_variant_follows_what_it_adds_one_choice_to():
+    fused, compiled = Variant(kernel="fused"), Variant(compile="default")
+    assert fused.follows(PLAIN)
+    assert Variant("fused", compile="default").follows(compiled)
+    assert not PLAIN.follows(fused)  # it takes a choice back
+    assert not Variant(kernel="flash").follows(fused)  # another choice instead of one
+    assert not Variant("fused", compile="default").follows(PLAIN)  # two choices
+    assert not PLAIN.follows(PLAIN)
+
+
+def test_under_autocast_numbers_are_kept_in_float32_and_products_made_in_the_other_format():
+    mixed, cast = Variant(dtype="autocast-bfloat16"), Variant(dtype="bfloat16")
+    assert (mixed.stored, mixed.computed, mixed.autocast) == ("float32", "bfloat16", "bfloat16")
+    assert (cast.stored, cast.computed, cast.autocast) == ("bfloat16", "bfloat16", None)
+    assert (mixed.bytes_each, mixed.bytes_each_out) == (4, 2)
+    assert mixed.title == "autocast-bfloat16, explicit kernel"
+
+
+def test_tf32_is_kept_in_float32():
+    assert (Variant(dtype="tf32").stored, Variant(dtype="tf32").computed) == ("float32", "tf32")

@@ -142,21 +142,114 @@ def test_two_runs_are_set_side_by_side(attnbench: Run, tmp_path: Path):
     assert hilo.rstrip("│ ").endswith("faster")
 
 
-def test_runs_of_different_machines_are_refused_but_for_their_counts(attnbench: Run, tmp_path: Path):
+def elsewhere(folder: Path) -> Path:
+    """A run of another machine, in which one layer costs something else."""
+    changes = {"threads": 1, "machine": replace(MACHINE, cpu="Slide rule"), "macs": 7}
+    return a_run(folder, {"msa": 0.4, "hilo": 0.1}, **changes)
+
+
+def test_runs_of_different_machines_are_one_table_in_which_each_ratio_is_of_its_own_run(
+    attnbench: Run, tmp_path: Path
+):
     before = a_run(tmp_path / "before", {"msa": 0.4, "hilo": 0.2})
-    elsewhere = {"threads": 1, "machine": replace(MACHINE, cpu="Slide rule"), "macs": 7}
-    after = a_run(tmp_path / "after", {"msa": 0.4, "hilo": 0.1}, **elsewhere)
-    done = attnbench("compare", before, after)
+    done = attnbench("compare", before, elsewhere(tmp_path / "after"), "--columns", "speed_vs_baseline,macs")
+    assert done.status == 0
+    lines = [line.split() for line in done.out.splitlines() if line.startswith("│ HILO")]
+    assert [line[2] for line in lines] == ["(before)", "(after)"]
+    assert [" ".join(line[3:]).split("│")[1:4] for line in lines] == [
+        [" 500,000.0 ", " 2.00 [2.00, 2.00] ", " "], [" 0.0 ", " ", " 4.00 [4.00, 4.00] "],
+    ]  # fmt: skip
+    said = " ".join(done.out.split())
+    assert "they differ in cpu: Abacus → Slide rule; threads: 2 → 1. Each ratio is within its own run" in said
+
+
+def test_devices_of_two_runs_are_groups_of_columns(attnbench: Run, tmp_path: Path):
+    cpu = a_run(tmp_path / "cpu", {"msa": 0.4, "hilo": 0.2})
+    gpu = a_run(tmp_path / "gpu", {"msa": 0.04, "hilo": 0.01}, device="cuda")
+    done = attnbench("compare", cpu, gpu, "--columns", "imgs_per_s,speed_vs_baseline", "--only", "hilo")
+    (line,) = (line for line in done.out.splitlines() if line.startswith("│ HILO"))
+    assert [cell.split()[0] for cell in line.strip("│").split("│")] == [
+        "HILO",
+        "312",
+        "2.00",
+        "6,200",
+        "4.00",
+    ]
+
+
+def test_what_is_to_fail_on_unlike_runs_is_refused_and_named(attnbench: Run, tmp_path: Path):
+    before, after = a_run(tmp_path / "before", {"msa": 0.4, "hilo": 0.2}), elsewhere(tmp_path / "after")
+    done = attnbench("compare", before, after, "--fail-on", "slower:5%")
     assert done.status == 2
     assert "500,000,000 → 7" in " ".join(done.out.split())
     assert "faster" not in done.out
-    assert "they differ in cpu: Abacus → Slide rule; threads: 2 → 1." in done.err
+    assert f"`attnbench compare {before} {after}` alone sets them side by side." in done.err
 
 
 def test_runs_without_a_case_in_common_are_refused(attnbench: Run, tmp_path: Path):
     done = attnbench("compare", a_run(tmp_path / "before"), a_run(tmp_path / "after", batch=8))
     assert done.status == 2
     assert "no case in common" in done.err
+    assert f"`attnbench report {tmp_path}/before {tmp_path}/after --format markdown` has a table" in done.err
+
+
+ELSEWHERE = {"threads": 1, "machine": replace(MACHINE, cpu="Slide rule")}
+
+
+def two_machines(folder: Path) -> tuple[Path, Path]:
+    """Runs of two layers on two machines."""
+    times = {"msa": 0.4, "hilo": 0.2}
+    return a_run(folder / "here", times), a_run(folder / "there", times, **ELSEWHERE)
+
+
+def test_two_machines_are_drawn_in_one_figure_in_the_first_ones_folder(attnbench: Run, tmp_path: Path):
+    here, there = two_machines(tmp_path)
+    done = attnbench("compare", here, there, "--plot", "--width", "column")
+    assert done.status == 0, done.err
+    said = " ".join(done.out.split())
+    assert "they differ in cpu: Abacus → Slide rule; threads: 2 → 1. Each ratio is within its own run" in said
+    names = {"throughput-and-there", "ratios-and-there", "flops-time-and-there"}
+    assert {path.stem for path in here.glob("*.png")} == names
+    assert not list(there.glob("*.png"))
+    assert b"/MediaBox [ 0 0 252 " in (here / "throughput-and-there.pdf").read_bytes()
+
+
+def test_a_cpu_and_a_gpu_have_no_case_in_common_and_are_drawn_all_the_same(attnbench: Run, tmp_path: Path):
+    here, there = a_run(tmp_path / "here"), a_run(tmp_path / "there", device="cuda")
+    done = attnbench("compare", here, there, "--figure", "throughput")
+    assert done.status == 0, done.err
+    assert f"{here} | {there}" in " ".join(done.out.split())
+    assert {path.stem for path in here.glob("*.png")} == {"throughput-and-there"}
+
+
+def test_what_is_drawn_of_two_runs_can_be_chosen(attnbench: Run, tmp_path: Path):
+    here, there = two_machines(tmp_path)
+    words = ("--figure", "throughput", "--only", "hilo", "--rename", "hilo=Ours", "--highlight", "hilo")
+    assert attnbench("compare", here, there, *words).status == 0
+    assert attnbench("compare", here, there, *words[:2], "--only", "nobody").status == 2
+
+
+def test_runs_that_say_nothing_about_each_other_name_the_command_that_shows_them(
+    attnbench: Run, tmp_path: Path
+):
+    here, there = two_machines(tmp_path)
+    other = a_run(tmp_path / "other", batch=8)
+    for after in (there, other):
+        done = attnbench("compare", here, after, "--format", "csv")
+        assert done.status == 2
+        assert f"`attnbench compare {here} {after}` alone sets them side by side." in done.err
+
+
+def test_two_runs_have_no_figure_over_sizes(attnbench: Run, tmp_path: Path):
+    done = attnbench("compare", *two_machines(tmp_path), "--figure", "scaling")
+    assert done.status == 0
+    assert "Two runs have no figure of the kind scaling." in done.out
+
+
+def test_runs_without_a_common_setting_cannot_be_drawn_together(attnbench: Run, tmp_path: Path):
+    done = attnbench("compare", a_run(tmp_path / "one"), a_run(tmp_path / "two", batch=8), "--plot")
+    assert done.status == 2
+    assert "The runs have no setting in common: one has 14×14 tokens" in " ".join(done.err.split())
 
 
 @pytest.mark.parametrize(("share", "status"), [("slower:7%", 3), ("slower:0.07", 3), ("slower:30%", 0)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cases.declared import builtin
+from attnbench.cases.declared import backbones, builtin, is_builtin
 from attnbench.cases.registry import discover
 from attnbench.cli.completion import among, joined, mechanisms
 from tests.conftest import Run
@@ -59,13 +59,29 @@ def test_the_files_of_mechanisms_declare_what_the_registry_finds():
 def test_names_come_in_the_papers_order_with_their_titles():
     assert mechanisms("")[0] == ("msa", "MSA")
     assert names("")[13] == "hilo"
-    assert len(names("")) == len(builtin())
+    assert len(names("")) == len(builtin()) + len(backbones())
+
+
+def test_a_backbone_comes_alone_and_after_a_slash_what_may_fill_it():
+    assert set(backbones()) == discover().backbones.keys()
+    assert names("litv2-") == ["litv2-b", "litv2-m", "litv2-s"]
+    assert names("litv2-s/hi") == ["litv2-s/hilo"]
+    assert names("nothing/hi") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [("hilo", True), ("mine", False), ("litv2-s", True), ("litv2-s/hilo", True), ("litv2-s/mine", False),
+     ("mine/hilo", False), ("timm/vit", False)],
+)  # fmt: skip
+def test_what_is_built_in_is_built_in_as_a_whole(name: str, is_ours: bool):
+    assert is_builtin(name) == is_ours
 
 
 def test_a_name_that_is_clear_comes_with_its_settings():
     assert names("hil") == ["hilo", "hilo:alpha=", "hilo:window=", "hilo:pooled_queries="]
     assert names("h") == ["hornet", "hilo"]
-    assert names("msa") == ["msa"]
+    assert names("van") == ["van"]
     assert names("nothing") == []
 
 

@@ -55,7 +55,7 @@ def test_an_empty_word_of_any_command_is_a_mistake(attnbench: Run, words: tuple[
 
 @pytest.mark.parametrize("option", ["--res", "--batch", "--device", "--mode", "--kernel"])
 def test_commas_alone_are_no_list(attnbench: Run, monkeypatch: pytest.MonkeyPatch, option: str):
-    monkeypatch.setattr("attnbench.cli.session.carry_out", lambda *_, **__: True)
+    monkeypatch.setattr("attnbench.cli.session.carry_out", lambda *_, **__: 0)
     assert (
         said(attnbench, "run", option, ",") == f"{option} is ','; it must name something, or be left out.\n"
     )
@@ -153,3 +153,21 @@ def test_a_word_is_shown_by_its_beginning_only_where_it_is_very_long():
     assert (
         shortened(f"One\n'{'a' * 300}' and '{'b' * 500}'; two") == f"One '{'a' * 300}' and '{'b' * 79}…'; two"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("plot",), "No such command 'plot'; `attnbench compare --plot` draws a run."),
+        (
+            ("run", "--amp"),
+            "No such option: --amp; number formats are chosen with --dtype, such as --dtype bfloat16.",
+        ),
+        (("compare", "--format", "tex"), "'json'; `attnbench report --format latex` writes it."),
+        (("compaer",), "Did you mean 'compare'?"),
+    ],
+)
+def test_a_word_that_others_use_is_answered_with_ours(attnbench: Run, words: tuple[str, ...], says: str):
+    done = attnbench(*words)
+    assert done.status == 2
+    assert says in done.err

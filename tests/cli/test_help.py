@@ -25,7 +25,10 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "collect": ["attnbench.cluster.standing.collected"],
     "profile": ["attnbench.measuring.profile.profile"],
     "doctor": ["attnbench.run.runner.measure_ceilings"],
-    "compare": [f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of", "changes")],
+    "compare": [
+        *(f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of")),
+        "attnbench.cli.two_runs.print_changes",
+    ],
     "report": ["attnbench.analysis.analysis.open_runs"],
     "runs": ["attnbench.analysis.overview.overview"],
     "claims": ["attnbench.analysis.claims.judge"],
@@ -67,7 +70,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_attention.py").write_text(PLUGIN)
     (tmp_path / "my_claims.toml").write_text(MINE)
-    for run in ("results/table-iv-cpu", "before", "after"):
+    for run in ("results/table-iv-cpu", "results/table-iv-h200", "before", "after"):
         Path(run).mkdir(parents=True)
         append(Path(run), block({"msa": [0.4] * 6, "hilo": [0.2] * 6}))
     return tmp_path

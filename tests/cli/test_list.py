@@ -3,12 +3,16 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from attnbench.machine import system
 from attnbench.paper import published
 from tests.conftest import Run
+
+IDENTICAL = Path(__file__).parents[1] / "identical.py"
 
 SPLITS = {  # label: Lo-Fi heads, Hi-Fi heads, params, FLOPs, of these Lo-Fi, Hi-Fi; window 2
     "hilo:alpha=0.0": (0, 12, 2_362_368, 463_626_240, 0, 463_626_240),
@@ -118,10 +122,43 @@ def test_a_mechanism_that_refuses_the_map_says_why(attnbench: Run):
     assert "· sra: " in out
 
 
+@pytest.mark.parametrize("size", [("--res", "100000"), ("--dim", "99999999999", "--heads", "3")])
+def test_a_layer_that_there_is_no_memory_for_says_what_it_needs(attnbench: Run, size: tuple[str, ...]):
+    done = attnbench("list", "msa-again", "--plugin", IDENTICAL, *size, "--format", "csv")
+    assert done.status == 0
+    assert re.fullmatch(
+        r"· msa-again: out of memory: one image needs 8,589,934,592\.0 GiB or more by prediction, and [\d.]+ "
+        r"GiB are available",
+        " ".join(done.err.split()),
+    )
+
+
+def test_parameters_of_a_layer_that_there_is_no_memory_for_are_counted(
+    attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from dataclasses import replace\n"
+        "from mechanisms import van\n"
+        "mine = replace(van.van, name='mine', title='Mine')\n"
+    )
+    monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**20)
+    done = attnbench("list", "mine", "--plugin", plugin, "--res", "64", "--format", "csv")
+    assert ",1830144," in done.out
+    assert "mine: out of memory: one image needs 0.1 GiB by prediction, and 0.0 GiB are" in done.err
+
+
+def test_a_layer_of_ours_has_a_closed_form_that_needs_no_memory(attnbench: Run):
+    done = attnbench("list", "van", "--res", "100000", "--format", "csv")
+    assert done.err == ""
+    assert ",1830144,," in done.out
+
+
 def test_json_has_numbers_settings_branches_and_papers(attnbench: Run):
     done = attnbench("list", "hilo:window=4", "msa", "--res", "14x28", "--format", "json")
     answer = json.loads(done.out)
     assert answer["geometry"] == {"dim": 768, "heads": 12, "height": 14, "width": 28}
+    assert answer["image"] == {"height": 14, "width": 28}
     hilo, msa = answer["mechanisms"]
     assert (hilo["label"], hilo["settings"]) == (
         "hilo:window=4",

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from attnbench.cases.protocol import QUICK
+from attnbench.run import room
 from tests.conftest import Run
 from tests.test_readme import README
 
@@ -34,7 +35,7 @@ def test_tables_are_shown_and_numbers_and_trace_written_and_named(attnbench: Run
     folder = tmp_path / "new" / "profile"
     done = attnbench("profile", "hilo:alpha=0.5", *SMALL, "--kernel", "fused", "--out", folder)
     assert done.status == 0, done.err
-    assert "HiLo (alpha=0.5): 4×6 tokens, 24 channels, 3 heads, 2 images, float32, fused kernel" in done.out
+    assert "HiLo (alpha=0.5): 4×6 tokens, dim 24, 3 heads, 2 images, float32, fused kernel" in done.out
     assert "scaled_dot_product" in done.out
     assert "The same by part" in done.out
     assert "Without the profiler a call takes" in done.out
@@ -95,6 +96,28 @@ def test_a_mistake_is_said(attnbench: Run, tmp_path: Path, arguments: tuple[str,
     assert done.status == 2
     assert says in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [("--res", "100000"), ("--dim", "99999999999", "--heads", "3")])
+def test_a_layer_that_there_is_no_memory_for_says_what_it_needs(
+    attnbench: Run, tmp_path: Path, size: tuple[str, ...]
+):
+    done = attnbench("profile", "hilo", *size, "--out", tmp_path / "new")
+    assert (done.status, (tmp_path / "new").exists()) == (2, False)
+    assert done.err.startswith(
+        "Error: hilo cannot be profiled: out of memory: it needs 8,589,934,592.0 GiB or "
+    )
+    assert done.err.endswith(" GiB are available. Choose a smaller --res, --dim or --batch.\n")
+
+
+def test_what_is_too_large_is_known_before_it_is_built(
+    attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(room, "shortages", lambda cases, _: {each.label: "out of memory" for each in cases})
+    done = attnbench("profile", "msa", *SMALL, "--out", tmp_path)
+    assert (done.status, list(tmp_path.iterdir())) == (2, [])
+    assert done.err.startswith("Error: msa cannot be profiled: out of memory. Choose ")
 
 
 def test_a_folder_that_is_a_file_is_the_users_mistake(attnbench: Run, tmp_path: Path):

@@ -70,17 +70,23 @@ def test_each_mechanism_shows_its_estimate_so_far():
         progress.watch(1, timed(0, number=number, seconds=seconds))
     progress.watch(1, warmed(2))
     assert line_of(progress, "MSA") == ["MSA", "20", "3"]
-    assert line_of(progress, "HILO") == ["HILO", "unsupported", "0"]
-    assert line_of(progress, "MSA again") == ["MSA again", "warm", "0"]
+    assert line_of(progress, "HILO") == ["HILO", "0", "unsupported"]
+    assert line_of(progress, "MSA again") == ["MSA again", "0", "warm"]
     assert "Large matmul" not in text_of(progress)
+
+
+def test_the_twin_is_explained():
+    progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
+    progress.watch(0, warmed(0))
+    assert "MSA again: an identical layer; how far its ratio is from 1 is noise" in text_of(progress)
 
 
 def test_what_a_call_takes_is_shown_where_its_device_keeps_that():
     progress = Progress(Console(), BLOCKS, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
     progress.watch(0, allocated(0))
     progress.watch(0, Allocated(1, None))
-    assert line_of(progress, "MSA") == ["MSA", "1,000.0 MiB", "0"]
-    assert line_of(progress, "HILO") == ["HILO", "called", "0"]
+    assert line_of(progress, "MSA") == ["MSA", "0", "1,000.0 MiB"]
+    assert line_of(progress, "HILO") == ["HILO", "0", "called"]
 
 
 def test_several_samples_of_a_round_are_one_round():
@@ -107,7 +113,7 @@ def test_a_new_block_begins_with_nothing():
     progress.watch(0, timed(0))
     progress.watch(1, warmed(1))
     assert "cpu 2x2 batch 4, session 1 of 2" in text_of(progress)
-    assert line_of(progress, "MSA") == ["MSA", "…", "0"]
+    assert line_of(progress, "MSA") == ["MSA", "0", "…"]
 
 
 def test_the_time_left_is_the_estimate_less_what_is_gone():
@@ -132,3 +138,18 @@ def test_without_a_terminal_a_block_is_named_once_when_it_begins():
         for block in (0, 0, 1):
             progress.watch(block, warmed(0))
     assert capture.get().splitlines() == ["measuring cpu 2x2 batch 2 …", "measuring cpu 2x2 batch 4 …"]
+
+
+def test_blocks_are_named_with_their_threads_where_these_differ():
+    both = [replace(block, threads=count) for block, count in ((FIRST, 1), (FIRST, 2))]
+    plan = [replace(PLAN[0], block=block) for block in both]
+    lines = plan_lines(plan, plan[1:], PROTOCOL, [Forecast(100, 20)], RUN)
+    assert lines[1].startswith("cpu 2x2 batch 2, 2 threads: 2 rows")
+    progress = Progress(Console(), both, PROTOCOL, [Forecast(60, 9)] * 2, FakeClock())
+    progress.watch(0, timed(0))
+    assert "cpu 2x2 batch 2, 1 thread, session 1 of 2" in text_of(progress)
+
+
+def test_the_plan_says_what_set_a_batch_that_was_found():
+    plan = [replace(PLAN[0], block=FIRST.filled(2, "batch 2 is what fits"))]
+    assert plan_lines(plan, plan, PROTOCOL, [Forecast(100, 20)], RUN)[1] == "  batch 2 is what fits"

@@ -81,7 +81,7 @@ def test_several_runs_are_reported_together(attnbench: Run, folder: Path):
     other.mkdir()
     append(other, block(TIMES, device="cuda"))
     done = attnbench("report", folder, other, "--format", "latex")
-    assert "\\multicolumn{6}{c}{CPU} & \\multicolumn{6}{c}{GPU}" in done.out
+    assert "\\multicolumn{7}{c}{CPU} & \\multicolumn{7}{c}{GPU}" in done.out
 
 
 def test_wide_csv_has_a_line_a_mechanism(attnbench: Run, folder: Path):

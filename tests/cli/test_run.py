@@ -11,6 +11,8 @@ import torch
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import DEFAULT, QUICK, RIGOROUS, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
+from attnbench.measuring.accuracy import BOUNDS
+from attnbench.mechanism import Geometry
 from attnbench.records.folder import PLAN, shards
 from attnbench.records.journal import DISK_FAILED, UNWRITABLE, Failed, Started
 from attnbench.records.record import Record, read
@@ -19,6 +21,7 @@ from attnbench.run.process import WorkerEnded
 from tests.conftest import Run
 from tests.shards import ENVIRONMENT, Workers, session
 
+SMALL = Geometry(8, 2, 2, 2)
 SIZE = ("--dim", "8", "--heads", "2", "--batch", "2", "--device", "cpu")
 
 
@@ -42,12 +45,32 @@ def members(folder: Path) -> list[Record]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "size", [("--res", "2,100000", "--dim", "8"), ("--res", "2", "--dim", "8,99999999998")]
+)
+def test_a_size_beyond_all_memory_is_a_row_and_the_others_are_measured(
+    attnbench: Run, tmp_path: Path, size: tuple[str, ...]
+):
+    effort = ("--heads", "2", "--batch", "1", "--device", "cpu", "--threads", "1", "--quick", "--for", "1s")
+    done = attnbench("run", "msa", "hilo", *size, *effort, "--out", tmp_path)
+    assert done.status == 0, done.err
+    found = {(row.case.label, row.case.workload.geometry == SMALL): row for row in members(tmp_path)}
+    assert [found[name, True].outcome for name in ("msa", "hilo")] == ["measured"] * 2
+    for name in ("msa", "hilo"):
+        assert found[name, False].outcome == "out_of_memory"
+        assert (found[name, False].reason or "").startswith(
+            "it needs 8,589,934,592.0 GiB or more by prediction"
+        )
+
+
+@pytest.mark.slow
 def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp_path: Path):
     effort = ("--quick", "--precision", "50%", "--threads", "1", "--max-seconds", "40")
     done = attnbench("run", "msa", "hilo:alpha=0.5", "--res", "2x3", *SIZE, *effort, "--out", tmp_path)
     assert done.status == 0, done.err
-    assert "cpu 2x3 batch 2: 2 rows, 2 sessions" in done.out
-    assert "This takes about" in done.out
+    assert "cpu 2x3 batch 2: 2 rows, 2 sessions" in done.err
+    assert "This takes about" in done.err
+    assert "measuring" not in done.out
     assert "HiLo (alpha=0.5)" in done.out
     assert [(row.case.label, row.complete) for row in members(tmp_path)] == [
         ("msa", True), ("hilo:alpha=0.5", True),
@@ -57,6 +80,58 @@ def test_a_run_leaves_records_and_a_table_that_compare_reads(attnbench: Run, tmp
     assert [row["label"] for row in table] == ["msa", "hilo:alpha=0.5"]
     assert all(float(row["imgs_per_s_low"]) <= float(row["imgs_per_s"]) for row in table)
     assert attnbench("compare", tmp_path).status == 0
+
+
+EFFORT = ("--quick", "--sessions", "1", "--precision", "50%", "--max-seconds", "5", "--out")
+
+
+@pytest.mark.slow
+def test_autocast_is_measured_beside_the_pure_cast_forward_and_in_training(attnbench: Run, tmp_path: Path):
+    formats = ("--autocast", "bfloat16", "--mode", "inference,training")
+    done = attnbench("run", "msa", "hilo", "--res", "4", *SIZE, *formats, "--threads", "1", *EFFORT, tmp_path)
+    assert done.status == 0, done.err
+    found = [row for row in members(tmp_path) if row.case.variant.autocast]
+    assert [(row.case.label, row.outcome) for row in found] == 2 * [("msa", "measured"), ("hilo", "measured")]
+    errors = [row.check.relative_error or 0 for row in found if row.check]
+    assert all(1e-4 < error < BOUNDS["bfloat16"] for error in errors)
+    assert len(errors) == 4
+    assert {row.unchecked for row in found} == {None}
+    assert "autocast-bfloat16 explicit" in done.out
+    with (tmp_path / "table.csv").open() as file:
+        shares = [
+            row["fraction_of_limit"] for row in csv.DictReader(file) if row["dtype"].startswith("autocast")
+        ]
+    assert all(float(share) > 0 for share in shares)  # beside the matmul in bfloat16
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_found_fits_and_the_same_command_has_nothing_left_to_do(
+    attnbench: Run, tmp_path: Path
+):
+    asked = ("--dim", "8", "--heads", "2", "--res", "2", "--device", "cpu", "--threads", "1")
+    words = ("run", "msa", "van", *asked, "--batch", "1,max", "--memory-limit", "0.1MiB", *EFFORT, tmp_path)
+    done = attnbench(*words)
+    assert done.status == 0, done.err
+    batches = {row.case.workload.batch: row for row in members(tmp_path)}
+    most = max(batches)
+    assert batches.keys() == {1, most}
+    assert most > 1
+    assert f"batch {most} is the largest power of two with which all layers fit: {2 * most} of " in done.err
+    assert {row.outcome for row in members(tmp_path)} == {"measured"}
+    before = read(tmp_path).records
+    assert "4 rows of this plan" in attnbench(*words).err
+    assert read(tmp_path).records == before
+
+
+@pytest.mark.slow
+def test_each_number_of_threads_is_what_its_workers_have(attnbench: Run, tmp_path: Path):
+    done = attnbench("run", "msa", "hilo", "--res", "4", *SIZE, "--threads", "1,2", *EFFORT, tmp_path)
+    assert done.status == 0, done.err
+    found = {
+        (row.conditions.threads, row.conditions.flags["threads"], row.block) for row in members(tmp_path)
+    }
+    assert sorted(each[:2] for each in found) == [(1, "1"), (2, "2")]
+    assert attnbench("compare", tmp_path, "--format", "json").status == 0
 
 
 def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: Workers, tmp_path: Path):
@@ -69,7 +144,8 @@ def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: W
     assert compared.status == 0, compared.err
     sizes, figures = ("2x2", "2x3", "5x5"), ("throughput", "ratios", "flops-time")
     drawn = {path.name for path in tmp_path.glob("*.png")}
-    assert drawn == {"scaling.png", *(f"{figure}-{size}.png" for figure in figures for size in sizes)}
+    over_sizes = {"scaling.png", "scaling-ratios.png", "scaling-ratios-memory.png"}
+    assert drawn == {*over_sizes, *(f"{figure}-{size}.png" for figure in figures for size in sizes)}
     assert {path.stem for path in tmp_path.glob("*.pdf")} == {Path(name).stem for name in drawn}
 
 
@@ -87,6 +163,7 @@ def test_a_run_of_several_variants_ends_with_the_matrix(attnbench: Run, workers:
 def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Workers, tmp_path: Path):
     workers.next = [[ENVIRONMENT, *(Failed(case, "wrong", "NaN") for case in range(4))]]
     done = attnbench("run", "msa", "hilo", "--res", "2", *SIZE, "--quick", "--out", tmp_path)
+    assert done.status == 1
     assert done.out.endswith(f"2 rows in {tmp_path}/records.jsonl and {tmp_path}/table.csv.\n")
 
 
@@ -115,7 +192,7 @@ def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Worker
         (["--for", "-2min"], "--for is '-2min'; it must be a duration"),
         (["--for", "nan"], "--for is 'nan'; it must be a duration"),
         (["--for", "2min", "--max-seconds", "9"], "--for and --max-seconds exclude each other"),
-        (["--batch", "0"], "--batch is '0'; it must be a number of images, at least 1."),
+        (["--batch", "0"], "--batch is '0'; it must be a number of images, at least 1, or max for"),
         (["--batch", "2,many"], "--batch is 'many'; it must be a number of images"),
         (["--mode", "inference,learning"], "--mode is 'learning'; it can be inference, training."),
         (["--memory-limit", "2"], "--memory-limit is '2'; it must be an amount of memory such as 2GiB"),
@@ -125,6 +202,9 @@ def test_a_run_without_a_time_promises_no_figure(attnbench: Run, workers: Worker
             ["--compile", "reduce-overhead", "--cuda-graph", "on"],
             "--compile reduce-overhead makes CUDA graphs of its own",
         ),
+        (["--autocast", "float64"], "--autocast is 'float64'; it can be bfloat16, float16."),
+        (["--threads", "0"], "--threads is '0'; it must be a whole number, at least 1"),
+        (["--threads", "1,5000"], "--threads is 5000; it must be 4096 at most."),
         (["--dtype", "float8"], "--dtype is 'float8'; it can be float32, tf32, bfloat16"),
         (["--compile", "on"], "--compile is 'on'; it can be off, default, reduce-overhead"),
         (["--cuda-graph", "yes"], "--cuda-graph is 'yes'; it can be off, on."),
@@ -210,6 +290,40 @@ def test_a_first_impression_takes_few_images_on_a_cpu_unless_told_otherwise(
 ):
     attnbench("run", "msa", "--dim", "8", "--heads", "2", "--device", "cpu", *arguments, "--out", tmp_path)
     assert [row.case.workload.batch for row in members(tmp_path)] == [batch]
+
+
+def test_each_number_of_threads_is_a_block_and_a_table_of_its_own(
+    attnbench: Run, workers: Workers, tmp_path: Path
+):
+    done = attnbench(
+        "run", "msa", "hilo", *SIZE, "--res", "2", "--threads", "1,3", "--quick", "--out", tmp_path
+    )
+    assert done.status == 0, done.err
+    assert [(row.case.label, row.conditions.threads) for row in members(tmp_path)] == [
+        ("msa", 1), ("hilo", 1), ("msa", 3), ("hilo", 3),
+    ]  # fmt: skip
+    assert done.out.count("verdict") == 2
+    assert "cpu 2x2 batch 2, 3 threads: 2 rows" in done.err
+    compared = attnbench("compare", tmp_path, "--plot")
+    assert compared.status == 0, compared.err
+    assert {"throughput-threads1.png", "throughput-threads3.png"} <= {
+        each.name for each in tmp_path.glob("*")
+    }
+
+
+def test_the_largest_batch_is_one_of_a_list_and_the_same_command_finds_its_rows(
+    attnbench: Run, workers: Workers, tmp_path: Path
+):
+    asked = ("run", "msa", "hilo", *SIZE, "--res", "2", "--batch", "max", "--quick", "--out", tmp_path)
+    done = attnbench(*asked)
+    assert [row.case.workload.batch for row in members(tmp_path)] == [2, 2, 8, 8]
+    assert "batch 8 is the largest power of two with which all layers fit: 16 of it do not" in done.err
+    assert "batch 8 is the largest" in (members(tmp_path)[2].batch_note or "")
+    before, started = read(tmp_path).records, workers.started
+    again = attnbench(*asked)
+    assert f"Already in {tmp_path}: 4 rows" in again.err
+    assert read(tmp_path).records == before
+    assert workers.started == started + 2  # to fit, and to count
 
 
 def test_lists_of_kernels_and_numbers_are_rows_of_one_block(attnbench: Run, workers: Workers, tmp_path: Path):
@@ -302,7 +416,7 @@ def test_a_plan_that_is_finished_says_so_and_measures_nothing(
     before, started = read(tmp_path).records, workers.started
     again = attnbench(*COMMAND, "--out", tmp_path)
     assert again.status == 0
-    assert f"Already in {tmp_path}: 2 rows of this plan; --fresh measures them again." in again.out
+    assert f"Already in {tmp_path}: 2 rows of this plan; --fresh measures them again." in again.err
     assert "2 rows in" in again.out
     assert read(tmp_path).records == before
     assert workers.started == started + 1  # to count
@@ -312,7 +426,7 @@ def test_fresh_puts_the_rows_aside_and_measures_again(attnbench: Run, workers: W
     attnbench(*COMMAND, "--out", tmp_path)
     again = attnbench(*COMMAND, "--fresh", "--out", tmp_path)
     (aside,) = tmp_path.glob("records-until-*.jsonl")
-    assert f"Starting over; the earlier rows are in {aside}." in again.out.replace("\n", "")
+    assert f"Starting over; the earlier rows are in {aside}." in again.err.replace("\n", "")
     assert len(members(tmp_path)) == 2
     assert workers.started == 2 * 3
 

@@ -94,7 +94,9 @@ def test_all_but_what_is_highlighted_is_grey():
     assert [style.marker for style in styles.values()] == [style.marker for style in own.values()]
 
 
-def test_two_runs_are_compared_whole(attnbench: Run, run: Path):
-    done = attnbench("compare", run, run, "--only", "hilo")
-    assert done.status == 2
-    assert "--only and --rename choose from one run" in done.err
+def test_cases_of_two_runs_are_chosen_ordered_and_renamed(attnbench: Run, run: Path):
+    shown = attnbench(
+        "compare", run, run, "--only", "van,hilo", "--rename", "hilo=Ours", "--format", "csv"
+    ).out
+    assert labels(shown) == ["van", "hilo"]
+    assert "Ours" in shown

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.run import room
 from tests.conftest import Run
 
 SMALL = ("--res", "7", "--dim", "24", "--heads", "3", "--images", "4")
@@ -72,6 +73,28 @@ def test_a_mistake_is_said_and_nothing_is_drawn(
     assert done.status == 2
     assert says in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [("--res", "100000"), ("--dim", "99999999999", "--heads", "3")])
+def test_where_there_is_memory_for_none_each_says_what_it_needs(
+    attnbench: Run, tmp_path: Path, size: tuple[str, ...]
+):
+    done = attnbench("spectrum", "hilo", "msa", *size, "--out", tmp_path / "new")
+    assert (done.status, (tmp_path / "new").exists()) == (2, False)
+    for name in ("hilo", "msa"):
+        assert f"{name} has no spectrum: out of memory: it needs 8,589,934,592.0 GiB or more by" in done.err
+    assert done.err.endswith(". Choose a smaller --res or --dim.\n")
+
+
+def test_who_there_is_no_memory_for_is_left_out_and_told(
+    attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(room, "shortages", lambda *_: {"msa": "out of memory: it needs 9 GiB"})
+    done = attnbench("spectrum", "hilo", "msa", *SMALL, "--out", tmp_path)
+    assert done.status == 0
+    assert "msa has no spectrum: out of memory: it needs 9 GiB." in " ".join(done.out.split())
+    assert "\nmsa," not in (tmp_path / "profile.csv").read_text()
 
 
 def test_a_folder_that_is_a_file_is_the_users_mistake(attnbench: Run, tmp_path: Path):

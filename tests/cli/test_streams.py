@@ -20,7 +20,7 @@ from tests.conftest import Run
         (["doctor", "--format", "csv"], "--format is 'csv'; it can be table, json."),
         (["comapre"], "No such command 'comapre'. Did you mean 'compare'?"),
         (["profile"], "Missing argument 'MECHANISM'."),
-        (["run", "--threads", "0"], "Invalid value for '--threads'"),
+        (["doctor", "--threads", "0"], "Invalid value for '--threads'"),
         (["run", "--batch"], "Option '--batch' requires an argument."),
     ],
 )
@@ -79,12 +79,3 @@ def test_versions_are_those_that_are_installed(attnbench: Run, option: str):
         f"attnbench {version('attnbench')}, Python {platform.python_version()}, torch {version('torch')}\n"
     )
     assert attnbench(option).out == expected
-
-
-@pytest.mark.parametrize("options", [["--plot"], ["--svg"], ["--width", "column"], ["--plot", "--svg"]])
-def test_a_figure_is_refused_beside_two_runs(attnbench: Run, tmp_path: Path, options: list[str]):
-    done = attnbench("compare", tmp_path, tmp_path, *options)
-    assert (done.status, done.err) == (
-        2,
-        "Error: Two runs have no figure; leave out --plot, --width and --svg, or leave out the other run.\n",
-    )

@@ -227,8 +227,53 @@ def test_a_job_with_fewer_cores_than_threads_is_refused(
 ):
     monkeypatch.setattr(job, "allocation", lambda: Allocation((0,), 1, exclusive=True))
     command("--detach", "--threads", "2")
+    assert list(slurm.work_off()) == [0, job.REFUSED] * 3
+    assert "1 of its node's cores, and --threads asks for 2" in part(1).refusal
+
+
+def test_each_number_of_threads_is_a_job_of_its_own(slurm: FakeSlurm, command: Run, attnbench: Run):
+    assert "Submitted 6 blocks of 6" in command("--detach", "--threads", "2").out
+    assert {*slurm.work_off()} == {0}
+    attnbench("collect", "run")
+    assert Counter(row.conditions.threads for row in rows()) == {1: 15, 2: 15}
+
+
+def test_a_job_that_shares_its_node_gets_a_core_for_each_of_its_threads(slurm: FakeSlurm, attnbench: Run):
+    attnbench("run", *WORDS[:-1], "slurm:shared=yes", "--threads", "2", "--detach")
+    (array,) = slurm.arrays
+    assert "--cpus-per-task=2" in array["options"]
+
+
+def test_autocast_goes_along(slurm: FakeSlurm, command: Run, attnbench: Run):
+    command("--detach", "--autocast", "bfloat16")
+    assert {*slurm.work_off()} == {0}
+    attnbench("collect", "run")
+    members = [row.case for row in rows() if row.case.role == "member"]
+    assert Counter(case.variant.computed for case in members) == {"float32": 6, "bfloat16": 6}
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("litv2-s",), "litv2-s is a whole model, and --on measures layers alone so far."),
+        (("litv2-s/hilo",), "litv2-s/hilo is a whole model, and --on measures layers alone so far."),
+        (("@models",), "@models is a whole model, and --on measures layers alone so far."),
+        (("--batch", "max"), "--batch max depends on the node, which --on does not know"),
+    ],
+)
+def test_what_a_cluster_is_not_asked_for_is_refused_before_a_job_is(
+    slurm: FakeSlurm, command: Run, more: tuple[str, ...], says: str
+):
+    refused = command(*more, "--detach")
+    assert refused.status == 2
+    assert says in " ".join(refused.err.split())
+    assert slurm.arrays == []
+
+
+def test_a_model_that_only_a_job_knows_for_one_is_refused_by_it(slurm: FakeSlurm, command: Run):
+    command("litv2-*", "--detach")
     assert set(slurm.work_off()) == {job.REFUSED}
-    assert "1 of its node's cores, and --threads asks for 2" in part().refusal
+    assert "is a whole model" in part().refusal
 
 
 def test_a_worker_that_cannot_begin_is_the_jobs_trouble_and_no_mistake(

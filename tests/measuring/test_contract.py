@@ -264,6 +264,19 @@ def test_each_way_of_breaking_it_is_named(layer: type[nn.Module], question: str,
     assert re.search(says, details[question]), details[question]
 
 
+class CopiesIntoItsInput(Good):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.scatter(1, torch.arange(x.shape[1]).view(1, -1, 1).expand_as(x), super().forward(x))
+
+
+def test_a_layer_that_fails_under_autocast_alone_is_told_so():
+    (remark,) = (result.detail for result in found(CopiesIntoItsInput) if result.detail)
+    assert re.match(
+        "under torch.autocast, as --autocast bfloat16 runs it, it fails: RuntimeError.*dtype", remark
+    )
+    assert broken(CopiesIntoItsInput) == {}
+
+
 def test_what_has_no_form_in_bfloat16_breaks_nothing():
     refused = [result for result in found(Complex) if not result.passed]
     assert [(each.question, each.passed) for each in refused] == [("moves to bfloat16", None)]

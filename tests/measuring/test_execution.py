@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench import Geometry, attention
 from attnbench.cases.registry import discover
@@ -13,10 +15,12 @@ from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.measuring.execution import (
     CannotRun,
+    autocast,
     cast,
     compiled,
     dtype_of,
     graphed,
+    output_dtypes,
     require_runnable,
     running,
 )
@@ -183,3 +187,41 @@ def test_a_replay_sees_what_its_input_holds_now(monkeypatch: pytest.MonkeyPatch)
     replay()
     x.fill_(7)
     assert replay().item() == 14
+
+
+class Casts(TorchDispatchMode):
+    """Counts the copies of a weight into another number format."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.weight, self.number = weight, 0
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.number += operator is torch.ops.aten._to_copy.default and args[0].shape == self.weight.shape
+        return operator(*args, **(kwargs or {}))
+
+
+def test_under_autocast_every_call_casts_the_weights_anew_and_once():
+    layer, x = nn.Linear(4, 5), torch.randn(3, 4)
+    call = autocast(lambda x: (layer(x), layer(x)), "bfloat16", "cpu")
+    with Casts(layer.weight) as casts:
+        for _ in range(3):
+            assert call(x)[0].dtype is torch.bfloat16
+    assert casts.number == 3
+    assert layer.weight.dtype is torch.float32
+
+
+def test_without_autocast_a_forward_pass_is_itself():
+    layer = nn.Identity()
+    assert autocast(layer, None, "cpu") is layer
+
+
+def test_an_output_may_be_in_the_format_of_the_tokens_or_of_products():
+    assert output_dtypes(PLAIN) == [torch.float32]
+    assert output_dtypes(Variant(dtype="autocast-float16")) == [torch.float32, torch.float16]
+
+
+def test_what_torch_leaves_autocast_off_for_cannot_run_in_its_words():
+    require_runnable(Variant(dtype="autocast-bfloat16"), "cpu")
+    with pytest.raises(CannotRun, match=r"makes no products in float64 here: In CPU autocast, .* supported"):
+        require_runnable(Variant(dtype="autocast-float64"), "cpu")

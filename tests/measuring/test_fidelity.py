@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from attnbench import Geometry
+from attnbench import Geometry, Mechanism
 from attnbench.cases.case import Case, Mode, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.measuring import fidelity
+from attnbench.measuring.contract import examine
 from attnbench.measuring.fidelity import distance, expect, renew, require_fidelity, sketch
 from attnbench.measuring.journal_writer import JournalWriter
 from attnbench.measuring.layers import WrongOutput, build, make_call, make_data, untouched
@@ -23,15 +24,18 @@ from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Ended, Job
 from attnbench.records.record import Record
 from attnbench.run.runner import records_of
+from tests import idle
 from tests.conftest import Run
 from tests.idle import KeptByAll
 from tests.shards import ENVIRONMENT, counted
+from tests.test_readme import HARNESS, table
 
 PLUGINS = tuple(str(Path(__file__).parents[1] / name) for name in ("idle.py", "moving.py"))
 PROTOCOL = Protocol(
     sessions=1, precision=1e-9, max_seconds=0.3, least_warmup_s=0, most_warmup_s=0, min_sample_s=0.001, seed=5
 )
 MAP = Geometry(8, 2, 2, 3)
+IDLE = table(HARNESS, "idle layer")
 INFERENCE, TRAINING = Mode.inference, Mode.training
 
 
@@ -197,6 +201,37 @@ def test_what_a_thread_goes_on_with_is_wrong(registry: Registry, tmp_path: Path)
 def test_a_gradient_that_was_kept_is_wrong(registry: Registry, tmp_path: Path):
     assert measured(registry, tmp_path / "inference", "gradient-kept").outcome == "measured"
     assert measured(registry, tmp_path / "training", "gradient-kept", TRAINING).outcome == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("cell", "check", "run"), [(row[0], *row[2:]) for row in IDLE], ids=[row[0] for row in IDLE]
+)
+def test_who_finds_a_layer_that_leaves_work_out_is_as_the_harness_says(
+    registry: Registry, tmp_path: Path, cell: str, check: str, run: str
+):
+    name, mode = cell.strip("`"), TRAINING if run.endswith("training") else INFERENCE
+    answers = {each.question: each.passed for each in examine(registry.choose(name), [MAP])}
+    assert answers.pop("costs what its closed form says") is not None  # which speaks of counts alone
+    assert ("broken" if False in answers.values() else "kept") == check
+    KeptByAll.everywhere.clear()
+    assert measured(registry, tmp_path / "shard", name, mode).outcome == run.removesuffix(" in training")
+    if mode is TRAINING:
+        assert measured(registry, tmp_path / "inference", name).outcome == "measured"
+
+
+def test_the_harness_lists_every_layer_that_leaves_work_out(registry: Registry):
+    here = {mechanism.name for mechanism in vars(idle).values() if isinstance(mechanism, Mechanism)}
+    assert {row[0].strip("`") for row in IDLE} == here - {"honest"}
+
+
+def test_a_number_that_is_none_after_some_calls_is_wrong(registry: Registry):
+    case = case_of(registry, "honest")
+    data = make_data(case, 5)
+    renew(data, 5)
+    call = make_call(build(registry, case, 5), case, data)
+    late = replace(call, run=lambda: (call.run()[0] * float("nan"), None))
+    with pytest.raises(WrongOutput, match="NaN or infinite"), torch.inference_mode():
+        require_fidelity(registry, late, case, 5, expect(registry, case, 5, data, 0))
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -22,14 +22,16 @@ X, MAPS, WEIGHTS = 4 * B * N * C, 4 * B * H * N**2, 4 * (4 * C**2 + 4 * C)
 """Bytes of the tokens, of one map of logits or weights, and of the parameters."""
 
 
-def measured(mode: Mode, kernel: str, geometry: Geometry = GEOMETRY, name: str = "msa") -> Memory:
+def measured(
+    mode: Mode, kernel: str, geometry: Geometry = GEOMETRY, name: str = "msa", dtype: str = "float32"
+) -> Memory:
     registry = discover()
     asked = case(
         name,
         geometry=geometry,
         batch=B,
         mode=mode,
-        variant=Variant(kernel),
+        variant=Variant(kernel, dtype),
         settings=registry.choose(name).settings,
     )
     with torch.inference_mode(mode is Mode.inference):
@@ -110,6 +112,24 @@ def test_what_is_measured_was_predicted(name: str, mode: Mode):
             mode,
         )
     assert memory.peak_bytes + memory.entry_bytes == predicted
+
+
+@pytest.mark.parametrize("name", ["msa", "hilo"])
+def test_what_autocast_makes_of_tensors_and_weights_is_predicted(name: str):
+    """A weight's copy stays until the end of a pass that is for training, and in every prediction."""
+    geometry, choice = Geometry(96, 6, 14, 14), discover().choose(name)
+    for mode in Mode:
+        total = measured(mode, "explicit", geometry, name, "autocast-bfloat16").total_bytes
+        predicted = predicted_peak_bytes(
+            lambda: choice.mechanism.build(geometry, **choice.settings),
+            (B, N, 96),
+            torch.float32,
+            mode,
+            products="bfloat16",
+        )
+        copies = 2 * (4 * 96**2 + 4 * 96) if mode is Mode.inference else 0
+        assert predicted is not None
+        assert total <= predicted <= total + copies
 
 
 class Grows(nn.Module):

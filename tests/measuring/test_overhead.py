@@ -39,8 +39,8 @@ def beside_nothing(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     (folder / record.RECORDS).touch()
     registry = discover([NOTHING])
     choices = [registry.choose(name) for name in ("identity", "msa", "hilo")]
-    blocks = sweep(choices, [Geometry(768, 12, 14, 14)], ["cpu"], batches=[16])
-    setup = Setup((str(NOTHING),), THREADS, replace(QUICK, sessions=1, max_seconds=8))
+    blocks = sweep(choices, [Geometry(768, 12, 14, 14)], ["cpu"], batches=[16], threads=[THREADS])
+    setup = Setup((str(NOTHING),), replace(QUICK, sessions=1, max_seconds=8))
     assert measure(survey(blocks, setup), setup, folder, lambda *_: None)
     return list(record.read(folder).records)
 

@@ -14,7 +14,7 @@ from attnbench.cases.registry import discover
 from attnbench.cases.variant import Variant
 from attnbench.measuring.layers import build, make_data
 from attnbench.measuring.memory import memory_of
-from attnbench.measuring.prediction import predicted_peak_bytes
+from attnbench.measuring.prediction import MOST_BYTES, predicted_peak_bytes, shortage
 from mechanisms.msa import msa
 from tests.shards import case
 
@@ -116,6 +116,24 @@ def test_a_layer_larger_than_any_machine_is_predicted(build: Callable[[], nn.Mod
     peak = predicted_peak_bytes(build, SHAPE, torch.float32)
     assert peak is not None
     assert peak >= 2**40
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.Linear(10**11, 10**11),
+        lambda: Layer(lambda x: x.new_ones(2**31, 2**31)),
+        lambda: Layer(lambda x: x.new_ones(2**33, 2**33)),
+    ],
+    ids=["weights", "bytes", "numbers"],
+)
+def test_what_torch_cannot_count_needs_all_that_can_be_counted(build: Callable[[], nn.Module]):
+    assert predicted_peak_bytes(build, SHAPE, torch.float32) == MOST_BYTES
+
+
+def test_a_need_that_cannot_be_counted_is_that_or_more():
+    assert shortage("it", 3 * 2**30, 2**29) == "it needs 3.0 GiB by prediction, and 0.5 GiB are available"
+    assert shortage("it", MOST_BYTES, 0).startswith("it needs 8,589,934,592.0 GiB or more by prediction")
 
 
 def mistaken(x: Tensor) -> Tensor:

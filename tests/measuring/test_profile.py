@@ -16,7 +16,7 @@ from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
-from attnbench.measuring.profile import RANGE, TRACE, lines, profile
+from attnbench.measuring.profile import RANGE, TRACE, lines, mean_times, profile
 from attnbench.mechanism import Geometry
 from attnbench.records.profile import OUTSIDE, Line, Operation, Part, Profile
 
@@ -76,7 +76,7 @@ def profiled(registry: Registry, case: Case, folder: Path) -> Profile:
 
 
 def test_an_operator_has_the_time_of_what_is_inside_of_it_and_the_rest_is_outside():
-    found = list(lines([call_of(2e6)], [ADD, MM], case_of()))
+    found = list(lines(*mean_times([call_of(2e6)], [ADD, MM], case_of())))
     assert found == [
         Line("add", Part.element_wise, calls=1, self_s=2, bytes=12, macs=0),
         Line("mm", Part.core, calls=1, self_s=3, bytes=8, macs=4),
@@ -86,23 +86,23 @@ def test_an_operator_has_the_time_of_what_is_inside_of_it_and_the_rest_is_outsid
 
 def test_a_line_is_the_mean_over_the_middle_half_of_the_calls():
     times = [(900e6, 1000e6), (3e6, 11e6), (5e6, 12e6), (0.5e6, 5e6)]
-    found, *_ = lines([call_of(add, whole=whole) for add, whole in times], [ADD, MM], case_of())
+    found, *_ = lines(*mean_times([call_of(add, whole=whole) for add, whole in times], [ADD, MM], case_of()))
     assert found.self_s == 4
 
 
 def test_on_a_gpu_times_are_those_of_the_kernels():
-    found = list(lines([call_of(2e6)], [ADD, MM], replace(case_of(), device="cuda")))
+    found = list(lines(*mean_times([call_of(2e6)], [ADD, MM], replace(case_of(), device="cuda"))))
     assert [line.self_s for line in found] == [0, 2, 3]
 
 
 def test_an_operator_may_be_in_place_when_nobody_watches():
-    found, *_ = lines([call_of(2e6, wrapped="aten::add_")], [ADD, MM], case_of())
+    found, *_ = lines(*mean_times([call_of(2e6, wrapped="aten::add_")], [ADD, MM], case_of()))
     assert (found.operator, found.self_s) == ("add_", 2)
 
 
 def test_calls_that_differ_in_their_operators_are_refused_with_the_first_difference():
     with pytest.raises(AttnbenchError, match=r"the same operators every time \(mm in one where add was"):
-        list(lines([call_of(2e6)], [ADD, ADD, MM], case_of()))
+        list(lines(*mean_times([call_of(2e6)], [ADD, ADD, MM], case_of())))
 
 
 @pytest.mark.usefixtures("few_calls")

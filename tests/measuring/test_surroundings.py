@@ -2,10 +2,12 @@
 
 import gc
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,6 +17,7 @@ from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import discover
 from attnbench.cases.sweep import sweep
 from attnbench.measuring.journal_writer import JournalWriter
+from attnbench.measuring.seeds import read_numpy, seed_torch
 from attnbench.measuring.surroundings import Meddled, Surroundings
 from attnbench.measuring.worker import work
 from attnbench.records import journal
@@ -44,6 +47,11 @@ def _stands_in() -> None:
     F.softmax = lambda x, *_args, **_kwargs: x
 
 
+def _seeded_for_a_while() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+
+
 DECISIVE: dict[str, Callable[[], object]] = {
     "the number of threads": _more_threads,
     "the default number format": lambda: torch.set_default_dtype(torch.float64),
@@ -61,6 +69,16 @@ HARMLESS: dict[str, Callable[[], object]] = {
     "the working directory": lambda: os.chdir("/"),
     "the environment": lambda: os.environ.update(PATH="nowhere"),
     "signal handlers": lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
+    "the seed of torch's random numbers": lambda: torch.manual_seed(1),
+    "the seed of Python's random numbers": lambda: random.seed(1),
+    "the seed of NumPy's random numbers": lambda: np.random.seed(1),
+}
+DRAWS: dict[str, Callable[[], object]] = {
+    "torch": lambda: torch.rand(9),
+    "torch, seeded for a while": _seeded_for_a_while,
+    "Python": random.random,
+    "NumPy": lambda: np.random.rand(9),
+    "all of a state": lambda: [np.random.bytes(4 * 624), random.getrandbits(32 * 624)],
 }
 
 
@@ -89,6 +107,39 @@ def test_calls_that_change_nothing_of_the_kind_are_told_of(name: str):
     surroundings = Surroundings()
     HARMLESS[name]()
     assert surroundings.require_as_before() == (name,)
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_who_only_draws_random_numbers_goes_on_with_them(name: str):
+    surroundings = Surroundings()
+    DRAWS[name]()
+    before = torch.get_rng_state(), random.getstate(), read_numpy()
+    assert surroundings.put_right() == ()
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (random.getstate(), read_numpy()) == before[1:]
+
+
+def test_the_runs_own_seed_is_one_that_nobody_takes_again():
+    seed_torch(5)
+    surroundings, first = Surroundings(), torch.rand(3)
+    torch.manual_seed(5)
+    torch.rand(3)
+    assert surroundings.require_as_before() == ("the seed of torch's random numbers",)
+    assert torch.equal(torch.rand(3), first)
+
+
+def test_numbers_are_those_of_the_seed():
+    seed_torch(5)
+    ours = torch.rand(3), torch.randn(40), torch.rand(700)
+    torch.manual_seed(5)
+    assert all(map(torch.equal, ours, (torch.rand(3), torch.randn(40), torch.rand(700))))
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1, [1, 2]])
+def test_every_kind_of_seed_of_numpy_is_seen(seed: int | list[int]):
+    surroundings = Surroundings()
+    np.random.seed(seed)
+    assert surroundings.put_right() == ("the seed of NumPy's random numbers",)
 
 
 def test_both_values_are_told_where_they_can_be_read():
@@ -129,6 +180,18 @@ def test_a_layer_that_sets_threads_in_its_calls_has_no_time_and_those_beside_it_
     assert list(state.failed) == [1]
     assert state.failed[1].outcome == "wrong"
     assert state.samples[0]
+
+
+@pytest.mark.parametrize("name", ["seeds-itself", "seeds-each-call"])
+def test_a_layer_that_seeds_all_random_numbers_is_told_of_and_timed(tmp_path: Path, name: str):
+    state = facts_of(tmp_path / "shard", "msa", name)
+    assert state.put_right == {1: ("the seed of torch's random numbers",)}
+    assert state.failed == {}
+
+
+def test_a_layer_that_draws_random_numbers_is_not_told_of(tmp_path: Path):
+    state = facts_of(tmp_path / "shard", "msa", "draws")
+    assert (state.put_right, state.failed) == ({}, {})
 
 
 def test_what_fails_leaves_nothing_behind_that_another_is_blamed_for(tmp_path: Path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from attnbench.cases.protocol import Protocol
+from attnbench.measuring.layers import WrongOutput
 from attnbench.measuring.timing import (
     Member,
     Turn,
@@ -99,6 +100,11 @@ def test_a_layer_that_is_slow_has_not_stood_still():
 def test_a_sample_holds_as_many_calls_as_make_it_long_enough():
     assert calls_per_sample(0.002, PROTOCOL) == 3
     assert calls_per_sample(0.7, PROTOCOL) == 1
+
+
+def test_what_takes_a_device_no_time_is_no_work():
+    with pytest.raises(WrongOutput, match="1024 calls take the device no time"):
+        warm_up(lambda: None, FakeClock(), PROTOCOL)
 
 
 def test_warm_up_goes_on_until_calls_stop_getting_faster():

@@ -105,6 +105,24 @@ def job(task: str, members: Sequence[Case], **changes: object) -> Job:
     return Job(task, tuple(members), (), 1, replace(PROTOCOL, **changes), now)  # type: ignore[arg-type]
 
 
+def test_under_autocast_the_output_alone_may_be_small(registry: Registry, tmp_path: Path):
+    asked = job("count", cases(registry, "msa", dtype="autocast-bfloat16")[:1])
+    (counted,) = (fact for fact in worked(tmp_path / "shard", asked) if isinstance(fact, Counted))
+    params, tokens = 4 * 8 * 8 + 4 * 8, 3 * 6 * 8
+    assert counted.cost.least_bytes == 4 * (params + tokens) + 2 * tokens
+
+
+def test_a_session_times_autocast_beside_the_matmul_of_its_format(registry: Registry, tmp_path: Path):
+    block = cases(registry, "msa", dtype="autocast-bfloat16")
+    assert [case.variant.dtype for case in block[-2:]] == ["bfloat16", "bfloat16"]
+    measuring = job("measure", block)
+    counted = worked(tmp_path / "counts", job("count", block))
+    said = worked(tmp_path / "shard", measuring, counted[0])
+    assert [fact for fact in said if isinstance(fact, Failed)] == []
+    (checked,) = (fact for fact in said if isinstance(fact, Checked))
+    assert 1e-4 < (checked.check.relative_error or 0) < 2e-2
+
+
 def test_a_worker_that_counts_says_what_each_case_needs_and_costs(registry: Registry, tmp_path: Path):
     environment, *said = worked(
         tmp_path / "shard", job("count", [cases(registry, "msa")[0], *cases(registry, "msa")[-2:]])
@@ -193,6 +211,22 @@ def test_a_case_over_the_limit_of_memory_is_refused_and_says_what_it_needs(
     assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["out_of_memory"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "need"), [(2 * 3 * 6 * 8 * 4, None), (2 * 3 * 6 * 8 * 4 - 1, 2 * 3 * 6 * 8 * 4)]
+)
+def test_a_prediction_that_fails_is_none_that_fits_where_the_tokens_alone_do_not(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, need: int | None
+):
+    monkeypatch.setattr(counting, "predicted_bytes", lambda *case: None)
+    asked = replace(job("count", cases(registry, "msa")[:1]), memory_limit_bytes=limit)
+    said = worked(tmp_path / "shard", asked)
+    (predicted,) = (fact for fact in said if isinstance(fact, Predicted))
+    assert predicted.prediction.predicted_bytes == need
+    assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["out_of_memory"] * (
+        need is not None
+    )
+
+
 def test_training_is_predicted_to_need_more_than_inference(registry: Registry, tmp_path: Path):
     msa, *_ = cases(registry, "msa")
     said = worked(tmp_path / "shard", job("count", [msa, changed(msa, mode=Mode.training)]))
@@ -244,7 +278,7 @@ def test_a_count_that_fails_is_tried_again_in_a_process_without_a_prediction(
 def test_a_case_that_will_not_fit_is_counted_all_the_same(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
+    monkeypatch.setattr(counting, "predicted_bytes", lambda *case: case[3] * 2**30)
     monkeypatch.setattr(system, "available_memory_bytes", lambda: 5 * 2**29)
     said = worked(tmp_path / "shard", job("count", cases(registry, "msa")[:1]))
     assert isinstance(said[-1], Counted)
@@ -254,7 +288,7 @@ def test_a_case_that_will_not_fit_is_counted_all_the_same(
 def test_a_convolution_that_will_not_fit_even_alone_is_counted_without_memory(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
+    monkeypatch.setattr(counting, "predicted_bytes", lambda *case: case[3] * 2**30)
     monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**29)
     said = worked(tmp_path / "shard", job("count", cases(registry, "van")[:1]))
     closed_form = registry["van"].closed_form(Geometry(8, 2, 2, 3))
@@ -265,7 +299,7 @@ def test_a_convolution_that_will_not_fit_even_alone_is_counted_without_memory(
 def test_what_looks_at_values_and_will_not_fit_even_alone_is_not_counted(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(counting, "_predicted_bytes", lambda *case: case[3] * 2**30)
+    monkeypatch.setattr(counting, "predicted_bytes", lambda *case: case[3] * 2**30)
     monkeypatch.setattr(system, "available_memory_bytes", lambda: 2**29)
     monkeypatch.setattr(counting, "count_on_meta", lambda *_, **__: None)
     said = worked(tmp_path / "shard", job("count", cases(registry, "van")[:1]))
@@ -440,6 +474,11 @@ def test_threads_and_precision_are_fixed_and_told():
     [
         (torch.zeros(3, 6, 9), r"shape \(3, 6, 9\) instead of \(3, 6, 8\)"),
         (torch.full((3, 6, 8), float("inf")), "NaN or infinite"),
+        (
+            torch.zeros(3, 6, 8, dtype=torch.float64),
+            r"is torch\.float64, where the tokens are torch\.float32",
+        ),
+        (torch.zeros(3, 6, 8, dtype=torch.complex64), r"is torch\.complex64, where the tokens are"),
     ],
 )
 def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str):
@@ -453,6 +492,7 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         (UnsupportedGeometry("too square"), "unsupported", "too square"),
         (InvalidSetting("alpha is 7"), "mistake", "alpha is 7"),
         (WrongOutput("NaN"), "wrong", "NaN"),
+        (SystemExit(0), "crashed", "it ends its process: SystemExit(0)"),
         (MemoryError("too much"), "out_of_memory", "too much"),
         (torch.OutOfMemoryError("CUDA out of memory.\nA long story"), "out_of_memory", "CUDA out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory",
@@ -460,7 +500,7 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
     ],
 )  # fmt: skip
 def test_a_failure_becomes_a_fact_and_ends_nothing(
-    tmp_path: Path, error: Exception, outcome: str, reason: str
+    tmp_path: Path, error: BaseException, outcome: str, reason: str
 ):
     shard = tmp_path / "shard"
     with shard.open("a") as file, failure_as_fact(4, JournalWriter(file)):
@@ -743,7 +783,7 @@ def test_the_reference_of_several_variants_is_predicted_once(
         predicted.append(arguments)
         return need
 
-    monkeypatch.setattr(counting, "_predicted_bytes", spy)
+    monkeypatch.setattr(counting, "predicted_bytes", spy)
     ways = [replace(asked, variant=Variant("fused", dtype)) for dtype in ("bfloat16", "float16", "float32")]
     worked(tmp_path / "shard", replace(job("count", ways), memory_limit_bytes=need))
     assert len(predicted) == 3 + 1

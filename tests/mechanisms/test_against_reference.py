@@ -14,7 +14,7 @@ from attnbench.paper import published
 
 LARGE = (14, 14)
 MAPS = [LARGE, (7, 7), (9, 5), (4, 10), (3, 2)]
-LATER = [*discover().sets["modern"], "t-msa"]
+LATER = [*discover().sets["modern"], "t-msa", "msa-rpe"]
 PLACES = [
     *((name, *size) for name in published() for size in MAPS),
     *((name, *size) for name in LATER for size in MAPS if size != LARGE),  # which their plain forms have

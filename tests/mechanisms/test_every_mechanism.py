@@ -58,6 +58,7 @@ SINCE = {  # the same of the layers that came after Table IV
     "focal-modulation": (2_429_188, 475_517_952),
     "global-filter": (172_032, 2_865_568),
     "t-msa": (7_086_336, 896_732_928),
+    "msa-rpe": (2_371_116, 521_428_992),
 }
 EVERY = PARAMS_AND_MACS | SINCE
 OTHER_GEOMETRIES = [Geometry(768, 12, 13, 17), Geometry(384, 6, 28, 28), Geometry(96, 12, 5, 9)]

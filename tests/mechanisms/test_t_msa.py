@@ -7,7 +7,7 @@ from attnbench import Geometry, InvalidSetting, UnsupportedGeometry
 from attnbench.measuring.cost import count
 from mechanisms.msa import MultiHeadSelfAttention
 from mechanisms.sra import SpatialReductionAttention
-from mechanisms.t_msa import TwinsAttention, macs
+from mechanisms.t_msa import TwinsAttention, build, macs
 from mechanisms.window import WindowAttention
 
 
@@ -51,3 +51,19 @@ def test_refuses_a_map_that_leaves_no_keys() -> None:
 def test_refuses_a_window_without_tokens() -> None:
     with pytest.raises(InvalidSetting, match="window is 0; it must be at least 1"):
         TwinsAttention(Geometry(24, 4, 4, 4), window=0, reduction=2)
+
+
+@pytest.mark.parametrize(("part", "name"), [("local", "near"), ("global", "far")])
+def test_each_half_of_the_pair_may_stand_alone(part: str, name: str) -> None:
+    geometry = Geometry(24, 4, 5, 9)
+    in_pair = TwinsAttention(geometry, window=7, reduction=2).get_submodule(name)
+    alone = build(geometry, window=7, reduction=2, part=part)
+    alone.load_state_dict(in_pair.state_dict())
+    x = torch.randn(2, geometry.tokens, geometry.dim)
+    torch.testing.assert_close(alone(x), in_pair(x))
+    assert count(alone, geometry).macs == macs(geometry, window=7, reduction=2, part=part)
+
+
+def test_refuses_a_part_that_it_does_not_have() -> None:
+    with pytest.raises(InvalidSetting, match="part is 'far'; it must be both, local or global"):
+        build(Geometry(24, 4, 4, 4), window=2, reduction=2, part="far")

@@ -40,4 +40,11 @@ class PlainTwins(nn.Module):
         return self.far(self.near(tokens))
 
 
-plain_t_msa = replace(t_msa, name="plain-t-msa", title="T-MSA, plain", build=PlainTwins)
+def build(geometry: Geometry, window: int, reduction: int, part: str) -> nn.Module:
+    """Both layers, or one of them, as they stand alone in the blocks of a network."""
+    if part == "both":
+        return PlainTwins(geometry, window, reduction)
+    return PlainLocalAttention(geometry, window) if part == "local" else PlainSra(geometry, reduction)
+
+
+plain_t_msa = replace(t_msa, name="plain-t-msa", title="T-MSA, plain", build=build)

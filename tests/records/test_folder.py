@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,28 @@ def test_a_second_process_is_refused_and_told_who_holds_the_folder(tmp_path: Pat
         ),
         held(tmp_path),
     ):
+        pass
+
+
+def test_a_second_process_is_refused_although_the_lock_was_removed(tmp_path: Path):
+    with held(tmp_path):
+        (tmp_path / LOCK).unlink()
+        with pytest.raises(AttnbenchError, match="in use by process"), held(tmp_path):
+            pass
+    with held(tmp_path):
+        pass
+
+
+def test_a_file_system_that_locks_files_alone_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    lock = fcntl.flock
+
+    def files_alone(descriptor: int, how: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", files_alone)
+    with held(tmp_path), pytest.raises(AttnbenchError, match="in use by process"), held(tmp_path):
         pass
 
 

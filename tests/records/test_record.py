@@ -21,6 +21,7 @@ from attnbench.records.record import (
     RecordFile,
     Sample,
     append,
+    complete_keys,
     key,
     newest,
     read,
@@ -96,6 +97,14 @@ def test_a_line_that_is_damaged_is_an_error_that_says_what_to_remove(tmp_path: P
 def test_a_line_that_is_no_record_is_damaged_too(tmp_path: Path, changes: dict[str, Any], says: str):
     row = to_row(record("sra")) | changes
     assert damaged(tmp_path, json.dumps(row).encode()).startswith(f"line 2 is not a record: {says}")
+
+
+def test_what_asks_for_the_beginnings_of_lines_tells_one_that_is_damaged(tmp_path: Path):
+    append(tmp_path, [record("msa")])
+    with (tmp_path / RECORDS).open("ab") as file:
+        file.write(b'{"key": "a1", "block": \xff}\n')
+    with pytest.raises(AttnbenchError, match=r"records\.jsonl, line 2 is not JSON in UTF-8\. .*remove it"):
+        complete_keys(tmp_path)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-0.5", "0"])

@@ -8,10 +8,13 @@ from attnbench.cases.case import Mode
 from attnbench.records.record import Record
 from attnbench.report.column import Standing
 from attnbench.report.columns import FLOPS, MEMORY, PARAMS, SPEED, THROUGHPUT
+from attnbench.report.fields import VERDICT
 from attnbench.report.paper_table import PaperTable, paper_tables
+from attnbench.report.table_style import TableStyle, read_columns, table_column
 from tests.fakes import MACHINE, block, record, run_of
 from tests.fakes import MEMORY as CALL
 
+VERDICTS = table_column(VERDICT)
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6, "sra": [0.3] * 6}
 
 
@@ -96,7 +99,7 @@ def test_a_group_has_the_same_heading_on_all_sheets():
 def test_columns_are_those_that_have_values():
     paper_table = only(run("mine", *cpu(batch=8), *gpu(batch=8, memory=CALL)))
     assert [[field.column for field in paper_table.fields(place)] for place in paper_table.indices] == [
-        [PARAMS, FLOPS], [THROUGHPUT, SPEED], [MEMORY, THROUGHPUT, SPEED],
+        [PARAMS, FLOPS], [THROUGHPUT, SPEED, VERDICTS], [MEMORY, THROUGHPUT, SPEED, VERDICTS],
     ]  # fmt: skip
     (failed,) = paper_tables([run("mine", record("msa", outcome="crashed", batch=8))])
     assert [field.column for field in failed.fields(0)] == [THROUGHPUT]
@@ -107,7 +110,7 @@ def test_the_papers_columns_stand_beside_ours_in_its_setting():
     fields = [field for place in paper_table.indices for field in paper_table.fields(place)]
     assert [(field.column, field.is_paper) for field in fields] == [
         (PARAMS, False), (PARAMS, True), (FLOPS, False), (FLOPS, True),
-        (THROUGHPUT, False), (THROUGHPUT, True), (SPEED, False), (SPEED, True),
+        (THROUGHPUT, False), (THROUGHPUT, True), (SPEED, False), (SPEED, True), (VERDICTS, False),
     ]  # fmt: skip
 
 
@@ -122,3 +125,33 @@ def test_a_group_names_its_baseline_by_its_title():
     records = [record("hilo", [0.2] * 6, title="HiLo"), *block({"msa": [0.4] * 6}, title="MSA")]
     assert only(run("mine", *records)).groups[0].baselines == "MSA"
     assert only(run("mine", *records, baseline="hilo")).groups[0].baselines == "HiLo"
+
+
+def pivot(*records: Record) -> PaperTable:
+    (paper_table,) = paper_tables([run("mine", *records)], TableStyle(pivot=True))
+    return paper_table
+
+
+def test_a_pivot_is_one_table_of_all_settings_which_are_called_by_what_they_differ_in():
+    large = cpu(height=28, width=28, block="large", macs=10**9, batch=8)
+    paper_table = pivot(*cpu(batch=8), *large)
+    assert [group.heading for group in paper_table.groups] == ["14×14 tokens", "28×28 tokens"]
+    assert paper_table.setting == "dim 768, 12 heads, batch 8, float32, explicit kernel, inference"
+    assert [line.title for line in paper_table.lines] == ["MSA", "HILO", "SRA"]
+    assert [field.column for field in paper_table.fields(None)] == [PARAMS]
+    assert [field.column for field in paper_table.fields(1)] == [THROUGHPUT, SPEED]
+
+
+def test_a_pivot_of_devices_and_settings_tells_both():
+    assert [group.heading for group in pivot(*cpu(), *gpu(), *cpu(batch=8, block="small")).groups] == [
+        "CPU, batch 64", "GPU, batch 64", "CPU, batch 8",
+    ]  # fmt: skip
+
+
+def test_counts_that_settings_do_not_share_can_be_asked_for_in_each():
+    large = cpu(height=28, width=28, block="large", macs=10**9)
+    style = TableStyle(read_columns(["macs", "params"]), pivot=True)
+    (paper_table,) = paper_tables([run("mine", *cpu(), *large)], style)
+    assert [[field.column.name for field in paper_table.fields(place)] for place in paper_table.indices] == [
+        ["params"], ["macs"], ["macs"],
+    ]  # fmt: skip

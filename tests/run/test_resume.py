@@ -1,12 +1,10 @@
 """Runs that are killed, cut off and out of room, and go on with the same command. Minutes, so marked slow."""
 
 import random
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,8 @@ import pytest
 
 from attnbench.records.folder import shards
 from attnbench.records.record import RECORDS, Record, read
+from tests.faults.command import heed_interrupts, limit_of
+from tests.faults.comparison import doubled
 
 pytestmark = pytest.mark.slow
 
@@ -28,13 +28,6 @@ WHOLE = {
         ("ceiling/copy", "ceiling"),
     )
 }  # fmt: skip
-
-
-def heed_interrupts(then: Callable[[], None] | None) -> None:
-    """A shell's background job ignores Ctrl-C, and so would every process that a test starts in it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if then:
-        then()
 
 
 class Command:
@@ -77,17 +70,6 @@ def summary(rows: list[Record]) -> set[tuple[str, int, str, str]]:
     return {(row.case.label, row.case.workload.geometry.height, row.case.role, row.outcome) for row in rows}
 
 
-def assert_nothing_was_measured_twice(rows: list[Record]) -> None:
-    """No second row of a key; no two samples in one place of a block, nor two warm-ups in one session."""
-    assert Counter((row.block, row.key) for row in rows).most_common(1)[0][1] == 1
-    places = Counter(
-        (row.block, sample.session, sample.round, sample.position) for row in rows for sample in row.samples
-    )
-    sessions = Counter((row.block, row.key, warmup.session) for row in rows for warmup in row.warmups)
-    ends = Counter((row.block, row.key, seen.session) for row in rows for seen in row.witnesses)
-    assert {places.most_common(1)[0][1], sessions.most_common(1)[0][1], ends.most_common(1)[0][1]} == {1}
-
-
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
@@ -105,7 +87,7 @@ def test_ten_kills_and_the_same_command_end_as_an_undisturbed_run_does(command: 
     rows = complete(command.folder)
     assert len(rows) == len(WHOLE)
     assert summary(rows) == WHOLE
-    assert_nothing_was_measured_twice(rows)
+    assert doubled(rows) == 0
     assert {len(row.witnesses) for row in rows} == {2}
     assert shards(command.folder) == []
 
@@ -120,7 +102,7 @@ def test_a_worker_that_is_killed_once_is_replaced_and_nobody_is_blamed(command: 
     rows = complete(command.folder)
     assert summary(rows) == WHOLE
     assert {row.reason for row in rows} == {None}
-    assert_nothing_was_measured_twice(rows)
+    assert doubled(rows) == 0
 
 
 def test_a_second_process_is_refused_with_the_first_ones_number(command: Command):
@@ -133,10 +115,6 @@ def test_a_second_process_is_refused_with_the_first_ones_number(command: Command
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-
-
-def limit_of(kib: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kib * 2**10, kib * 2**10))
 
 
 @pytest.mark.parametrize("kib", [10, 20], ids=["a worker has no room", "its parent has no room"])
@@ -154,6 +132,6 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(
     assert command.finish() == (0, "")
     rows = complete(command.folder)
     assert summary(rows) == WHOLE
-    assert_nothing_was_measured_twice(rows)
+    assert doubled(rows) == 0
     assert sum(len(row.samples) for row in rows if row.block == block) >= measured > 0
     assert (command.folder / RECORDS).stat().st_size > kib * 2**10

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from attnbench.cases.case import Role
+from attnbench.cases.case import Block, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import discover
 from attnbench.cases.sweep import sweep
@@ -61,7 +61,7 @@ from tests.shards import (
     warmed,
 )
 
-SETUP = Setup((), 1, PROTOCOL)
+SETUP = Setup((), PROTOCOL)
 SAMPLE = Started(1, "a sample")
 
 
@@ -316,9 +316,10 @@ def test_an_unfinished_shard_of_another_plan_becomes_rows_that_are_not_complete(
     assert shards(folder) == []
 
 
-def test_a_shard_of_other_threads_or_protocol_is_not_gone_on_with(folder: Path, workers: Workers):
+def test_a_shard_of_other_threads_is_not_gone_on_with(folder: Path, workers: Workers):
     interrupted(folder, workers)
-    assert pending(PLAN, replace(SETUP, threads=2), folder) == PLAN
+    other = [replace(PLAN[0], block=replace(PLAN[0].block, threads=2))]
+    assert pending(other, SETUP, folder) == other
     assert shards(folder) == []
 
 
@@ -551,6 +552,14 @@ class Exits(Layer):
     def forward(self, x):
         os._exit(9)
 
+class Quits(Layer):
+    def forward(self, x):
+        os._exit(0)
+
+class Leaves(Layer):
+    def forward(self, x):
+        raise SystemExit(0)
+
 class Hoards(Layer):
     def forward(self, x):
         return self.map(x) + torch.zeros(2**38)[0]
@@ -581,7 +590,18 @@ for name, layer in list(globals().items()):
             name.lower(), name, layer, lambda geometry: 7, Paper("None", "Nowhere", 2026, "https://example.org")
         )
 """
-BAD = ("refuses", "raises", "zeros", "notanumber", "sleeps", "exits", "hoards", "failslate")
+BAD = (
+    "refuses",
+    "raises",
+    "zeros",
+    "notanumber",
+    "sleeps",
+    "exits",
+    "quits",
+    "leaves",
+    "hoards",
+    "failslate",
+)
 ODD = ("keeps", "onlybatches")
 
 
@@ -598,7 +618,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
     protocol = Protocol(
         sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0.1, timeout_s=10
     )
-    setup = Setup((str(plugin),), 1, protocol)
+    setup = Setup((str(plugin),), protocol)
     assert measure(survey(blocks, setup), setup, folder, lambda *_: None)
     return {
         row.case.label if row.case.role is Role.member else row.case.title: row
@@ -620,6 +640,12 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
             "crashed",
             "during the prediction of its memory, the worker process ended with status 9: .*",
         ),
+        (
+            "quits",
+            "crashed",
+            "during the prediction of its memory, the worker process ended with status 0: .*",
+        ),
+        ("leaves", "crashed", r"it ends its process: SystemExit\(0\)"),
         ("hoards", "out_of_memory", r"it needs 1,024\.0 GiB by prediction, and [\d.]+ GiB are available"),
         ("failslate", "crashed", r"FileNotFoundError: the file is gone \(.*\.py, line \d+\)"),
     ],
@@ -672,3 +698,24 @@ def test_a_really_measured_row_knows_how_it_was_made(beside_bad_ones: dict[str, 
     assert all(warmup.calls_per_sample > 1 for warmup in row.warmups)
     here = inspect_machine()
     assert row.conditions.machine == replace(here, environment={**here.environment, **KEEP_FREED_MEMORY})
+
+
+def test_blocks_of_other_threads_are_counted_and_timed_by_workers_that_have_these(
+    folder: Path, workers: Workers
+):
+    blocks = [Block(CASES, threads=count) for count in (2, 1)]
+    plan = survey(blocks, SETUP)
+    assert [one.threads for one in workers.jobs if one.task == "count"] == [2, 1]
+    assert measure(pending(plan, SETUP, folder), SETUP, folder, lambda *_: None)
+    found = read(folder).records
+    assert [row.conditions.threads for row in found if row.case.label == "hilo"] == [2, 1]
+    assert len({row.block for row in found}) == 2
+    assert len({row.key for row in found}) == 2 * 5
+    assert pending(plan, SETUP, folder) == []
+
+
+def test_a_row_says_what_set_its_batch_where_that_was_found(folder: Path, workers: Workers):
+    filled = Block(CASES, is_open=True).filled(2, "batch 2 is what fits")
+    run(folder, survey([filled], SETUP))
+    assert {row.batch_note for row in read(folder).records} == {"batch 2 is what fits"}
+    assert pending(PLAN, SETUP, folder) == []  # the same rows as of a batch that was asked for

@@ -1,6 +1,7 @@
 """Ticks of axes, alike in all figures."""
 
 import math
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -9,12 +10,18 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatt
 EVEN = 4.0  # a log axis over less than this has even steps, because it would show one power, or none
 CLOSE = 300.0  # over less than this it has ticks at 2 and 5 times powers of ten too
 MOST_EVEN = 5
+SMALL_RATIO = 0.1  # those below are fractions, which are shorter
 STEPS = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)  # between even ticks of ratios, all of which meet 1
 
 
 def number(value: float, _: object = None) -> str:
     """A number on a tick: `16,100`, `0.25`."""
     return f"{value:,.10g}"
+
+
+def ratio(value: float, _: object = None) -> str:
+    """A ratio on a tick: `2×`, `0.25×`, `1/64×`."""
+    return f"{value:g}×" if value >= SMALL_RATIO else f"1/{1 / value:.4g}×"
 
 
 def set_numbers(axis: Axis) -> None:
@@ -34,14 +41,16 @@ def set_log_heights(axes: Axes, low: float, high: float) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def set_ratios(axes: Axes) -> None:
+def set_ratios(axes: Axes, which: Literal["x", "y"] = "x") -> None:
     """A log axis of ratios with ticks at powers of two, or at even steps where these would be few."""
-    axes.set_xscale("log", base=2)
-    low, high = axes.get_xlim()
+    set_scale = {"x": axes.set_xscale, "y": axes.set_yscale}[which]
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
+    set_scale("log", base=2)
+    low, high = sorted(axis.get_view_interval())
     if high / low < EVEN:
-        axes.xaxis.set_major_locator(FixedLocator(even_ratios(low, high)))
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+        axis.set_major_locator(FixedLocator(even_ratios(low, high)))
+        axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(ratio)
 
 
 def even_ratios(low: float, high: float) -> list[float]:

@@ -18,18 +18,25 @@ def suffix(record: Record, among: Iterable[Record], without: Collection[str] = (
     return "".join(f"-{word}" for word in telling)
 
 
-def note(records: Sequence[Record], *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
+def note(
+    records: Sequence[Record],
+    *,
+    size: bool = True,
+    variant: bool = True,
+    mode: bool = True,
+    crosses: bool = True,
+) -> str:
     """The setting that records share, but for what is left out, their machines, and what a cross is."""
     says = f"{setting_words(records[0], size=size, variant=variant, mode=mode)}. {machines(records)}"
-    return f"{says} {MISFIT}" if any(record.outcome == "out_of_memory" for record in records) else says
+    misfits = crosses and any(record.outcome == "out_of_memory" for record in records)
+    return f"{says} {MISFIT}" if misfits else says
 
 
 def setting_words(record: Record, *, size: bool = True, variant: bool = True, mode: bool = True) -> str:
     """How a record was measured: `14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel`."""
     words = [
-        f"{record.case.workload.geometry.height}×{record.case.workload.geometry.width} tokens" * size,
-        f"dim {record.case.workload.geometry.dim}",
-        f"{record.case.workload.geometry.heads} heads",
+        record.case.workload.map_words * size,
+        record.case.workload.geometry.layer_words,
         f"batch {record.case.workload.batch}",
         record.case.variant.title * variant,
         record.case.workload.mode * mode,
@@ -53,6 +60,7 @@ def _words(record: Record) -> dict[str, str]:
         "batch": f"batch{record.case.workload.batch}",
         "dim": f"dim{record.case.workload.geometry.dim}",
         "heads": f"heads{record.case.workload.geometry.heads}",
+        "threads": f"threads{record.conditions.threads}",
         **record.case.variant.slugs,
         "mode": "training" if record.case.workload.mode == "training" else "",
     }

@@ -44,20 +44,20 @@ def flops_page(points: Sequence[Point], wanted: PrintSize = PLAIN) -> Figure:
     panels, names = _panels(points), list(short_names(choices_of(points)).values())
     width = wanted.inches(Width.column if len(panels) == 1 else Width.page)
     height = max(names_inches(names), plot_inches(len(panels), width, PANEL_INCHES, PLOT_INCHES))
+    geometry = points[0].geometry
     with styled():
         page = new_page(width)
         grid = add_panels(page, len(panels), PANEL_INCHES, height, shared=True)
         _set_scales(grid[0], points)
         for axes, (title, draw) in zip(grid, panels, strict=True):
             axes.set_title(title, loc="left")
-            axes.set_xlabel("Resolution (tokens a side)")
+            axes.set_xlabel(f"Resolution ({geometry.side_words})")
             axes.set_ylabel("FLOPs (G multiply-adds)" if is_first_of_row(axes) else "")
             axes.tick_params(labelbottom=True)
             axes.grid()
             draw(axes)
-        geometry = points[0].geometry
-        setting = f"dim {geometry.dim}, {geometry.heads} heads"
-        add_note(page, f"{setting}. Closed forms: nothing was measured.", wanted)
+        setting = f"{geometry.layer_words}. " if geometry.layer_words else ""
+        add_note(page, f"{setting}Closed forms: nothing was measured.", wanted)
     return page
 
 

@@ -2,11 +2,15 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 
 from attnbench.report.figure.print_size import PrintSize
@@ -24,12 +28,42 @@ from attnbench.report.figure.style import (
 MARGIN_INCHES = 0.05
 PANELS_INCHES = 7.4  # the most height of all panels
 FRAME_INCHES = 0.55  # a panel's ticks and the name of its axis
+USUAL_LEGEND_INCHES = 1.0  # the height of one that needs no room of others
 LEGEND_HANDLE_INCHES = 0.42  # with the gaps on its sides
+SCREEN_DPI = 150  # of what a notebook shows
 
 
-def new_page(width_inches: float, height_inches: float = MARGIN_INCHES) -> Figure:
+class Page(Figure):
+    """A figure that looks the same wherever it is drawn, and that a notebook shows without pyplot."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it in the style of all figures, in which ticks are made as late as now."""
+        with styled():
+            super().draw(renderer)
+
+    def savefig(self, fname: Any, **how: Any) -> None:
+        """Save it as figures are: 300 dots an inch, fonts that publishers take."""
+        with styled():
+            super().savefig(fname, **how)
+
+    def _repr_png_(self) -> bytes:
+        picture = BytesIO()
+        self.savefig(picture, format="png", dpi=SCREEN_DPI)
+        return picture.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure that a run has, not drawn yet: of which kind, what its files are called, and what draws it."""
+
+    kind: str
+    name: str
+    page: Callable[[], Figure]
+
+
+def new_page(width_inches: float, height_inches: float = MARGIN_INCHES) -> Page:
     """An empty page, which grows with what is put on it."""
-    return Figure(figsize=(width_inches, height_inches))
+    return Page(figsize=(width_inches, height_inches))
 
 
 def add_panels(
@@ -51,10 +85,16 @@ def panel_columns(count: int, width_inches: float, least_inches: float) -> int:
     return math.ceil(count / math.ceil(count / fitting))
 
 
-def plot_inches(count: int, width_inches: float, least_inches: float, wanted: float) -> float:
-    """The height of each of so many plots: as wanted, or what leaves a page that fits on paper."""
+def plot_inches(
+    count: int, width_inches: float, least_inches: float, wanted: float, legend: Iterable[str] = ()
+) -> float:
+    """The height of each of so many plots: as wanted, or what leaves a page that fits on paper.
+
+    A `legend` of many names takes from the plots what is beyond the usual.
+    """
     rows = math.ceil(count / panel_columns(count, width_inches, least_inches))
-    return min(wanted, PANELS_INCHES / rows - FRAME_INCHES)
+    beyond = max(0.0, legend_inches(list(legend), width_inches) - USUAL_LEGEND_INCHES)
+    return min(wanted, (PANELS_INCHES - beyond) / rows - FRAME_INCHES)
 
 
 def add_legend(page: Figure) -> None:
@@ -68,8 +108,16 @@ def add_legend(page: Figure) -> None:
         names = [brief(name) for name in handles]
         columns = _legend_columns(names, page.get_figwidth())
         page.legend(handles.values(), names, loc="outside upper center", ncols=columns)
-        wrapped = sum(lines_of(name) - 1 for name in handles)
-        _grow(page, LINE_INCHES * (math.ceil(len(names) / columns) + wrapped + 0.5))
+        _grow(page, legend_inches(list(handles), page.get_figwidth()))
+
+
+def legend_inches(titles: Sequence[str], width_inches: float) -> float:
+    """The height of a legend of these; nought of none."""
+    if not titles:
+        return 0.0
+    columns = _legend_columns(list(map(brief, titles)), width_inches)
+    wrapped = sum(lines_of(title) - 1 for title in titles)
+    return LINE_INCHES * (math.ceil(len(titles) / columns) + wrapped + 0.5)
 
 
 def add_note(page: Figure, text: str, wanted: PrintSize) -> None:
@@ -90,20 +138,19 @@ def is_first_of_row(axes: Axes) -> bool:
 def save(figure: Figure, stem: Path, wanted: PrintSize) -> list[Path]:
     """Write a figure in all formats that are wanted, equal bytes for equal figures, and return the files."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in wanted.formats]
-    with styled():
-        for path, kind in zip(paths, wanted.formats, strict=True):
-            figure.savefig(path, metadata=UNDATED.get(kind))
+    for path, kind in zip(paths, wanted.formats, strict=True):
+        figure.savefig(path, metadata=UNDATED.get(kind))
     return paths
 
 
 def _legend_columns(names: Sequence[str], width_inches: float) -> int:
     """How many names stand beside each other, when they go down each column in turn."""
     return next(
-        (count for count in range(len(names), 1, -1) if _legend_inches(names, count) <= width_inches), 1
+        (count for count in range(len(names), 1, -1) if _columns_inches(names, count) <= width_inches), 1
     )
 
 
-def _legend_inches(names: Sequence[str], columns: int) -> float:
+def _columns_inches(names: Sequence[str], columns: int) -> float:
     """The width of so many columns of names, the last of which are the shorter ones."""
     letters = [max(len(row) for row in name.split("\n")) for name in names]
     longest = [int(column.max()) for column in np.array_split(letters, columns)]

@@ -1,12 +1,12 @@
 """The front: which layers no other beats in throughput and in a cost at once."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.analysis.rows import Measured, grouped
+from attnbench.analysis.rows import Measured
 from attnbench.report.colours import MarkStyles
 from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.file_names import note
@@ -19,7 +19,7 @@ LEAST_LAYERS = 3  # a front of fewer says nothing
 PANEL_INCHES = 1.75  # the least width of one
 PLOT_INCHES = 1.75
 TITLE_LETTERS = int(PANEL_INCHES / LETTER_INCHES)
-ROOM = 1.08  # over the fastest
+MARGIN = 0.06  # of an axis, beyond what is drawn
 EXPLAINED = "Front: each layer on it has a higher median than all that cost no more."
 COSTS: dict[str, ValueOf] = {
     "Parameters (M)": params_m,
@@ -48,32 +48,57 @@ def draw_pareto(axes: Axes, rows: Sequence[Measured], styles: MarkStyles, name: 
     for row in rows:
         if row.record.case.label in points:
             spread, how = errors([row.timing.throughput]), point(styles[row.record.case.label])
-            axes.errorbar(*points[row.record.case.label], yerr=spread, label=row.record.case.title, **how)
-    xs, ys = zip(*(points[row.record.case.label] for row in front(rows, cost)), strict=True)
-    axes.plot(xs, ys, color=GREY, drawstyle="steps-post", linewidth=0.8, zorder=1, label="front")
-    axes.set_ylim(0, ROOM * axes.dataLim.ymax)
+            title = row.record.case.title
+            axes.errorbar(*points[row.record.case.label], yerr=spread, label=title, clip_on=False, **how)
+    corners = [points[row.record.case.label] for row in front(rows, cost)]
+    if len(corners) > 1:
+        xs, ys = zip(*corners, strict=True)
+        axes.plot(xs, ys, color=GREY, drawstyle="steps-post", linewidth=0.8, zorder=1, label="front")
+    _set_ends(axes)
     for axis in (axes.xaxis, axes.yaxis):
         set_numbers(axis)
     axes.set_xlabel(name)
     axes.grid()
 
 
-def pareto_page(rows: Sequence[Measured], styles: MarkStyles, wanted: PrintSize = PLAIN) -> Figure:
-    """A panel for each device and cost that has numbers there."""
-    devices = grouped(rows, lambda row: row.device)
-    fronts = [(mine, name) for mine in devices for name, cost in COSTS.items() if any(map(cost, mine))]
+def pareto_page(
+    parts: Mapping[str, Sequence[Measured]], styles: MarkStyles, wanted: PrintSize = PLAIN
+) -> Figure:
+    """A panel for each part that was timed in one place, under its name, and cost that has numbers there."""
+    fronts = [
+        (where, rows, name)
+        for where, rows in parts.items()
+        for name, cost in COSTS.items()
+        if any(map(cost, rows))
+    ]
     with styled():
         page = new_page(wanted.inches(Width.page))
         panels = add_panels(page, len(fronts), PANEL_INCHES, PLOT_INCHES)
-        for axes, (mine, name) in zip(panels, fronts, strict=True):
-            draw_pareto(axes, mine, styles, name, COSTS[name])
+        for axes, (where, rows, name) in zip(panels, fronts, strict=True):
+            draw_pareto(axes, rows, styles, name, COSTS[name])
             axes.set_ylabel("Throughput (images/s)" if is_first_of_row(axes) else "")
-            where = f"{mine[0].device}, " if len(devices) > 1 else ""
-            names = ", ".join(row.record.case.title for row in front(mine, COSTS[name]))
-            axes.set_title(textwrap.fill(f"{where}front: {names}", TITLE_LETTERS), fontsize=SMALL, loc="left")
+            names = ", ".join(row.record.case.title for row in front(rows, COSTS[name]))
+            title = f"{where}, front: {names}" if where else f"front: {names}"
+            axes.set_title(textwrap.fill(title, TITLE_LETTERS), fontsize=SMALL, loc="left")
+        if any(axes.get_ylim()[0] == 0 for axes in panels):
+            _begin_at_nought(panels)
         add_legend(page)
-        add_note(page, f"{EXPLAINED} {note([row.record for row in rows])}", wanted)
+        records = [row.record for rows in parts.values() for row in rows]
+        add_note(page, f"{EXPLAINED} {note(records)}", wanted)
     return page
+
+
+def _set_ends(axes: Axes) -> None:
+    """Both axes hold the points and little more, or both begin at nought where one of them nearly does."""
+    axes.margins(MARGIN)
+    if min(*axes.get_xlim(), *axes.get_ylim()) <= 0:
+        _begin_at_nought([axes])
+
+
+def _begin_at_nought(panels: Sequence[Axes]) -> None:
+    for axes in panels:
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
 
 
 def _speed(row: Measured) -> float:

@@ -27,12 +27,12 @@ VENUES: Mapping[str, float] = MappingProxyType(
 )
 """How wide, in inches, what is set in one column is there."""
 NARROWEST, WIDEST = 1.5, 20.0  # inches
-KINDS = ("throughput", "ratios", "flops-time", "front", "scaling", "settings", "kernels")
+KINDS = ("throughput", "ratios", "flops-time", "front", "scaling", "scaling-ratios", "settings", "kernels")
 EVERY = "all"
 
 
-def read_width(text: str) -> float:
-    """Inches from `column`, `cvpr`, `3.25in` or `8.3cm`."""
+def read_width(text: str, option: str = "--width") -> float:
+    """Inches from `column`, `cvpr`, `3.25in` or `8.3cm`; errors call it by the name of its option."""
     if text in list(Width):
         return Width(text).inches
     if text in VENUES:
@@ -41,7 +41,7 @@ def read_width(text: str) -> float:
     inches = float(length[1]) / {"in": 1.0, "cm": 2.54, "mm": 25.4}[length[2]] if length else 0.0
     if not NARROWEST <= inches <= WIDEST:
         raise AttnbenchError(
-            f"--width is {text!r}; it must be {', '.join([*Width, *VENUES])}, or a length from "
+            f"{option} is {text!r}; it must be {', '.join([*Width, *VENUES])}, or a length from "
             f"{NARROWEST:g} to {WIDEST:g} inches such as 3.25in or 8.3cm."
         )
     return inches

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,10 +14,11 @@ from attnbench.report.colours import MarkStyles, mark_styles_of
 from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.curves import Crosses, Curve, Misfit, crosses_of, curves_of
 from attnbench.report.figure.file_names import note, suffix
-from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page, plot_inches
+from attnbench.report.figure.page import Drawing, add_legend, add_note, add_panels, new_page, plot_inches
 from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.quantities import macs_m, throughput, total_mib
 from attnbench.report.figure.style import CROSS, errors, line, styled
+from attnbench.report.figure.titles import with_values
 
 Draw = Callable[[Axes, Sequence[Row], MarkStyles], None]
 NUDGE = 0.028  # of the axis, between crosses at one height
@@ -55,31 +57,35 @@ def draw_training_memory(axes: Axes, rows: Sequence[Row], styles: MarkStyles) ->
 MEMORY: dict[str, Draw] = {"inference": draw_inference_memory, "training": draw_training_memory}
 
 
-def scaling_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
-    """The figures over sizes with their names, for each device and batch that has several."""
+def scaling_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[Drawing]:
+    """The figures over sizes, for each device and batch that has several."""
     records = [row.record for row in rows]
     styles = mark_styles_of((row.record.case.label for row in rows), wanted.highlight)
-    for mine in grouped(rows, family):
-        if len({row.side for row in mine}) < 2 or not wanted.wants("scaling"):
-            continue
+    for mine in over_sizes(rows):
         end = suffix(mine[0].record, records, without={"size", "mode"})
-        yield f"scaling{end}", _page(_panels(mine), mine, styles, Width.page, wanted)
-        if "training" in _timed_modes(mine):
+        page = partial(_page, _panels(mine), mine, styles, Width.page, wanted)
+        yield Drawing("scaling", f"scaling{end}", page)
+        if "training" in timed_modes(mine):
             trained = [row for row in mine if row.record.case.workload.mode == "training"]
-            yield (
-                f"scaling-training{end}",
-                _page([draw_training], trained, styles, Width.column, wanted),
-            )
+            page = partial(_page, [draw_training], trained, styles, Width.column, wanted)
+            yield Drawing("scaling", f"scaling-training{end}", page)
+
+
+def over_sizes(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of each device and batch that has several sizes, under titles that tell settings apart."""
+    families = grouped(rows, family)
+    return [with_values(mine) for mine in families if len({row.side for row in mine}) > 1]
 
 
 def _panels(rows: Sequence[Row]) -> list[Draw]:
     """FLOPs, the throughput of one mode, and the memory of each mode that was asked for."""
-    speed = draw_training if _timed_modes(rows) == {"training"} else draw_inference
+    speed = draw_training if timed_modes(rows) == {"training"} else draw_inference
     modes = {row.record.case.workload.mode for row in rows}
     return [draw_flops, speed, *(draw for mode, draw in MEMORY.items() if mode in modes)]
 
 
-def _timed_modes(rows: Sequence[Row]) -> set[str]:
+def timed_modes(rows: Sequence[Row]) -> set[str]:
+    """What calls do that were timed."""
     return {row.record.case.workload.mode for row in rows if row.timing}
 
 
@@ -89,7 +95,8 @@ def _page(
     width_inches = wanted.inches(natural)
     with styled():
         page = new_page(width_inches)
-        height = plot_inches(len(panels), width_inches, PANEL_INCHES, PLOT_INCHES)
+        titles = dict.fromkeys(row.record.case.title for row in rows)
+        height = plot_inches(len(panels), width_inches, PANEL_INCHES, PLOT_INCHES, titles)
         for axes, draw in zip(add_panels(page, len(panels), PANEL_INCHES, height), panels, strict=True):
             draw(axes, rows, styles)
         add_legend(page)
@@ -129,8 +136,7 @@ def _draw(
     at_top: bool = False,
 ) -> None:
     """Lines and crosses over all sizes of the run; crosses without a number stand at the axis' edge."""
-    by_side = {row.side: row.record.case.workload for row in sorted(rows, key=lambda row: row.side)}
-    sizes = {side: workload.brief_size.replace("x", "×") for side, workload in by_side.items()}
+    sizes = sizes_of(rows)
     axes.set_title(what, loc="left")
     heights = [height for curve in curves for height in curve.heights]
     if not heights:
@@ -144,7 +150,13 @@ def _draw(
         axes.errorbar(list(curve.points), values, yerr=errors(estimates), label=curve.title, **how)
     crosses = crosses_of(curves, _set_heights(axes, heights)[at_top], nudge=NUDGE * _span(sizes))
     _draw_crosses(axes, crosses, styles)
-    _set_sizes(axes, sizes, _room(rows))
+    set_sizes(axes, sizes, rows, _room(rows))
+
+
+def sizes_of(rows: Sequence[Row]) -> dict[float, str]:
+    """What each size is called, by its tokens or pixels a side, growing."""
+    by_side = {row.side: row.record.case.workload for row in sorted(rows, key=lambda row: row.side)}
+    return {side: workload.brief_size.replace("x", "×") for side, workload in by_side.items()}
 
 
 def _set_heights(axes: Axes, heights: Sequence[float]) -> tuple[float, float]:
@@ -164,15 +176,15 @@ def _room(rows: Sequence[Row]) -> float:
     return MARGIN + NUDGE * max(crosses.values(), default=0) / 2
 
 
-def _set_sizes(axes: Axes, sizes: Mapping[float, str], room: float) -> None:
-    """Ticks at the sizes that were measured, and room on their sides."""
+def set_sizes(axes: Axes, sizes: Mapping[float, str], rows: Sequence[Row], room: float = MARGIN) -> None:
+    """Ticks at the sizes of these rows, and room on their sides."""
     margin = math.exp(room * _span(sizes))
     axes.set_xscale("log")
     axes.set_xlim(min(sizes) / margin, max(sizes) * margin)
     axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
     axes.xaxis.set_major_formatter(FixedFormatter(list(sizes.values())))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("Resolution (tokens a side)")
+    axes.set_xlabel(f"Resolution ({rows[0].record.case.workload.geometry.side_words})")
     axes.grid()
 
 

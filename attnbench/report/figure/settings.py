@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.analysis.rows import Row, grouped, setting
+from attnbench.analysis.rows import Row, grouped, place, setting
 from attnbench.cases.sweep import BASELINE
 from attnbench.mechanism import Setting
 from attnbench.report.colours import MarkStyle, inks_in
 from attnbench.report.figure.axis import set_numbers
 from attnbench.report.figure.file_names import note, suffix
-from attnbench.report.figure.page import add_legend, add_note, add_panels, new_page
+from attnbench.report.figure.page import Drawing, add_legend, add_note, add_panels, new_page
 from attnbench.report.figure.print_size import PLAIN, PrintSize, Width
 from attnbench.report.figure.quantities import ValueOf, macs_m, params_m, throughput, total_mib
 from attnbench.report.figure.style import CROSS, GREY, errors, line, styled
@@ -85,7 +86,7 @@ def sweeps(rows: Sequence[Row]) -> list[Sweep]:
     labels = [row.record.case.label for row in rows]
     return [
         Sweep(name, key, lines, inks_in(name, labels, len(lines)), _baseline(together, name))
-        for together in grouped(rows, lambda row: (row.device, setting(row)))
+        for together in grouped(rows, lambda row: (place(row), setting(row)))
         for mine in grouped(together, lambda row: row.record.case.mechanism)
         for name in [mine[0].record.case.mechanism]
         for key in mine[0].record.case.settings
@@ -93,13 +94,14 @@ def sweeps(rows: Sequence[Row]) -> list[Sweep]:
     ]
 
 
-def settings_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[tuple[str, Figure]]:
-    """The figures over settings with their names."""
+def settings_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[Drawing]:
+    """The figures over settings."""
     all_sweeps, records = sweeps(rows), [row.record for row in rows]
-    for sweep in all_sweeps if wanted.wants("settings") else ():
+    for sweep in all_sweeps:
         names = {other.mechanism for other in all_sweeps if other.key == sweep.key}
         mechanism = f"-{sweep.mechanism}" if len(names) > 1 else ""
-        yield f"setting-{sweep.key}{mechanism}{suffix(sweep.rows[0].record, records)}", _page(sweep, wanted)
+        name = f"setting-{sweep.key}{mechanism}{suffix(sweep.rows[0].record, records)}"
+        yield Drawing("settings", name, partial(_page, sweep, wanted))
 
 
 def _lines(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:

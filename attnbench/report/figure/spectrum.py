@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -39,11 +40,11 @@ def file_name(label: str) -> str:
     return re.sub(r"[^\w.-]", "-", label)
 
 
-def draw_channels(row: Sequence[Axes], part: Part) -> None:
-    """One panel a channel, lighter where the amplitude is larger, on one scale over the row."""
-    panels = part.panels
-    for axes, channel, panel in zip(row, part.shown, panels, strict=False):
-        axes.imshow(panel, cmap="viridis", vmin=panels.min(), vmax=panels.max(), interpolation="nearest")
+def draw_channels(row: Sequence[Axes], part: Part, ends: tuple[float, float]) -> None:
+    """One panel a channel, lighter where the amplitude is larger, on a scale between these ends."""
+    low, high = ends
+    for axes, channel, panel in zip(row, part.shown, part.panels, strict=False):
+        axes.imshow(panel, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
         axes.set_title(f"channel {channel}", fontsize=SMALL, pad=2)
     for axes in row:
         axes.set_axis_off()
@@ -70,20 +71,23 @@ CURVES: dict[str, Draw] = {"profile": draw_profiles, "gain": draw_gains}
 
 
 def channels_page(survey: Survey, layer: Spectrum, wanted: PrintSize = PLAIN) -> Figure:
-    """Figure 5: a row of panels for each branch, or one for the whole output."""
+    """Figure 5: a row of panels for each branch, or one for the whole output, all on one scale."""
     width = wanted.inches(Width.page)
     columns = panel_columns(PANELS, width - SCALE_INCHES, CHANNEL_INCHES)
     steepness = min(TALLEST, survey.geometry.height / survey.geometry.width)
     line_inches = LINE_INCHES + steepness * (width - SCALE_INCHES) / columns
     lines = math.ceil(PANELS / columns)
+    shown = [part.panels for part in layer.rows]
+    ends = float(min(map(np.min, shown))), float(max(map(np.max, shown)))
     with styled():
         page = new_page(width, len(layer.rows) * (lines * line_inches + 1.5 * LINE_INCHES))
         strips = page.subfigures(len(layer.rows), 1, squeeze=False).flat
         for strip, part in zip(strips, layer.rows, strict=True):
             strip.suptitle(part.title or layer.title, x=0.01, ha="left")
-            draw_channels(list(strip.subplots(lines, columns, squeeze=False).flat), part)
-        centre = "The centre of a panel is frequency zero, of which the maps have nothing."
+            draw_channels(list(strip.subplots(lines, columns, squeeze=False).flat), part, ends)
+        centre = "All panels have one scale; their centre is frequency zero, of which the maps have nothing."
         add_note(page, f"{layer.title}: {caption(survey)} {centre}", wanted)
+    page.draw_without_rendering()  # only a second layout knows how wide the scales' numbers are
     return page
 
 

@@ -4,7 +4,6 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,6 +28,7 @@ from attnbench.report.figure.style import (
     styled,
 )
 from attnbench.statistics import Estimate
+from attnbench.words import plural
 
 PLOT_INCHES = 1.7
 SLOPE = 40.0  # degrees, of variants' names that do not fit beside each other
@@ -47,8 +47,8 @@ def matrices_page(matrices: Sequence[VariantMatrix], wanted: PrintSize = PLAIN) 
     labels = (label for matrix in matrices for label in matrix.titles)
     styles, width = mark_styles_of(labels, wanted.highlight), wanted.inches(Width.page)
     names = [[_name(matrix, *best) for best in _bests(matrix).items()] for matrix in matrices]
-    slope = max(_slope(by_gain(each), mine, width) for each, mine in zip(matrices, names, strict=True))
-    ticks_inches = max(_ticks_inches(by_gain(matrix), slope) for matrix in matrices)
+    slope = max(_slope(in_order(each), mine, width) for each, mine in zip(matrices, names, strict=True))
+    ticks_inches = max(_ticks_inches(in_order(matrix), slope) for matrix in matrices)
     height = max(PLOT_INCHES, *map(names_inches, names)) + ticks_inches
     with styled():
         page = new_page(width)
@@ -60,19 +60,20 @@ def matrices_page(matrices: Sequence[VariantMatrix], wanted: PrintSize = PLAIN) 
 
 
 def draw_matrix(axes: Axes, matrix: VariantMatrix, styles: MarkStyles, slope: float = 0.0) -> None:
-    """A line a mechanism over the variants, those after the reference in the order of their mean gain.
+    """A mark for each mechanism and variant, and lines from each variant to what one choice more makes of it.
 
     The mark of its best variant is filled, and how much that gains stands beside its name. A gap is where it
     has no time.
     """
-    variants, ends, colours = by_gain(matrix), [], {}
+    variants, ends, colours = in_order(matrix), [], {}
     for label, best in _bests(matrix).items():
         throughputs, style, name = (
             _throughputs(matrix, label, variants),
             styles[label],
             _name(matrix, label, best),
         )
-        _draw_line(axes, throughputs, style)
+        for start, end in _runs(variants):
+            _draw_line(axes, range(start, end), throughputs[start:end], style)
         top = variants.index(best)
         axes.plot(
             top, throughputs[top].value, style.marker, color=style.colour, markersize=POINT_SIZE, zorder=4
@@ -84,17 +85,9 @@ def draw_matrix(axes: Axes, matrix: VariantMatrix, styles: MarkStyles, slope: fl
     name_at_the_side(axes, ends, colours)
 
 
-def by_gain(matrix: VariantMatrix) -> list[Variant]:
-    """The variants that have a time: the reference, then the others from the smallest mean gain up."""
-    others = [variant for variant in matrix.variants if matrix.timed(variant) and variant != matrix.reference]
-    return [matrix.reference, *sorted(others, key=lambda variant: _mean_gain(matrix, variant))]
-
-
-def _mean_gain(matrix: VariantMatrix, variant: Variant) -> float:
-    """The mean logarithm over all mechanisms that have a gain in a variant; nought where none has."""
-    cells = [cell for (_, where), cell in matrix.cells.items() if where == variant]
-    gains = [math.log(cell.gain.value) for cell in cells if cell.gain]
-    return fmean(gains) if gains else 0.0
+def in_order(matrix: VariantMatrix) -> list[Variant]:
+    """The variants that have a time: by number format, then kernel, eager before compiled and captured."""
+    return sorted((variant for variant in matrix.variants if matrix.timed(variant)), key=lambda it: it.rank)
 
 
 def _bests(matrix: VariantMatrix) -> dict[str, Variant]:
@@ -112,10 +105,16 @@ def _throughputs(matrix: VariantMatrix, label: str, variants: Sequence[Variant])
     ]
 
 
-def _draw_line(axes: Axes, throughputs: Sequence[Estimate], style: MarkStyle) -> None:
+def _runs(variants: Sequence[Variant]) -> list[tuple[int, int]]:
+    """Where neighbours begin and end of which each is the one before with one choice more."""
+    starts = [0, *(at for at in range(1, len(variants)) if not variants[at].follows(variants[at - 1]))]
+    return list(zip(starts, [*starts[1:], len(variants)], strict=True))
+
+
+def _draw_line(axes: Axes, xs: Sequence[int], throughputs: Sequence[Estimate], style: MarkStyle) -> None:
     values = [estimate.value for estimate in throughputs]
     how = {**line(style), "markerfacecolor": "white"}
-    axes.errorbar(range(len(values)), values, yerr=errors(throughputs), **how)
+    axes.errorbar(xs, values, yerr=errors(throughputs), **how)
 
 
 def _name(matrix: VariantMatrix, label: str, best: Variant) -> str:
@@ -160,12 +159,17 @@ def _letters(variants: Sequence[Variant]) -> int:
 
 
 def _title(matrix: VariantMatrix, width_inches: float) -> str:
-    words = f"{matrix.device}: {setting_words(matrix.rows[0].record, variant=False)}"
+    row = matrix.rows[0]
+    threads = f", {plural(row.threads, 'thread')}" if row.threads else ""
+    words = f"{matrix.device}: {setting_words(row.record, variant=False)}{threads}"
     return textwrap.fill(words, int((width_inches - BESIDE_INCHES) / LETTER_INCHES))
 
 
 def _note(matrices: Sequence[VariantMatrix]) -> str:
     references = dict.fromkeys(matrix.reference.brief for matrix in matrices)
-    key = f"Filled: the best variant of a mechanism; in brackets: its speed over {' or '.join(references)}."
+    key = (
+        f"Filled: the best variant of a mechanism; in brackets: its speed over {' or '.join(references)}. "
+        "Lines: one choice more."
+    )
     settings = [f"{setting_words(matrices[0].rows[0].record, variant=False)}."] * (len(matrices) == 1)
     return " ".join([key, *settings, machines(row.record for matrix in matrices for row in matrix.rows)])

@@ -1,12 +1,15 @@
 """Runs as texts for papers and programs: a file a format, and a line in FORMATS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attnbench.analysis.analysis import Analysis
+    from attnbench.report.table_style import TableStyle
+
+TABLES = frozenset({"columns", "spread", "latency", "bare", "pivot"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,23 +18,34 @@ class Format:
 
     `writer` is what makes it of runs, as `module:function`, and `flags` name what does instead where an
     option of this format alone asks for it. They are imported when they are called: help waits for none.
+    What `takes` options of a table's style, by the options' names, is told that style as well.
     """
 
     name: str
     suffix: str
     writer: str
     flags: Mapping[str, str] = field(default_factory=dict)
+    takes: Collection[str] = frozenset()
 
-    def write(self, runs: "Sequence[Analysis]", flag: str | None = None) -> str:
+    def write(self, runs: "Sequence[Analysis]", style: "TableStyle", flag: str | None = None) -> str:
         """The text, as one of `flags` asks for it."""
-        text: str = resolve_name(self.flags[flag] if flag else self.writer)(runs)
+        writer = resolve_name(self.flags[flag] if flag else self.writer)
+        text: str = writer(runs, style) if self.takes else writer(runs)
         return text
 
 
 FORMATS = (
-    Format("csv", ".csv", f"{__name__}.long_csv:long_csv", {"wide": f"{__name__}.wide_csv:wide_csv"}),
-    Format("markdown", ".md", f"{__name__}.markdown:markdown"),
-    Format("latex", ".tex", f"{__name__}.latex:latex", {"standalone": f"{__name__}.latex:document"}),
+    Format(
+        "csv", ".csv", f"{__name__}.long_csv:long_csv", {"wide": f"{__name__}.wide_csv:wide_csv"}, {"columns"}
+    ),
+    Format("markdown", ".md", f"{__name__}.markdown:markdown", takes=TABLES),
+    Format(
+        "latex",
+        ".tex",
+        f"{__name__}.latex:latex",
+        {"standalone": f"{__name__}.latex:document"},
+        TABLES | {"float"},
+    ),
     Format("json", ".json", f"{__name__}.json_object:json_object"),
     Format("html", ".html", "attnbench.report.html.page:page"),
 )

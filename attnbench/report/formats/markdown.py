@@ -7,22 +7,25 @@ from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, measured
 from attnbench.report.caption import caption, has_interval, sentence, verdicts
 from attnbench.report.column import Standing
-from attnbench.report.columns import SPEED, verdict
+from attnbench.report.columns import SPEED
+from attnbench.report.convergence import unclear_notes
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
+from attnbench.report.table_style import STYLE, TableStyle
+from attnbench.report.text_column import TextColumn
 from attnbench.words import NOTHING, visible
 
 STYLES = {Standing.best: "**{}**", Standing.second: "*{}*", None: "{}"}
 LEGEND = "Bold = best, italic = second best of a column."
 
 
-def markdown(runs: Sequence[Analysis]) -> str:
+def markdown(runs: Sequence[Analysis], style: TableStyle = STYLE) -> str:
     """The best value of a column is bold, the next one italic; a verdict stands behind each speed-up."""
-    return "\n".join(map(_table, paper_tables(runs)))
+    return "\n".join(map(_table, paper_tables(runs, style)))
 
 
 def _table(paper_table: PaperTable) -> str:
     columns = [["Mechanism", *(_plain(line.title) for line in paper_table.lines)]]
-    columns += [column for index in paper_table.indices for column in _columns(paper_table, index)]
+    columns += [_column(paper_table, field) for field in paper_table.all_fields]
     widths = [max(map(len, column)) for column in columns]
     rule = [f":{'-' * (widths[0] - 1)}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
     heading, *lines = (
@@ -32,16 +35,11 @@ def _table(paper_table: PaperTable) -> str:
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in (heading, rule, *lines))
     timings = [row.timing for row in measured(paper_table.rows)]
     said = [sentence(verdicts(timings))] if timings else []
-    return f"{table}\n{' '.join([*map(_plain, caption(paper_table)), LEGEND, *said])}\n"
-
-
-def _columns(paper_table: PaperTable, index: int | None) -> list[list[str]]:
-    """The columns that all groups share, or those of one with its verdicts last: a heading, a cell a line."""
-    columns = [_column(paper_table, field) for field in paper_table.fields(index)]
-    if index is None or not measured(paper_table.groups[index].rows):
-        return columns
-    rows = [line.rows[index] for line in paper_table.lines]
-    return [*columns, ["verdict", *(verdict(row) if row else NOTHING for row in rows)]]
+    why = [sentence(line) for line in unclear_notes(paper_table.rows)]
+    told = [*map(_plain, [*caption(paper_table), *why]), LEGEND, *said]
+    if paper_table.style.bare:
+        told = told[:1]
+    return f"{table}\n{' '.join(told)}\n"
 
 
 def _column(paper_table: PaperTable, field: Field) -> list[str]:
@@ -54,21 +52,21 @@ def _column(paper_table: PaperTable, field: Field) -> list[str]:
 
 def _heading(paper_table: PaperTable, field: Field) -> str:
     column = field.column
-    if field.index is None:
-        return column.heading
+    if field.index is None or isinstance(column, TextColumn):
+        return _plain(column.heading)
     group = paper_table.groups[field.index]
-    title = f"× {_plain(group.baselines)}" if column is SPEED else column.heading
+    title = f"× {_plain(group.baselines)}" if column.name == SPEED.name else column.heading
     has_intervals = any(row and has_interval(column.estimate(row)) for row in group.rows)
-    interval = " [95 %]" if column.decimals is None and has_intervals else ""
-    return (
-        f"{_plain(group.heading)}: {title}{interval}" if len(paper_table.groups) > 1 else f"{title}{interval}"
-    )
+    spread = f" {column.spread.heading}" if column.decimals is None and has_intervals else ""
+    return f"{_plain(group.heading)}: {title}{spread}" if len(paper_table.groups) > 1 else f"{title}{spread}"
 
 
 def _cell(field: Field, row: Row | None, index: Standing | None) -> str:
     found = field.column.shown(row) if row else None
     if row is None or found is None:
         return field.column.missing(row) if row else NOTHING
+    if isinstance(field.column, TextColumn):
+        return _plain(found.value)
     value = STYLES[index].format(found.value)
     return f"{field.column.mark(row)}{value}{found.interval_text}"
 

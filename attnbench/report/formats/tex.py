@@ -68,7 +68,9 @@ def number(digits: str) -> str:
 
 
 def reach(found: Shown) -> str:
-    """How far an interval goes to either side of its value: `$^{+3}_{-2}$`, or nothing without one."""
+    """How far it goes to either side of a value: `$^{+3}_{-2}$` or `$\\pm3$`; nothing without an interval."""
+    if found.deviation is not None:
+        return f"$\\pm{number(found.deviation)}$"
     if found.interval is None:
         return ""
     value, low, high = (Decimal(text.replace(",", "")) for text in (found.value, *found.interval))

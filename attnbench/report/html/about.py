@@ -65,8 +65,8 @@ def _facts(settings: Sequence[MeasuredSetting]) -> Mapping[str, Iterable[str]]:
 
 def _values(settings: Sequence[MeasuredSetting]) -> str:
     """Each facet with all its values: `cpu; 7×7, 14×14 tokens; …; inference, training`."""
-    values = (", ".join(filter(None, dict.fromkeys(map(facet.text, settings)))) for facet in FACETS)
-    return "; ".join(f.words.format(texts) for f, texts in zip(FACETS, values, strict=True) if texts)
+    values = (list(dict.fromkeys(map(facet.text, settings))) for facet in FACETS)
+    return "; ".join(words for f, texts in zip(FACETS, values, strict=True) if (words := f.words(texts)))
 
 
 def _effort(protocol: Protocol) -> str:

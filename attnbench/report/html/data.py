@@ -67,7 +67,7 @@ def _row(row: Row, style: MarkStyle) -> Json:
         "label": record.case.label,
         "title": record.case.title,
         "ink": asdict(style),
-        "outcome": record.outcome,
+        "outcome": row.outcome,
         "reason": record.reason,
         "verdict": verdict(row),
         "total_mib": record.memory.total_bytes / MIB if record.memory else None,

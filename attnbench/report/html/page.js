@@ -45,6 +45,16 @@ async function save({name, gzip}) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+// A narrow screen has the table first, and unfolds what decides its numbers when it is asked to.
+function foldWhereNarrow(details) {
+  const narrow = matchMedia(`(max-width: ${NARROW_PX}px)`);
+  const fold = () => {
+    details.open = !narrow.matches;
+  };
+  narrow.addEventListener("change", fold);
+  fold();
+}
+
 function start() {
   const root = document.documentElement;
   const data = embedded("data");
@@ -56,6 +66,7 @@ function start() {
     theme.textContent = isDark() ? "Light" : "Dark";
     drawFigures(data, data.settings[Number(select.value)]);
   };
+  foldWhereNarrow(document.getElementById("about"));
   sortable(table);
   filterable(table, document.querySelector("#table .controls"));
   fillSettings(select, data.settings);

@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.analysis.rows import Row, grouped, setting
+from attnbench.analysis.rows import Row, grouped, place, setting
 from attnbench.records.record import Record
+from attnbench.words import plural
+
+PIXELS = " pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class MeasuredSetting:
 
     @property
     def size(self) -> str:
-        return self.record.case.workload.geometry.size.replace("x", "×")
+        geometry = self.record.case.workload.geometry
+        return geometry.size.replace("x", "×") + PIXELS * geometry.images
 
     @property
     def title(self) -> str:
@@ -31,23 +35,42 @@ class MeasuredSetting:
 
     def name(self, facets: Sequence["Facet"]) -> str:
         """Its values in these facets."""
-        texts = ((facet, facet.text(self)) for facet in facets)
-        return ", ".join(facet.words.format(text) for facet, text in texts if text)
+        return ", ".join(filter(None, (facet.words([facet.text(self)]) for facet in facets)))
 
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """Something that settings differ in; `words` are what a sentence makes of its values."""
+    """Something that settings differ in; `words` is what a sentence makes of its values."""
 
     name: str
     title: str
     text: Callable[[MeasuredSetting], str]
-    words: str = "{}"
+    words: Callable[[Sequence[str]], str] = ", ".join
+
+
+def _sizes(texts: Sequence[str]) -> str:
+    """Maps of tokens, and images: `7×7, 14×14 tokens, 224×224 pixels`."""
+    maps = ", ".join(text for text in texts if not text.endswith(PIXELS))
+    return ", ".join(filter(None, [maps and f"{maps} tokens", *(t for t in texts if t.endswith(PIXELS))]))
 
 
 def _dim(setting: MeasuredSetting) -> str:
-    geometry = setting.record.case.workload.geometry
-    return f"{geometry.dim}, {geometry.heads} heads"
+    return setting.record.case.workload.geometry.layer_words.removeprefix("dim ")
+
+
+def _after(word: str) -> Callable[[Sequence[str]], str]:
+    """Values that are named: `batch 8, 64`; nothing where there are none."""
+
+    def words(texts: Sequence[str]) -> str:
+        values = ", ".join(filter(None, texts))
+        return values and f"{word} {values}"
+
+    return words
+
+
+def _named(texts: Sequence[str]) -> str:
+    """Values that some settings have and others lack."""
+    return ", ".join(filter(None, texts))
 
 
 def _machine(setting: MeasuredSetting) -> str:
@@ -60,12 +83,13 @@ def _machine(setting: MeasuredSetting) -> str:
 RUN = Facet("run", "Run", lambda setting: setting.run.name)
 FACETS = (
     Facet("device", "Device", lambda setting: setting.record.case.device),
-    Facet("machine", "Machine", _machine),
-    Facet("size", "Size", lambda setting: setting.size, "{} tokens"),
-    Facet("dim", "Dim", _dim, "dim {}"),
-    Facet("batch", "Batch", lambda setting: str(setting.record.case.workload.batch), "batch {}"),
+    Facet("machine", "Machine", _machine, _named),
+    Facet("size", "Size", lambda setting: setting.size, _sizes),
+    Facet("dim", "Dim", _dim, _after("dim")),
+    Facet("batch", "Batch", lambda setting: str(setting.record.case.workload.batch), _after("batch")),
     Facet("mode", "Mode", lambda setting: setting.record.case.workload.mode),
     Facet("variant", "Variant", lambda setting: setting.record.case.variant.title),
+    Facet("threads", "Threads", lambda setting: plural(setting.record.conditions.threads, "thread")),
 )
 
 
@@ -80,4 +104,4 @@ def differing(facets: Sequence[Facet], settings: Sequence[MeasuredSetting]) -> l
 
 
 def _device_and_setting(row: Row) -> object:
-    return row.device, setting(row)
+    return place(row), setting(row)

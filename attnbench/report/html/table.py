@@ -15,7 +15,7 @@ DESCENDING = "descending"
 ASCENDING = "ascending"
 BEFORE_VERDICT = [quantity for quantity in COLUMNS if quantity is not LIMIT]
 MECHANISM = "The layer, with the settings that differ from its own."
-PAPER = "As published in Table IV of «Fast Vision Transformers with HiLo Attention», on other machines."
+PAPER = "As published in «Fast Vision Transformers with HiLo Attention», on other machines."
 EMPHASIS = "Bold is the best of a setting, underlined the second"
 VERDICT = f"Beside the baseline: {VERDICTS}."
 
@@ -218,7 +218,7 @@ def _lines(
 
 
 def _verdict(row: Row) -> VerdictCell:
-    text = verdict(row) if row.timing else readable(row.record.outcome)
+    text = verdict(row) if row.timing else readable(row.outcome)
     return VerdictCell(
         text,
         kind=text if row.timing else "outcome",

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from attnbench.paper import Printed
+from attnbench.paper.models import PublishedModel
 from attnbench.records.cost import Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.caption import CONVENTION
 from attnbench.report.column import LOWER_BOUND
@@ -21,19 +23,17 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
         GridColumn("Settings", list(map(settings_of, entries)), wraps=True),
         GridColumn("Published in", list(map(venue_of, entries)), wraps=True, drop_order=1),
         GridColumn("Params", [exact(entry.params) for entry in entries], drop_order=4),
-        paper_column([f"{paper.params_m:.2f} M" if paper else "" for paper in published], drop_order=1),
+        paper_column([printed(paper, "params_m", 2, " M") for paper in published], drop_order=1),
         GridColumn("FLOPs", [f"{bound(entry)}{exact(entry.macs)}" for entry in entries]),
-        paper_column([f"{paper.flops_m:.1f} M" if paper else "" for paper in published], drop_order=1),
+        paper_column([printed(paper, "flops_m", 1, " M") for paper in published], drop_order=1),
     ]
     for title in branch_titles(entries):
         by_title = [{branch.title: branch for branch in entry.branches} for entry in entries]
         branches = [mine.get(title) for mine in by_title]
         costs = [f"{branch.macs:,}" if branch else "" for branch in branches]
-        heads = [f"{branch.heads}" if branch else "" for branch in branches]
-        columns += [
-            GridColumn(f"{title} FLOPs", costs, drop_order=3),
-            GridColumn("heads", heads, drop_order=2),
-        ]
+        heads = [f"{branch.heads}" if branch and branch.heads is not None else "" for branch in branches]
+        columns.append(GridColumn(f"{title} FLOPs", costs, drop_order=3))
+        columns += [GridColumn("heads", heads, drop_order=2)] * any(heads)
     return Grid(
         [column for column in columns if column.heading != PAPER or any(column.cells)], caption=CONVENTION
     )
@@ -60,6 +60,14 @@ def paper_column(cells: Sequence[str], drop_order: int) -> GridColumn:
     return GridColumn(PAPER, cells, drop_order=drop_order, style="dim")
 
 
+def printed(paper: Printed | None, name: str, decimals: int, unit: str = "") -> str:
+    """A number of the paper with its digits; of a model, which it has in whole millions, without."""
+    value: float | None = getattr(paper, name, None)
+    if value is None:
+        return ""
+    return f"{value:,.{0 if isinstance(paper, PublishedModel) else decimals}f}{unit}"
+
+
 def exact(count: int | None) -> str:
     """Every digit of a count."""
     return NOTHING if count is None else f"{count:,}"
@@ -75,7 +83,7 @@ def flops_table(points: Sequence[Point]) -> Grid:
     columns = [GridColumn(size, list(map(_millions, macs))) for size, macs in by_size]
     return Grid(
         [GridColumn(MECHANISM, titles, wraps=True), *columns],
-        f"FLOPs (M), dim {geometry.dim}, {geometry.heads} heads",
+        ", ".join(filter(None, ("FLOPs (M)", geometry.layer_words))),
         f"{CONVENTION}; closed forms, nothing is measured",
         continued=True,
         faint=[index for index, title in enumerate(titles) if title.startswith(INDENT)],

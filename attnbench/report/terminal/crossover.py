@@ -13,21 +13,25 @@ UNCHANGED = "No two mechanisms are seen to change order between these sizes."
 def crossover_table(shown: Sequence[Crossover], others: int) -> Grid:
     """A line a crossover, the first of them as a sentence, and how many `others` there are."""
     records = [crossover.faster.record for crossover in shown]
+    side = records[0].case.workload.geometry.side_words.capitalize()
     columns = [
         GridColumn("Faster beyond", [record.case.title for record in records], wraps=True),
         GridColumn("Slower beyond", [crossover.slower.record.case.title for crossover in shown], wraps=True),
-        GridColumn("Tokens a side [95 %]", [estimated(crossover.side) for crossover in shown]),
+        GridColumn(f"{side} [95 %]", [estimated(crossover.side) for crossover in shown]),
         GridColumn("Mode", [record.case.workload.mode for record in records], wraps=True, drop_order=3),
         GridColumn("Batch", [str(record.case.workload.batch) for record in records], drop_order=2),
         GridColumn("Device", [record.case.device for record in records], wraps=True, drop_order=1),
     ]
+    if any(crossover.faster.threads for crossover in shown):
+        columns.append(GridColumn("Threads", [f"{record.conditions.threads}" for record in records]))
     caption = "\n".join([*map(_sentence, shown[:1]), *_others(others)])
     return Grid(columns, "Where the order changes with resolution", caption, title_justify="left")
 
 
 def _sentence(crossover: Crossover) -> str:
     faster, slower = crossover.faster.record.case.title, crossover.slower.record.case.title
-    return f"From {estimated(crossover.side)} tokens a side on, {faster} is faster than {slower}"
+    side = f"{estimated(crossover.side)} {crossover.faster.record.case.workload.geometry.side_words}"
+    return f"From {side} on, {faster} is faster than {slower}"
 
 
 def _others(number: int) -> list[str]:

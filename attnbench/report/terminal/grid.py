@@ -120,7 +120,8 @@ class _Layout:
 
 LOOSE = _Layout(HEAVY_HEAD, padding=1, least_text=20, parted=str.splitlines)
 SNUG = _Layout(SIMPLE_HEAD, padding=0, least_text=20, parted=str.splitlines)
-TIGHT = _Layout(SIMPLE_HEAD, padding=0, least_text=16, parted=str.split)
+TIGHT = _Layout(SIMPLE_HEAD, padding=0, least_text=STACKS_BELOW, parted=str.split)
+FOLDING = _Layout(SIMPLE_HEAD, padding=0, least_text=16, parted=str.split)  # breaks words before columns go
 UNRULED = _Layout(None, padding=1, least_text=20, parted=str.split)
 
 
@@ -156,10 +157,11 @@ class Grid:
         stacked = _stacked(columns)
         folded = list(map(_folded, stacked))
         loose = (LOOSE if self.ruled else UNRULED) if len(stacked) == len(columns) else SNUG
-        for layout, fitting in ((loose, columns), (SNUG, stacked), (TIGHT, folded)):
+        for layout, fitting in ((loose, columns), (SNUG, stacked), (TIGHT, folded), (FOLDING, folded)):
             if self._needed(layout, fitting) <= width:
                 return layout, fitting
-        return TIGHT, _with_room(folded, width)
+        kept = _with_room(folded, width)
+        return (TIGHT if TIGHT.needed(kept) <= width else FOLDING), kept
 
     def _needed(self, layout: _Layout, columns: Sequence[GridColumn]) -> int:
         """The width of the narrowest table, in which a continued grid has one column beside the first."""

@@ -22,6 +22,19 @@ def parts_table(profile: Profile) -> Grid:
     return Grid([parts, *_numbers(profile, profile.parts)], "The same by part", title_justify="left")
 
 
+def places_tables(profile: Profile) -> list[Grid]:
+    """The same by stage and by kind of module, of a model."""
+    return [
+        Grid(
+            [GridColumn(name, [line.operator for line in lines], wraps=True), *_numbers(profile, lines)],
+            f"The same by {name}",
+            title_justify="left",
+        )
+        for name, lines in (("stage", profile.stages), ("kind of module", profile.kinds))
+        if lines
+    ]
+
+
 def _numbers(profile: Profile, lines: Sequence[Line]) -> list[GridColumn]:
     """What each line takes, and how fast it goes; nothing where it has no calls, products or bytes."""
     texts: dict[str, Callable[[Line], str]] = {

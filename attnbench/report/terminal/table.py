@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from attnbench.analysis.difference import Change
-from attnbench.analysis.rows import Row, grouped, measured
+from attnbench.analysis.rows import Row, measured
 from attnbench.records.cost import CheckResult, Entry
-from attnbench.report.caption import CONVENTION, facts, how_measured, setting_of, verdicts, what_marks_mean
-from attnbench.report.column import Quantity, View
+from attnbench.report.caption import CONVENTION, facts, how_measured, verdicts, what_marks_mean
+from attnbench.report.column import Quantity
 from attnbench.report.columns import (
     FLOPS,
     LIMIT,
@@ -16,61 +16,63 @@ from attnbench.report.columns import (
     SPEED,
     THROUGHPUT,
     THROUGHPUT_ALONE,
-    seen_in,
-    verdict,
+    TIME,
 )
 from attnbench.report.digits import estimated
-from attnbench.report.paper_table import Group
+from attnbench.report.fields import VERDICT
+from attnbench.report.paper_table import Field, PaperTable, one_table
+from attnbench.report.spread import Spread
+from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.report.terminal.costs import (
     MECHANISM,
-    PAPER,
     bound,
     exact,
     paper_column,
+    printed,
     settings_of,
     venue_of,
 )
 from attnbench.report.terminal.grid import Grid, GridColumn
+from attnbench.report.text_column import TextColumn
 from attnbench.statistics import Verdict
 from attnbench.words import NOTHING
 
 COLOURS: dict[str, str] = {Verdict.faster: "green", Verdict.slower: "red"}
-PLACED = (PARAMS, FLOPS, MEMORY, THROUGHPUT, SPEED, LIMIT)  # each where Table IV has it, or a reader looks
+OTHERS = 2
+DROP_ORDER = {
+    PARAMS.name: 4,
+    FLOPS.name: 5,
+    MEMORY.name: 3,
+    THROUGHPUT.name: 6,
+    TIME.name: 6,
+    SPEED.name: 0,
+    VERDICT.name: 0,
+}
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 
-def result_table(rows: Sequence[Row]) -> Grid:
+def result_table(rows: Sequence[Row], style: TableStyle = STYLE) -> Grid:
     """Table IV for the rows of one size: ours on each device, the published figures beside them, verdicts.
 
     The paper's columns are left out where no row is in the paper's setting.
     """
-    firsts = [mine[0] for mine in grouped(rows, lambda row: row.record.case.label)]
-    devices = list(dict.fromkeys(row.device for row in rows))
+    return joined_table(one_table(rows, style))
+
+
+def joined_table(table: PaperTable) -> Grid:
+    """A line a mechanism, and a group of columns for each device or run; all columns that were asked for."""
     columns = [
-        GridColumn(MECHANISM, [row.record.case.title for row in firsts], wraps=True),
-        _ours(PARAMS, firsts, drop_order=4),
-        _papers(PARAMS, firsts),
-        _ours(FLOPS, firsts, drop_order=5),
-        _papers(FLOPS, firsts),
-        *_others(firsts, of_layer=True),
+        GridColumn(MECHANISM, [line.title for line in table.lines], wraps=True),
+        *(_column(table, field) for field in table.all_fields),
     ]
-    for device in devices:
-        mine = {row.record.case.label: row for row in rows if row.device == device}
-        there = [mine.get(row.record.case.label) for row in firsts]
-        if any(row.record.memory for row in rows):
-            heading = MEMORY.heading if len(devices) == 1 else f"{device.upper()} memory ({MEMORY.unit})"
-            columns.append(_ours(MEMORY, there, heading, drop_order=3))
-        columns += _speed_columns(device, there)
-        columns += _others(there, f"{device.upper()} " if len(devices) > 1 else "", of_layer=False)
-    with_paper = any(row.published for row in rows)
-    shown = [column for column in columns if with_paper or column.heading != PAPER]
-    return Grid(shown, _title(rows, devices), _caption(rows))
+    return Grid(columns, _title(table), _caption(table), continued=bool(table.style.columns))
 
 
-def change_table(changes: Sequence[Change]) -> Grid:
+def change_table(changes: Sequence[Change], style: TableStyle = STYLE) -> Grid:
     """Two runs, case by case: counts that changed, throughputs, and how many times as fast the later is."""
     befores, afters = [change.before for change in changes], [change.after for change in changes]
     records = [row.record for row in afters]
+    level = replace(style.level(afters), mark=THROUGHPUT_ALONE.mark)
     machines = dict.fromkeys(
         record.conditions.machine.describe(record.case.device, record.conditions.threads)
         for record in records
@@ -84,12 +86,12 @@ def change_table(changes: Sequence[Change]) -> Grid:
         GridColumn("Params", params, drop_order=2),
         GridColumn("FLOPs", macs, drop_order=3),
         GridColumn("Memory (MiB)", [_changed(change, MEMORY.text) for change in changes], drop_order=1),
-        _ours(THROUGHPUT_ALONE, befores, "img/s before", drop_order=4),
-        _ours(THROUGHPUT_ALONE, afters, "img/s after", drop_order=5),
+        _ours(level, befores, f"{level.unit} before", drop_order=4),
+        _ours(level, afters, f"{level.unit} after", drop_order=5),
         _with_interval(GridColumn("× before", [estimated(change.speed) for change in changes])),
         GridColumn("verdict", verdicts, colours=COLOURS),
     ]
-    return Grid(columns, "\n".join(machines), _change_caption(changes))
+    return Grid(columns, "\n".join(machines), _change_caption(changes, style.spread))
 
 
 def registry_table(entries: Sequence[Entry]) -> Grid:
@@ -103,9 +105,9 @@ def registry_table(entries: Sequence[Entry]) -> Grid:
         GridColumn("Family", [mechanism.family for mechanism in mechanisms], drop_order=2),
         GridColumn("Published in", list(map(venue_of, entries)), wraps=True, drop_order=1),
         GridColumn(PARAMS.heading, [_millions(entry.params, 2) for entry in entries]),
-        paper_column([f"{paper.params_m:.2f}" if paper else "" for paper in published], drop_order=2),
+        paper_column([printed(paper, "params_m", 2) for paper in published], drop_order=2),
         GridColumn(FLOPS.heading, [f"{bound(entry)}{_millions(entry.macs, 1)}" for entry in entries]),
-        paper_column([f"{paper.flops_m:.1f}" if paper else "" for paper in published], drop_order=2),
+        paper_column([printed(paper, "flops_m", 1) for paper in published], drop_order=2),
     ]
     return Grid(columns, caption=CONVENTION)
 
@@ -121,24 +123,14 @@ def contract_table(findings: Sequence[CheckResult]) -> Grid:
     return Grid(columns, continued=True, ruled=False)
 
 
-def _title(rows: Sequence[Row], devices: Sequence[str]) -> str:
-    record = rows[0].record
-    machines = "; ".join(
-        record.conditions.machine.describe(device, record.conditions.threads) for device in devices
-    )
-    return f"{machines}\n{setting_of(record)}"
+def _title(table: PaperTable) -> str:
+    return f"{'; '.join(dict.fromkeys(group.machine for group in table.groups))}\n{table.setting}"
 
 
-def _caption(rows: Sequence[Row]) -> str:
-    timings = [row.timing for row in measured(rows)]
-    how = [how_measured(timings), verdicts(timings)] if timings else []
-    return "\n".join([*facts(rows), *how, *what_marks_mean(rows)])
-
-
-def _baselines(rows: Sequence[Row | None], device: str) -> str:
-    """The titles of what the speeds on a device are relative to; more than one where blocks differ."""
-    group = Group("", device, tuple(row for row in rows if row))
-    return group.baselines or "baseline"
+def _caption(table: PaperTable) -> str:
+    timings = [row.timing for row in measured(table.rows)]
+    how = [how_measured(timings, spread=table.style.spread), verdicts(timings)] if timings else []
+    return "\n".join([*facts(table.rows), *how, *what_marks_mean(table.rows)])
 
 
 def _changed(change: Change, text: Callable[[Row], str]) -> str:
@@ -147,7 +139,7 @@ def _changed(change: Change, text: Callable[[Row], str]) -> str:
     return after if before == after else f"{before} → {after}"
 
 
-def _change_caption(changes: Sequence[Change]) -> str:
+def _change_caption(changes: Sequence[Change], spread: Spread) -> str:
     compared = [change for change in changes if change.speed]
     if not compared:
         return "counts only"
@@ -157,7 +149,9 @@ def _change_caption(changes: Sequence[Change]) -> str:
     floors = [change.noise_floor for change in compared]
     timings = [row.timing for row in measured(both)]
     meaning = f"× before: how many times as fast the later run is{relative}"
-    return "\n".join([meaning, how_measured(timings, floors), verdicts(timings), *what_marks_mean(both)])
+    return "\n".join(
+        [meaning, how_measured(timings, floors, spread), verdicts(timings), *what_marks_mean(both)]
+    )
 
 
 def _millions(count: int | None, decimals: int) -> str:
@@ -167,39 +161,47 @@ def _millions(count: int | None, decimals: int) -> str:
 def _ours(column: Quantity, rows: Sequence[Row | None], heading: str = "", drop_order: int = 0) -> GridColumn:
     cells = [column.text(row) if row else "" for row in rows]
     shown = GridColumn(heading or column.heading, cells, drop_order=drop_order)
-    return shown if column.decimals is not None else _with_interval(shown)
+    return shown if column.decimals is not None else _with_interval(shown, column.spread)
 
 
-def _with_interval(column: GridColumn) -> GridColumn:
-    """The column, which says how sure its intervals are, if it has any."""
-    has_intervals = any("[" in cell for cell in column.cells)
-    return replace(column, heading=f"{column.heading} [95 %]") if has_intervals else column
+def _with_interval(column: GridColumn, spread: Spread = Spread.ci) -> GridColumn:
+    """The column, which says what stands behind its values, if anything does."""
+    has_spread = any(sign in cell for cell in column.cells for sign in "[±")
+    return replace(column, heading=f"{column.heading} {spread.heading}") if has_spread else column
 
 
-def _papers(column: Quantity, rows: Sequence[Row | None]) -> GridColumn:
-    return paper_column([column.published_text(row) if row else "" for row in rows], drop_order=1)
+def _column(table: PaperTable, field: Field) -> GridColumn:
+    """A field as a terminal shows it; of a share, the value alone."""
+    rows = [field.row(line) for line in table.lines]
+    column = field.column
+    if field.is_paper:
+        return paper_column([column.published_text(row) if row else "" for row in rows], drop_order=1)
+    order = DROP_ORDER.get(column.name, OTHERS)
+    if isinstance(column, TextColumn):
+        cells = [column.text(row) if row else "" for row in rows]
+        return GridColumn(_heading(table, field), cells, drop_order=order, colours=COLOURS)
+    if column.name == LIMIT.name and not table.style.columns:
+        return GridColumn(
+            _heading(table, field), [_share(row) if row else "" for row in rows], drop_order=order
+        )
+    return _ours(column, rows, _heading(table, field), drop_order=order)
 
 
-def _speed_columns(device: str, rows: Sequence[Row | None]) -> list[GridColumn]:
-    """Throughput, ratio and verdict on one device, and how near they are to what its machine can do."""
-    verdicts = [verdict(row) if row else "" for row in rows]
-    return [
-        _ours(THROUGHPUT, rows, f"{device.upper()} {THROUGHPUT.unit}", drop_order=6),
-        _papers(THROUGHPUT, rows),
-        _ours(SPEED, rows, f"{SPEED.unit} {_baselines(rows, device)}"),
-        _papers(SPEED, rows),
-        GridColumn("verdict", verdicts, colours=COLOURS),
-        GridColumn(LIMIT.heading.lower(), [_share(row) if row else "" for row in rows], drop_order=2),
-    ]
-
-
-def _others(rows: Sequence[Row | None], where: str = "", *, of_layer: bool) -> list[GridColumn]:
-    """The quantities that have no place of their own in the table, if any row has a value."""
-    return [
-        _ours(column, rows, f"{where}{column.heading}", drop_order=2)
-        for column in seen_in(View.terminal, of_layer=of_layer)
-        if column not in PLACED and any(row and column.estimate(row) for row in rows)
-    ]
+def _heading(table: PaperTable, field: Field) -> str:
+    """A column's title and unit, and whose they are: `CPU img/s`, `× MSA`, `GPU memory (MiB)`."""
+    column = field.column
+    if field.index is None:
+        return column.heading
+    group = table.groups[field.index]
+    where = f"{group.heading} " if len(table.groups) > 1 else ""
+    match column.name:
+        case SPEED.name:
+            return f"{column.unit} {group.baselines or 'baseline'}"
+        case TIME.name | THROUGHPUT.name:
+            return f"{group.heading} {column.unit}"
+        case VERDICT.name | LIMIT.name:
+            return column.heading.lower()
+    return f"{where}{column.heading[0].lower()}{column.heading[1:]}" if where else column.heading
 
 
 def _share(row: Row) -> str:

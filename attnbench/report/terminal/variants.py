@@ -19,8 +19,10 @@ from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import processor
 from attnbench.paper.claims import Claim
 from attnbench.report.caption import how_measured, what_marks_mean
+from attnbench.report.column import Quantity
 from attnbench.report.columns import THROUGHPUT_ALONE
 from attnbench.report.digits import estimated, shown
+from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.report.terminal.costs import MECHANISM
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.statistics import Estimate
@@ -28,18 +30,19 @@ from attnbench.words import NOTHING, plural
 
 FEW = 6  # variants, whose orders are all compared with each other
 MOST_SWAPS = 5
-HEADINGS = ("img/s", "limit", "gain [95 %]")
+GAIN = "gain [95 %]"
 MEMORY_BOUND = " m"
 NO_PLAIN = f" (nothing has a time in {PLAIN.brief})"
 LIMIT = "limit = share of what this machine can do at best in that number format"
 
 
-def report(matrix: VariantMatrix) -> Iterator[RenderableType]:
+def report(matrix: VariantMatrix, style: TableStyle = STYLE) -> Iterator[RenderableType]:
     """All that there is to say about a matrix, in tables and sentences."""
+    level = style.level(matrix.rows)
     yield escape(_title(matrix))
-    yield matrix_table(matrix)
+    yield matrix_table(matrix, level)
     yield from _captions(matrix)
-    yield best_table(matrix)
+    yield best_table(matrix, level)
     if len(matrix.titles) > 1:
         yield order_table(matrix)
         yield _order_caption(matrix)
@@ -48,21 +51,23 @@ def report(matrix: VariantMatrix) -> Iterator[RenderableType]:
         yield claims_in_variants(matrix, claims)
 
 
-def matrix_table(matrix: VariantMatrix) -> Grid:
+def matrix_table(matrix: VariantMatrix, level: Quantity = THROUGHPUT_ALONE) -> Grid:
     """A line a mechanism, a column a variant."""
     mechanisms = GridColumn(MECHANISM, list(matrix.titles.values()), wraps=True)
-    return Grid([mechanisms, *(_column(matrix, variant) for variant in matrix.variants)], continued=True)
+    return Grid(
+        [mechanisms, *(_column(matrix, variant, level) for variant in matrix.variants)], continued=True
+    )
 
 
-def best_table(matrix: VariantMatrix) -> Grid:
+def best_table(matrix: VariantMatrix, level: Quantity = THROUGHPUT_ALONE) -> Grid:
     """In which variant each mechanism is fastest, and by how much that beats the reference."""
     bests = {label: best for label in matrix.titles if (best := matrix.best(label))}
     cells = [matrix.cells[label, best] for label, best in bests.items()]
     columns = [
         GridColumn(MECHANISM, [matrix.titles[label] for label in bests], wraps=True),
         GridColumn("Variant", [best.brief for best in bests.values()], wraps=True),
-        GridColumn(HEADINGS[0], list(map(_throughput, cells))),
-        GridColumn(HEADINGS[-1], [_gain(cell, matrix.reference) for cell in cells]),
+        GridColumn(level.unit, [_speed(cell, level) for cell in cells]),
+        GridColumn(GAIN, [_gain(cell, matrix.reference) for cell in cells]),
     ]
     return Grid(columns, "The best variant of each mechanism", title_justify="left")
 
@@ -102,19 +107,19 @@ def claims_in_variants(matrix: VariantMatrix, claims: Sequence[Judged]) -> Grid:
     return Grid(columns, "The paper's sentences in each variant", title_justify="left", continued=True)
 
 
-def _column(matrix: VariantMatrix, variant: Variant) -> GridColumn:
+def _column(matrix: VariantMatrix, variant: Variant, level: Quantity) -> GridColumn:
     """A variant's numbers of each mechanism below each other, and outcomes where there are none."""
     shown = 2 if variant == matrix.reference else 3  # a gain over itself is none
     cells = {label: matrix.cells.get((label, variant)) for label in matrix.titles}
     parts = {
-        label: (_throughput(cell), _share(cell), _gain(cell, matrix.reference))[:shown]
+        label: (_speed(cell, level), _share(cell), _gain(cell, matrix.reference))[:shown]
         for label, cell in cells.items()
         if cell and cell.row.timing
     }
-    headings = HEADINGS[:shown] if parts else ()
+    headings = (level.unit, "limit", GAIN)[:shown] if parts else ()
     widths = [max(map(len, column)) for column in zip(headings, *parts.values(), strict=True)]
     lines = [
-        _line(parts[label], widths) if label in parts else cell.row.record.outcome if cell else ""
+        _line(parts[label], widths) if label in parts else cell.row.outcome if cell else ""
         for label, cell in cells.items()
     ]
     return GridColumn(f"{variant.brief}\n{_line(headings, widths)}", lines, justify="left")
@@ -126,9 +131,9 @@ def _line(parts: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(side(part, width) for side, part, width in zip(sides, parts, widths, strict=False))
 
 
-def _throughput(cell: Cell) -> str:
-    throughput = THROUGHPUT_ALONE.shown(cell.row)
-    return f"{THROUGHPUT_ALONE.mark(cell.row)}{throughput.value}" if throughput else NOTHING
+def _speed(cell: Cell, level: Quantity) -> str:
+    found = level.shown(cell.row)
+    return f"{THROUGHPUT_ALONE.mark(cell.row)}{found.value}" if found else NOTHING
 
 
 def _share(cell: Cell) -> str:

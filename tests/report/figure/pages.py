@@ -19,8 +19,10 @@ from attnbench.records.cost import Point
 from attnbench.records.record import Record
 from attnbench.records.spectrum import Part, Spectrum, Survey
 from attnbench.report.figure.flops import flops_page
-from attnbench.report.figure.print_size import PrintSize
-from attnbench.report.figure.run import setting_pages
+from attnbench.report.figure.page import Drawing
+from attnbench.report.figure.print_size import PLAIN, PrintSize
+from attnbench.report.figure.ratios import ratio_pages
+from attnbench.report.figure.run import setting_pages, side_by_side
 from attnbench.report.figure.scaling import scaling_pages
 from attnbench.report.figure.settings import settings_pages
 from attnbench.report.figure.spectrum import channels_page, curves_page, draw_gains, draw_profiles
@@ -32,7 +34,7 @@ TITLES = {name: row.title for name, row in published().items()} | {
     "mine:groups=12,window=8": "My own layer (groups=12, window=8)",
     "other": "Another",
 }
-Pages = Callable[[Sequence[Row], PrintSize], Iterator[tuple[str, Figure]]]
+Pages = Callable[[Sequence[Row], PrintSize], Iterator[Drawing]]
 
 
 def layers(side: int = 14, **changes: Any) -> list[Record]:
@@ -51,6 +53,25 @@ def layers(side: int = 14, **changes: Any) -> list[Record]:
             **changes,
         )
         for label, weight in zip(TITLES, (*range(4, 19), 18), strict=True)
+    ]
+
+
+def many(side: int, **changes: Any) -> list[Record]:
+    """Forty layers, as many as the marks tell apart, of which some are alike."""
+    return [
+        record(
+            f"layer-{number}",
+            [0.001 * side * (20 + number % 23) * spread for spread in SPREAD],
+            title=f"Layer of kind {number}",
+            height=side,
+            width=side,
+            block=f"{side} {changes.get('device')}",
+            macs=side**2 * (9 + number % 17) * 10**6,
+            params=(9 + number % 5) * 10**5,
+            memory=replace(MEMORY, peak_bytes=side**2 * (9 + number % 11) << 16),
+            **changes,
+        )
+        for number in range(40)
     ]
 
 
@@ -91,18 +112,22 @@ RUNS: dict[str, Callable[[], list[Record]]] = {
     "sizes": lambda: [*layers(7), *layers(14), *layers(7, mode="training"), *layers(14, mode="training")],
     "alphas": alphas,
     "devices": lambda: [*layers(), *layers(device="cuda")],
+    "another machine": lambda: layers(device="cuda"),
+    "many": lambda: [*many(7), *many(14)],
+    "many on devices": lambda: [*many(14), *many(14, device="cuda")],
 }
 KERNELS: dict[str, Callable[[], list[Record]]] = {
     "kernels": lambda: variants(["off"]),
     "kernels of devices": lambda: [*variants(["off"]), *variants(["off"], device="cuda")],
     "many kernels": lambda: variants(COMPILE_MODES),
+    "kernels of many": lambda: [*many(14), *many(14, kernel="fused")],
 }
 
 
 @cache
 def table(run: str) -> list[Row]:
     """The rows of a run."""
-    return rows(RUNS[run](), "msa")
+    return rows(RUNS[run](), "layer-0" if run.startswith("many") else "msa")
 
 
 @cache
@@ -119,15 +144,24 @@ def closed_forms(*texts: str) -> list[Point]:
     return points(choices, [Geometry(768, 12, side, side) for side in (14, 28, 56)])
 
 
+def figures(
+    pages: Callable[..., Iterator[Drawing]], rows: object, wanted: PrintSize = PLAIN
+) -> dict[str, Figure]:
+    """All figures that these pages are of rows, by name."""
+    return {drawing.name: drawing.page() for drawing in pages(rows, wanted)}
+
+
 @cache
-def drawn(pages: Pages, run: str, wanted: PrintSize) -> dict[str, Figure]:
-    """All pages of a run by name: whoever asks for another gets the same one."""
-    return dict(pages(table(run), wanted))
-
-
 def of_run(pages: Pages, run: str, name: str, wanted: PrintSize) -> Figure:
-    """The page of a run that has this name."""
-    return drawn(pages, run, wanted)[name]
+    """The page of a run that has this name: whoever asks for another gets the same one."""
+    return next(drawing for drawing in pages(table(run), wanted) if drawing.name == name).page()
+
+
+@cache
+def of_two_runs(name: str, wanted: PrintSize) -> Figure:
+    """The page of two runs beside each other that has this name."""
+    runs = {each: table(each) for each in ("layers", "another machine")}
+    return next(drawing for drawing in side_by_side(runs, wanted) if drawing.name == name).page()
 
 
 PAGES: dict[str, Callable[[PrintSize], Figure]] = {
@@ -138,8 +172,20 @@ PAGES: dict[str, Callable[[PrintSize], Figure]] = {
     "scaling": partial(of_run, scaling_pages, "sizes", "scaling"),
     "scaling-training": partial(of_run, scaling_pages, "sizes", "scaling-training"),
     "setting-alpha": partial(of_run, settings_pages, "alphas", "setting-alpha"),
-    "devices' throughput": partial(of_run, setting_pages, "devices", "throughput"),
-    "devices' front": partial(of_run, setting_pages, "devices", "front"),
+    "scaling-ratios": partial(of_run, ratio_pages, "sizes", "scaling-ratios"),
+    "scaling-ratios-memory-training": partial(of_run, ratio_pages, "sizes", "scaling-ratios-memory-training"),
+    **{
+        f"devices' {name}": partial(of_run, setting_pages, "devices", name)
+        for name in ("throughput", "ratios", "flops-time", "front")
+    },
+    **{f"two runs' {name}": partial(of_two_runs, name) for name in ("throughput", "ratios", "front")},
+    **{
+        f"{name} of many": partial(of_run, setting_pages, "many", f"{name}-14x14")
+        for name in ("throughput", "ratios", "flops-time", "front")
+    },
+    "scaling of many": partial(of_run, scaling_pages, "many", "scaling"),
+    "scaling-ratios of many": partial(of_run, ratio_pages, "many", "scaling-ratios"),
+    "throughput of many on devices": partial(of_run, setting_pages, "many on devices", "throughput"),
     "flops of one panel": lambda wanted: flops_page(closed_forms("msa", "sra", "hilo:alpha=0"), wanted),
     "flops of windows": lambda wanted: flops_page(closed_forms("hilo:alpha=0.5,window=2,4,7"), wanted),
     "flops of alphas": lambda wanted: flops_page(closed_forms("hilo:alpha=0..1/0.1"), wanted),

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.figure.axis import even_ratios, number, set_log_heights, set_ratios
+from attnbench.report.figure.axis import even_ratios, number, ratio, set_log_heights, set_ratios
 
 
 @pytest.fixture
@@ -29,6 +29,11 @@ def test_a_tick_reads_as_numbers_in_tables_do(value: float, text: str):
 )
 def test_even_ratios_are_few_and_meet_1(low: float, high: float, ticks: list[float]):
     assert even_ratios(low, high) == ticks
+
+
+@pytest.mark.parametrize(("value", "text"), [(2.0, "2×"), (0.125, "0.125×"), (0.015625, "1/64×")])
+def test_a_small_ratio_is_a_fraction(value: float, text: str):
+    assert ratio(value) == text
 
 
 def test_ratios_over_a_wide_range_double(axes: Axes):

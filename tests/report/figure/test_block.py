@@ -20,6 +20,7 @@ from attnbench.report.figure.block import draw_flops_against_time, draw_ratios, 
 from attnbench.report.figure.run import save_figures, setting_pages
 from attnbench.report.figure.style import LINE_INCHES
 from tests.fakes import block, changed, record
+from tests.report.figure.pages import figures
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 INKS = mark_styles_of(["msa", "hilo", "mine", "van", "sra"])
@@ -76,7 +77,10 @@ def test_ratios_to_another_baseline_stand_beside_the_papers_to_that(axes: Axes, 
 
 
 def test_a_long_baseline_is_named_by_its_title_on_several_lines(axes: Axes):
-    records = block({"msa": [1.0] * 6, "hilo": [0.5] * 6}, title="Shifted Window (window=8, mask=-1000)")
+    shifted, _, twin = block(
+        {"msa": [1.0] * 6, "hilo": [0.5] * 6}, title="Shifted Window (window=8, mask=-1000)"
+    )
+    records = [shifted, record("hilo", [0.5] * 6), twin]
     draw_ratios(axes, measured(rows(records)))
     assert axes.get_xlabel() == "Speed relative to Shifted Window\n(window=8, mask=-1000) (right is faster)"
 
@@ -128,7 +132,7 @@ def test_bars_and_points_have_the_mechanisms_ink(axes: Axes, table: list[Measure
 def test_a_plugin_keeps_its_colour_in_every_setting_of_a_run():
     both = [record(label, SPREAD, block="a") for label in ("first", "second")]
     alone = record("second", SPREAD, batch=4, block="b")
-    pages = dict(setting_pages(rows([*both, alone])))
+    pages = figures(setting_pages, rows([*both, alone]))
     drawn = [
         mpl.colors.to_hex(bar.get_facecolor())
         for name in ("throughput-batch64", "throughput-batch4")

@@ -18,11 +18,14 @@ from attnbench.errors import AttnbenchError
 from attnbench.report.figure.page import save
 from attnbench.report.figure.print_size import PLAIN, PrintSize, Width, read_width
 from attnbench.report.figure.run import setting_pages
-from attnbench.report.figure.style import styled
 from tests.fakes import record
-from tests.report.figure.pages import PAGES, drawn
+from tests.report.figure.pages import PAGES, figures, of_run
 
-COLUMNS = ("throughput", "ratios", "flops-time", "scaling-training", "flops of one panel", "profile", "gain")
+COLUMNS = (
+    *("throughput", "ratios", "flops-time", "scaling-training", "flops of one panel", "profile", "gain"),
+    *("scaling-ratios", "scaling-ratios-memory-training", "scaling-ratios of many"),
+    *("throughput of many", "ratios of many", "flops-time of many"),
+)
 LEAST_POINTS = 7
 HIGHEST_INCHES = 9.2
 SLACK = 1.0  # pixels by which boxes may touch
@@ -118,13 +121,8 @@ def test_a_bare_page_is_lower_by_its_note_and_says_nothing_at_its_foot():
 
 
 def test_signs_of_mathematics_in_a_name_are_drawn_as_they_are_written(texts: list[Drawn]):
-    (page,) = (
-        page
-        for name, page in setting_pages(rows([record("x", [1.0] * 6, title="$5_{ for $x")]))
-        if name == "throughput"
-    )
-    with styled():
-        page.draw_without_rendering()
+    page = figures(setting_pages, rows([record("x", [1.0] * 6, title="$5_{ for $x")]))["throughput"]
+    page.draw_without_rendering()
     assert "$5_{ for $x" in [text.words for text in texts]
 
 
@@ -146,7 +144,7 @@ def test_the_same_rows_give_the_same_bytes_whatever_the_time_and_the_users_style
     wanted = PrintSize(svg=True)
     first = save(PAGES["flops-time"](wanted), tmp_path / "first", wanted)
     monkeypatch.setitem(mpl.rcParams, "font.size", 20)
-    drawn.cache_clear()  # the second one is drawn anew
+    of_run.cache_clear()  # the second one is drawn anew
     second = save(PAGES["flops-time"](wanted), tmp_path / "second", wanted)
     assert [path.suffix for path in first] == [".png", ".pdf", ".svg"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]

@@ -16,6 +16,7 @@ from attnbench.report.figure.pareto import COSTS, draw_pareto, front, pareto_pag
 from attnbench.report.figure.quantities import macs_m, params_m, total_mib
 from attnbench.report.figure.run import setting_pages
 from tests.fakes import MEMORY, changed, record
+from tests.report.figure.pages import figures
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 INKS = mark_styles_of("abcdef")
@@ -66,26 +67,48 @@ def test_all_layers_are_points_with_intervals_and_the_line_steps_along_the_front
     (line,) = (line for line in axes.lines if line.get_label() == "front")
     np.testing.assert_allclose(np.asarray(line.get_xydata()), [[1, 160], [3, 320], [5, 640]])
     assert line.get_drawstyle() == "steps-post"
-    assert axes.get_ylim()[0] == 0
+
+
+def test_a_front_of_one_layer_is_no_line(axes: Axes):
+    best, *_ = table = measured(rows([layer("a", 1, 0.1), layer("b", 2, 0.2), layer("c", 3, 0.3)]))
+    assert front(table, params_m) == [best]
+    draw_pareto(axes, table, INKS, "Parameters (M)", params_m)
+    assert [line.get_label() for line in axes.lines if line.get_label() == "front"] == []
+
+
+@pytest.mark.parametrize(
+    ("costs", "begins"), [((50, 60, 100), (False, False)), ((1, 60, 100), (True, True))], ids=["far", "near"]
+)
+def test_both_axes_begin_at_nought_or_neither(axes: Axes, costs: tuple[int, ...], begins: tuple[bool, bool]):
+    table = [layer(label, cost, 0.2 + cost / 1e3) for label, cost in zip("abc", costs, strict=True)]
+    draw_pareto(axes, measured(rows(table)), INKS, "Parameters (M)", params_m)
+    assert (axes.get_xlim()[0] == 0, axes.get_ylim()[0] == 0) == begins
+    assert axes.get_xlim()[1] > 100
+
+
+def test_where_one_panel_begins_at_nought_all_do(table: list[Measured]):
+    cheap = replace(table[0], record=changed(table[0].record, macs=1))
+    page = pareto_page({"": [cheap, *table[1:]]}, INKS)
+    assert {end for axes in page.axes for end in (axes.get_xlim()[0], axes.get_ylim()[0])} == {0}
 
 
 def test_a_page_has_a_panel_for_each_cost_that_was_found(table: list[Measured]):
-    page = pareto_page(table, INKS)
+    page = pareto_page({"": table}, INKS)
     assert [axes.get_xlabel() for axes in page.axes] == ["Parameters (M)", "FLOPs (M)"]
     assert [axes.get_title(loc="left") for axes in page.axes] == ["front: A, C, E"] * 2
     with_memory = [replace(row, record=replace(row.record, memory=MEMORY)) for row in table]
     some_with_memory = [*with_memory[:2], *table[2:]]
-    assert [axes.get_xlabel() for axes in pareto_page(some_with_memory, INKS).axes] == list(COSTS)[:3]
+    assert [axes.get_xlabel() for axes in pareto_page({"": some_with_memory}, INKS).axes] == list(COSTS)[:3]
     spent = Energy(0, joules=64.0, seconds=2.0, calls=10, idle_w=None)
     with_energy = [replace(row, record=replace(row.record, energies=(spent,))) for row in with_memory]
-    assert [axes.get_xlabel() for axes in pareto_page(with_energy, INKS).axes] == list(COSTS)
+    assert [axes.get_xlabel() for axes in pareto_page({"": with_energy}, INKS).axes] == list(COSTS)
 
 
 def test_each_device_has_a_front_of_its_own(table: list[Measured]):
     gpu = measured(
         rows([layer(label, 1, 0.1, device="cuda", macs=None, macs_closed_form=None) for label in "abc"])
     )
-    page = pareto_page([*table, *gpu], INKS)
+    page = pareto_page({"cpu": table, "cuda": gpu}, INKS)
     assert [axes.get_title(loc="left").partition(":")[0] for axes in page.axes] == [
         "cpu, front",
         "cpu, front",
@@ -95,7 +118,7 @@ def test_each_device_has_a_front_of_its_own(table: list[Measured]):
 
 def test_a_front_of_fewer_than_three_layers_is_not_drawn():
     for count, drawn in ((2, False), (3, True)):
-        names = [name for name, _ in setting_pages(rows([layer(label, 1, 0.1) for label in "abc"[:count]]))]
+        names = figures(setting_pages, rows([layer(label, 1, 0.1) for label in "abc"[:count]]))
         assert ("front" in names) is drawn
 
 

@@ -27,6 +27,7 @@ from attnbench.report.figure.scaling import (
     scaling_pages,
 )
 from tests.fakes import record
+from tests.report.figure.pages import figures
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 MIB = 2**20
@@ -213,17 +214,18 @@ def test_crosses_without_any_number_beside_them_are_no_panel(axes: Axes):
 
 
 def test_sizes_stand_at_one_place_in_all_panels_whichever_have_crosses(table: list[Row]):
-    ((_, page),) = scaling_pages(table)
+    (page,) = figures(scaling_pages, table).values()
     assert len({axes.get_xlim() for axes in page.axes}) == 1
 
 
 def test_a_page_says_what_its_crosses_are(table: list[Row]):
-    notes = [page.get_supxlabel() for rows in (table, table[:4]) for _, page in scaling_pages(rows)]
+    pages_of = [figures(scaling_pages, rows)["scaling"] for rows in (table, table[:4])]
+    notes = [page.get_supxlabel() for page in pages_of]
     assert [MISFIT in " ".join(note.split()) for note in notes] == [True, False]
 
 
 def test_a_page_names_each_mechanism_once_and_its_machine_and_setting(table: list[Row]):
-    ((name, page),) = scaling_pages(table)
+    ((name, page),) = figures(scaling_pages, table).items()
     assert name == "scaling"
     assert [text.get_text() for text in page.legends[0].get_texts()] == ["HILO", "MSA"]
     said = " ".join(page.get_supxlabel().split())
@@ -236,7 +238,7 @@ def titles(page: Figure) -> list[str]:
 
 
 def pages(records: Sequence[Record]) -> dict[str, Figure]:
-    return dict(scaling_pages(rows(records)))
+    return figures(scaling_pages, rows(records))
 
 
 def test_training_alone_takes_the_place_of_inference_and_has_its_own_page():
@@ -272,12 +274,12 @@ def test_devices_and_batches_have_pages_of_their_own_and_one_size_has_none():
 def test_figures_of_a_setting_are_named_by_what_differs_in_the_run():
     both = [case("hilo", 14, 0.1), case("hilo", 14, 0.4, mode="training"), case("hilo", 7, 0.4, batch=4)]
     gpu = case("hilo", 14, 0.1, device="cuda", block="gpu")
-    found = dict(setting_pages(measured(rows([*both, gpu]))))
+    found = figures(setting_pages, rows([*both, gpu]))
     names = list(found)
     ends = ("-14x14-batch64", "-14x14-batch64-training", "-7x7-batch4")
     assert names == [f"{name}{end}" for end in ends for name in ("throughput", "flops-time")]
     assert [axes.get_title(loc="left") for axes in found[names[0]].axes] == ["cpu", "cuda"]
-    assert [name for name, _ in setting_pages(measured(rows(both[:1])))] == ["throughput", "flops-time"]
+    assert list(figures(setting_pages, rows(both[:1]))) == ["throughput", "flops-time"]
 
 
 def test_a_run_saves_its_figures_of_settings_over_sizes_and_over_values(
@@ -303,5 +305,5 @@ def test_a_note_has_a_sentence_for_each_machine():
 
 def test_the_note_of_a_setting_says_its_mode():
     for mode in ("inference", "training"):
-        page = next(page for _, page in setting_pages(measured(rows([case("hilo", 14, 0.1, mode=mode)]))))
+        page = figures(setting_pages, rows([case("hilo", 14, 0.1, mode=mode)]))["throughput"]
         assert f"explicit kernel, {mode}. Abacus" in " ".join(page.get_supxlabel().split())

@@ -20,6 +20,7 @@ from attnbench.report.figure.settings import (
     sweeps,
 )
 from tests.fakes import block, record
+from tests.report.figure.pages import figures
 
 SPREAD = [0.9, 1.0, 1.1, 1.0, 0.95, 1.05]
 ALPHAS = (0.5, 0.0, 1.0)  # as nobody sorted them
@@ -90,9 +91,9 @@ def test_throughput_carries_its_intervals(axes: Axes, sweep: Sweep):
 def test_memory_has_a_panel_where_it_was_measured():
     memory = Memory(280 * 2**20, 20 * 2**20, "cpu", True, None, None)
     records = [hilo(0.0, memory=memory), hilo(0.5), hilo(1.0)]
-    ((_, page),) = settings_pages(rows(records))
+    (page,) = figures(settings_pages, rows(records)).values()
     assert list(drawn(page.axes[3]).values()) == [[(0, 300)]]
-    ((_, without),) = settings_pages(rows([hilo(alpha) for alpha in ALPHAS]))
+    (without,) = figures(settings_pages, rows([hilo(alpha) for alpha in ALPHAS])).values()
     assert [axes.get_title(loc="left").partition(" ")[0] for axes in without.axes] == [
         "Parameters", "FLOPs", "Throughput",
     ]  # fmt: skip
@@ -136,21 +137,21 @@ def test_pages_are_named_by_setting_and_by_what_differs_in_the_run():
     one = [hilo(alpha) for alpha in ALPHAS]
     two = [hilo(alpha, mode="training") for alpha in ALPHAS]
     other = [hilo(alpha, mechanism="sra") for alpha in ALPHAS]
-    assert [name for name, _ in settings_pages(rows([*msa(), *one]))] == ["setting-alpha"]
-    assert [name for name, _ in settings_pages(rows([*one, *two]))] == [
+    assert list(figures(settings_pages, rows([*msa(), *one]))) == ["setting-alpha"]
+    assert list(figures(settings_pages, rows([*one, *two]))) == [
         "setting-alpha", "setting-alpha-training",
     ]  # fmt: skip
     gpu = [hilo(alpha, device="cuda") for alpha in ALPHAS]
-    assert [name for name, _ in settings_pages(rows([*one, *gpu]))] == [
+    assert list(figures(settings_pages, rows([*one, *gpu]))) == [
         "setting-alpha-cpu", "setting-alpha-cuda",
     ]  # fmt: skip
-    assert [name for name, _ in settings_pages(rows([*one, *other]))] == [
+    assert list(figures(settings_pages, rows([*one, *other]))) == [
         "setting-alpha-hilo", "setting-alpha-sra",
     ]  # fmt: skip
 
 
 def test_a_page_says_its_machine_setting_and_baseline():
-    ((_, page),) = settings_pages(rows([*msa(), *map(hilo, ALPHAS)]))
+    (page,) = figures(settings_pages, rows([*msa(), *map(hilo, ALPHAS)])).values()
     said = " ".join(page.get_supxlabel().split())
     assert said.startswith(
         "14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference. Abacus"

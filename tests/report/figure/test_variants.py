@@ -14,13 +14,14 @@ from attnbench.analysis.rows import rows
 from attnbench.analysis.variant_matrix import VariantMatrix, matrices
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.report.colours import mark_styles_of
-from attnbench.report.figure.style import LINE_INCHES
-from attnbench.report.figure.variants import by_gain, draw_matrix, matrices_page, save_matrices
+from attnbench.report.figure.style import LINE_INCHES, POINT_SIZE
+from attnbench.report.figure.variants import draw_matrix, in_order, matrices_page, save_matrices
 from tests.fakes import record
 
 FUSED = Variant(kernel="fused")
 HALF = Variant(dtype="bfloat16")
 COMPILED = Variant(compile="default")
+FUSED_COMPILED = Variant(kernel="fused", compile="default")
 TIMES_S: dict[Variant, dict[str, float]] = {
     HALF: {"msa": 0.05, "hilo": 0.1},
     PLAIN: {"msa": 0.4, "hilo": 0.2},
@@ -53,32 +54,46 @@ def draw(axes: Axes, matrix: VariantMatrix) -> None:
     draw_matrix(axes, matrix, mark_styles_of(matrix.titles))
 
 
-def lines(axes: Axes) -> list[list[float]]:
-    """Each mechanism's throughputs over the variants; NaN where it has none."""
-    drawn = [each.lines[0] for each in axes.containers if isinstance(each, ErrorbarContainer)]
-    return [np.asarray(line.get_ydata(), dtype=float).tolist() for line in drawn]
+def lines(axes: Axes) -> dict[str, list[list[float]]]:
+    """The throughputs along the lines of each mechanism, by its colour; NaN where it has none."""
+    drawn: dict[str, list[list[float]]] = {}
+    for each in axes.containers:
+        if isinstance(each, ErrorbarContainer):
+            heights = np.asarray(each.lines[0].get_ydata(), dtype=float).tolist()
+            drawn.setdefault(str(each.lines[0].get_color()), []).append(heights)
+    return drawn
 
 
-def test_after_the_reference_variants_stand_in_the_order_of_their_mean_gain():
-    assert by_gain(matrix_of(TIMES_S)) == [PLAIN, COMPILED, FUSED, HALF]
+def test_variants_stand_by_number_format_and_kernel_and_eager_before_compiled():
+    backwards = [HALF, FUSED_COMPILED, COMPILED, FUSED, PLAIN]
+    assert in_order(matrix_of({variant: {"msa": 0.1} for variant in backwards})) == [
+        PLAIN, COMPILED, FUSED, FUSED_COMPILED, HALF,
+    ]  # fmt: skip
 
 
 def test_a_variant_without_any_time_is_not_drawn():
-    assert by_gain(matrix_of({**TIMES_S, FUSED: {}})) == [PLAIN, COMPILED, HALF]
+    assert in_order(matrix_of({**TIMES_S, FUSED: {}})) == [PLAIN, COMPILED, HALF]
+
+
+def test_lines_lead_to_what_one_choice_more_makes_and_nowhere_else(axes: Axes):
+    variants = [PLAIN, COMPILED, FUSED, FUSED_COMPILED, HALF]
+    draw(axes, matrix_of({variant: {"msa": 0.1} for variant in variants}))
+    xs = [each.lines[0].get_xdata() for each in axes.containers if isinstance(each, ErrorbarContainer)]
+    assert [list(map(int, np.asarray(each))) for each in xs] == [[0, 1], [2, 3], [4]]
 
 
 def test_each_mechanism_is_a_line_of_throughputs_with_gaps_in_its_own_colour(axes: Axes):
     draw(axes, matrix_of(TIMES_S))
-    nan = float("nan")
-    assert lines(axes) == [
-        pytest.approx([160, 80, 640, 1280]),
-        pytest.approx([320, nan, 160, 640], nan_ok=True),
-        pytest.approx([nan, nan, 640, nan], nan_ok=True),
-    ]
-    styles = [each.lines[0].get_color() for each in axes.containers if isinstance(each, ErrorbarContainer)]
-    assert styles == [
-        mark_styles_of(["msa", "hilo", "sra"])[label].colour for label in ("msa", "hilo", "sra")
-    ]
+    nan, styles = float("nan"), mark_styles_of(["msa", "hilo", "sra"])
+    throughputs: dict[str, list[list[float]]] = {
+        "msa": [[160, 80], [640], [1280]],
+        "hilo": [[320, nan], [160], [640]],
+        "sra": [[nan, nan], [640], [nan]],
+    }
+    assert lines(axes) == {
+        styles[label].colour: [pytest.approx(line, nan_ok=True) for line in expected]
+        for label, expected in throughputs.items()
+    }
     assert [tick.get_text() for tick in axes.get_xticklabels()] == [
         "float32\nexplicit", "float32\nexplicit\ncompiled", "float32\nfused", "bfloat16\nexplicit",
     ]  # fmt: skip
@@ -98,7 +113,7 @@ def test_intervals_are_drawn(axes: Axes):
 
 def test_the_best_variant_is_marked_and_its_gain_stands_beside_the_name_at_the_lines_end(axes: Axes):
     draw(axes, matrix_of(TIMES_S))
-    filled = [line.get_xydata() for line in axes.lines if len(np.asarray(line.get_xdata())) == 1]
+    filled = [line.get_xydata() for line in axes.lines if line.get_markersize() == POINT_SIZE]
     np.testing.assert_allclose(np.concatenate(filled), [[3, 1280], [3, 640], [2, 640]])
     named = {text.get_text(): text.xy for text in axes.texts}  # type: ignore[attr-defined]
     assert named == {

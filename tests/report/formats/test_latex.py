@@ -1,5 +1,6 @@
 """LaTeX tables."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from attnbench.records.record import Record, read
 from attnbench.report import columns
 from attnbench.report.columns import THROUGHPUT
 from attnbench.report.formats.latex import document, latex
+from attnbench.report.spread import Spread
+from attnbench.report.table_style import TableStyle
 from tests.fakes import MACHINE, MEMORY, block, changed, record, run_of
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -38,8 +41,11 @@ def cells(text: str, title: str) -> list[str]:
 
 def test_values_have_their_intervals_in_a_column_of_their_own():
     text = latex(runs(mine=block(TIMES, batch=8)))
-    assert "\\begin{tabular}{lrrr@{}lr@{}l}" in text
-    assert cells(text, "MSA") == ["MSA", "$1.00$", "$500.0$", "$20.0$", "$^{+0.2}_{-0.2}$", "$1.00$", ""]
+    assert "\\begin{tabular}{lrrr@{}lr@{}ll}" in text
+    assert cells(text, "MSA") == [
+        "MSA", "$1.00$", "$500.0$", "$20.0$", "$^{+0.2}_{-0.2}$", "$1.00$", "",
+        "baseline",
+    ]  # fmt: skip
 
 
 def test_a_share_has_no_brackets_below_its_title(monkeypatch: pytest.MonkeyPatch):
@@ -74,7 +80,7 @@ def test_headings_have_titles_and_units_below_them():
     text = latex(runs(mine=block(TIMES, batch=8, memory=MEMORY)))
     assert cells(text, "Mechanism") == [
         "Mechanism", "Params", "FLOPs", "Memory", "\\multicolumn{2}{c}{Throughput}",
-        "\\multicolumn{2}{c}{Speed-up}",
+        "\\multicolumn{2}{c}{Speed-up}", "Verdict",
     ]  # fmt: skip
     assert (
         "     & (M) & (M) & (MiB) & \\multicolumn{2}{c}{(img/s)} & \\multicolumn{2}{c}{($\\times$ MSA)}"
@@ -86,26 +92,26 @@ def test_the_papers_columns_stand_beside_ours_in_its_setting():
     text = latex(runs(mine=block(TIMES)))
     assert cells(text, "HILO") == [
         "HILO", "$1.00$", "2.20", "$500.0$", "298.3", "$\\mathbf{320}$", "$^{+3}_{-3}$", "1,029",
-        "$\\mathbf{2.00}$", "$^{+0.00}_{-0.00}$", "2.04",
+        "$\\mathbf{2.00}$", "$^{+0.00}_{-0.00}$", "2.04", "faster",
     ]  # fmt: skip
 
 
 def test_several_groups_have_headings_with_rules_below_them():
     text = latex(runs(mine=[*block(TIMES, batch=8), *block(FASTER, device="cuda", block="gpu", batch=8)]))
-    assert "     &  &  & \\multicolumn{4}{c}{CPU} & \\multicolumn{4}{c}{GPU} \\\\\n" in text
-    assert "    \\cmidrule(lr){4-7} \\cmidrule(lr){8-11}\n" in text
+    assert "     &  &  & \\multicolumn{5}{c}{CPU} & \\multicolumn{5}{c}{GPU} \\\\\n" in text
+    assert "    \\cmidrule(lr){4-8} \\cmidrule(lr){9-13}\n" in text
     assert "cmidrule" not in latex(runs(mine=block(TIMES)))
 
 
 def test_two_runs_are_groups_that_do_not_collide():
     text = latex(runs(before=block(TIMES, batch=8), later_on=block(FASTER, batch=8)))
-    assert "\\multicolumn{4}{c}{before} & \\multicolumn{4}{c}{later\\_on}" in text
-    assert cells(text, "MSA")[3::4] == ["$20.0$", "$2{,}000$"]
+    assert "\\multicolumn{5}{c}{before} & \\multicolumn{5}{c}{later\\_on}" in text
+    assert cells(text, "MSA")[3::5] == ["$20.0$", "$2{,}000$"]
 
 
 def test_a_group_without_the_mechanism_has_dashes():
     text = latex(runs(before=block(TIMES, batch=8), after=[record("msa", TIMES["msa"], batch=8)]))
-    assert cells(text, "SRA")[-1] == "\\multicolumn{2}{c}{\\textit{---}}"
+    assert cells(text, "SRA")[-2:] == ["\\multicolumn{2}{c}{\\textit{---}}", "\\textit{---}"]
 
 
 def test_marks_are_set_as_relations():
@@ -121,7 +127,7 @@ def test_a_row_without_a_time_says_what_became_of_it_and_why():
     failed = record("van", batch=8, outcome="out_of_memory", reason="it needs 9 GiB")
     text = latex(runs(mine=[*block(TIMES, batch=8), failed]))
     assert cells(text, "VAN")[3:] == [
-        "\\multicolumn{2}{c}{\\textit{out of memory}}", "\\multicolumn{2}{c}{\\textit{---}}",
+        "\\multicolumn{2}{c}{\\textit{out of memory}}", "\\multicolumn{2}{c}{\\textit{---}}", "---",
     ]  # fmt: skip
     assert "VAN (cpu 14x14 batch 8): out of memory: it needs 9 GiB." in text
 
@@ -140,11 +146,47 @@ def test_a_caption_says_setting_machine_software_and_protocol():
     assert "Bold = best, underlined = second best of a column" in text
 
 
+def test_a_bare_table_has_a_caption_of_one_line_and_the_rest_as_comments():
+    text = latex(runs(mine=block(TIMES)), TableStyle(bare=True, placement="table"))
+    assert (
+        "\\caption{14$\\times$14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference.}"
+        in text
+    )
+    before, _, inside = text.partition("\\begin{table}\n")
+    assert "% Abacus (2 cores), 2 threads" in before
+    assert "Abacus" not in inside
+    assert inside.endswith("\\end{table}\n")
+
+
+def test_no_machine_is_named_twice_in_a_row():
+    other = replace(MACHINE, cpu="Slide rule")
+    text = latex(runs(one=block(TIMES), two=block(TIMES, machine=other)))
+    assert "Abacus (2 cores), 2 threads" in text
+    assert "Abacus: Abacus" not in text
+    third = latex(runs(one=block(TIMES), two=block(TIMES, machine=other), three=block(TIMES)))
+    assert third.count("Abacus (2 cores)") == 1
+    assert "one, three: Abacus (2 cores)" in third
+
+
+def test_a_deviation_stands_behind_its_value():
+    style = TableStyle(spread=Spread.std, latency=True)
+    text = latex(runs(mine=block(TIMES, batch=8)), style)
+    assert cells(text, "MSA")[3:5] == ["$400$", "$\\pm3$"]
+    assert "Means of 18 paired rounds in 1 session, $\\pm$ one standard deviation of their samples" in text
+    assert "small numbers" not in text
+
+
 def test_each_setting_has_a_table_with_a_label_of_its_own():
     assert "\\label{tab:my-run}" in latex([run_of("My_run", block(TIMES))])
     text = latex(runs(mine=[record("msa", height=7), record("msa", dtype="bfloat16", heads=6)]))
     assert "\\label{tab:mine-7x14-dim-768-12-heads-batch-64-inference}" in text
     assert "\\label{tab:mine-14x14-dim-768-6-heads-batch-64-inference-bfloat16}" in text
+
+
+def test_tables_of_several_numbers_of_threads_have_labels_of_their_own():
+    found = [record("msa", TIMES["msa"], threads=count) for count in (1, 2)]
+    labels = re.findall(r"label\{tab:mine-(.*)\}", latex([run_of("mine", found)]))
+    assert [label.rpartition("-inference-")[2] for label in labels] == ["1-thread", "2-threads"]
 
 
 def test_tables_name_the_package_that_they_need_and_a_document_loads_it():

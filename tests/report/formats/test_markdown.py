@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from attnbench.records.record import Record
 from attnbench.report.formats.markdown import markdown
-from tests.fakes import MACHINE, block, record, run_of
+from attnbench.report.spread import Spread
+from attnbench.report.table_style import TableStyle, read_columns
+from tests.fakes import MACHINE, block, record, run_of, witness
 
 SPREAD = [0.99, 1.0, 1.01] * 6
 TIMES = {
@@ -89,12 +91,41 @@ def test_a_title_keeps_what_markdown_would_take_for_its_own():
     title = "A|b_c *d* <e>"
     text = text_of(mine=[*block({"x": [0.4] * 6}, title=title), record("y", outcome="crashed", title=title)])
     escaped = "A\\|b\\_c \\*d\\* \\<e\\>"
-    assert f"| {escaped} |" in text
-    assert f"× {escaped} |" in text
-    assert f"{escaped} (cpu 14x14 batch 64): crashed" in text
+    assert f"| {escaped} (x) |" in text
+    assert f"× {escaped} (x) |" in text
+    assert f"{escaped} (y) (cpu 14x14 batch 64): crashed" in text
 
 
 def test_a_title_of_several_lines_or_with_hidden_characters_stays_a_cell():
     text = text_of(mine=block({"msa": [0.4] * 6}, title="one\ntwo\r\u202ethree"))
     assert "| one two \ufffdthree |" in text
     assert not set(text) & set("\r\u202e")
+
+
+def test_quartiles_stand_behind_their_median_and_are_named():
+    text = markdown([run_of("mine", block(TIMES, batch=8))], TableStyle(spread=Spread.iqr))
+    assert cells(text, "Mechanism")[3:5] == ["Throughput (img/s) [IQR]", "× MSA [IQR]"]
+    assert cells(text, "MSA")[3:5] == ["20.0 [19.8, 20.2]", "1.00"]
+    assert "Medians of 18 paired rounds in 1 session, \\[first, third quartile\\] of their samples" in text
+
+
+def test_the_reasons_of_unclear_rows_are_kept():
+    times = {"msa": [0.4, 0.41] * 9, "hilo": [0.3, 0.55] * 9}
+    text = text_of(mine=block(times, witnesses=(witness(),)))
+    assert cells(text, "HILO")[-1] == "unclear"
+    assert "Unclear: HILO. ±2 % needs" in text
+    assert "Unclear: " not in text_of(mine=block(TIMES))
+
+
+def test_a_bare_table_has_a_caption_of_one_line():
+    text = markdown([run_of("mine", block(TIMES))], TableStyle(bare=True))
+    assert text.splitlines()[-1] == (
+        "14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference."
+    )
+
+
+def test_words_that_are_asked_for_are_cells():
+    style = TableStyle(read_columns(["label", "verdict", "imgs_per_s_published", "rounds", "impossible"]))
+    text = markdown([run_of("mine", block(TIMES))], style)
+    assert cells(text, "Mechanism")[1:] == ["label", "verdict", "paper", "rounds", "impossible"]
+    assert cells(text, "HILO")[1:] == ["hilo", "faster", "1,029", "18", "no"]

@@ -27,11 +27,11 @@ def test_a_mechanism_has_a_line_with_its_counts_and_a_group_of_columns_for_each_
         ("cpu_imgs_per_s_high", "40.0"),
         ("cpu_speed_vs_baseline", "2.0"), ("cpu_speed_vs_baseline_low", "2.0"),
         ("cpu_speed_vs_baseline_high", "2.0"), ("cpu_baseline", "msa"), ("cpu_verdict", "faster"),
-        ("cpu_outcome", "measured"),
+        ("cpu_threads", "2"), ("cpu_outcome", "measured"),
         ("gpu_imgs_per_s", "4000.0"), ("gpu_imgs_per_s_low", "4000.0"), ("gpu_imgs_per_s_high", "4000.0"),
         ("gpu_speed_vs_baseline", "2.0"), ("gpu_speed_vs_baseline_low", "2.0"),
         ("gpu_speed_vs_baseline_high", "2.0"), ("gpu_baseline", "msa"), ("gpu_verdict", "faster"),
-        ("gpu_outcome", "measured"),
+        ("gpu_threads", "2"), ("gpu_outcome", "measured"),
     ]  # fmt: skip
 
 
@@ -67,3 +67,11 @@ def test_runs_whose_names_differ_in_signs_alone_keep_columns_of_their_own():
     }
     (line,) = lines(**runs)
     assert (line["a_b_imgs_per_s"], line["a_b_2_imgs_per_s"]) == ("8.0", "4.0")
+
+
+def test_numbers_of_threads_have_lines_of_their_own():
+    found = lines(mine=[record("msa", [0.4 / count] * 6, threads=count) for count in (1, 2)])
+    assert [(line["cpu_threads"], line["cpu_imgs_per_s"]) for line in found] == [
+        ("1", "160.0"),
+        ("2", "320.0"),
+    ]

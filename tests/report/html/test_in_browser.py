@@ -283,6 +283,29 @@ def test_on_a_phone_only_the_table_scrolls_sideways(browser: Browser):
     assert figures_fit(browser)
 
 
+def test_on_a_phone_the_table_comes_first_and_what_decides_its_numbers_is_folded(browser: Browser):
+    browser.show(kept("table-iv-cpu"), width=375)
+    assert not browser.ask("document.querySelector('#about').open")
+    assert browser.texts("#about > summary") == ["Machine, setting and effort"]
+    assert (
+        browser.ask("document.querySelector('#results tbody tr:nth-child(3)').getBoundingClientRect().bottom")
+        < 667
+    )
+    browser.element("#about > summary").click()
+    assert "Machine" in browser.texts("#about dt")
+
+
+def test_on_a_wide_screen_what_decides_the_numbers_stands_open_over_them(browser: Browser):
+    browser.show(kept("table-iv-cpu"))
+    assert browser.texts("#about > summary") == []
+    assert browser.texts("#about dt")[:2] == ["Machine", "Setting"]
+    narrow = {"width": 375, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    browser.wait_for("!document.querySelector('#about').open")
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**narrow, "width": 1280})
+    browser.wait_for("document.querySelector('#about').open")
+
+
 def test_paper_is_light_and_no_figure_is_wider_than_its_box(browser: Browser):
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)

@@ -57,7 +57,7 @@ def test_figures_are_drawn_from_the_rows(kept: Kept):
         assert {name: (it["value"], it["low"], it["high"]) for name, it in values.items()} == {
             name: (it.value, it.low, it.high) for name, it in estimates.items()
         }
-        assert values["Throughput"]["published"] == (row.published and row.published.cpu_imgs_per_s)
+        assert values["Throughput"]["published"] == (row.published and row.published.imgs_per_s("cpu"))
         assert values["Params"]["published"] == (row.published and row.published.params_m)
         assert values["Time"]["text"] == TIME.text(row)
 
@@ -74,7 +74,7 @@ def test_settings_are_told_apart_by_what_differs_in_their_run(kept: Kept):
     settings = Page(page(kept(one=records, two=block(TIMES)))).embedded("data")["settings"]
     assert [setting["name"] for setting in settings] == ["inference", "training", "two"]
     assert settings[1]["title"] == (
-        "cpu, 14×14 tokens, dim 768, 12 heads, batch 64, training, float32, explicit kernel"
+        "cpu, 14×14 tokens, dim 768, 12 heads, batch 64, training, float32, explicit kernel, 2 threads"
     )
     assert len({setting["family"] for setting in settings}) == 3
 
@@ -244,7 +244,10 @@ def test_facts_are_said_once_for_all_runs_of_which_they_are_true(kept: Kept):
     found = Page(page(kept(one=block(TIMES), two=block(TIMES), three=block(TIMES, machine=other))))
     said = [it.text for it in found.all("dd")][:4]
     assert [line.split(" (")[0] for line in said[:2]] == ["Abacus", "Difference Engine"]
-    assert said[2] == "cpu; 14×14 tokens; dim 768, 12 heads; batch 64; inference; float32, explicit kernel"
+    assert (
+        said[2]
+        == "cpu; 14×14 tokens; dim 768, 12 heads; batch 64; inference; float32, explicit kernel; 2 threads"
+    )
     assert said[3].startswith("3 sessions of at least 5 rounds, until intervals are within ±2 %")
 
 

@@ -37,10 +37,10 @@ def printed(*parts: object) -> str:
 
 def test_results_and_changes_show_a_title_as_it_is(title: str):
     table = rows(block({"msa": TIMES, "hilo": HALF}, title=title))
-    assert f"│ {title} " in printed(result_table(table))
-    assert f"× {title} [95 %]" in printed(result_table(table))
+    assert f"│ {title} (msa) " in printed(result_table(table))
+    assert f"× {title} (msa) [95 %]" in printed(result_table(table))
     changes = [Change(row, row) for row in table]
-    assert f"│ {title} " in printed(change_table(changes))
+    assert f"│ {title} (msa) " in printed(change_table(changes))
 
 
 def test_a_matrix_shows_a_title_as_it_is(title: str):
@@ -48,16 +48,16 @@ def test_a_matrix_shows_a_title_as_it_is(title: str):
     plain = block({"msa": TIMES, "hilo": HALF}, title=title)
     (matrix,) = matrices(rows([*plain, *fused]))
     text = printed(*report(matrix))
-    assert text.count(f"│ {title} ") == 4
-    assert f"{title} is faster than {title} in" in text
+    assert text.count(f"│ {title} (msa) ") == text.count(f"│ {title} (hilo) ") == 2
+    assert f"{title} (hilo) is faster than {title} (msa) in" in text
 
 
 def test_crossovers_show_a_title_as_it_is(title: str):
     small = block({"msa": HALF, "hilo": TIMES}, height=7, width=7, block="small", title=title)
     large = block({"msa": TIMES, "hilo": HALF}, height=28, width=28, block="large", title=title)
     text = printed(crossover_table(crossovers(rows([*small, *large])), others=0))
-    assert f"│ {title} " in text
-    assert f"{title} is faster than {title}" in text
+    assert f"│ {title} (msa) " in text
+    assert f"{title} (hilo) is faster than {title} (msa)" in text
 
 
 def test_a_profile_shows_a_title_as_it_is(title: str):

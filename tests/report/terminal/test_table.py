@@ -160,6 +160,18 @@ def test_the_title_says_machine_and_setting():
     assert "14×14 tokens, dim 768, 12 heads, batch 64, float32, explicit kernel, inference" in text
 
 
+def test_the_title_says_how_many_threads_rows_had_where_a_run_has_several():
+    table = rows([record("msa", TIMES, threads=count) for count in (1, 2)])
+    titles = [text_of(result_table([row])).splitlines()[1].strip() for row in table]
+    assert [title.rpartition(", ")[2] for title in titles] == ["1 thread", "2 threads"]
+
+
+def test_what_set_the_batch_is_said_once_for_all_its_rows():
+    note = "batch 64 is what fits"
+    said = notes(rows([record(label, TIMES, batch_note=note) for label in TABLE]))
+    assert said[0] == "MSA, HILO (cpu 14x14 batch 64): batch 64 is what fits."
+
+
 def test_the_caption_says_how_much_was_measured_and_how_noisy_it_was():
     records = block({"msa": TIMES, "hilo": HALF[:15]}, sessions=3)
     records[-1] = replace(records[-1], samples=record("msa", [1.04 * t for t in TIMES], 3).samples)
