@@ -22,7 +22,6 @@ from attnbench.measuring.layers import WrongOutput
 STABLE_CALLS = 4  # two halves of two calls each
 STABLE_WITHIN = 0.02
 PAUSE_S, SLOWER = 5.0, 3.0  # a sample that takes so much longer, and so many times as long, stood still
-MOST_FOR_NOTHING = 1024  # calls that a device may do in no time before nobody believes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,8 @@ def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol, first_
     while True:
         seconds.append(sample(call, calls, clock))
         took, done = seconds[-1] * calls, done + calls
-        if took <= 0 and calls >= MOST_FOR_NOTHING:
-            raise WrongOutput(f"{calls} calls take the device no time: nothing is computed on it")
+        if len(seconds) == STABLE_CALLS and not any(seconds):
+            raise WrongOutput("its calls take the device no time: nothing is computed on it")
         total, stable = total + took, _is_stable(seconds)
         if total >= protocol.most_warmup_s or (stable and total >= protocol.least_warmup_s):
             return Pace(done, total, median(seconds[len(seconds) // 2 :]), stable)

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -102,9 +103,11 @@ def test_a_sample_holds_as_many_calls_as_make_it_long_enough():
     assert calls_per_sample(0.7, PROTOCOL) == 1
 
 
-def test_what_takes_a_device_no_time_is_no_work():
-    with pytest.raises(WrongOutput, match="1024 calls take the device no time"):
-        warm_up(lambda: None, FakeClock(), PROTOCOL)
+@pytest.mark.parametrize("least_warmup_s", [0.0, 1.0])
+def test_what_takes_a_device_no_time_is_no_work(least_warmup_s: float):
+    protocol = replace(PROTOCOL, least_warmup_s=least_warmup_s)
+    with pytest.raises(WrongOutput, match="its calls take the device no time"):
+        warm_up(lambda: None, FakeClock(), protocol)
 
 
 def test_warm_up_goes_on_until_calls_stop_getting_faster():
