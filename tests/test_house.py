@@ -11,6 +11,7 @@ ROOMS = {
     "analysis",
     "cases",
     "cli",
+    "cluster",
     "machine",
     "measuring",
     "paper",

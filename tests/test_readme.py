@@ -15,7 +15,8 @@ from rich.console import Console
 from attnbench.cases.case import Block
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import discover
-from attnbench.cli import session
+from attnbench.cli import cluster, session
+from attnbench.cluster import standing
 from attnbench.machine import devices, system
 from attnbench.measuring import profile, spectrum
 from attnbench.paper import published
@@ -156,6 +157,8 @@ def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         return session.DONE
 
     monkeypatch.setattr(session, "carry_out", already_measured)
+    monkeypatch.setattr(cluster, "run_on_cluster", lambda *_, **__: None)
+    monkeypatch.setattr(standing, "collected", lambda run: (0, []))
     monkeypatch.setattr(devices, "require", lambda device: None)
     monkeypatch.setattr(runner, "facts_of_worker", Workers())
     monkeypatch.setattr(system, "physical_cores", lambda: 1)
@@ -181,7 +184,19 @@ def test_every_command_runs(
 
 def test_the_readmes_show_a_command_for_every_task():
     assert {shlex.split(command)[1] for command in COMMANDS} >= {
-        *("list", "flops", "run", "compare", "report", "claims", "check", "profile", "spectrum", "doctor")
+        *(
+            "list",
+            "flops",
+            "run",
+            "compare",
+            "report",
+            "claims",
+            "check",
+            "profile",
+            "spectrum",
+            "doctor",
+            "collect",
+        )
     }
 
 
@@ -254,7 +269,7 @@ def test_every_field_of_a_kept_record_is_explained():
     kept = {field for line in lines for field in json.loads(line)}
     told = {field for fields, _ in table(HARNESS, "fields") for field in re.findall(r"`(\w+)`", fields)}
     sparse = {"backends", "energies", "unchecked", "reference", "put_right", "batch_note"}
-    sparse |= {"images", "mixing"}
+    sparse |= {"images", "mixing", "node", "allocation"}
     assert told - sparse == kept - sparse
 
 

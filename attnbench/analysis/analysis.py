@@ -28,6 +28,11 @@ class Analysis:
     rows: Sequence[Row]
 
     @cached_property
+    def machine_kinds(self) -> frozenset[str]:
+        """What stands for the kinds of machine that measured it."""
+        return frozenset(row.record.machine_kind for row in self.rows)
+
+    @cached_property
     def matrices(self) -> list[VariantMatrix]:
         """The matrix of each workload that has several variants."""
         return matrices(self.rows)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from attnbench.analysis.block import Block, blocks, seconds_of
 from attnbench.analysis.rows import Measured, Row, case_of, identity, rows
@@ -14,6 +15,7 @@ from attnbench.records.rounds import Values, ratios
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
 from attnbench.words import NOTHING, readable
 
+Each = TypeVar("Each")
 Difference = tuple[str, object, object]
 """A field, its value before, and its value after."""
 
@@ -52,11 +54,11 @@ class _Speedup:
 def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
     """What two runs differ in so that their times say nothing."""
     of = _pairing(before, after)
-    theirs = {of(record): record for record in before.records}
+    earlier = _by_case(before.records, lambda record: record, of)
     by_name: dict[str, Difference] = {}
     for record in after.records:
-        if of(record) in theirs:
-            for name, old, new in _differences(theirs[of(record)], record):
+        if theirs := earlier(record):
+            for name, old, new in _differences(theirs, record):
                 by_name.setdefault(name, (name, old, new))
     return list(by_name.values())
 
@@ -64,9 +66,8 @@ def unlike(before: RecordFile, after: RecordFile) -> list[Difference]:
 def changes(before: RecordFile, after: RecordFile, baseline: str | None, *, times: bool) -> list[Change]:
     """The cases that both runs have; with `times` how their speed changed, verdicts corrected together."""
     earlier, later = (rows(run.records, baseline, run=f"the run in {run.folder}") for run in (before, after))
-    of = _pairing(before, after)
-    theirs = {of(row.record): row for row in earlier}
-    pairs = [(theirs[of(row.record)], row) for row in later if of(row.record) in theirs]
+    theirs = _by_case(earlier, lambda row: row.record, _pairing(before, after))
+    pairs = [(old, row) for row in later if (old := theirs(row.record))]
     if not times:
         return [Change(old, new) for old, new in pairs]
     old_blocks, new_blocks = (blocks(run.records, baseline) for run in (before, after))
@@ -104,6 +105,23 @@ def in_words(different: Iterable[Difference]) -> str:
         f"{readable(name.removesuffix('_bytes'))}: {_value(name, old)} → {_value(name, new)}"
         for name, old, new in different
     )
+
+
+def _by_case(
+    those: Iterable[Each], record_of: Callable[[Each], Record], of: Callable[[Record], object]
+) -> Callable[[Record], Each | None]:
+    """What finds the one of a record's case: that from a machine of its kind, or else the last."""
+    anywhere: dict[object, Each] = {}
+    alike: dict[object, Each] = {}
+    for each in those:
+        record = record_of(each)
+        anywhere[of(record)] = alike[of(record), record.machine_kind] = each
+
+    def found(record: Record) -> Each | None:
+        case = of(record)
+        return alike.get((case, record.machine_kind)) or anywhere.get(case)
+
+    return found
 
 
 def _value(name: str, value: object) -> str:

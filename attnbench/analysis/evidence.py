@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from attnbench.analysis.block import Block, blocks, both, compared
-from attnbench.analysis.rows import grouped, identity
+from attnbench.analysis.rows import grouped, latest
 from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import find, nearest
 from attnbench.cases.variant import AXES, PLAIN, Variant
@@ -93,7 +93,11 @@ def groups(records: Sequence[Record], metric: Metric) -> list[Group]:
     names = SHAPE if metric.is_count else (*SETTING, "batch", *AXES)
     comparable = grouped(
         _current(records),
-        lambda record: (record.block if in_blocks else None, *map(_ours(record).get, names)),
+        lambda record: (
+            record.block if in_blocks else None,
+            record.machine_kind if metric is Metric.memory else None,
+            *map(_ours(record).get, names),
+        ),
     )
     return [_group(_by_label(together, metric), in_blocks.get(together[0].block)) for together in comparable]
 
@@ -150,8 +154,8 @@ def evidence(claim: Claim, candidates: Sequence[Group]) -> Evidence:
 
 def _current(records: Iterable[Record]) -> list[Record]:
     """The last record of each case, and what cases were compared with in their blocks."""
-    members = {identity(record): record for record in records if record.case.role is Role.member}
-    return [*(record for record in records if record.case.role is Role.control), *members.values()]
+    records = list(records)
+    return [*(record for record in records if record.case.role is Role.control), *latest(records).values()]
 
 
 def _labelled(claim: Claim, known: Iterable[Case]) -> Claim:

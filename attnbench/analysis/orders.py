@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attnbench.analysis.rows import Row, believed, grouped
+from attnbench.analysis.rows import Row, believed, grouped, place
 from attnbench.cases.variant import Variant
 from attnbench.statistics import rank_correlation
 
@@ -34,9 +34,9 @@ def correlation(ours: Order, theirs: Order) -> float | None:
 
 
 def agreements(rows: Sequence[Row]) -> list[Agreement]:
-    """One for each device, variant and number of threads with several mechanisms of the paper's table."""
+    """One for each device, kind of machine, variant and number of threads with several of its mechanisms."""
     by_group = []
-    for together in grouped(believed(rows), lambda row: (row.device, row.record.case.variant, row.threads)):
+    for together in grouped(believed(rows), lambda row: (place(row), row.record.case.variant, row.threads)):
         device, variant = together[0].device, together[0].record.case.variant
         ours = {row.record.case.label: row.timing.throughput.value for row in together}
         theirs = {

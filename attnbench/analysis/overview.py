@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench.analysis.block import has_time
-from attnbench.analysis.rows import identity
-from attnbench.cases.case import Role
+from attnbench.analysis.rows import latest
 from attnbench.errors import AttnbenchError
 from attnbench.records.folder import is_unfinished
+from attnbench.records.parts import parts
 from attnbench.records.record import RECORDS, Record, read
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One folder of results; where it cannot be read, `problem` says why and nothing else is known."""
+    """One folder of results; where it cannot be read, `problem` says why and nothing else is known.
+
+    `blocks` are those that jobs on a cluster were asked for.
+    """
 
     folder: Path
     started_at: str = ""
@@ -23,6 +26,8 @@ class Overview:
     rows: int = 0
     measured: int = 0
     complete: bool = False
+    blocks: int = 0
+    blocks_done: int = 0
     problem: str = ""
 
     def line(self) -> dict[str, object]:
@@ -35,6 +40,8 @@ class Overview:
             "rows": self.rows,
             "measured": self.measured,
             "complete": self.complete,
+            "blocks": self.blocks,
+            "blocks_done": self.blocks_done,
             "problem": self.problem or None,
         }
 
@@ -55,7 +62,8 @@ def _overview(folder: Path) -> Overview:
         records = read(folder).records
     except AttnbenchError as error:
         return Overview(folder, problem=str(error))
-    members = {identity(each): each for each in records if each.case.role is Role.member}.values()
+    elsewhere = parts(folder)
+    members = latest(records).values()
     machines = dict.fromkeys(
         each.conditions.machine.describe(each.case.device, each.conditions.threads) for each in members
     )
@@ -67,6 +75,8 @@ def _overview(folder: Path) -> Overview:
         rows=len(members),
         measured=sum(map(has_time, members)),
         complete=bool(members) and not is_unfinished(folder),
+        blocks=len(elsewhere),
+        blocks_done=sum(part.is_finished for part in elsewhere),
     )
 
 

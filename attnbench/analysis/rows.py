@@ -123,7 +123,7 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
     """
     records, baseline = told_apart(records), label_of_baseline(baseline, records, run)
     in_blocks = blocks(records, baseline)
-    current = {identity(record): record for record in records if record.case.role is Role.member}
+    current = latest(records)
     pairs = [(record, in_blocks[record.block]) for record in current.values()]
     comparisons = [_comparison(record, block) for record, block in pairs]
     doubts = [_is_doubtful(record, block) for record, block in pairs]
@@ -141,6 +141,12 @@ def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "
     return [replace(row, threads=row.record.conditions.threads) for row in found] if several else found
 
 
+def latest(records: Iterable[Record]) -> dict[tuple[object, ...], Record]:
+    """The last record of each member on each kind of machine."""
+    members = (record for record in records if record.case.role is Role.member)
+    return {(identity(record), record.machine_kind): record for record in members}
+
+
 def identity(record: Record) -> tuple[object, ...]:
     """What a row of a table stands for, whoever measured it and with how much effort."""
     return (*case_of(record), record.conditions.threads)
@@ -152,8 +158,18 @@ def case_of(record: Record) -> tuple[object, ...]:
 
 
 def setting(row: Row) -> tuple[object, ...]:
-    """What the rows of one table share; it shows devices side by side."""
+    """What the rows of one table share; it shows devices of one kind of machine side by side."""
+    return (setting_anywhere(row), row.record.machine_kind)
+
+
+def setting_anywhere(row: Row) -> tuple[object, ...]:
+    """The same of a table of several runs, whatever machines measured them."""
     return (row.record.case.workload, row.record.case.variant, row.threads)
+
+
+def place(row: Row) -> tuple[str, str]:
+    """The device that measured it, of which kind of machine."""
+    return (row.device, row.record.machine_kind)
 
 
 def family(row: Row) -> tuple[object, ...]:
@@ -166,6 +182,7 @@ def family(row: Row) -> tuple[object, ...]:
         record.case.workload.geometry.heads,
         record.case.workload.batch,
         record.case.variant,
+        record.machine_kind,
         row.threads,
     )
 

@@ -10,7 +10,7 @@ from attnbench.analysis.block import both, compared
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
 from attnbench.analysis.orders import Order
-from attnbench.analysis.rows import Measured, Row, believed, grouped, has_paper_shape, measured
+from attnbench.analysis.rows import Measured, Row, believed, grouped, has_paper_shape, measured, place
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import DEVICES, published
 from attnbench.paper.builtin import sentences
@@ -126,7 +126,7 @@ class Judged:
 
 
 def matrices(table: Sequence[Row]) -> list[VariantMatrix]:
-    """A matrix for each block's setting in which there are several variants."""
+    """A matrix for each block's setting, on each kind of machine, in which there are several variants."""
     return [_matrix(rows) for rows in grouped(table, _setting) if _has_several_variants(rows)]
 
 
@@ -196,7 +196,7 @@ def _groups(matrix: VariantMatrix, variant: Variant) -> list[Group]:
 
 
 def _setting(row: Row) -> tuple[object, ...]:
-    return (row.device, row.record.case.workload, row.threads)
+    return (place(row), row.record.case.workload, row.threads)
 
 
 def _has_several_variants(rows: Sequence[Row]) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from attnbench.cli import check, claims, compare, doctor, flops, profile, report, run, runs, spectrum
+from attnbench.cli import check, claims, collect, compare, doctor, flops, profile, report, run, runs, spectrum
 from attnbench.cli import list as registry
 from attnbench.cli.completion import whole_words
 from attnbench.cli.given import require_words, shortened, with_what_is_meant
@@ -35,6 +35,7 @@ ENDING = """
 1    check: the contract is broken; run: nothing could be measured
 2    a mistake in the call, or runs that cannot be compared
 3    compare: something is slower than --fail-on allows
+4    run --on: jobs ended early; the same command submits what is left
 70   a fault of attnbench itself, with its traceback
 130  interrupted; what was measured is kept
 141  nobody reads what is printed any more, as after | head
@@ -124,6 +125,7 @@ add(app, "list", registry.list_mechanisms, COSTS, registry.EXAMPLES)
 add(app, "flops", flops.flops, COSTS, flops.EXAMPLES)
 add(app, "spectrum", spectrum.spectrum, COSTS, spectrum.EXAMPLES)
 add(app, "run", run.run, MEASURING, run.EXAMPLES)
+add(app, "collect", collect.collect, MEASURING, collect.EXAMPLES)
 add(app, "profile", profile.profile, MEASURING, profile.EXAMPLES)
 add(app, "doctor", doctor.doctor, MEASURING, doctor.EXAMPLES)
 add(app, "compare", compare.compare, RESULTS, compare.EXAMPLES)

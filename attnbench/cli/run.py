@@ -3,24 +3,23 @@
 import sys
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attnbench.cases.case import PATCH, Mode
-from attnbench.cases.protocol import ALLOCATORS, lasting
+from attnbench.cases.protocol import ALLOCATORS
 from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
+from attnbench.cli.cluster_options import AtMost, Cancel, Detach, On
 from attnbench.cli.geometry_options import (
     Dims,
     HeadCounts,
     Images,
     Patch,
     Stages,
-    image_of,
-    read_geometries,
-    read_images,
 )
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
@@ -61,6 +60,7 @@ from attnbench.cli.variant_options import (
 from attnbench.errors import AttnbenchError
 
 RESULTS = Path("results")
+OF_ONE_CALL = ("--fresh", "--detach", "--cancel")  # what makes a command no other one
 EXAMPLES = {
     "all mechanisms in the paper's setting: an impression in two minutes": "attnbench run --quick",
     "what a paper should print, in a folder of its own": "attnbench run --rigorous --out results/table-iv",
@@ -82,6 +82,9 @@ EXAMPLES = {
     "a layer of your own": "attnbench run my_attention.py msa hilo",
     "whole models, whose slots hold one mechanism or the other": (
         "attnbench run litv2-s/hilo litv2-s/msa litv2-s/sra --batch 8"
+    ),
+    "on a Slurm cluster, a job a size": (
+        "attnbench run --res 7..56/7 --device cpu --on slurm:partition=exclusive"
     ),
 }
 
@@ -184,6 +187,10 @@ def run(
     seed: Seed = 0,
     out: Out = None,
     fresh: Fresh = False,
+    on: On = None,
+    at_most: AtMost = None,
+    detach: Detach = False,
+    cancel: Cancel = False,
 ) -> None:
     """Measure mechanisms against each other, in Table IV's setting unless told otherwise.
 
@@ -194,16 +201,12 @@ def run(
     the default would do.
 
     What cannot be measured is a row with its reason, not an error. A run that was interrupted or killed goes
-    on with the same command.
+    on with the same command. With --on a cluster measures, each block in a job of its own.
     """
-    from attnbench.cases.places import opened
-    from attnbench.cases.sweep import sweep
+    from attnbench.cli.asked import Asked, Job, Maps
+    from attnbench.cli.cluster import run_on_cluster
     from attnbench.cli.output import output
-    from attnbench.cli.session import carry_out
-    from attnbench.machine import devices
-    from attnbench.machine.system import physical_cores
-    from attnbench.measuring.catalogue import chosen
-    from attnbench.run.plan import Setup
+    from attnbench.cli.session import run_here
 
     effort = read_protocol(
         quick=quick,
@@ -215,47 +218,36 @@ def run(
         timeout_s=timeout,
         energy=energy,
     )
-    names = split(device) or devices.present()
-    for name in names:
-        devices.require(name)
-    there = opened(mechanisms, plugins)
-    registry, choices = there.registry, chosen(there.registry, there.words)
-    layers = not all(choice.mechanism.is_model for choice in choices)
-    if not layers and (dim or heads or stage):
-        raise AttnbenchError(
-            "--dim, --heads and --stage are for layers, and models have their own; leave them out."
-        )
-    models = any(choice.mechanism.is_model for choice in choices)
-    of_layers = None if stage and models else image  # which have their maps from the stages
-    geometries = read_geometries(sizes, dim, heads, stage, of_layers, patch) if layers else []
-    if models:
-        geometries += read_images(image, sizes, alone=not layers)
-    blocks = [
-        block
-        for name in names
-        for block in sweep(
-            choices,
-            geometries,
-            [name],
-            batches=read_batches(batch, devices.device_of(name).quick_batch if quick else 64),
-            threads=read_threads(threads, physical_cores()),
-            modes=read_modes(mode),
-            variants=read_variants(kernel, dtype, autocast, compile_, cuda_graph),
-            baseline=registry.choose(baseline) if baseline else None,
-        )
-    ]
-    protocol = replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS))
-    if duration:
-        protocol = lasting(protocol, read_duration("--for", duration), len(blocks))
-    setup = Setup(
-        plugins=there.plugins,
-        protocol=protocol,
+    if not on and (at_most or detach or cancel):
+        raise AttnbenchError("--at-most, --detach and --cancel are about jobs on a cluster; add --on.")
+    asked = Asked(
+        words=tuple(mechanisms or ()),
+        plugins=tuple(plugins or ()),
+        baseline=baseline,
+        maps=Maps(sizes, dim, heads, stage, image, patch),
+        batches=partial(_batches, batch, quick=quick),
+        modes=read_modes(mode),
+        variants=read_variants(kernel, dtype, autocast, compile_, cuda_graph),
+        protocol=replace(effort, seed=seed, allocator=read_name("--allocator", allocator, ALLOCATORS)),
+        seconds=read_duration("--for", duration) if duration else None,
+        threads=read_threads(threads, 1) if threads else (),
         memory_limit_bytes=read_bytes("--memory-limit", memory_limit) if memory_limit else None,
     )
     here = output()
-    here.note([*registry.problems, *filter(None, [None if image else image_of(geometries)])])
-    command = [word for word in sys.argv[1:] if word != "--fresh"]
-    raise typer.Exit(carry_out(here, blocks, setup, _folder(out, command), command, fresh=fresh))
+    command = [word for word in sys.argv[1:] if word not in OF_ONE_CALL]
+    folder = _folder(out, command)
+    if on:
+        job = Job(on, at_most, detach=detach, cancel=cancel)
+        run_on_cluster(here, asked, split(device), job, folder, command, fresh=fresh)
+    else:
+        raise typer.Exit(run_here(here, asked, split(device), folder, command, fresh=fresh))
+
+
+def _batches(batch: list[str] | None, device: str, *, quick: bool) -> list[int | None]:
+    """Images in a call on a device."""
+    from attnbench.machine.devices import device_of
+
+    return read_batches(batch, device_of(device).quick_batch if quick else 64)
 
 
 def _folder(out: Path | None, command: list[str]) -> Path:

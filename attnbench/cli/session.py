@@ -7,9 +7,16 @@ from pathlib import Path
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Block
+from attnbench.cases.places import opened
+from attnbench.cases.protocol import lasting
+from attnbench.cases.sweep import sweep
+from attnbench.cli.asked import Asked
 from attnbench.cli.output import Output, console
 from attnbench.cli.progress import Progress, plan_lines
 from attnbench.cli.show import print_matrices
+from attnbench.machine import devices, system
+from attnbench.machine.node import allocation, fingerprint
+from attnbench.measuring.catalogue import chosen
 from attnbench.records import folder
 from attnbench.records.record import read
 from attnbench.report.export import write_table
@@ -21,6 +28,41 @@ from attnbench.words import plural
 ONE = "`attnbench compare --plot` draws them."
 SEVERAL = "`attnbench compare` shows each variant's table, and with --kernels --plot draws this."
 DONE, NOTHING_MEASURED, INTERRUPTED = 0, 1, 130  # exit statuses, as `attnbench --help` has them
+
+
+def run_here(
+    here: Output, asked: Asked, named: list[str], path: Path, command: list[str], *, fresh: bool
+) -> int:
+    """Measure on this machine, and say how that went: an exit status."""
+    names = named or devices.present()
+    for name in names:
+        devices.require(name)
+    there = opened(asked.words, asked.plugins)
+    registry, choices = there.registry, chosen(there.registry, there.words)
+    models = [choice.mechanism.is_model for choice in choices]
+    geometries = asked.maps.geometries(layers=not all(models), models=any(models))
+    here.note([*registry.problems, *asked.maps.remarks(geometries)])
+    blocks = [
+        block
+        for name in names
+        for block in sweep(
+            choices,
+            geometries,
+            [name],
+            batches=asked.batches(name),
+            threads=asked.threads or [system.physical_cores()],
+            modes=asked.modes,
+            variants=asked.variants,
+            baseline=registry.choose(asked.baseline) if asked.baseline else None,
+        )
+    ]
+    protocol = lasting(asked.protocol, asked.seconds, len(blocks)) if asked.seconds else asked.protocol
+    setup = Setup(
+        plugins=there.plugins,
+        protocol=protocol,
+        memory_limit_bytes=asked.memory_limit_bytes,
+    )
+    return carry_out(here, blocks, setup, path, command, fresh=fresh)
 
 
 def carry_out(
@@ -39,6 +81,7 @@ def carry_out(
     with folder.held(path):
         if fresh and (aside := folder.start_over(path)):
             meanwhile.tell(f"Starting over; the earlier rows are in {aside}.")
+        setup = replace(setup, node=fingerprint(folder.salt(path)), allocation=allocation())
         folder.save_plan(path, command)
         left = runner.pending(plan, setup, path)
         finished = _measured(meanwhile, plan, left, setup, path)

@@ -1,5 +1,7 @@
 """The machine and the software that made a number; no host or user name, and no path."""
 
+import hashlib
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -69,6 +71,12 @@ class Machine:
             f"attnbench {self.attnbench}",
         ]
         return ", ".join([*device_of(device).describe(self, threads), *software])
+
+    @property
+    def kind(self) -> str:
+        """Eight digits that machines share whose times may be compared on every device of theirs."""
+        decisive = [self.decisive(name) for name in DEVICES]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
 
     def decisive(self, device: str) -> dict[str, object]:
         """The fields that decide a time on `device`: where they are equal, times may be compared."""

@@ -38,15 +38,24 @@ HARMLESS = (
 
 def physical_cores() -> int:
     """Cores that this process may use, hyper-threads not counted twice."""
-    return max(1, min(logical_cores(), psutil.cpu_count(logical=False) or 1))
+    return min(logical_cores(), cores_of_node())
+
+
+def cores_of_node() -> int:
+    """All cores of the machine, whoever may use them, hyper-threads not counted twice."""
+    return psutil.cpu_count(logical=False) or 1
 
 
 def logical_cores() -> int:
     """Cores that this process may use, hyper-threads counted."""
-    allowed = (
-        len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
-    )
-    return allowed or 1
+    return len(affinity()) or os.cpu_count() or 1
+
+
+def affinity() -> tuple[int, ...]:
+    """The numbers of those cores; nothing where the system has no such list."""
+    if not hasattr(psutil.Process, "cpu_affinity"):
+        return ()
+    return tuple(sorted(psutil.Process().cpu_affinity() or ()))
 
 
 def available_memory_bytes() -> int:

@@ -8,6 +8,7 @@ in the end is in a temporary folder, which its process holds as well.
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -22,20 +23,27 @@ from attnbench.records.record import RECORDS, Record
 
 LOCK = ".lock"
 HOLDER = ".holder.json"
+SALT = ".salt"
+SALT_BYTES = 16
 PLAN = "plan.json"
 TEMPORARY = "attnbench-"  # how the names of temporary folders begin
+RETRY_S = 0.1  # until a folder that is in use is asked for again
 YOUNG_S = 60.0  # a temporary folder that is just being made is not held yet
 
 
+class InUse(AttnbenchError):  # noqa: N818 - named for what a folder is
+    """Another process holds a folder."""
+
+
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """Make the folder of a run, if there is none, and keep other processes out of it.
 
-    Where it is in use, cannot be written or has no locks, and where it is removed meanwhile, that is an
-    `AttnbenchError`.
+    Where it is in use for longer than `patience_s`, that is `InUse`; where it cannot be written or has no
+    locks, and where it is removed meanwhile, an `AttnbenchError`.
     """
     holder = {"process": os.getpid(), "since": datetime.now().isoformat(sep=" ", timespec="seconds")}
-    with _locked(folder):
+    with _locked(folder, patience_s):
         try:
             with writing(folder, goes_on=True):
                 (folder / HOLDER).write_text(json.dumps(holder), encoding="utf-8")
@@ -63,6 +71,18 @@ def temporary() -> Iterator[Path]:
         with suppress(OSError):  # where there are no locks, nobody can take it for abandoned either
             _lock(file.fileno())
         yield Path(name)
+
+
+def salt(folder: Path) -> str:
+    """What makes the fingerprints of nodes this run's own: random, and made by whoever asks first."""
+    path = folder / SALT
+    with writing(path, goes_on=True):
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(secrets.token_hex(SALT_BYTES))
+        except FileExistsError:
+            pass
+        return path.read_text(encoding="utf-8")
 
 
 def complete_records(folder: Path) -> dict[str, Record]:
@@ -119,7 +139,7 @@ def forget_plan(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, patience_s: float) -> Iterator[None]:
     """Make a folder, and lock it for other processes; where that cannot be done is an `AttnbenchError`.
 
     The folder itself is locked, too: a lock whose file somebody removes keeps nobody out any more.
@@ -133,10 +153,10 @@ def _locked(folder: Path) -> Iterator[None]:
         ) from error
     with file, _opened(folder) as itself:
         try:
-            _lock(file.fileno())
+            _wait_for(file.fileno(), patience_s)
             _lock_where_possible(itself)
         except (BlockingIOError, PermissionError):
-            raise AttnbenchError(
+            raise InUse(
                 f"{folder} is in use by {_holder(folder)}; wait for it, or name another folder with --out."
             ) from None
         except OSError as error:
@@ -154,6 +174,18 @@ def _opened(folder: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _wait_for(descriptor: int, patience_s: float) -> None:
+    """Lock what is open, once whoever has it lets go of it in that time."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return _lock(descriptor)
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() >= until:
+                raise
+        time.sleep(RETRY_S)
 
 
 def _lock(descriptor: int) -> None:

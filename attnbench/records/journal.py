@@ -18,6 +18,7 @@ from attnbench.cases.protocol import Protocol
 from attnbench.errors import AttnbenchError, writing
 from attnbench.file_marks import SPARSE
 from attnbench.machine.fingerprint import Machine
+from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
 from attnbench.records import lines
 from attnbench.records.codec import Misfit, from_row, to_row
@@ -38,7 +39,7 @@ class Job:
 
     To `fit` them is to find how many images a call of each may have. A case that needs more than
     `memory_limit_bytes` is not tried; None leaves it to what is free. `batch_note` says what set the batch,
-    where that was found.
+    where that was found. `node` and `allocation` are those of its records.
     """
 
     task: Task
@@ -49,6 +50,8 @@ class Job:
     started_at: str
     memory_limit_bytes: int | None = None
     batch_note: str = field(default="", metadata=SPARSE)
+    node: str = field(default="", metadata=SPARSE)
+    allocation: Allocation | None = field(default=None, metadata=SPARSE)
     schema: int = SCHEMA
 
 

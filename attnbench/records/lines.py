@@ -54,6 +54,11 @@ def is_whole(line: bytes) -> bool:
         return False
 
 
+def is_like_an_object(line: bytes) -> bool:
+    """Whether a line begins and ends as an object does: enough for one that `attnbench` wrote whole."""
+    return line.startswith(b"{") and line.rstrip().endswith(b"}")
+
+
 def mend(path: Path) -> None:
     """End the last line, or cut it off where it was not finished, so that the next one begins on its own.
 

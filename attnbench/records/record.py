@@ -7,7 +7,8 @@ name; None = not measured. Neither torch nor pandas is needed to read it.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -21,6 +22,7 @@ from attnbench.errors import AttnbenchError, reading, writing
 from attnbench.file_marks import FLAT, SPARSE
 from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import Machine, differences
+from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
 from attnbench.records import lines
 from attnbench.records.codec import Row, from_row, to_row
@@ -36,6 +38,7 @@ OLDEST = min(ADDED) - 1  # the first schema that is still read
 RECORDS = "records.jsonl"
 OUTCOMES = ("measured", "unsupported", "out_of_memory", "timed_out", "crashed", "wrong", "mistake")
 EMULATED = "emulated."  # before a number format, in the flags: how many times as long a product takes
+BEGINNING = re.compile(rb'\{"key": "(?P<key>\w+)", "block": "(?P<block>\w+)"')
 TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
 
 
@@ -154,13 +157,19 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """With what effort, where and when a case was measured."""
+    """With what effort, where and when a case was measured.
+
+    `node` stands for the one machine among several of its kind, and for nothing outside of its run; `""`
+    where nobody asked. `allocation` is what a scheduler gave, if one did.
+    """
 
     threads: int
     protocol: Protocol
     flags: Mapping[str, str]
     started_at: str
     machine: Machine
+    node: str = field(default="", metadata=SPARSE)
+    allocation: Allocation | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +207,11 @@ class Record:
     put_right: tuple[str, ...] = field(default=(), metadata=SPARSE)
     batch_note: str | None = field(default=None, metadata=SPARSE)
     schema: int = SCHEMA
+
+    @property
+    def machine_kind(self) -> str:
+        """What stands for all machines whose times may be compared with its own."""
+        return self.conditions.machine.kind
 
     @property
     def params(self) -> int | None:
@@ -261,6 +275,54 @@ def append(folder: Path, records: Iterable[Record]) -> None:
         file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What tells a row from others, read off its line without its samples."""
+
+    block: str
+    key: str
+    complete: bool
+    line: bytes
+
+
+def heads(folder: Path) -> Iterator[Head]:
+    """The rows of the run in `folder` by what their lines say of themselves, which need not be right.
+
+    A line that looks like a row and cannot be read is an `AttnbenchError`.
+    """
+    path = folder / RECORDS
+    with reading(path), path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if lines.is_like_an_object(line):
+                yield _head(line, path, number)
+
+
+def complete_keys(folder: Path) -> set[tuple[str, str]]:
+    """Block and key of the rows that need nothing more."""
+    return {(head.block, head.key) for head in heads(folder) if head.complete}
+
+
+def append_lines(folder: Path, rows: Iterable[bytes]) -> None:
+    """Add whole lines to the run in `folder` and see them onto the disk."""
+    path = folder / RECORDS
+    with writing(path, goes_on=True), path.open("ab") as file:
+        file.writelines(line.rstrip() + b"\n" for line in rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _head(line: bytes, path: Path, number: int) -> Head:
+    """From the beginning of a line, and from all of it where that is not as `append` writes it."""
+    begins = BEGINNING.match(line)
+    if begins and line.count(b'"complete": ') == 1:
+        return Head(begins["block"].decode(), begins["key"].decode(), b'"complete": true' in line, line)
+    try:
+        row: Any = lines.parse(line)
+    except ValueError as error:
+        raise _damaged(path, number, f"is {error}") from None
+    return Head(str(row.get("block")), str(row.get("key")), row.get("complete") is True, line)
 
 
 def read(folder: Path) -> RecordFile:
@@ -371,6 +433,7 @@ def _require_one_machine_a_block(records: Mapping[int, Record], path: Path) -> N
     firsts: dict[str, int] = {}
     for number, row in records.items():
         first = records[firsts.setdefault(row.block, number)]
+        _require_one_node(first, row, f"{path}, lines {firsts[row.block]} and {number}")
         ours, theirs = first.conditions.machine, row.conditions.machine
         if ours != theirs and (different := differences(ours, theirs, row.case.device)):
             name, old, new = different[0]
@@ -379,3 +442,13 @@ def _require_one_machine_a_block(records: Mapping[int, Record], path: Path) -> N
                 f"differ in {name} ({old}, {new}), though one machine times a block. Put the rows of each "
                 "machine into a folder of its own."
             )
+
+
+def _require_one_node(ours: Record, theirs: Record, where: str) -> None:
+    """Raise `AttnbenchError` where two rows of a block are from two nodes, of whichever kind."""
+    first, second = ours.conditions.node or "unnamed", theirs.conditions.node or "unnamed"
+    if first != second:
+        raise AttnbenchError(
+            f"{where} are rows of one block from two nodes ({first}, {second}), though one node times a "
+            "block. Put the rows of each node into a folder of its own."
+        )

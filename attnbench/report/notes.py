@@ -22,7 +22,7 @@ NOISY = 0.2  # a noise floor from which on speeds say little
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """What a reader must know beside the table: rows without a time, counts that differ, too few rounds."""
-    lines = _notes_on_rows(rows)
+    lines = _machine_notes(rows) + _notes_on_rows(rows)
     with_time = measured(rows)
     lines += later_baselines(rows)
     lines += convergence_notes(believed(rows))
@@ -59,6 +59,22 @@ def notes(rows: Sequence[Row]) -> list[str]:
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
         )
     return lines + _published_notes(rows)
+
+
+def _machine_notes(rows: Sequence[Row]) -> list[str]:
+    """That a run is from machines of several kinds, and what each measured; nothing of one."""
+    kinds = grouped(rows, lambda row: row.record.machine_kind)
+    if len(kinds) < 2:
+        return []
+    told = [
+        f"{plural(len(mine), 'row')} on {record.conditions.machine.describe(mine[0].device, threads)}"
+        for mine in kinds
+        if (record := mine[0].record) and (threads := record.conditions.threads)
+    ]
+    return [
+        f"Measured on {plural(len(kinds), 'kind')} of machine, which have tables of their own and share no "
+        f"ratio, verdict or limit: {'; '.join(told)}."
+    ]
 
 
 def _lacks_energy(rows: Sequence[Row]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.analysis.rows import Row, grouped, measured, setting
+from attnbench.analysis.rows import Row, grouped, measured, place, setting_anywhere
 from attnbench.machine.devices import device_of
 from attnbench.records.record import Record
 from attnbench.report.column import Standing, View, standings
@@ -23,7 +23,7 @@ OF_A_SETTING = (TIME.name, THROUGHPUT.name, SPEED.name)
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The columns of one run on one device, under a heading that no other group of the table has."""
+    """The columns of one run on one device of one machine, under a heading that no other group has."""
 
     run: str
     heading: str
@@ -114,7 +114,7 @@ class PaperTable:
     @property
     def is_pivot(self) -> bool:
         """Whether groups are of several settings."""
-        return len(set(map(setting, self.rows))) > 1
+        return len(set(map(setting_anywhere, self.rows))) > 1
 
     def fields(self, index: int | None) -> list[Field]:
         """What is the layer's own, or what a group has measured of it, where anything; the paper's beside."""
@@ -162,14 +162,14 @@ def paper_tables(
     runs: Sequence[Analysis], style: TableStyle = STYLE, view: View = View.paper
 ) -> list[PaperTable]:
     """A table for each setting, with all runs that measured in it beside each other; one where they pivot."""
-    by_device = [(run.name, rows) for run in runs for rows in grouped(run.rows, lambda row: row.device)]
+    by_device = [(run.name, rows) for run in runs for rows in grouped(run.rows, place)]
     headings = _headings([(name, rows[0]) for name, rows in by_device])
-    settings = dict.fromkeys(setting(row) for _, rows in by_device for row in rows)
+    settings = dict.fromkeys(setting_anywhere(row) for _, rows in by_device for row in rows)
     by_setting = [
         [
             Group(name, heading, mine)
             for heading, (name, rows) in zip(headings, by_device, strict=True)
-            if (mine := tuple(row for row in rows if setting(row) == each))
+            if (mine := tuple(row for row in rows if setting_anywhere(row) == each))
         ]
         for each in settings
     ]
@@ -218,7 +218,12 @@ def _headings(firsts: Sequence[tuple[str, Row]]) -> list[str]:
     processors = [row.record.conditions.machine.processor(row.device) for _, row in firsts]
     names = [name for name, _ in firsts]
     both = [f"{name}, {device}" for name, device in zip(names, devices, strict=True)]
-    return next(words for words in (devices, processors, names, both) if len(set(words)) == len(words))
+    kinds = [
+        f"{name}, {device} of machine {row.record.machine_kind}"
+        for device, (name, row) in zip(devices, firsts, strict=True)
+    ]
+    several = (devices, processors, names, both, kinds)
+    return next(words for words in several if len(set(words)) == len(words))
 
 
 def _lines(groups: Sequence[Group], *, by_cost: bool = True) -> Iterator[Line]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from attnbench.cases.case import Block, Case, samples_in_round
 from attnbench.cases.protocol import WARMUP_SHARE, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
+from attnbench.machine.node import Allocation
 from attnbench.records.block_state import Known
 from attnbench.records.journal import Counted, Environment, Failed, Predicted, Uncounted, Worker
 
@@ -22,13 +23,16 @@ class Setup:
     """What all workers of a run share; a `memory_limit_bytes` of None is whatever is free.
 
     `worker` runs one of them, on a shard, with an environment and a time-out, and yields the facts that it
-    writes; without one each is a process of its own.
+    writes; without one each is a process of its own. `node` and `allocation` say where they run, as records
+    have it.
     """
 
     plugins: tuple[str, ...]
     protocol: Protocol
     memory_limit_bytes: int | None = None
     worker: Worker | None = None
+    node: str = ""
+    allocation: Allocation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ or a worker, the shard says what is left to do.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -16,7 +17,9 @@ from pathlib import Path
 from attnbench.cases.case import Block, Case, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.sweep import ceilings
-from attnbench.errors import AttnbenchError
+from attnbench.errors import AttnbenchError, InvalidSetting
+from attnbench.machine import system
+from attnbench.machine.fingerprint import inspect_machine
 from attnbench.machine.system import logical_cores
 from attnbench.mechanism import Geometry
 from attnbench.records import journal, lines, record
@@ -40,6 +43,7 @@ from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
 
 MOST_COMPILERS = 32  # processes; torch takes no more by itself
+NOT_YET = "not measured yet"
 MOST_KILLS = 3  # of workers from outside, before a run gives up
 
 Watch = Callable[[int, Fact], None]
@@ -48,7 +52,7 @@ Watch = Callable[[int, Fact], None]
 def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
     """Count every case in a worker of its own, and put the blocks in order, the cheapest first.
 
-    A setting without a meaning is an `AttnbenchError`.
+    A setting without a meaning is an `InvalidSetting`.
     """
     counts = dict.fromkeys(block.threads for block in blocks)
     plan = [
@@ -71,7 +75,7 @@ def _surveyed(blocks: Sequence[Block], threads: int, setup: Setup) -> list[Plann
 
 
 def answered(task: Task, block: Block, setup: Setup, left: Callable[[BlockState], object]) -> BlockState:
-    """What workers find out of cases without timing them; a mistake of the user is an `AttnbenchError`."""
+    """What workers find out of cases without timing them; a mistake of the user is an `InvalidSetting`."""
     with temporary() as folder:
         shard = folder / f"{task}.jsonl"
         journal.save(shard, [_job(task, block, setup)])
@@ -79,7 +83,7 @@ def answered(task: Task, block: Block, setup: Setup, left: Callable[[BlockState]
         state = BlockState(journal.read(shard))
     for failure in state.failed.values():
         if failure.outcome == "mistake":
-            raise AttnbenchError(failure.reason)
+            raise InvalidSetting(failure.reason)
     return state
 
 
@@ -128,9 +132,35 @@ def records_of(state: BlockState, *, complete: bool) -> Iterator[Record]:
     """The rows of a block; those of an unfinished one only where something is known already."""
     job = state.job
     keys = _keys(job.cases, job.threads, job.protocol, state.environment)
+    block = _together(keys, job.node)
     for index, key in enumerate(keys):
         if complete or index in state.failed.keys() | state.memories.keys() | state.samples.keys():
-            yield _record(state, index, key, _together(keys), complete=complete)
+            yield _record(state, index, key, block, complete=complete)
+
+
+def rows_to_be(block: Block, setup: Setup) -> list[Record]:
+    """The rows that a block will have on this machine, as far as they are known before anything is measured.
+
+    Not complete, with nothing but what decides them; imports torch.
+    """
+    here = inspect_machine()
+    workers = os.environ | variables(block.threads, setup.protocol.allocator, Path())
+    machine = replace(here, environment=system.environment(workers))
+    state = BlockState([_job("measure", block, setup), Environment(machine, {}, macs_per_s=1.0)])
+    keys = _keys(block.cases, block.threads, setup.protocol, state.environment)
+    together = _together(keys, setup.node)
+    return [
+        replace(_record(state, index, key, together, complete=False), outcome="crashed", reason=NOT_YET)
+        for index, key in enumerate(keys)
+    ]
+
+
+def give_up(shard: Path, outcome: str, reason: str) -> list[Record]:
+    """The rows of a block that nobody can finish: what has not failed by itself has this outcome."""
+    lines.mend(shard)
+    facts = journal.read(shard)
+    failures = [Failed(index, outcome, reason) for index in BlockState(facts).alive]
+    return list(records_of(BlockState([*facts, *failures]), complete=True))
 
 
 def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable[[Fact], None]) -> bool:
@@ -256,6 +286,8 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
             state.environment.flags,
             job.started_at,
             state.environment.machine,
+            job.node,
+            job.allocation,
         ),
         backends=state.backends.get(index, ()),
         energies=state.energies.get(index, ()),
@@ -268,16 +300,17 @@ def _record(state: BlockState, index: int, key: str, block: str, *, complete: bo
 
 def _shard(planned: Planned, setup: Setup, folder: Path) -> Path:
     block = planned.block
-    return shard_of(folder, _together(_keys(block.cases, block.threads, setup.protocol, planned.environment)))
+    keys = _keys(block.cases, block.threads, setup.protocol, planned.environment)
+    return shard_of(folder, _together(keys, setup.node))
 
 
 def _keys(cases: Sequence[Case], threads: int, protocol: Protocol, environment: Environment) -> list[str]:
     return [record.key(case, protocol, threads, environment.machine) for case in cases]
 
 
-def _together(keys: Iterable[str]) -> str:
-    """The key of a block, from those of its cases."""
-    return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:12]
+def _together(keys: Iterable[str], node: str) -> str:
+    """The key of a block, from those of its cases; what another node has begun is another block."""
+    return hashlib.sha256(" ".join([*keys, *filter(None, [node])]).encode()).hexdigest()[:12]
 
 
 def _job(task: Task, block: Block, setup: Setup) -> Job:
@@ -291,4 +324,6 @@ def _job(task: Task, block: Block, setup: Setup) -> Job:
         now,
         setup.memory_limit_bytes,
         block.batch_note,
+        setup.node,
+        setup.allocation,
     )

@@ -21,7 +21,8 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "list": ["attnbench.measuring.catalogue.entries"],
     "flops": ["attnbench.measuring.catalogue.points"],
     "spectrum": ["attnbench.measuring.spectrum.survey"],
-    "run": ["attnbench.cli.session.carry_out"],
+    "run": ["attnbench.cli.session.carry_out", "attnbench.cli.cluster.order"],
+    "collect": ["attnbench.cluster.standing.collected"],
     "profile": ["attnbench.measuring.profile.profile", "attnbench.run.room.shortages"],
     "doctor": ["attnbench.run.runner.measure_ceilings"],
     "compare": [
@@ -126,7 +127,7 @@ def test_a_short_h_helps_as_well(attnbench: Run, narrow: None, name: str):
 def test_the_overview_says_where_results_go_and_what_exit_statuses_mean(attnbench: Run, narrow: None):
     out = attnbench("--help").out
     said = re.findall(r"^ (\d+)  +\w", out, flags=re.MULTILINE)
-    assert said == ["0", "1", "2", "3", "70", "130", "141"]
+    assert said == ["0", "1", "2", "3", "4", "70", "130", "141"]
     assert "records.jsonl" in out
     assert max(map(len, out.splitlines())) <= 80
 

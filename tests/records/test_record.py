@@ -12,6 +12,7 @@ import pytest
 from attnbench.cases.case import Case, Role
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
+from attnbench.machine.node import Allocation
 from attnbench.records.codec import to_row
 from attnbench.records.record import (
     RECORDS,
@@ -20,6 +21,7 @@ from attnbench.records.record import (
     RecordFile,
     Sample,
     append,
+    complete_keys,
     key,
     newest,
     read,
@@ -97,6 +99,14 @@ def test_a_line_that_is_no_record_is_damaged_too(tmp_path: Path, changes: dict[s
     assert damaged(tmp_path, json.dumps(row).encode()).startswith(f"line 2 is not a record: {says}")
 
 
+def test_what_asks_for_the_beginnings_of_lines_tells_one_that_is_damaged(tmp_path: Path):
+    append(tmp_path, [record("msa")])
+    with (tmp_path / RECORDS).open("ab") as file:
+        file.write(b'{"key": "a1", "block": \xff}\n')
+    with pytest.raises(AttnbenchError, match=r"records\.jsonl, line 2 is not JSON in UTF-8\. .*remove it"):
+        complete_keys(tmp_path)
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-0.5", "0"])
 def test_a_time_that_is_none_is_told_with_its_field(tmp_path: Path, number: str):
     row = json.dumps(to_row(record("sra", [0.125, 0.25]))).replace('"seconds": 0.25', f'"seconds": {number}')
@@ -121,6 +131,25 @@ def test_rows_of_one_block_from_two_machines_are_refused(tmp_path: Path):
     says = r"lines 1 and 2 are rows of one block from machines that differ in cpu \(Abacus, Slide rule\)"
     with pytest.raises(AttnbenchError, match=says):
         read(tmp_path)
+
+
+def test_rows_of_one_block_from_two_nodes_of_one_kind_are_refused(tmp_path: Path):
+    msa, hilo, twin = block({"msa": [0.4], "hilo": [0.2]}, node="0123")
+    append(tmp_path, [msa, changed(hilo, node="4567"), twin])
+    with pytest.raises(
+        AttnbenchError, match=r"lines 1 and 2 are rows of one block from two nodes \(0123, 4567"
+    ):
+        read(tmp_path)
+
+
+def test_a_line_says_of_node_and_allocation_what_there_is_to_say(tmp_path: Path):
+    given = Allocation(affinity=(0, 1), node_cores=2, exclusive=True)
+    rows = record("msa", block="plain"), record("hilo", node="0123", allocation=given)
+    append(tmp_path, rows)
+    plain, ours = map(json.loads, (tmp_path / RECORDS).read_text().splitlines())
+    assert {"node", "allocation"} & plain.keys() == set()
+    assert ours["allocation"] == {"affinity": [0, 1], "node_cores": 2, "exclusive": True}
+    assert read(tmp_path).records == rows
 
 
 def test_what_decides_no_time_may_differ_in_a_block(tmp_path: Path):

@@ -18,6 +18,7 @@ from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
 from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.machine.fingerprint import inspect_machine
+from attnbench.machine.node import Allocation
 from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.records import journal, record
 from attnbench.records.block_state import BlockState
@@ -320,6 +321,26 @@ def test_a_shard_of_other_threads_is_not_gone_on_with(folder: Path, workers: Wor
     other = [replace(PLAN[0], block=replace(PLAN[0].block, threads=2))]
     assert pending(other, SETUP, folder) == other
     assert shards(folder) == []
+
+
+def test_a_shard_that_another_node_began_is_not_gone_on_with(folder: Path, workers: Workers):
+    here, there = (replace(SETUP, node=name) for name in ("here", "there"))
+    workers.next = [session(0, range(5)), [*session(1, range(5))[:16], KeyboardInterrupt()]]
+    assert not measure(PLAN, here, folder, lambda *_: None)
+    assert measure(pending(PLAN, there, folder), there, folder, lambda *_: None)
+    rows = read(folder).records
+    assert [(row.conditions.node, len(row.samples)) for row in rows if row.complete] == [("there", 10)] * 5
+    assert {row.block for row in rows if row.complete}.isdisjoint(
+        row.block for row in rows if not row.complete
+    )
+    assert {row.key for row in rows if row.complete} == {row.key for row in rows if not row.complete}
+
+
+def test_rows_say_which_node_measured_them_and_what_it_was_given(folder: Path, workers: Workers):
+    given = Allocation((0, 1), 2, exclusive=True)
+    assert measure(PLAN, replace(SETUP, node="here", allocation=given), folder, lambda *_: None)
+    conditions = [row.conditions for row in read(folder).records]
+    assert [(each.node, each.allocation) for each in conditions] == [("here", given)] * 5
 
 
 def test_a_mechanism_that_was_added_is_measured_beside_a_control(folder: Path, workers: Workers):

@@ -55,6 +55,7 @@ def machines(records: Iterable[Record]) -> str:
 def _words(record: Record) -> dict[str, str]:
     return {
         "device": record.case.device,
+        "machine": f"machine-{record.machine_kind}",
         "size": record.case.workload.geometry.size,
         "batch": f"batch{record.case.workload.batch}",
         "dim": f"dim{record.case.workload.geometry.dim}",

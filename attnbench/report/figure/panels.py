@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from attnbench.analysis.rows import Measured, grouped
+from attnbench.analysis.rows import Measured, grouped, place
 from attnbench.records.record import Record
 from attnbench.report.colours import MarkStyles
 from attnbench.report.figure.axis import set_numbers, set_ratios
@@ -60,8 +60,8 @@ class Panel:
 
 
 def by_device(rows: Sequence[Measured]) -> list[Panel]:
-    """A panel a device; one alone needs no name."""
-    devices = grouped(rows, lambda row: row.device)
+    """A panel a device of one kind of machine; one alone needs no name."""
+    devices = grouped(rows, place)
     return [Panel(mine[0].device if len(devices) > 1 else "", mine) for mine in devices]
 
 

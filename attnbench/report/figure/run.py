@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from attnbench.analysis.rows import Measured, Row, grouped, measured, setting
+from attnbench.analysis.rows import Measured, Row, grouped, measured, place, setting, setting_anywhere
 from attnbench.analysis.variant_matrix import matrices
 from attnbench.cases.labels import closest, did_you_mean
 from attnbench.cases.variant import Variant
@@ -71,7 +71,7 @@ def matrix_pages(rows: Sequence[Row], wanted: PrintSize = PLAIN) -> Iterator[Dra
     """The figure of all variants, where a device has a workload in several."""
     variants: dict[object, set[Variant]] = {}
     for row in measured(rows):
-        variants.setdefault((row.device, row.record.case.workload), set()).add(row.record.case.variant)
+        variants.setdefault((place(row), row.record.case.workload), set()).add(row.record.case.variant)
     if any(len(several) > 1 for several in variants.values()):
         yield Drawing(MATRICES, MATRICES, partial(_matrices_page, rows, wanted))
 
@@ -88,7 +88,10 @@ def side_by_side(runs: Runs, wanted: PrintSize = PLAIN, end: str = "") -> Iterat
 
     Runs that have no setting in common are an `AttnbenchError`.
     """
-    tables = {name: {setting(mine[0]): mine for mine in settings_of(rows)} for name, rows in runs.items()}
+    tables = {
+        name: {setting_anywhere(mine[0]): mine for mine in grouped(measured(rows), setting_anywhere)}
+        for name, rows in runs.items()
+    }
     first, *others = tables.values()
     common = [key for key in first if all(key in other for other in others)]
     if not common:
@@ -99,7 +102,7 @@ def side_by_side(runs: Runs, wanted: PrintSize = PLAIN, end: str = "") -> Iterat
     records = [first[key][0].record for key in common]
     for key in common:
         panels = _named({name: with_values(table[key]) for name, table in tables.items()})
-        mine = suffix(first[key][0].record, records, without={"device"})
+        mine = suffix(first[key][0].record, records, without={"device", "machine"})
         yield from drawings_of(panels, styles, wanted, f"{mine}{end}")
 
 
@@ -128,14 +131,13 @@ def settings_of(rows: Sequence[Row]) -> list[list[Measured]]:
 
 
 def _named(tables: Mapping[str, Sequence[Measured]]) -> list[Panel]:
-    """A panel for each run and device: named by its processor, or by its run where processors are alike."""
+    """A panel for each run and device: named by its processor, or where those are alike by its run."""
     panels = [(name, panel.rows) for name, rows in tables.items() for panel in by_device(rows)]
     processors = [_processor(rows[0]) for _, rows in panels]
-    alike = len(set(processors)) < len(processors)
-    return [
-        Panel(f"{name} ({rows[0].device})" if alike else processor, rows)
-        for (name, rows), processor in zip(panels, processors, strict=True)
-    ]
+    devices = [f"{name} ({rows[0].device})" for name, rows in panels]
+    kinds = [f"{name} ({rows[0].device}, {rows[0].record.machine_kind})" for name, rows in panels]
+    titles = next(each for each in (processors, devices, kinds) if len(set(each)) == len(each))
+    return [Panel(title, rows) for title, (_, rows) in zip(titles, panels, strict=True)]
 
 
 def _processor(row: Row) -> str:

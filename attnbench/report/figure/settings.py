@@ -7,7 +7,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.analysis.rows import Row, grouped, setting
+from attnbench.analysis.rows import Row, grouped, place, setting
 from attnbench.cases.sweep import BASELINE
 from attnbench.mechanism import Setting
 from attnbench.report.colours import MarkStyle, inks_in
@@ -86,7 +86,7 @@ def sweeps(rows: Sequence[Row]) -> list[Sweep]:
     labels = [row.record.case.label for row in rows]
     return [
         Sweep(name, key, lines, inks_in(name, labels, len(lines)), _baseline(together, name))
-        for together in grouped(rows, lambda row: (row.device, setting(row)))
+        for together in grouped(rows, lambda row: (place(row), setting(row)))
         for mine in grouped(together, lambda row: row.record.case.mechanism)
         for name in [mine[0].record.case.mechanism]
         for key in mine[0].record.case.settings

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.analysis.rows import Row, grouped, setting
+from attnbench.analysis.rows import Row, grouped, place, setting
 from attnbench.records.record import Record
 from attnbench.words import plural
 
@@ -68,9 +68,22 @@ def _after(word: str) -> Callable[[Sequence[str]], str]:
     return words
 
 
+def _named(texts: Sequence[str]) -> str:
+    """Values that some settings have and others lack."""
+    return ", ".join(filter(None, texts))
+
+
+def _machine(setting: MeasuredSetting) -> str:
+    """The processor, and what tells its machine from others that have the same; nothing in a run of one."""
+    record = setting.record
+    name = record.conditions.machine.processor(record.case.device)
+    return f"{name} ({record.machine_kind})" if len(setting.run.machine_kinds) > 1 else ""
+
+
 RUN = Facet("run", "Run", lambda setting: setting.run.name)
 FACETS = (
     Facet("device", "Device", lambda setting: setting.record.case.device),
+    Facet("machine", "Machine", _machine, _named),
     Facet("size", "Size", lambda setting: setting.size, _sizes),
     Facet("dim", "Dim", _dim, _after("dim")),
     Facet("batch", "Batch", lambda setting: str(setting.record.case.workload.batch), _after("batch")),
@@ -91,4 +104,4 @@ def differing(facets: Sequence[Facet], settings: Sequence[MeasuredSetting]) -> l
 
 
 def _device_and_setting(row: Row) -> object:
-    return row.device, setting(row)
+    return place(row), setting(row)

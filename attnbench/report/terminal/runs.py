@@ -16,7 +16,14 @@ def runs_table(runs: Sequence[Overview]) -> Grid:
             GridColumn("Machine", [", ".join(run.machines) for run in runs], wraps=True, drop_order=1),
             GridColumn("Setting", [run.problem or run.setting for run in runs], wraps=True),
             GridColumn("Rows", [f"{run.measured}/{run.rows}" if run.rows else NOTHING for run in runs]),
-            GridColumn("", ["" if run.complete else "incomplete" for run in runs]),
+            GridColumn("", [_lacks(run) for run in runs]),
         ],
         caption="Rows = those with a time, of all. An incomplete run goes on with the command that began it.",
     )
+
+
+def _lacks(run: Overview) -> str:
+    """That something is left to do, of which a cluster has done so much."""
+    if run.complete:
+        return ""
+    return f"{run.blocks_done}/{run.blocks} blocks" if run.blocks else "incomplete"

@@ -1,0 +1,136 @@
+"""Slurm's own commands, and what they answer; nothing here knows what a job does."""
+
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from attnbench.errors import AttnbenchError
+
+ANSWER_S = 60.0  # for which a controller that is busy is waited for
+FINAL = frozenset(
+    {
+        *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
+        *("PREEMPTED", "REVOKED", "TIMEOUT"),
+    }
+)
+"""States that a job does not leave; all others are of jobs that are waited for."""
+FORGOTTEN = "FORGOTTEN"  # of a job that Slurm knows nothing of any more; a word of ours
+RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING")
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """Slurm's word for how a job is, and why: of one that waits, or how one ended."""
+
+    state: str
+    reason: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def is_running(self) -> bool:
+        return self.state in RUNNING
+
+
+class NoAnswer(Exception):  # noqa: N818
+    """Slurm did not say, which may pass."""
+
+
+def submit(script: str, options: Sequence[str]) -> str:
+    """Submit a script and return its job id; what Slurm refuses is an `AttnbenchError` in its words."""
+    try:
+        done = _run("sbatch", "--parsable", *options, text=script)
+    except FileNotFoundError:
+        raise AttnbenchError("There is no sbatch here; run this where Slurm's commands are.") from None
+    if done.returncode:
+        raise AttnbenchError(f"Slurm did not take the jobs: {_last_words(done.stderr)}.")
+    return done.stdout.strip().partition(";")[0]
+
+
+def cancel(names: Iterable[str]) -> None:
+    """End all jobs of these names, waiting or running."""
+    for name in names:
+        _run("scancel", f"--name={name}")
+
+
+def members(names: Sequence[str]) -> dict[tuple[str, int], JobState]:
+    """The members of arrays of these names that Slurm still knows, by name and index."""
+    if not names:
+        return {}
+    done = _answer("squeue", "-h", "-r", "-t", "all", "-o", "%j|%K|%T|%r", f"--name={','.join(names)}")
+    found: dict[tuple[str, int], JobState] = {}
+    for line in done.splitlines():
+        name, index, state, reason = line.split("|", 3)
+        if index.isdecimal():
+            told = JobState(state, "" if reason == "None" else reason)
+            if told.is_final and (name, int(index)) in found:
+                continue  # an earlier life of one that was queued again
+            found[name, int(index)] = told
+    return found
+
+
+def ended(job: str, index: int) -> JobState:
+    """How a member of an array ended: by accounting, where there is any, or as the controller remembers."""
+    member = f"{job}_{index}"
+    try:
+        line = _answer("sacct", "-nPX", "-o", "State,ExitCode", "-j", member).strip()
+    except NoAnswer:
+        line = ""  # there is no accounting
+    state, _, code = line.partition("|")
+    if (word := state.partition(" ")[0]) in FINAL:  # `CANCELLED by 0`
+        return JobState(word, _exit(code))
+    try:
+        told = _fields(_answer("scontrol", "-o", "show", "job", member))
+    except NoAnswer:
+        return JobState(FORGOTTEN, "Slurm knows nothing of its job any more")
+    return JobState(told.get("JobState", FORGOTTEN), _why(told))
+
+
+def _why(told: Mapping[str, str]) -> str:
+    """What the controller says of how a job ended."""
+    limit = f"time limit {told['TimeLimit']}" if told.get("JobState") == "TIMEOUT" else ""
+    reason = told.get("Reason", "None")
+    of_state = reason.replace("_", "").lower() == told.get("JobState", "").replace("_", "").lower()
+    words = [limit, "" if reason == "None" or of_state or limit else reason, _exit(told.get("ExitCode", ""))]
+    return ", ".join(filter(None, words))
+
+
+def _exit(code: str) -> str:
+    """`0:9` as sacct and scontrol write an exit status and a signal."""
+    match code.split(":"):
+        case [status, "0"] if status != "0":
+            return f"exit status {status}"
+        case [_, signal] if signal != "0":
+            return f"signal {signal}"
+    return ""
+
+
+def _fields(line: str) -> dict[str, str]:
+    return dict(re.findall(r"(\w+)=(\S*)", line))
+
+
+def _answer(*command: str) -> str:
+    """What a command prints; `NoAnswer` where it fails."""
+    try:
+        done = _run(*command)
+    except subprocess.TimeoutExpired as error:
+        raise NoAnswer(f"{command[0]} said nothing in {ANSWER_S:g} s") from error
+    except FileNotFoundError as error:
+        raise NoAnswer(f"there is no {command[0]} here") from error
+    if done.returncode:
+        raise NoAnswer(_last_words(done.stderr))
+    return done.stdout
+
+
+def _run(*command: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, timeout=ANSWER_S, errors="replace", check=False
+    )
+
+
+def _last_words(text: str) -> str:
+    said = text.strip().splitlines()
+    return said[-1].removeprefix("sbatch: error: ").rstrip(".") if said else "it did not say why"

@@ -1,0 +1,119 @@
+"""Jobs for the blocks that are left: one array at a time, whose file is there before Slurm hears of it.
+
+A job's name says which submission it belongs to, so that one whose number nobody could write down, because
+its submitter was killed, is found all the same and not submitted again.
+"""
+
+import json
+import secrets
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from attnbench.cluster import slurm
+from attnbench.cluster.site import Site
+from attnbench.cluster.slurm import JobState
+from attnbench.errors import writing
+from attnbench.file_marks import SPARSE
+from attnbench.records.codec import from_row, to_row
+from attnbench.records.parts import BLOCKS, End, Part
+
+MOST_MEMBERS = 1000  # of an array, where a site has not changed MaxArraySize
+NAME = "attnbench-"  # how the names of jobs begin
+LOGS = "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One array of jobs: a block each, in the order of their indices. `job` is Slurm's number for it."""
+
+    token: str
+    parts: tuple[str, ...]
+    shared: bool = False
+    job: str = field(default="", metadata=SPARSE)
+
+    @property
+    def name(self) -> str:
+        return f"{NAME}{self.token}"
+
+
+def submissions(run: Path) -> list[Submission]:
+    """All that was submitted for the run in a folder, in order."""
+    paths = sorted((run / BLOCKS).glob("submitted-*.json"))
+    return [from_row(Submission, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def submit(
+    run: Path, parts: Sequence[Part], site: Site, *, threads: int | None, at_most: int | None
+) -> list[Submission]:
+    """Submit a job for each of these blocks, of which so many run at once."""
+    made: list[Submission] = []
+    for start in range(0, len(parts), MOST_MEMBERS):
+        keys = tuple(part.key for part in parts[start : start + MOST_MEMBERS])
+        number = len(submissions(run)) + 1
+        new = Submission(f"{number:04}{secrets.token_hex(4)}", keys, site.shared)
+        path = _save(run, new)
+        (run / BLOCKS / LOGS).mkdir(exist_ok=True)
+        after = [f"--dependency=afterany:{made[-1].job}"] if made and at_most else []
+        options = [*_options(run, new, site, threads, at_most), *after]
+        try:
+            job = slurm.submit(_script(path, site), options)
+        except BaseException:
+            path.unlink()
+            raise
+        made.append(replace(new, job=job))
+        _save(run, made[-1])
+    return made
+
+
+def states(those: Iterable[Submission]) -> dict[str, tuple[Submission, int, JobState]]:
+    """How Slurm says that the newest job of each block is, by the block's key."""
+    each = list(those)
+    known = slurm.members([one.name for one in each])
+    found: dict[str, tuple[Submission, int, JobState]] = {}
+    for one in each:
+        for index, key in enumerate(one.parts):
+            if told := known.get((one.name, index)):
+                found[key] = one, index, told
+    return found
+
+
+def end_of(run: Path, one: Submission, index: int) -> End:
+    """How a job ended that Slurm no longer waits for, and what it said last."""
+    told = slurm.ended(one.job, index) if one.job else JobState(slurm.FORGOTTEN)
+    log = run / BLOCKS / LOGS / f"{one.token}-{index}.txt"
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    last = [line for line in said if not line.startswith(("slurmstepd: ", "srun: "))][-1:]
+    return End(one.token, told.state, ": ".join(filter(None, [told.reason, *last])))
+
+
+def _options(run: Path, new: Submission, site: Site, threads: int | None, at_most: int | None) -> list[str]:
+    """What sbatch is told; what a site says comes last, and wins."""
+    ours = {
+        "job-name": new.name,
+        "array": f"0-{len(new.parts) - 1}{f'%{at_most}' if at_most else ''}",
+        "output": str((run / BLOCKS / LOGS).resolve() / f"{new.token}-%a.txt"),
+        "nodes": "1",
+        "ntasks": "1",
+        "open-mode": "append",
+    }
+    usual = {} if site.shared else {"mem": "0"}
+    if site.shared and threads:
+        usual["cpus-per-task"] = str(threads)
+    flags = ["--requeue", *([] if site.shared else ["--exclusive"])]
+    return [*flags, *(f"--{name}={value}" for name, value in (ours | usual | dict(site.options)).items())]
+
+
+def _script(path: Path, site: Site) -> str:
+    command = [site.python, "-P", "-m", "attnbench.cluster.job", str(path.resolve())]
+    return "\n".join(["#!/bin/sh", *site.setup, f'exec {shlex.join(command)} "$SLURM_ARRAY_TASK_ID"', ""])
+
+
+def _save(run: Path, one: Submission) -> Path:
+    path = run / BLOCKS / f"submitted-{one.token}.json"
+    with writing(path, goes_on=True):
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(to_row(one)), encoding="utf-8")
+        new.replace(path)
+    return path
