@@ -29,6 +29,8 @@ WHOLE = {
     )
 }  # fmt: skip
 
+EXPECTED = ("cpu 2x2 batch 2: ", "cpu 3x3 batch 2: ", "This takes about ", "measuring cpu ")
+
 
 class Command:
     """One command of a run, which can be started as often as it takes."""
@@ -47,10 +49,11 @@ class Command:
         )
 
     def finish(self, before: Callable[[], None] | None = None) -> tuple[int, str]:
-        """Its exit status and what it says on standard error."""
+        """Its exit status and what it says on standard error besides its plan and its progress."""
         process = self.start(before)
         _, said = process.communicate(timeout=200)
-        return process.returncode, said
+        lines = said.splitlines(keepends=True)
+        return process.returncode, "".join(line for line in lines if not line.startswith(EXPECTED))
 
     def wait_for_samples(self) -> None:
         while not any("Timed" in shard.read_text() for shard in shards(self.folder)):
