@@ -29,14 +29,14 @@ class Weigh:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_cpu_gets_an_image_for_every_thread_and_then_what_is_left():
-    weigh, x, weight = Weigh(), torch.randn(5, 4), torch.randn(5, 1)
+def test_a_cpu_gets_four_images_for_every_thread_and_then_what_is_left():
+    weigh, x, weight = Weigh(), torch.randn(17, 4), torch.randn(17, 1)
     assert few_images_at_a_time(weigh, x, weight).equal(x * weight)
-    assert weigh.images == [2, 2, 1]
+    assert weigh.images == [8, 8, 1]
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_another_device_gets_all_images_at_once():
     weigh = Weigh()
-    few_images_at_a_time(weigh, torch.empty(5, 4, device="meta"), torch.empty(5, 1, device="meta"))
-    assert weigh.images == [5]
+    few_images_at_a_time(weigh, torch.empty(17, 4, device="meta"), torch.empty(17, 1, device="meta"))
+    assert weigh.images == [17]
