@@ -100,24 +100,30 @@ def measure(
     return table if full else telling(table)
 
 
-def load(folder: str | Path) -> "pd.DataFrame":
+def load(folder: str | Path, *, samples: bool = False) -> "pd.DataFrame":
     """The run in a folder as a table of N lines, one a case, under the names of its `table.csv`.
 
     Base units: seconds, bytes, joules, watts, multiply-adds and parameters as plain numbers. `x_low` and
     `x_high` are the ends of the 95 % interval of `x`, `x_published` is Table IV's number. Counts are exact
     integers; NA is what was not measured. Speeds are relative to the run's own baseline.
 
+    With `samples` it has a line for every sample of every case instead, those of the baseline's `twin` and of
+    the ceilings too (`role`): its `session`, `round` and turn (`position`) in that, the seconds of a call as
+    the device has them (`time_s`) and as the host (`wall_s`), and whether it counts for nothing (`settling`),
+    stood still (`paused`) or waited for the host (`host_paced`). Only what shares a `block`, a session and a
+    round was timed side by side.
+
     Raises `AttnbenchError` where there is no run, or one that cannot be read or holds no rows; a last line
     that was cut off is left out with a warning.
     """
     from attnbench.analysis.analysis import rows_of
     from attnbench.records.record import read
-    from attnbench.report.frame import frame
+    from attnbench.report.frame import frame, sample_frame
 
     run = read(Path(folder))
     for text in run.warnings:
         warnings.warn(text, stacklevel=2)
-    return frame(rows_of(run))
+    return sample_frame(run.records) if samples else frame(rows_of(run))
 
 
 def plot(

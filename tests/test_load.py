@@ -44,6 +44,25 @@ def test_its_columns_are_those_of_the_runs_table():
     assert len(table) == 14
 
 
+def test_samples_are_a_line_each_with_what_else_was_timed_in_their_round(folder: Path):
+    samples = attnbench.load(folder, samples=True)
+    assert len(samples) == 3 * 18
+    assert set(samples["label"]) == {"msa", "hilo"}
+    assert set(samples["role"]) == {"member", "twin"}
+    hilo = samples[samples["label"] == "hilo"]
+    assert list(hilo["time_s"]) == [0.2, 0.25] * 9
+    rounds = samples[samples["role"] == "member"].pivot(
+        index=["block", "session", "round"], columns="label", values="time_s"
+    )
+    assert set(rounds["msa"] / rounds["hilo"]) == {2.0}
+
+
+def test_samples_of_a_run_without_any_are_refused(tmp_path: Path):
+    append(tmp_path, [record("sra", outcome="crashed", reason="signal 11", macs=None)])
+    with pytest.raises(attnbench.AttnbenchError, match="holds no samples"):
+        attnbench.load(tmp_path, samples=True)
+
+
 def test_where_there_is_no_run_it_says_what_makes_one(tmp_path: Path):
     with pytest.raises(attnbench.AttnbenchError, match=r"There is no run in .*attnbench run"):
         attnbench.load(tmp_path)

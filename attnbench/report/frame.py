@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from attnbench.analysis.rows import Row
 from attnbench.errors import AttnbenchError
+from attnbench.records.record import Record
+from attnbench.report.column import Line
 from attnbench.report.csv_text import cell
 from attnbench.report.data import row_line
+from attnbench.report.fields import CASE, THREADS
 from attnbench.report.read_back import NEEDED, row_from
 
 if TYPE_CHECKING:
@@ -34,6 +38,31 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
     lines = [{name: cell(value) for name, value in row_line(row).items()} for row in rows]
     return pd.DataFrame(lines).convert_dtypes()
+
+
+def sample_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """A line a sample: what was timed, under the names of `frame`, in what role, and when and how long."""
+    import pandas as pd
+
+    lines = [
+        {**drawn_from, **asdict(sample)}
+        for record in records
+        for drawn_from in [_timed(record)]
+        for sample in record.samples
+    ]
+    if not lines:
+        raise AttnbenchError(
+            "The run holds no samples: nothing in it was timed. It loads without samples=True."
+        )
+    return pd.DataFrame(lines).rename(columns={"seconds": "time_s"}).convert_dtypes()
+
+
+def _timed(record: Record) -> Line:
+    """What a record's samples are of; samples with one `block` lie in the same rounds."""
+    case = {field.name: cell(field.of(record.case)) for field in CASE}
+    return {
+        "block": record.block, "role": record.case.role.value, **case, THREADS.name: record.conditions.threads
+    }  # fmt: skip
 
 
 def telling(table: pd.DataFrame) -> pd.DataFrame:
