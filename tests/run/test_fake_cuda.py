@@ -6,7 +6,7 @@ the quick tests; the slow ones have each.
 
 import sys
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -32,6 +32,7 @@ PROTOCOL = Protocol(
     most_warmup_s=0,
     min_sample_s=1e-6,
 )
+ONCE = replace(PROTOCOL, sessions=1, least_rounds=1)  # where it matters that a layer runs, not how often
 DTYPES, KERNELS = ("float32", "tf32", "bfloat16", "float16"), ("explicit", "fused")
 WAYS = [Variant(kernel, dtype) for kernel in KERNELS for dtype in DTYPES]
 EVERY_WAY = ("--dtype", ",".join(DTYPES), "--kernel", ",".join(KERNELS))
@@ -63,12 +64,12 @@ class Ran:
 Runs = dict[Mode, Ran]
 
 
-def ran(folder: Path, *words: str, free: int = MEMORY_BYTES) -> Ran:
+def ran(folder: Path, *words: str, free: int = MEMORY_BYTES, protocol: Protocol = PROTOCOL) -> Ran:
     """`attnbench run` on a faked device, with as little effort as there can be."""
     said = StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
         installed(patch).free = free
-        patch.setattr(protocol_options, "DEFAULT", PROTOCOL)
+        patch.setattr(protocol_options, "DEFAULT", protocol)
         patch.setenv("COLUMNS", "160")
         words = ("attnbench", "run", *words, *SIZE, "--device", "cuda", "--out", str(folder))
         patch.setattr(sys, "argv", list(words))
@@ -183,7 +184,7 @@ ILL_CONDITIONED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", published())
 def test_every_mechanism_of_the_table_runs_in_short_formats_with_either_kernel(name: str, tmp_path: Path):
-    found = ran(tmp_path, name, *SHORT, "--kernel", ",".join(KERNELS)).rows(name)
+    found = ran(tmp_path, name, *SHORT, "--kernel", ",".join(KERNELS), protocol=ONCE).rows(name)
     assert [record.reason for record in found if record.outcome != "measured"] == []
     assert len(found) == 2 * len(KERNELS)
 
@@ -191,7 +192,7 @@ def test_every_mechanism_of_the_table_runs_in_short_formats_with_either_kernel(n
 @pytest.mark.slow
 @pytest.mark.parametrize("name", published())
 def test_every_mechanism_of_the_table_trains_in_short_formats(name: str, tmp_path: Path):
-    found = ran(tmp_path, name, *SHORT, "--kernel", "fused", "--mode", "training").rows(name)
+    found = ran(tmp_path, name, *SHORT, "--kernel", "fused", "--mode", "training", protocol=ONCE).rows(name)
     assert [record.reason for record in found if record.outcome != "measured"] == []
     assert len(found) == 2
 
@@ -200,5 +201,6 @@ def test_every_mechanism_of_the_table_trains_in_short_formats(name: str, tmp_pat
 @pytest.mark.parametrize("name", LATER)
 def test_every_other_mechanism_trains_in_bfloat16_or_runs_where_gradients_are_lost(name: str, tmp_path: Path):
     mode = Mode.inference if name in ILL_CONDITIONED else Mode.training
-    (found,) = ran(tmp_path, name, "--dtype", "bfloat16", "--kernel", "fused", "--mode", mode).rows(name)
+    way = ("--dtype", "bfloat16", "--kernel", "fused", "--mode", mode)
+    (found,) = ran(tmp_path, name, *way, protocol=ONCE).rows(name)
     assert (found.outcome, found.reason) == ("measured", None)
