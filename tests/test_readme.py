@@ -116,11 +116,18 @@ def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, t
     assert (folder / "throughput.png").exists()
 
 
+def _measure_later(path: Path) -> None:
+    """The newest run is what commands without a run's name read; a reader has just made one of Table IV."""
+    kept = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r'("started_at": ?")\d+', r"\g<1>2999", kept), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as a reader of README has it, with the example's code, of now and of before."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(ROOT / "results", folder / "results")
+    _measure_later(folder / "results" / "table-iv-cpu" / RECORDS)
     for name in ("attnbench", "tests"):
         (folder / name).symlink_to(ROOT / name)
     for name in ("my_attention.py", "old/my_attention.py", "new/my_attention.py"):
