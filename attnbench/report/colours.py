@@ -8,7 +8,7 @@ mechanisms apart for eyes and printers that see no colours.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from attnbench.cases.declared import builtin
+from attnbench.cases.declared import HOST, builtin
 from attnbench.cases.sweep import BASELINE
 from attnbench.paper import published
 
@@ -54,9 +54,11 @@ def mark_styles_of(labels: Iterable[str], highlight: Collection[str] = ()) -> di
     """What each label of a run is drawn with; where some are to be seen first, all others are grey.
 
     Several settings of one mechanism have shades of its colour and markers of their own; the one with the
-    default settings keeps what the mechanism has everywhere.
+    default settings keeps what the mechanism has everywhere, a model what has the mechanism that fills it.
     """
-    styles = _own_styles(labels)
+    fillings = _fillings(labels)
+    styles = _own_styles(fillings.values())
+    styles = {label: styles[filling] for label, filling in fillings.items()}
     if not highlight:
         return styles
     return {
@@ -79,8 +81,9 @@ def _own_styles(labels: Iterable[str]) -> dict[str, MarkStyle]:
 
 def inks_in(colour_of: str, labels: Iterable[str], count: int) -> list[MarkStyle]:
     """So many styles in shades of a mechanism's colour, of which the first is its own."""
-    name = _mechanism(colour_of)
-    index = _indices(map(_mechanism, [*labels, name]))[name]
+    fillings = _fillings([*labels, colour_of])
+    name = _mechanism(fillings[colour_of])
+    index = _indices(map(_mechanism, [*fillings.values(), name]))[name]
     return list(_family(name, [name, *(f"{name}:{number}" for number in range(1, count))], index).values())
 
 
@@ -96,6 +99,13 @@ def contrast(colour: str) -> float:
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in _parts(colour)]
     luminance = sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     return 1.05 / (luminance + 0.05)
+
+
+def _fillings(labels: Iterable[str]) -> dict[str, str]:
+    """Each label with that of what fills the model, where that tells them apart; with itself otherwise."""
+    labels = list(dict.fromkeys(labels))
+    fillings = [label.partition(HOST)[2] or label for label in labels]
+    return dict(zip(labels, fillings if len(set(fillings)) == len(labels) else labels, strict=True))
 
 
 def _mechanism(label: str) -> str:

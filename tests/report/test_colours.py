@@ -112,6 +112,16 @@ def test_a_mechanism_of_the_paper_keeps_its_ink_whatever_stands_beside_it():
     assert mark_styles_of(["mine", "msa"])["msa"] == MarkStyle("#004488", "o", "-", "full")
 
 
+def test_a_model_has_the_ink_of_what_fills_it_unless_that_tells_too_little():
+    alone = mark_styles_of(["hilo", "msa", "hilo:alpha=0.5"])
+    models = mark_styles_of(["litv2-s/hilo", "litv2-s/msa", "litv2-s/hilo:alpha=0.5"])
+    assert list(models.values()) == list(alone.values())
+    assert inks_in("litv2-s/hilo", ["litv2-s/msa"], 2) == inks_in("hilo", ["msa"], 2)
+    beside_layers = mark_styles_of(["hilo", "litv2-s/hilo", "vit-b16/hilo"])
+    assert len(set(beside_layers.values())) == 3
+    assert beside_layers["hilo"] == alone["hilo"]
+
+
 def test_plugins_follow_in_the_order_of_the_run():
     assert mark_styles_of(["first", "msa", "second"])["first"] == mark_styles_of(["first"])["first"]
     assert mark_styles_of(["first", "second"])["second"] == mark_styles_of(["other", "second"])["second"]
