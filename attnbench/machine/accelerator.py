@@ -36,8 +36,8 @@ class Accelerator(Device):
         import torch
 
         if torch.accelerator.is_available():
-            found = torch.accelerator.current_accelerator()
-            if found is not None and found.type == self.name:
+            current = torch.accelerator.current_accelerator()
+            if current is not None and current.type == self.name:
                 return None
         return (
             f"There is no {self.title} device to measure on: torch {torch.__version__} sees none. It needs "

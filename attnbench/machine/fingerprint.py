@@ -80,8 +80,8 @@ class Machine:
 
     def decisive(self, device: str) -> dict[str, object]:
         """The fields that decide a time on `device`: where they are equal, times may be compared."""
-        found = {name: getattr(self, name) for name in device_of(device).decides}
-        return found | ({"opt_einsum": self.opt_einsum} if self.opt_einsum else {})
+        fields = {name: getattr(self, name) for name in device_of(device).decides}
+        return fields | ({"opt_einsum": self.opt_einsum} if self.opt_einsum else {})
 
 
 def inspect_machine() -> Machine:

@@ -298,7 +298,7 @@ def parallel(info: str) -> str | None:
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that change what torch's libraries do, but no path, which may name a user."""
-    found = {
+    mattering = {
         name: value
         for name, value in sorted(variables.items())
         if (MATTERING.match(name) or name in MATTERING_NAMES)
@@ -306,7 +306,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
         and not re.search(r"[/\\]", value)
     }
     libraries = [Path(each).name for each in re.split(r"[\s:]+", variables.get(PRELOADED, "")) if each]
-    return found | ({PRELOADED: " ".join(libraries)} if libraries else {})
+    return mattering | ({PRELOADED: " ".join(libraries)} if libraries else {})
 
 
 def version_of(package: str) -> str | None:

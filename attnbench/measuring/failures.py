@@ -7,8 +7,8 @@ from traceback import walk_tb
 import torch
 
 NOBODYS = tuple(
-    str(Path(place).resolve())
-    for place in (Path(torch.__file__).parent, Path(__file__).parents[1], sysconfig.get_path("stdlib"))
+    str(Path(folder).resolve())
+    for folder in (Path(torch.__file__).parent, Path(__file__).parents[1], sysconfig.get_path("stdlib"))
 )
 """Folders of code that no layer's author has written, but for the packages that are installed in them."""
 INSTALLED = "site-packages"

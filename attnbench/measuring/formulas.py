@@ -149,6 +149,6 @@ def _small_term(operator: str, args: Sequence[Any], outputs: Sequence[Tensor]) -
         taps = GRID_TAPS[args[2]]
         return (taps if operator == "grid_sampler_2d" else math.isqrt(taps) ** 3) * outputs[0].numel()
     if operator.startswith("upsample_"):
-        found = [taps for name, taps in UPSAMPLING_TAPS.items() if name in operator]
-        return found[0] * outputs[0].numel() if found else None
+        taps_of = [taps for name, taps in UPSAMPLING_TAPS.items() if name in operator]
+        return taps_of[0] * outputs[0].numel() if taps_of else None
     return 0.0 if is_free(f"aten::{operator}") else None

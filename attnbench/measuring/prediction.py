@@ -67,8 +67,8 @@ def predicted_peak_bytes(
     """
     fake = FakeTensorMode()
     with fake:
-        place = torch.empty(0, device=device).device  # with the number that its tensors bear
-    storages = _LiveStorages(fake, place)
+        there = torch.empty(0, device=device).device  # with the number that its tensors bear
+    storages = _LiveStorages(fake, there)
     training = mode is Mode.training
     with (
         torch.random.fork_rng(devices=[]),
@@ -80,10 +80,10 @@ def predicted_peak_bytes(
         try:
             layer = build()
             layer.train(training)  # a statement: its value need not be the layer
-            cast(layer, dtype, str(place))
-            x = torch.empty(shape, device=place, dtype=dtype, requires_grad=training)
-            gradient = torch.empty(output_shape or shape, device=place, dtype=dtype) if training else None
-            out = autocast(layer, products, place.type)(x)
+            cast(layer, dtype, str(there))
+            x = torch.empty(shape, device=there, dtype=dtype, requires_grad=training)
+            gradient = torch.empty(output_shape or shape, device=there, dtype=dtype) if training else None
+            out = autocast(layer, products, there.type)(x)
             if training:
                 out.backward(gradient)
         except Exception as error:

@@ -100,20 +100,22 @@ def _check(state: BlockState, registry: Registry, writer: JournalWriter, index: 
                 writer.write(replace(reference, images=0, reason=str(shortage)))
         with failure_as_fact(index, writer, case.variant):
             writer.write(Started(index, "its first call", case.variant.patience))
-            found: Agreement | None = None
+            agreement: Agreement | None = None
             if question and compared != case:
-                found = require_agreement(registry, compared, seed, question)
+                agreement = require_agreement(registry, compared, seed, question)
             if case.variant.compiled:
                 forget_compiled()
             if question and compared == case:
-                found = require_agreement(registry, case, seed, question)
-                first_s = found.first_s
+                agreement = require_agreement(registry, case, seed, question)
+                first_s = agreement.first_s
             else:
                 started = time.perf_counter()
                 call_once(registry, case, seed)
                 first_s = time.perf_counter() - started
-            check = Check(found.error if found else None, first_s if case.variant.is_prepared else None)
-            writer.write(Checked(index, check, found.remark if found else ""))
+            check = Check(
+                agreement.error if agreement else None, first_s if case.variant.is_prepared else None
+            )
+            writer.write(Checked(index, check, agreement.remark if agreement else ""))
 
 
 def _usual(index: int, case: Case) -> Referenced:

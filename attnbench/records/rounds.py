@@ -18,12 +18,12 @@ Values = tuple[NDArray[np.float64], list[int]]
 
 def by_round(samples: Iterable[Sample]) -> ByRound:
     """Seconds per call in each round of each session, of samples that count."""
-    found: dict[Round, tuple[float, ...]] = {}
+    seconds: dict[Round, tuple[float, ...]] = {}
     for sample in samples:
         if not sample.settling:
             key = sample.session, sample.round
-            found[key] = (*found.get(key, ()), sample.seconds)
-    return found
+            seconds[key] = (*seconds.get(key, ()), sample.seconds)
+    return seconds
 
 
 def all_rounds(seconds: ByRound) -> Values:

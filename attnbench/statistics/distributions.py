@@ -34,15 +34,15 @@ def student_t_quantile(freedom: float, chance: float) -> float:
 
     By Newton's method from where a normal distribution has it: from below, on a concave curve, it only rises.
     """
-    found = NormalDist().inv_cdf(chance)
+    t = NormalDist().inv_cdf(chance)
     if math.isinf(freedom):
-        return found
+        return t
     for _ in range(100):
-        step = (chance - student_t(freedom, found)) / _student_t_density(freedom, found)
-        found += step
-        if abs(step) <= 1e-15 * found:
+        step = (chance - student_t(freedom, t)) / _student_t_density(freedom, t)
+        t += step
+        if abs(step) <= 1e-15 * t:
             break
-    return found
+    return t
 
 
 def digamma(x: float) -> float:
@@ -116,7 +116,7 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
 
 def _fraction(a: float, b: float, x: float) -> float:
     """The continued fraction 1 + d₁ / (1 + d₂ / (1 + …)) of the incomplete beta function (Lentz's method)."""
-    found = ratio = 1.0
+    value = ratio = 1.0
     inverse = 0.0
     for number in range(1, 1000):
         half = number // 2
@@ -126,10 +126,10 @@ def _fraction(a: float, b: float, x: float) -> float:
             term = half * (b - half) * x / ((a + 2 * half - 1) * (a + 2 * half))
         inverse = 1 / (1 + term * inverse or TINY)
         ratio = 1 + term / ratio or TINY
-        found *= inverse * ratio
+        value *= inverse * ratio
         if abs(inverse * ratio - 1) < 1e-16:
             break
-    return found
+    return value
 
 
 def _student_t_density(freedom: float, t: float) -> float:

@@ -55,14 +55,14 @@ def crossings(sizes: Floats, ratios: Sequence[tuple[Floats, Integers]]) -> list[
         [resampled_medians(values, by, seed) for seed, (values, by) in enumerate(logarithms)]
     )
     sides = [_side(values, by, again) for (values, by), again in zip(logarithms, resampled, strict=True)]
-    positions, found = np.log(np.asarray(sizes, dtype=float)), []
+    positions, crossings = np.log(np.asarray(sizes, dtype=float)), []
     for first, last in pairwise(np.flatnonzero(sides)):
         if sides[first] != sides[last]:
             between, rises = slice(first, last + 1), sides[last]
             (value,) = _last_change(positions[between], rises * medians[between, None])
             interval = percentile_interval(_last_change(positions[between], rises * resampled[between]))
-            found.append(Crossing(exponential(Estimate(float(value), *interval)), rises > 0))
-    return found
+            crossings.append(Crossing(exponential(Estimate(float(value), *interval)), rises > 0))
+    return crossings
 
 
 def _side(logarithms: NDArray[np.float64], sessions: NDArray[np.int_], medians: NDArray[np.float64]) -> int:

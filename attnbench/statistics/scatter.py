@@ -45,10 +45,10 @@ def session_scatter(ratios: NDArray[np.float64]) -> tuple[Scatter, list[Scatter]
     freedom = (sessions - 1) * (members - 1) / members
     variances = ((within - common) ** 2).sum(axis=1) / freedom
     reference = (common**2).sum() / (sessions - 1) - variances.mean() / members
-    found = _shrunk(
+    shrunk = _shrunk(
         np.array([max(reference, 0.0), *variances]), np.array([sessions - 1.0, *[freedom] * members])
     )
-    return found[0], found[1:]
+    return shrunk[0], shrunk[1:]
 
 
 def _shrunk(variances: NDArray[np.float64], freedoms: NDArray[np.float64]) -> list[Scatter]:
