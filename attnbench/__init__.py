@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attnbench.backbone import Backbone, Slot
 from attnbench.errors import AttnbenchError, InvalidSetting, UnsupportedGeometry
-from attnbench.mechanism import Branch, Geometry, Mechanism, Paper
+from attnbench.mechanism import CLASSES, COLOURS, Branch, Geometry, Mechanism, Paper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __version__: str  # as the package was installed
 __all__ = [
+    "CLASSES",
+    "COLOURS",
     "AttnbenchError",
     "Backbone",
     "Branch",

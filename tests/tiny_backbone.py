@@ -5,16 +5,16 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench import Backbone, Geometry, Slot
+from attnbench import CLASSES, COLOURS, Backbone, Geometry, Slot
 
-PATCH, DIM, HEADS, CLASSES = 4, 12, 3, 1000
+PATCH, DIM, HEADS = 4, 12, 3
 Mixer = Callable[[Slot], nn.Module]
 
 
 class Tiny(nn.Module):
     def __init__(self, mixers: list[nn.Module], gain: float) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(3, DIM, PATCH, PATCH)
+        self.patches = nn.Conv2d(COLOURS, DIM, PATCH, PATCH)
         self.mixers = nn.ModuleList(mixers)
         self.gain = gain
         self.head = nn.Linear(DIM, CLASSES)
@@ -40,7 +40,7 @@ def build(image: tuple[int, int], mixer: Mixer, *, gain: float) -> nn.Module:
 
 def macs(image: tuple[int, int], *, gain: float) -> int:
     tokens = slots(image)[0].geometry.tokens
-    return tokens * 3 * PATCH**2 * DIM + DIM * CLASSES
+    return tokens * COLOURS * PATCH**2 * DIM + DIM * CLASSES
 
 
 TINY = Backbone(

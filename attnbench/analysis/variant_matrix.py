@@ -10,6 +10,7 @@ from attnbench.analysis.block import both, compared
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
 from attnbench.analysis.orders import Order
+from attnbench.analysis.own_kernels import repeats
 from attnbench.analysis.rows import Measured, Row, believed, grouped, has_paper_shape, measured, place
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import DEVICES, published
@@ -22,11 +23,13 @@ from attnbench.statistics import Comparison, Estimate, Verdict, verdicts
 class Cell:
     """One mechanism in one variant, and how many times as fast that is as the reference.
 
-    `gain` is paired by round; it is None where either has no time, or both were not timed in turn.
+    `gain` is paired by round; it is None where either has no time, or both were not timed in turn. What
+    `repeats` another variant, because the mechanism has a kernel of its own, has none over that either.
     """
 
     row: Row
     gain: Estimate | None
+    repeats: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,12 @@ class VariantMatrix:
         """The variant in which a mechanism gains most over the reference; None where it has no time.
 
         A gain that may be none leaves it to the reference. Where one is missing, the medians of throughput
-        stand in for it.
+        stand in for it. Of variants in which it does the same the first that has a time stands for all.
         """
         mine = {
             row.record.case.variant: row.timing
             for row in believed(self.rows)
-            if row.record.case.label == label
+            if row.record.case.label == label and not self.cells[row.record.case.row].repeats
         }
         base = mine[self.reference].throughput.value if self.reference in mine else 1.0
 
@@ -207,11 +210,19 @@ def _matrix(rows: Sequence[Row]) -> VariantMatrix:
     with_time = dict.fromkeys(row.record.case.variant for row in measured(rows))
     reference = PLAIN if PLAIN in with_time else next(iter(with_time), rows[0].record.case.variant)
     bases = {row.record.case.label: row for row in measured(rows) if row.record.case.variant == reference}
-    cells = {}
-    for row in rows:
-        comparison = _paired(row, bases.get(row.record.case.label))
-        cells[row.record.case.row] = Cell(row, comparison.ratio if comparison else None)
-    return VariantMatrix(reference, cells)
+    in_order = sorted(rows, key=lambda row: row.record.case.variant != reference)
+    cells = {
+        row.record.case.row: _cell(row, bases.get(row.record.case.label), believed(in_order[:index]))
+        for index, row in enumerate(in_order)
+    }
+    return VariantMatrix(reference, {row.record.case.row: cells[row.record.case.row] for row in rows})
+
+
+def _cell(row: Row, base: Row | None, before: Sequence[Row]) -> Cell:
+    """The cell of a row beside that of the reference, and those before it in which it may be repeated."""
+    of_the_reference = base is not None and base is not row and repeats(row, [base])
+    comparison = None if of_the_reference else _paired(row, base)
+    return Cell(row, comparison.ratio if comparison else None, repeats(row, before))
 
 
 def _paired(row: Row | None, other: Row | None) -> Comparison | None:

@@ -17,6 +17,7 @@ BEYOND = 10**18  # what no layer, machine or number of torch's has
 MOST_LETTERS = 100  # of a number
 MOST_EXPONENT_DIGITS = 3
 UNKNOWN = re.compile(r"No such (?:command '|option: )([\w-]+)|Invalid value for '--format': '(\w+)'")
+SIXTEEN_BITS = "--autocast {0} runs float32 weights under torch.autocast, and --dtype {0} casts them"
 MEANT = {
     "plot": "`attnbench compare --plot` draws a run",
     "draw": "`attnbench compare --plot` draws a run",
@@ -25,9 +26,10 @@ MEANT = {
     "measure": "`attnbench run` measures",
     "table": "`attnbench report` writes tables",
     "export": "`attnbench report` writes tables",
-    "--amp": "number formats are chosen with --dtype, such as --dtype bfloat16",
-    "--fp16": "number formats are chosen with --dtype, such as --dtype float16",
-    "--bf16": "number formats are chosen with --dtype, such as --dtype bfloat16",
+    "--amp": SIXTEEN_BITS.format("bfloat16"),
+    "--mixed-precision": SIXTEEN_BITS.format("bfloat16"),
+    "--fp16": SIXTEEN_BITS.format("float16"),
+    "--bf16": SIXTEEN_BITS.format("bfloat16"),
     "--size": "maps are chosen with --res",
     "--resolution": "maps are chosen with --res",
     "--train": "what calls do is chosen with --mode, such as --mode training",

@@ -10,6 +10,11 @@ from attnbench.report.spread import Spread
 if TYPE_CHECKING:
     from attnbench.report.table_style import TableStyle
 
+REGISTRY = (
+    "label", "mechanism", "title", "settings", "family", "venue", "year",
+    "params", "params_published", "macs", "macs_published", "uncounted",
+)  # fmt: skip
+"""What `list` has of every choice, beside the branches of some."""
 Columns = Annotated[
     list[str] | None,
     option(
@@ -22,6 +27,17 @@ Columns = Annotated[
         panel=SHOWN,
         default="Table IV's",
         autocompletion=columns,
+    ),
+]
+RegistryColumns = Annotated[
+    list[str] | None,
+    option(
+        "--columns",
+        metavar="COLUMN",
+        about="Table or CSV of these alone, in this order, by their names in CSV: family,year,params,macs.",
+        panel=SHOWN,
+        default="those of the table, or all",
+        autocompletion=among(*REGISTRY),
     ),
 ]
 SpreadOf = Annotated[

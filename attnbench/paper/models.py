@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from attnbench.cases.case import Mode
 from attnbench.cases.variant import Variant
@@ -25,6 +26,11 @@ GPUS = {
     "rtx6000": "NVIDIA RTX 6000",
 }
 MEMORY = {Mode.training: "train_gb", Mode.inference: "test_gb"}
+COMPARED = {
+    Metric.speed: (Relation.faster, Relation.slower),
+    Metric.memory: (Relation.more, Relation.less),
+}
+"""What a model is whose number is the larger of two, and the smaller."""
 SUBJECTS = ("litv2-s", "litv2-m", "litv2-b", "litv2-s/hilo")  # what the tables are printed for
 POOLED = "litv2-s/hilo:pooled_queries=True"
 USUAL_SIDE = 224  # pixels of an image
@@ -93,6 +99,31 @@ class PublishedModel:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """A column of the tables, by its `name` in `models.csv`, in which models stand beside each other.
+
+    A claim of it is `about` a GPU or a mode, by a word for its name, and holds under these `conditions`. Its
+    `sentence` has room for a model, how it stands to another, and that one.
+    """
+
+    metric: Metric
+    name: str
+    about: str
+    sentence: str
+    conditions: Mapping[str, Any]
+
+
+SPEEDS = [
+    Comparing(Metric.speed, f"{gpu}_imgs_per_s", gpu, f"{{}} is {{}} than {{}} on an {name}.", {"gpu": name})
+    for gpu, name in GPUS.items()
+]
+NEEDS = [
+    Comparing(Metric.memory, name, mode, f"{{}} takes {{}} memory in {mode} than {{}}.", {"mode": mode})
+    for mode, name in MEMORY.items()
+]
+
+
 @cache
 def printed() -> tuple[PublishedModel, ...]:
     """All rows, in the order of the tables."""
@@ -119,8 +150,10 @@ def model_claims() -> tuple[Claim, ...]:
     rivals = [
         (row, other) for row in known if row.label in SUBJECTS for other in known if _are_rivals(row, other)
     ]
-    speeds = [claim for pair in rivals for gpu in GPUS for claim in _speed(*pair, gpu)]
-    memory = [claim for pair in rivals for mode in MEMORY for claim in _memory(*pair, mode)]
+    speeds, memory = (
+        [claim for pair in rivals for column in columns for claim in _beside(*pair, column)]
+        for columns in (SPEEDS, NEEDS)
+    )
     return (*counts, *speeds, *memory)
 
 
@@ -165,39 +198,23 @@ def _counts(row: PublishedModel) -> Iterator[Claim]:
             )
 
 
-def _speed(row: PublishedModel, other: PublishedModel, gpu: str) -> Iterator[Claim]:
-    ours, theirs = (each.number(f"{gpu}_imgs_per_s") for each in (row, other))
-    if ours and theirs:
-        relation = Relation.faster if ours > theirs else Relation.slower
+def _beside(row: PublishedModel, other: PublishedModel, column: Comparing) -> Iterator[Claim]:
+    """The claim that a column makes of two models, where it has a number of each and they differ."""
+    ours, theirs = (each.number(column.name) for each in (row, other))
+    if ours and theirs and ours != theirs:
+        upward, downward = COMPARED[column.metric]
+        relation = upward if ours > theirs else downward
         yield Claim(
-            id=_id(row, gpu, other),
-            sentence=f"{row.title} is {relation} than {other.title} on an {GPUS[gpu]}.",
+            id=_id(row, column.about, other),
+            sentence=column.sentence.format(row.title, relation, other.title),
             source=other.source,
             mechanism=row.label,
-            metric=Metric.speed,
+            metric=column.metric,
             relation=relation,
             than=(other.label,),
             device="cuda",
             reported=ours / theirs,
-            conditions=replace(row.conditions, gpu=GPUS[gpu]),
-        )
-
-
-def _memory(row: PublishedModel, other: PublishedModel, mode: Mode) -> Iterator[Claim]:
-    ours, theirs = (each.number(MEMORY[mode]) for each in (row, other))
-    if ours and theirs and ours != theirs:
-        less = ours < theirs
-        yield Claim(
-            id=_id(row, mode, other),
-            sentence=f"{row.title} takes {'less' if less else 'more'} memory in {mode} than {other.title}.",
-            source=other.source,
-            mechanism=row.label,
-            metric=Metric.memory,
-            relation=Relation.less if less else Relation.more,
-            than=(other.label,),
-            device="cuda",
-            reported=ours / theirs,
-            conditions=replace(row.conditions, mode=mode),
+            conditions=replace(row.conditions, **column.conditions),
         )
 
 

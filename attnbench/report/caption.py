@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from attnbench.analysis.own_kernels import has_own_kernel
 from attnbench.analysis.rows import Row, Timing, believed, measured
 from attnbench.cases.case import Mode
 from attnbench.paper import DEVICES
 from attnbench.report.column import IMPOSSIBLE, OPEN
 from attnbench.report.columns import MEMORY
 from attnbench.report.notes import remarks, too_noisy
+from attnbench.report.own_kernel import OWN_KERNEL
 from attnbench.report.paper_table import Group, PaperTable
 from attnbench.report.spread import Spread
 from attnbench.statistics import MARGIN, Estimate
@@ -74,11 +76,15 @@ def verdicts(timings: Sequence[Timing]) -> str:
 
 
 def what_marks_mean(rows: Sequence[Row]) -> list[str]:
-    """What the marks of speeds mean, where there are any: of what did not converge, and of what cannot be."""
+    """What marks mean, where there are any: of what did not converge or cannot be, and of own kernels."""
     wide = [row.record.conditions.protocol.precision for row in believed(rows) if not row.timing.converged]
     found = [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
     if any(row.timing.impossible for row in measured(rows)):
         found.append(f"{IMPOSSIBLE} = faster than this machine can do that work")
+    if any(map(has_own_kernel, rows)):
+        found.append(
+            f"{OWN_KERNEL} = its code asks for torch's fused attention by itself, whatever --kernel says"
+        )
     return found
 
 

@@ -12,7 +12,8 @@ from attnbench.analysis.crossover import Crossover
 from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row
 from attnbench.analysis.variant_matrix import Cell, VariantMatrix
-from attnbench.errors import writing
+from attnbench.cases.labels import closest, did_you_mean
+from attnbench.errors import AttnbenchError, writing
 from attnbench.records.cost import Entry, Point
 from attnbench.report.column import Column, Line
 from attnbench.report.columns import LIMIT, THROUGHPUT, TIME, published_macs, published_params
@@ -71,9 +72,26 @@ def matrices_csv(matrices: Sequence[VariantMatrix]) -> str:
     return csv_text(matrix_line(matrix, cell) for matrix in matrices for cell in matrix.cells.values())
 
 
-def registry_csv(entries: Sequence[Entry]) -> str:
-    """Choices as CSV: exact counts, the published ones, and each branch's share and heads."""
-    return csv_text({**entry_line(entry), **_branch_cells(entry)} for entry in entries)
+def registry_csv(entries: Sequence[Entry], columns: Sequence[str] = ()) -> str:
+    """Choices as CSV, in all columns or in those of these names."""
+    return csv_text(registry_lines(entries, columns), columns)
+
+
+def registry_lines(entries: Sequence[Entry], columns: Sequence[str] = ()) -> list[Line]:
+    """What choices are and cost: exact counts, the published ones, and each branch's share and heads.
+
+    Where `columns` are named, lines have those alone, in their order, and nothing where a choice lacks one. A
+    name that no line has is an `AttnbenchError`.
+    """
+    lines = [{**entry_line(entry), **_branch_cells(entry)} for entry in entries]
+    known = dict.fromkeys(name for line in lines for name in line)
+    for name in columns:
+        if name not in known:
+            near = did_you_mean(closest(name, known))
+            raise AttnbenchError(
+                f"No column of the registry is called {name!r}.{near} --columns can be {', '.join(known)}."
+            )
+    return [{name: line.get(name) for name in columns} for line in lines] if columns else lines
 
 
 def flops_csv(points: Sequence[Point]) -> str:

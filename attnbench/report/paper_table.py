@@ -11,6 +11,7 @@ from attnbench.records.record import Record
 from attnbench.report.column import Standing, View, standings
 from attnbench.report.columns import LIMIT, SPEED, THROUGHPUT, TIME
 from attnbench.report.fields import VERDICT
+from attnbench.report.own_kernel import named
 from attnbench.report.table_style import STYLE, TableColumn, TableStyle
 from attnbench.report.text_column import TextColumn
 from attnbench.words import plural
@@ -49,6 +50,11 @@ class Line:
 
     title: str
     rows: tuple[Row | None, ...]
+
+    @property
+    def name(self) -> str:
+        """What tables for people call it: `Mine`, or `Mine (own kernel)`."""
+        return named(self.title, self.there)
 
     @property
     def there(self) -> list[Row]:

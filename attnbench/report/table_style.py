@@ -25,16 +25,19 @@ class Asked:
     is_paper: bool = False
 
     @property
+    def name(self) -> str:
+        """What programs call it, and `--columns` too."""
+        return f"{self.source.name}{PUBLISHED}" if self.is_paper else self.source.name
+
+    @property
     def column(self) -> TableColumn:
         """The column as tables have it."""
         return table_column(self.source)
 
     def cells(self, row: Row) -> Line:
         """What programs read of it: a value with its interval, or the paper's value."""
-        paper = f"{self.source.name}{PUBLISHED}"
-        return {
-            name: cell for name, cell in self.source.cells(row).items() if (name == paper) is self.is_paper
-        }
+        cells = self.source.cells(row).items()
+        return {name: cell for name, cell in cells if name.endswith(PUBLISHED) is self.is_paper}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,9 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench import Geometry, Slot
+from attnbench import CLASSES, COLOURS, Geometry, Slot
 from mechanisms._maps import as_channels_first, as_tokens
 
-COLOURS = 3
-CLASSES = 1000
 GROWTH = 4  # hidden channels of a perceptron, by its own
 
 Image = tuple[int, int]  # rows and columns of pixels

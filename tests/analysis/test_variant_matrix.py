@@ -181,6 +181,51 @@ def test_a_gain_is_beside_the_ratio_of_throughputs_where_another_variant_was_tim
     assert matrix.best("msa") == FUSED
 
 
+OWN: dict[str, Any] = {
+    "backends": ("flash",),
+    "macs_by_operator": {"scaled_dot_product_attention": 5 * 10**8},
+}
+
+
+def test_a_layer_with_a_kernel_of_its_own_gains_nothing_where_the_kernel_alone_changes():
+    times = {FUSED: [0.39] * 8, PLAIN: [0.4] * 8}
+    matrix = matrix_of([case("mine", variant, each, **OWN) for variant, each in times.items()])
+    assert gains(matrix, FUSED) == {"mine": None}
+    assert gains(matrix, PLAIN) == {"mine": exactly(1.0)}
+    assert matrix.best("mine") == PLAIN
+    text = printed(matrix)
+    assert line_of(after(text, "The best variant"), "MINE (own kernel)")[1:] == [
+        "float32 explicit",
+        "160",
+        "1",
+    ]
+    assert "own kernel = its code asks for torch's fused attention by itself" in " ".join(text.split())
+
+
+def test_of_two_variants_that_differ_in_the_kernel_alone_the_first_stands_for_a_kernel_of_ones_own():
+    half_fused = Variant(kernel="fused", dtype="bfloat16")
+    times = {PLAIN: [0.4] * 8, HALF: [0.2] * 8, half_fused: [0.19] * 8}
+    matrix = matrix_of([case("mine", variant, each, **OWN) for variant, each in times.items()])
+    assert matrix.best("mine") == HALF
+    assert gains(matrix, half_fused)["mine"] is not None
+
+
+@pytest.mark.parametrize(
+    "other", [{"backends": ("math",)}, {"macs_by_operator": {"scaled_dot_product_attention": 10**9}}]
+)
+def test_a_kernel_of_ones_own_that_a_variant_changes_may_gain(other: dict[str, Any]):
+    matrix = matrix_of([case("mine", PLAIN, [0.4] * 8, **OWN), case("mine", FUSED, [0.2] * 8, **OWN | other)])
+    assert gains(matrix, FUSED) == {"mine": exactly(2.0)}
+    assert matrix.best("mine") == FUSED
+
+
+def test_what_attends_as_it_is_told_has_no_kernel_of_its_own():
+    fused = case("msa", FUSED, [0.2] * 8, **OWN)
+    matrix = matrix_of([case("msa", PLAIN, [0.4] * 8, macs_by_operator=OWN["macs_by_operator"]), fused])
+    assert matrix.best("msa") == FUSED
+    assert "own kernel" not in printed(matrix)
+
+
 def test_the_correlation_of_three_of_which_two_swap_is_a_third():
     times: Times = {
         PLAIN: {"msa": 0.3, "hilo": 0.1, "sra": 0.2},

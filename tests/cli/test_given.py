@@ -161,8 +161,10 @@ def test_a_word_is_shown_by_its_beginning_only_where_it_is_very_long():
         (("plot",), "No such command 'plot'; `attnbench compare --plot` draws a run."),
         (
             ("run", "--amp"),
-            "No such option: --amp; number formats are chosen with --dtype, such as --dtype bfloat16.",
+            "No such option: --amp; --autocast bfloat16 runs float32 weights under torch.autocast, and "
+            "--dtype bfloat16 casts them.",
         ),
+        (("run", "--fp16"), "--autocast float16 runs float32 weights"),
         (("compare", "--format", "tex"), "'json'; `attnbench report --format latex` writes it."),
         (("compaer",), "Did you mean 'compare'?"),
     ],

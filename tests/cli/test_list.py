@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.cli.table_options import REGISTRY
 from attnbench.machine import system
 from attnbench.paper import published
 from tests.conftest import Run
@@ -201,3 +202,25 @@ def test_counts_are_whole_on_a_narrow_terminal(attnbench: Run, monkeypatch: pyte
         assert all(f" {count:,} " in out for count in (params, *flops)), label
     assert "…" not in out + attnbench("list").out
     assert "left out for want of width: Published in, paper" in out
+
+
+def test_columns_are_those_that_are_asked_for_in_their_order(attnbench: Run):
+    out = attnbench("list", "msa", "hilo", "--columns", "year,macs_hi_fi,macs").out
+    heading, msa, hilo = (line for line in out.splitlines() if line.startswith(("┃", "│")))
+    assert heading.strip("┃").replace(" ", "").split("┃") == ["Mechanism", "year", "macshifi", "macs"]
+    assert msa.strip("│").replace(" ", "").split("│") == ["MSA", "2021", "—", "521,428,992"]
+    assert hilo.strip("│").replace(" ", "").split("│") == ["HiLo", "2022", "61,214,720", "298,296,320"]
+    found = attnbench("list", "msa", "hilo", "--columns", "year,macs_hi_fi", "--format", "csv").out
+    assert found.splitlines() == ["year,macs_hi_fi", "2021,", "2022,61214720"]
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_that_are(attnbench: Run):
+    done = attnbench("list", "hilo", "--columns", "paramz")
+    assert (done.status, done.out) == (2, "")
+    assert "No column of the registry is called 'paramz'. Did you mean 'params'?" in done.err
+    assert "uncounted, macs_hi_fi, heads_hi_fi" in done.err
+    assert "not for json" in attnbench("list", "--columns", "params", "--format", "json").err
+
+
+def test_columns_of_every_choice_are_offered(attnbench: Run):
+    assert attnbench("list", "msa", "--format", "csv").out.splitlines()[0] == ",".join(REGISTRY)

@@ -8,7 +8,8 @@ import pytest
 
 from attnbench.records.record import append
 from tests.conftest import Run
-from tests.fakes import block
+from tests.fakes import block, record
+from tests.report.html.reading import Page
 
 SPREAD = [0.99, 1.0, 1.01] * 6
 TIMES = {"msa": [0.4 * s for s in SPREAD], "hilo": [0.2 * s for s in SPREAD]}
@@ -95,6 +96,26 @@ def test_the_wide_csv_has_groups_of_what_is_asked_for(attnbench: Run, run: Path)
     assert out.splitlines()[0] == "label,cpu_imgs_per_s,cpu_imgs_per_s_low,cpu_imgs_per_s_high,cpu_verdict"
 
 
+def test_a_page_has_the_columns_that_are_asked_for_in_their_order(attnbench: Run, run: Path):
+    append(run, [record("van", outcome="out_of_memory", reason="it needs 14 GiB", block="other")])
+    asked = "time_s,verdict,rounds,imgs_per_s_published,params"
+    found = Page(attnbench("report", run, "--format", "html", "--columns", asked).out)
+    heads, _, hilo, van = ([cell.text for cell in line] for line in found.lines)
+    assert heads == ["Mechanism", "Timems", "Verdict", "Rounds", "Throughput, paperimg/s", "ParamsM"]
+    assert hilo == ["HILO", "200", "[198, 202]", "faster", "18", "1,029", "1.00"]
+    assert van[1:4] == ["—", "", "out of memoryit needs 14 GiB"]
+    assert [each.text for each in found.all("dt")][-5:] == [
+        "Time (ms)", "Verdict", "Rounds", "Throughput, paper", "Params (M)",
+    ]  # fmt: skip
+    assert f"--columns {asked}" in next(each.text for each in found.all("footer"))
+
+
+def test_a_page_without_verdicts_says_in_another_column_what_became_of_a_row(attnbench: Run, run: Path):
+    append(run, [record("van", outcome="out_of_memory", block="other")])
+    found = Page(attnbench("report", run, "--format", "html", "--columns", "imgs_per_s").out)
+    assert [cell.text for cell in found.lines[-1]][:2] == ["VAN", "out of memory"]
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [
@@ -107,7 +128,7 @@ def test_the_wide_csv_has_groups_of_what_is_asked_for(attnbench: Run, run: Path)
         ),
         (
             ["report", "--format", "json", "--columns", "macs"],
-            "--columns is for csv or markdown or latex, not for json",
+            "--columns is for csv or markdown or latex or html, not for json",
         ),
         (["report", "--format", "html", "--latency"], "--latency is for markdown or latex, not for html"),
         (["report", "--format", "markdown", "--float", "table"], "--float is for latex, not for markdown"),

@@ -88,3 +88,11 @@ def test_runs_count_what_has_a_time(tmp_path: Path):
     append(folder, [*block({"msa": [0.4] * 12}), record("hilo", complete=False)])
     (found,) = overview(tmp_path)
     assert (found.measured, found.rows) == (1, 2)
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "html"])
+def test_a_kernel_of_a_layers_own_is_told_in_every_table_for_people(
+    attnbench: Run, tmp_path: Path, form: str
+):
+    append(tmp_path, [*block({"msa": [0.4] * 12}), record("mine", [0.2] * 12, backends=("flash",))])
+    assert "MINE (own kernel)" in attnbench("report", tmp_path, "--format", form).out

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from attnbench.records.record import Record
+from attnbench.report.caption import sentence
 
 MISFIT = "× = out of memory, at the predicted need or at the axis' edge."
 
@@ -27,7 +28,8 @@ def note(
     crosses: bool = True,
 ) -> str:
     """The setting that records share, but for what is left out, their machines, and what a cross is."""
-    says = f"{setting_words(records[0], size=size, variant=variant, mode=mode)}. {machines(records)}"
+    setting = setting_words(records[0], size=size, variant=variant, mode=mode)
+    says = f"{sentence(setting)} {machines(records)}"
     misfits = crosses and any(record.outcome == "out_of_memory" for record in records)
     return f"{says} {MISFIT}" if misfits else says
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from attnbench.cases.registry import Choice
 from attnbench.records.cost import Point, branch_titles, choices_of, divided, points_of
+from attnbench.report.caption import sentence
 from attnbench.report.colours import MarkStyle, mark_styles_of
 from attnbench.report.figure.axis import set_log_heights
 from attnbench.report.figure.end_labels import name_at_the_side, names_inches
@@ -56,7 +57,7 @@ def flops_page(points: Sequence[Point], wanted: PrintSize = PLAIN) -> Figure:
             axes.tick_params(labelbottom=True)
             axes.grid()
             draw(axes)
-        setting = f"{geometry.layer_words}. " if geometry.layer_words else ""
+        setting = f"{sentence(geometry.layer_words)} " if geometry.layer_words else ""
         add_note(page, f"{setting}Closed forms: nothing was measured.", wanted)
     return page
 

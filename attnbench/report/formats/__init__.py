@@ -47,5 +47,5 @@ FORMATS = (
         TABLES | {"float"},
     ),
     Format("json", ".json", f"{__name__}.json_object:json_object"),
-    Format("html", ".html", "attnbench.report.html.page:page"),
+    Format("html", ".html", "attnbench.report.html.page:page", takes={"columns"}),
 )

@@ -75,7 +75,7 @@ def _table(paper_table: PaperTable, label: str) -> str:
     titles = ["Mechanism", *(_heading(field, _title(field)) for field in fields)]
     units = ["", *(_heading(field, _unit(paper_table, field)) for field in fields)]
     cells = [
-        [escape(line.title) for line in paper_table.lines],
+        [escape(line.name) for line in paper_table.lines],
         *(_cells(paper_table, field) for field in fields),
     ]
     told, aside = _caption(paper_table)

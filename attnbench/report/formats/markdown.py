@@ -24,7 +24,7 @@ def markdown(runs: Sequence[Analysis], style: TableStyle = STYLE) -> str:
 
 
 def _table(paper_table: PaperTable) -> str:
-    columns = [["Mechanism", *(_plain(line.title) for line in paper_table.lines)]]
+    columns = [["Mechanism", *(_plain(line.name) for line in paper_table.lines)]]
     columns += [_column(paper_table, field) for field in paper_table.all_fields]
     widths = [max(map(len, column)) for column in columns]
     rule = [f":{'-' * (widths[0] - 1)}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]

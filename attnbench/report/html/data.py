@@ -6,6 +6,7 @@ from dataclasses import asdict
 from attnbench.analysis.rows import Measured, Row, family, measured
 from attnbench.paper import processor
 from attnbench.report.colours import MarkStyle, MarkStyles
+from attnbench.report.column import Quantity
 from attnbench.report.columns import COLUMNS, verdict
 from attnbench.report.html.settings import FACETS, RUN, MeasuredSetting, differing
 
@@ -18,9 +19,11 @@ def data(settings: Sequence[MeasuredSetting], styles: MarkStyles) -> Json:
 
     A row leaves out what it has no value for.
     """
+    rows = [row for setting in settings for row in setting.rows]
+    columns = [column.fitting(rows) for column in COLUMNS]
     return {
-        "units": {column.title: column.unit for column in COLUMNS},
-        "settings": [_setting(setting, settings, styles) for setting in settings],
+        "units": {column.title: column.unit for column in columns},
+        "settings": [_setting(setting, settings, columns, styles) for setting in settings],
     }
 
 
@@ -37,7 +40,12 @@ def _macs_and_time(row: Measured) -> tuple[int, float]:
     return row.record.macs or 0, row.timing.time_s.value
 
 
-def _setting(setting: MeasuredSetting, settings: Sequence[MeasuredSetting], styles: MarkStyles) -> Json:
+def _setting(
+    setting: MeasuredSetting,
+    settings: Sequence[MeasuredSetting],
+    columns: Sequence[Quantity],
+    styles: MarkStyles,
+) -> Json:
     record, of_run = setting.record, [other for other in settings if other.run is setting.run]
     with_time = measured(setting.rows)
     floors = [floor for row in with_time if (floor := row.timing.noise_floor) is not None]
@@ -57,11 +65,11 @@ def _setting(setting: MeasuredSetting, settings: Sequence[MeasuredSetting], styl
             (row.record.case.title for row in with_time if row.record.case.label in baselines), None
         ),
         "front": [setting.rows.index(row) for row in front(with_time)],
-        "rows": [_row(row, styles[row.record.case.label]) for row in setting.rows],
+        "rows": [_row(row, columns, styles[row.record.case.label]) for row in setting.rows],
     }
 
 
-def _row(row: Row, style: MarkStyle) -> Json:
+def _row(row: Row, columns: Sequence[Quantity], style: MarkStyle) -> Json:
     record = row.record
     row_data = {
         "label": record.case.label,
@@ -78,7 +86,7 @@ def _row(row: Row, style: MarkStyle) -> Json:
                 "published": column.published_in_unit(row),
                 "text": column.text(row),
             }
-            for column in COLUMNS
+            for column in columns
             if (estimate := column.in_unit(row))
         },
     }

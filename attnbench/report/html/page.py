@@ -16,13 +16,17 @@ from attnbench.report.html.data import data
 from attnbench.report.html.rendering import rendered
 from attnbench.report.html.settings import FACETS, RUN, differing, settings_of
 from attnbench.report.html.table import filters, key, meanings, result_table
+from attnbench.report.table_style import STYLE, TableStyle
 
 NUMBERS = "results.csv"
 SCRIPTS = ("theme.js", "figures.js", "scaling.js", "table.js", "page.js")
 
 
-def page(runs: Sequence[Analysis]) -> str:
-    """Table, figures, notes, the commands that measure the runs again, and their records to save."""
+def page(runs: Sequence[Analysis], style: TableStyle = STYLE) -> str:
+    """Table, figures, notes, the commands that measure the runs again, and their records to save.
+
+    The `style` says which columns the table has; figures and files have all there is.
+    """
     settings = settings_of(runs)
     facets = differing((RUN, *FACETS), settings)
     library, script = _text("vendor/plotly-basic.min.js"), "\n".join(map(_text, SCRIPTS))
@@ -35,11 +39,11 @@ def page(runs: Sequence[Analysis]) -> str:
         style=_text("page.css"),
         facts=facts(runs),
         filters=filters(settings, facets),
-        table=result_table(settings, facets, styles),
+        table=result_table(settings, facets, styles, style),
         key=key(rows),
-        meanings=meanings(rows),
+        meanings=meanings(rows, style),
         runs=[particulars(run) for run in runs],
-        command=_command(runs),
+        command=_command(runs, style),
         data=data(settings, styles),
         files=_files(runs),
         library=library,
@@ -59,10 +63,11 @@ def _packed(name: str, content: bytes) -> dict[str, str]:
     return {"name": name, "gzip": base64.b64encode(gzip.compress(content, mtime=0)).decode()}
 
 
-def _command(runs: Sequence[Analysis]) -> str:
+def _command(runs: Sequence[Analysis], style: TableStyle) -> str:
     """What makes the page again; of a path that may name a user, only the end."""
+    columns = ["--columns", ",".join(each.name for each in style.columns)] if style.columns else []
     folders = (run.name if run.file.folder.is_absolute() else str(run.file.folder) for run in runs)
-    return shlex.join(["attnbench", "report", *folders, "--format", "html"])
+    return shlex.join(["attnbench", "report", *folders, "--format", "html", *columns])
 
 
 def _policy(*scripts: str) -> str:

@@ -6,13 +6,16 @@ from attnbench.paper import Printed
 from attnbench.paper.models import PublishedModel
 from attnbench.records.cost import Entry, Point, branch_titles, choices_of, points_of
 from attnbench.report.caption import CONVENTION
-from attnbench.report.column import LOWER_BOUND
+from attnbench.report.column import LOWER_BOUND, Line
+from attnbench.report.csv_text import cell
+from attnbench.report.export import registry_lines
 from attnbench.report.terminal.grid import Grid, GridColumn
-from attnbench.words import NOTHING
+from attnbench.words import NOTHING, readable
 
 MECHANISM = "Mechanism"
 PAPER = "paper"
 INDENT = "  "
+LATEST = 9999  # year; counts of so few digits need no commas
 
 
 def choices_table(entries: Sequence[Entry]) -> Grid:
@@ -37,6 +40,19 @@ def choices_table(entries: Sequence[Entry]) -> Grid:
     return Grid(
         [column for column in columns if column.heading != PAPER or any(column.cells)], caption=CONVENTION
     )
+
+
+def asked_table(entries: Sequence[Entry], names: Sequence[str]) -> Grid:
+    """The columns of these names as CSV has them, counts with every digit, beside each choice's title."""
+    lines = registry_lines(entries, names)
+    marks = {"macs": list(map(bound, entries))}
+    columns = []
+    for name in names:
+        before = marks.get(name, [""] * len(lines))
+        cells = [f"{mark}{_cell(line[name])}" for mark, line in zip(before, lines, strict=True)]
+        columns.append(GridColumn(readable(name), cells, wraps=not _holds_counts(lines, name)))
+    titles = [entry.choice.title for entry in entries]
+    return Grid([GridColumn(MECHANISM, titles, wraps=True), *columns], caption=CONVENTION, continued=True)
 
 
 def settings_of(entry: Entry) -> str:
@@ -71,6 +87,18 @@ def printed(paper: Printed | None, name: str, decimals: int, unit: str = "") -> 
 def exact(count: int | None) -> str:
     """Every digit of a count."""
     return NOTHING if count is None else f"{count:,}"
+
+
+def _cell(value: object) -> str:
+    """A cell of CSV for a reader: counts with every digit, a year as it is."""
+    found = cell(value)
+    if found is None:
+        return NOTHING
+    return f"{found:,}" if isinstance(found, int) and found > LATEST else str(found)
+
+
+def _holds_counts(lines: Sequence[Line], name: str) -> bool:
+    return any(isinstance(line[name], int) for line in lines)
 
 
 def flops_table(points: Sequence[Point]) -> Grid:

@@ -20,6 +20,7 @@ from attnbench.report.columns import (
 )
 from attnbench.report.digits import estimated
 from attnbench.report.fields import VERDICT
+from attnbench.report.own_kernel import named
 from attnbench.report.paper_table import Field, PaperTable, one_table
 from attnbench.report.spread import Spread
 from attnbench.report.table_style import STYLE, TableStyle
@@ -62,7 +63,7 @@ def result_table(rows: Sequence[Row], style: TableStyle = STYLE) -> Grid:
 def joined_table(table: PaperTable) -> Grid:
     """A line a mechanism, and a group of columns for each device or run; all columns that were asked for."""
     columns = [
-        GridColumn(MECHANISM, [line.title for line in table.lines], wraps=True),
+        GridColumn(MECHANISM, [line.name for line in table.lines], wraps=True),
         *(_column(table, field) for field in table.all_fields),
     ]
     return Grid(columns, _title(table), _caption(table), continued=bool(table.style.columns))
@@ -81,7 +82,7 @@ def change_table(changes: Sequence[Change], style: TableStyle = STYLE) -> Grid:
     macs = [_changed(change, lambda row: exact(row.record.macs)) for change in changes]
     verdicts = ["control" if change.control else change.verdict or NOTHING for change in changes]
     columns = [
-        GridColumn(MECHANISM, [record.case.title for record in records], wraps=True),
+        GridColumn(MECHANISM, [named(row.record.case.title, [row]) for row in afters], wraps=True),
         GridColumn("", [row.where for row in afters], wraps=True),
         GridColumn("Params", params, drop_order=2),
         GridColumn("FLOPs", macs, drop_order=3),

@@ -22,6 +22,7 @@ from attnbench.report.caption import how_measured, what_marks_mean
 from attnbench.report.column import Quantity
 from attnbench.report.columns import THROUGHPUT_ALONE
 from attnbench.report.digits import estimated, shown
+from attnbench.report.own_kernel import named
 from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.report.terminal.costs import MECHANISM
 from attnbench.report.terminal.grid import Grid, GridColumn
@@ -53,7 +54,7 @@ def report(matrix: VariantMatrix, style: TableStyle = STYLE) -> Iterator[Rendera
 
 def matrix_table(matrix: VariantMatrix, level: Quantity = THROUGHPUT_ALONE) -> Grid:
     """A line a mechanism, a column a variant."""
-    mechanisms = GridColumn(MECHANISM, list(matrix.titles.values()), wraps=True)
+    mechanisms = GridColumn(MECHANISM, [_name(matrix, label) for label in matrix.titles], wraps=True)
     return Grid(
         [mechanisms, *(_column(matrix, variant, level) for variant in matrix.variants)], continued=True
     )
@@ -64,7 +65,7 @@ def best_table(matrix: VariantMatrix, level: Quantity = THROUGHPUT_ALONE) -> Gri
     bests = {label: best for label in matrix.titles if (best := matrix.best(label))}
     cells = [matrix.cells[label, best] for label, best in bests.items()]
     columns = [
-        GridColumn(MECHANISM, [matrix.titles[label] for label in bests], wraps=True),
+        GridColumn(MECHANISM, [_name(matrix, label) for label in bests], wraps=True),
         GridColumn("Variant", [best.brief for best in bests.values()], wraps=True),
         GridColumn(level.unit, [_speed(cell, level) for cell in cells]),
         GridColumn(GAIN, [_gain(cell, matrix.reference) for cell in cells]),
@@ -105,6 +106,11 @@ def claims_in_variants(matrix: VariantMatrix, claims: Sequence[Judged]) -> Grid:
         cells = [f"{estimated(each.ours)} {each.ruling}" if each.ours else NOTHING for each in judgements]
         columns.append(GridColumn(_heading(judged.claim, matrix.titles), cells, justify="left"))
     return Grid(columns, "The paper's sentences in each variant", title_justify="left", continued=True)
+
+
+def _name(matrix: VariantMatrix, label: str) -> str:
+    """A mechanism's title, and that its kernel is its own in all variants."""
+    return named(matrix.titles[label], (row for row in matrix.rows if row.record.case.label == label))
 
 
 def _column(matrix: VariantMatrix, variant: Variant, level: Quantity) -> GridColumn:

@@ -147,6 +147,6 @@ def test_what_grey_means_is_said_where_there_is_grey(table: list[Row]):
         "Grey: where an identical layer may lie. A line ends where it, or"
     )
     assert said["scaling-ratios-memory"].startswith(
-        "A line ends where it, or the baseline, has no number. dim"
+        "A line ends where it, or the baseline, has no number. Dim"
     )
     assert not any(MISFIT in text for text in said.values())

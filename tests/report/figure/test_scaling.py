@@ -229,7 +229,7 @@ def test_a_page_names_each_mechanism_once_and_its_machine_and_setting(table: lis
     assert name == "scaling"
     assert [text.get_text() for text in page.legends[0].get_texts()] == ["HILO", "MSA"]
     said = " ".join(page.get_supxlabel().split())
-    assert said.startswith("dim 768, 12 heads, batch 64, float32, explicit kernel. Abacus")
+    assert said.startswith("Dim 768, 12 heads, batch 64, float32, explicit kernel. Abacus")
     assert titles(page) == ["FLOPs", "Inference throughput", "Inference memory"]
 
 

@@ -6,7 +6,7 @@ from attnbench.records.record import Record
 from attnbench.report.formats.markdown import markdown
 from attnbench.report.spread import Spread
 from attnbench.report.table_style import TableStyle, read_columns
-from tests.fakes import MACHINE, block, record, run_of, witness
+from tests.fakes import MACHINE, block, changed, record, run_of, witness
 
 SPREAD = [0.99, 1.0, 1.01] * 6
 TIMES = {
@@ -36,6 +36,13 @@ ALIGNED = """\
 
 def test_a_table_is_aligned_for_readers_of_its_source():
     assert text_of(mine=block(TIMES, batch=8)).startswith(f"{ALIGNED}\n14×14 tokens")
+
+
+def test_a_kernel_of_the_layers_own_is_told_in_its_row():
+    msa, hilo, *others = block(TIMES)
+    text = text_of(mine=[msa, changed(hilo, backends=("flash",)), *others])
+    assert cells(text, "HILO (own kernel)")[-1] == "faster"
+    assert "Own kernel = its code asks for torch's fused attention by itself" in text
 
 
 def test_the_papers_columns_stand_beside_ours_in_its_setting():

@@ -50,6 +50,17 @@ def change_text(before: Sequence[Record], after: Sequence[Record], *, times: boo
     return text_of(change_table(changes(first, second, None, times=times)))
 
 
+def test_a_row_says_in_its_own_cell_that_its_kernel_is_the_layers_own():
+    msa, hilo, twin = block(TABLE)
+    run = [msa, changed(hilo, backends=("flash",)), twin]
+    text = shown(run)
+    assert cells(text, "HILO (own kernel)")[-2] == "faster"
+    assert "own kernel = its code asks for torch's fused attention by itself" in text
+    assert "│ HILO (own kernel) " in change_text(run, run)
+    fused = shown([changed(each, kernel="fused") for each in run])
+    assert "own kernel" not in fused
+
+
 def test_a_table_has_a_line_a_mechanism_and_columns_a_device():
     gpu = {label: [time / 100 for time in times] for label, times in TABLE.items()}
     text = shown([*block(TABLE), *block(gpu, device="cuda", block="gpu")])
