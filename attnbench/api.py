@@ -19,9 +19,10 @@ from attnbench.analysis.analysis import rows_of
 from attnbench.analysis.rows import Row, rows
 from attnbench.analysis.selection import Selection, label_in
 from attnbench.cases.case import Mode
+from attnbench.cases.choice import Choice
 from attnbench.cases.places import is_place, opened
 from attnbench.cases.protocol import QUICK
-from attnbench.cases.registry import Choice, Registry
+from attnbench.cases.registry import Registry
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError

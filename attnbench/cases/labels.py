@@ -5,23 +5,42 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from attnbench.mechanism import Mechanism, Setting
+from attnbench.mechanism import Setting
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
 
 
-def label_of(mechanism: Mechanism, settings: Mapping[str, Setting]) -> str:
+class Described(Protocol):
+    """A mechanism, or what its file says of it: a name, a title, and settings with their defaults."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def settings(self) -> Mapping[str, Setting]: ...
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def is_model(self) -> bool: ...
+
+
+def label_of(mechanism: Described, settings: Mapping[str, Setting]) -> str:
     """`name`, or `name:key=value,key=value` with the settings that are not usual, in their own order."""
     return ":".join(filter(None, (mechanism.name, ",".join(_changed(mechanism, settings)))))
 
 
-def title_of(mechanism: Mechanism, settings: Mapping[str, Setting]) -> str:
+def title_of(mechanism: Described, settings: Mapping[str, Setting]) -> str:
     """What a table shows: `HiLo (alpha=0.5)`."""
     changed = ", ".join(_changed(mechanism, settings))
     return mechanism.title + (f" ({changed})" if changed else "")
 
 
-def _changed(mechanism: Mechanism, settings: Mapping[str, Setting]) -> list[str]:
+def _changed(mechanism: Described, settings: Mapping[str, Setting]) -> list[str]:
     usual = mechanism.settings
     return [f"{key}={value}" for key, value in settings.items() if value != usual[key]]
 

@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
+from attnbench.cases.choice import Choices
 from attnbench.cases.classes import is_class
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sets import SET
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import MODEL
 
+Known = TypeVar("Known", bound=Choices[Any], covariant=True)
+
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Generic[Known]):
     """What the words of a command mean: all mechanisms that there are, and the words of those asked for."""
 
-    registry: Registry
+    registry: Known
     plugins: tuple[str, ...]
     words: list[str]
 
@@ -30,7 +34,7 @@ class Opened:
         return self.words[0]
 
 
-def opened(words: Sequence[str] | None, plugins: Sequence[Path] | None) -> Opened:
+def opened(words: Sequence[str] | None, plugins: Sequence[Path] | None) -> Opened[Registry]:
     """Open what words and plugins name.
 
     A word that is a Python file, a folder or `package.module:Class` stands for all mechanisms in it, and is a

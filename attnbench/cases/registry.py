@@ -8,13 +8,11 @@ import gc
 import hashlib
 import importlib
 import importlib.util
-import itertools
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,50 +20,28 @@ from types import ModuleType
 from typing import TypeVar
 
 from attnbench.backbone import Backbone
-from attnbench.cases import ranges, zoo
+from attnbench.cases import zoo
+from attnbench.cases.assignments import read_assignments
+from attnbench.cases.choice import Choices
 from attnbench.cases.classes import is_class, mechanism_of
-from attnbench.cases.declared import BUILTIN, GROUP, HOST
-from attnbench.cases.labels import closest, did_you_mean, label_of, title_of
+from attnbench.cases.declared import BUILTIN, GROUP, HOST, SETS
+from attnbench.cases.labels import closest, did_you_mean
 from attnbench.cases.models import Model, Settings, filled, parts_of
 from attnbench.cases.source import PLUGIN, source_of
-from attnbench.errors import AttnbenchError, InvalidSetting
-from attnbench.mechanism import Mechanism, Setting
+from attnbench.errors import AttnbenchError
+from attnbench.mechanism import Mechanism
 
-SETS = "SETS"  # what a module calls its own names for several mechanisms: {"mine": ("one", "other")}
 OWN = Path(__file__).parents[1]  # the files of attnbench itself
 
 Loaded = TypeVar("Loaded")
 Value = TypeVar("Value", Mechanism, Backbone)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A mechanism with all its settings, as `name` or `name:key=value,key=value` asks for it.
-
-    `label` is that text normalised: only settings that differ from the defaults, in the mechanism's order.
-    `source` stands for the mechanism's code and changes with it.
-    """
-
-    mechanism: Mechanism
-    settings: Mapping[str, Setting]
-    source: str
-
-    @property
-    def label(self) -> str:
-        return label_of(self.mechanism, self.settings)
-
-    @property
-    def title(self) -> str:
-        """What a table shows: `HiLo (alpha=0.5)`."""
-        return title_of(self.mechanism, self.settings)
-
-
-class Registry(Mapping[str, Mechanism]):
+class Registry(Choices[Mechanism]):
     """Mechanisms by name, each with the file that it came from.
 
-    `problems` says which third-party plugins could not be loaded, and why; `sets` has names for several
-    mechanisms, and `builtin` those that come with attnbench. Of `backbones` it makes models: `litv2-s/hilo`
-    is one with a mechanism in its slots, `litv2-s` one with its own. They are not among its names.
+    Of `backbones` it makes models: `litv2-s/hilo` is one with a mechanism in its slots, `litv2-s` one with
+    its own. They are not among its names.
     """
 
     def __init__(self, problems: Sequence[str] = ()) -> None:
@@ -110,7 +86,7 @@ class Registry(Mapping[str, Mechanism]):
     def read(self, word: str) -> tuple[Mechanism, Settings]:
         """A mechanism, and the settings that its word gives."""
         name, _, assignments = word.partition(":")
-        read = _read_assignments(self[name], assignments)
+        read = read_assignments(self[name], assignments)
         return self[name], {key: value for key, (value,) in read.items()}
 
     def __contains__(self, name: object) -> bool:
@@ -154,32 +130,6 @@ class Registry(Mapping[str, Mechanism]):
             name for name, origin in self._origins.items() if Path(origin).resolve().is_relative_to(plugin)
         ]
 
-    def choose(self, text: str) -> Choice:
-        """Read `name` or `name:key=value,key=value`."""
-        choices = self.choose_all(text)
-        if len(choices) > 1:
-            raise AttnbenchError(
-                f"{text!r} means {len(choices)} choices, {choices[0].label} to {choices[-1].label}, where "
-                "one is needed; give each setting one value."
-            )
-        return choices[0]
-
-    def choose_all(self, text: str) -> list[Choice]:
-        """Read a sweep over settings: all combinations of their values, each once, the last key fastest.
-
-        A key takes lists and, where its setting is a number, ranges: `hilo:alpha=0..1/0.1,window=2,4`. An
-        item without `=` goes on with the key before it.
-        """
-        name, _, assignments = text.partition(":")
-        mechanism = self[name]
-        swept = _read_assignments(mechanism, assignments)
-        source = self._source_of(mechanism)
-        choices = [
-            Choice(mechanism, {**mechanism.settings, **dict(zip(swept, values, strict=True))}, source)
-            for values in itertools.product(*swept.values())
-        ]
-        return unique(choices)
-
     def _source_of(self, mechanism: Mechanism) -> str:
         """What stands for a mechanism's code; for a model's, for all that it is made of."""
         if mechanism.name.startswith(f"{zoo.TIMM}{HOST}"):
@@ -188,11 +138,6 @@ class Registry(Mapping[str, Mechanism]):
         if not others:
             return first
         return hashlib.sha256(" ".join([first, *others]).encode()).hexdigest()[: len(first)]
-
-
-def unique(choices: Iterable[Choice]) -> list[Choice]:
-    """The choices without those that are the same as an earlier one."""
-    return list({choice.label: choice for choice in choices}.values())
 
 
 def discover(plugins: Sequence[Path] = ()) -> Registry:
@@ -334,52 +279,3 @@ def _modules_of(module: ModuleType) -> Iterator[ModuleType]:
         if not submodule.name.startswith("_"):
             name = f"{module.__name__}.{submodule.name}"
             yield from _modules_of(_guarded(partial(importlib.import_module, name), f"The module {name}"))
-
-
-def _read_assignments(mechanism: Mechanism, text: str) -> dict[str, list[Setting]]:
-    """The values that `key=value,value,key=value` gives to each key."""
-    name, settings = mechanism.name, mechanism.settings
-    values: dict[str, list[Setting]] = {}
-    for key, value in _assignments(name, text, settings):
-        if key not in settings:
-            known = ", ".join(settings) or "none"
-            raise InvalidSetting(
-                f"{name} has no setting {key!r}.{did_you_mean(closest(key, settings))} Its settings: {known}."
-            )
-        is_number = type(settings[key]) in (int, float)
-        for one in ranges.expand(value) if is_number else [value]:
-            values.setdefault(key, []).append(_read_setting(name, key, one, settings[key]))
-    return values
-
-
-def _assignments(name: str, text: str, settings: Mapping[str, Setting]) -> Iterator[tuple[str, str]]:
-    """Each key with each of its values.
-
-    A text whose default has a comma is one value, commas and all. A value that is written twice in a row
-    means a pair, which no setting is.
-    """
-    keys: dict[str, list[str]] = {}
-    key = ""
-    for item in filter(None, text.split(",")):
-        if "=" in item or not key:
-            key, _, item = item.partition("=")
-        keys.setdefault(key, []).append(item)
-    for key, items in keys.items():
-        if "," in str(settings.get(key)):
-            items = [",".join(items)]
-        if any(one == other for one, other in itertools.pairwise(items)):
-            raise InvalidSetting(
-                f"{name}: {key} is {','.join(items)!r}, one value twice; each value of a list makes a layer "
-                "of its own, and no setting is a pair. Write it once."
-            )
-        yield from ((key, item) for item in items)
-
-
-def _read_setting(name: str, key: str, text: str, default: Setting) -> Setting:
-    """A setting's value, in the type of its default."""
-    kind = type(default)
-    try:
-        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-    except (KeyError, ValueError):
-        expected = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise InvalidSetting(f"{name}: {key} is {text!r}; it must be {expected}.") from None

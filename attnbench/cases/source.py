@@ -4,7 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -39,12 +39,15 @@ def source_of(mechanism: Mechanism | Backbone, module: str | None = None) -> str
     loaded would depend on what else was. What is imported under a name that is put together when the layer is
     built is therefore missed, but for a new version of its package.
     """
-    code = _Code(module)
-    makers = (_module_of(made) for made in (mechanism.build, mechanism.macs) if made)
-    for name in (module, *makers):
-        if name and name.partition(".")[0] not in ASIDE:
-            code.add(name)
-    return code.digest()[:12]
+    return _digest(module, [_module_of(made) for made in (mechanism.build, mechanism.macs) if made])
+
+
+def source_of_module(module: str) -> str:
+    """The same of a mechanism that stands in this module, which need not be loaded.
+
+    What builds it must stand there too, or in modules that this one imports.
+    """
+    return _digest(module, [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +301,14 @@ def _defined(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+
+
+def _digest(module: str | None, makers: Sequence[str]) -> str:
+    code = _Code(module)
+    for name in (module, *makers):
+        if name and name.partition(".")[0] not in ASIDE:
+            code.add(name)
+    return code.digest()[:12]
 
 
 def _module_of(function: Callable[..., Any]) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attnbench.cases.case import Block, Case, Mode, Role, Workload
+from attnbench.cases.choice import Chosen, unique
 from attnbench.cases.declared import HOST
-from attnbench.cases.registry import Choice, unique
+from attnbench.cases.labels import Described
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
@@ -25,7 +26,7 @@ def read_size(text: str) -> tuple[int, int]:
 
 
 def sweep(
-    choices: Sequence[Choice],
+    choices: Sequence[Chosen[Described]],
     geometries: Sequence[Geometry],
     devices: Sequence[str],
     *,
@@ -33,7 +34,7 @@ def sweep(
     threads: Sequence[int] = (1,),
     modes: Sequence[Mode] = (Mode.inference,),
     variants: Sequence[Variant] = (PLAIN,),
-    baseline: Choice | None = None,
+    baseline: Chosen[Described] | None = None,
 ) -> tuple[Block, ...]:
     """A block for each device, geometry, batch, mode and number of threads: every choice in every variant.
 
@@ -59,7 +60,7 @@ def sweep(
     )
 
 
-def _baseline(members: Sequence[Choice], asked: Choice | None) -> Choice:
+def _baseline(members: Sequence[Chosen[Described]], asked: Chosen[Described] | None) -> Chosen[Described]:
     """What the speeds of a block are relative to."""
     by_label = {choice.label: choice for choice in members}
     if asked and asked.label in by_label:
@@ -87,8 +88,8 @@ def ceilings(geometry: Geometry, device: str, dtype: str) -> tuple[Case, ...]:
 
 
 def _block(
-    choices: Sequence[Choice],
-    baseline: Choice,
+    choices: Sequence[Chosen[Described]],
+    baseline: Chosen[Described],
     workload: Workload,
     device: str,
     variants: Sequence[Variant],

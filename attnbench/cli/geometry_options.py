@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from attnbench.cases.case import PATCH, TABLE_IV
-from attnbench.cases.registry import Choice
+from attnbench.cases.choice import Choice
 from attnbench.cases.sweep import read_size
 from attnbench.cli.help import WHAT, option
 from attnbench.cli.options import read_counts, shortened, split

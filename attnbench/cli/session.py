@@ -7,7 +7,6 @@ from pathlib import Path
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Block
-from attnbench.cases.places import opened
 from attnbench.cases.protocol import lasting
 from attnbench.cases.sweep import sweep
 from attnbench.cli.asked import Asked
@@ -16,7 +15,7 @@ from attnbench.cli.progress import Progress, plan_lines
 from attnbench.cli.show import print_matrices
 from attnbench.machine import devices, system
 from attnbench.machine.node import allocation, fingerprint
-from attnbench.measuring.catalogue import chosen
+from attnbench.measuring.catalogue import chosen, opened_to_plan
 from attnbench.records import folder
 from attnbench.records.record import read
 from attnbench.report.export import write_table
@@ -37,7 +36,7 @@ def run_here(
     names = named or devices.present()
     for name in names:
         devices.require(name)
-    there = opened(asked.words, asked.plugins)
+    there = opened_to_plan(asked.words, asked.plugins, asked.baseline)
     registry, choices = there.registry, chosen(there.registry, there.words)
     models = [choice.mechanism.is_model for choice in choices]
     geometries = asked.maps.geometries(layers=not all(models), models=any(models))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from attnbench.machine import torch_build
 from attnbench.machine.clock import Clock, Reading, WallClock
 from attnbench.machine.device import DECIDE_ANY_TIME, Device
 
@@ -33,15 +34,26 @@ class Accelerator(Device):
         return getattr(torch, self.name)
 
     def absent(self) -> str | None:
+        """torch is imported to be asked only where nothing else rules the device out."""
+        if not (not torch_build.is_loaded() and self.is_ruled_out()) and self._is_seen():
+            return None
+        return self._absence(torch_build.versions())
+
+    def is_ruled_out(self) -> bool:
+        """Whether torch cannot see one here, by what is known without asking it."""
+        return False
+
+    def _is_seen(self) -> bool:
         import torch
 
-        if torch.accelerator.is_available():
-            current = torch.accelerator.current_accelerator()
-            if current is not None and current.type == self.name:
-                return None
+        current = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return current is not None and current.type == self.name
+
+    def _absence(self, build: Mapping[str, str | None]) -> str:
+        """The sentence that says that there is none."""
         return (
-            f"There is no {self.title} device to measure on: torch {torch.__version__} sees none. It needs "
-            f"{self.needs}; or use --device cpu."
+            f"There is no {self.title} device to measure on: torch {build.get('__version__')} sees none. It "
+            f"needs {self.needs}; or use --device cpu."
         )
 
     def describe(self, machine: Machine, threads: int) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from attnbench.machine import torch_build
 from attnbench.machine.accelerator import Accelerator
 from attnbench.machine.clock import Clock, Reading, WallClock
 from attnbench.machine.device import DECIDE_ANY_TIME, IDLE, Gpu, State
@@ -53,15 +54,23 @@ class Cuda(Accelerator):
         *("driver", "cuda", "cudnn", "triton"),
     )
 
-    def absent(self) -> str | None:
+    def is_ruled_out(self) -> bool:
+        """torch's build for AMD's GPUs calls them CUDA devices, too."""
+        if torch_build.is_without("cuda", "hip"):
+            return True
+        return torch_build.is_without("hip") and not torch_build.has_cuda_driver()
+
+    def _is_seen(self) -> bool:
         import torch
 
-        if torch.cuda.is_available():
-            return None
-        built_for = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        return bool(torch.cuda.is_available())
+
+    def _absence(self, build: Mapping[str, str | None]) -> str:
+        built_for = f"built for CUDA {build.get('cuda')}" if build.get("cuda") else "built without CUDA"
+        seen = self.module.device_count() if torch_build.is_loaded() else 0
         return (
-            f"There is no CUDA device to measure on: torch {torch.__version__}, {built_for}, sees "
-            f"{torch.cuda.device_count()} devices. Check its build and the driver, or use --device cpu."
+            f"There is no CUDA device to measure on: torch {build.get('__version__')}, {built_for}, sees "
+            f"{seen} devices. Check its build and the driver, or use --device cpu."
         )
 
     def gpu(self) -> Gpu | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,9 @@ class Mps(Accelerator):
     keeps_peak = False
     decides = (*Accelerator.decides, "system")  # its driver is macOS
     needs = "macOS on Apple silicon and torch's build for it"
+
+    def is_ruled_out(self) -> bool:
+        return sys.platform != "darwin"
 
     def gpu(self) -> Gpu | None:
         import torch

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from attnbench.machine import torch_build
 from attnbench.machine.accelerator import Accelerator
 from attnbench.machine.device import Gpu, State
 
@@ -15,6 +16,9 @@ class Xpu(Accelerator):
     name = "xpu"
     title = "XPU"
     needs = "an Intel GPU, its driver and torch's build for it"
+
+    def is_ruled_out(self) -> bool:
+        return torch_build.is_without("xpu")
 
     def gpu(self) -> Gpu | None:
         if self.absent():

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from attnbench.cases.case import TABLE_IV, Mode, Workload
+from attnbench.cases.choice import Choice, Choices, Chosen, Kind, unique
+from attnbench.cases.declared import Declarations, are_declared
 from attnbench.cases.labels import closest, did_you_mean
 from attnbench.cases.models import Model, mixing_macs, parts_of
-from attnbench.cases.registry import Choice, Registry, unique
+from attnbench.cases.places import Opened, is_place, opened
 from attnbench.cases.sets import ALL, MODELS, SET, TABLE, slug
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.machine import system
@@ -31,7 +34,22 @@ MIXERS = "Mixers"  # what is called so of a model: the layers in its slots
 WILD = "*?"  # in a word that stands for all names that it fits
 
 
-def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
+def opened_to_plan(
+    words: Sequence[str], plugins: Sequence[Path], baseline: str | None
+) -> Opened[Choices[Any]]:
+    """What words mean, as far as a plan must know it; without torch where they name built-in layers alone.
+
+    A file or a package of anybody else has to be imported for that, and so have the backbones of models.
+    """
+    if not plugins and not any(map(is_place, words)):
+        said = Declarations()
+        named = [name for word in [*words, *filter(None, [baseline])] for name in words_of(said, word)]
+        if are_declared(named):
+            return Opened(said, (), list(words))
+    return opened(words, plugins)
+
+
+def chosen(registry: Choices[Kind], texts: Sequence[str] | None) -> list[Chosen[Kind]]:
     """What texts, sets and sweeps ask for, each once.
 
     Without any, every mechanism of Table IV and every one that does not come with attnbench, with its default
@@ -42,7 +60,7 @@ def chosen(registry: Registry, texts: Sequence[str] | None) -> list[Choice]:
     return unique(choice for word in words for choice in registry.choose_all(word))
 
 
-def words_of(registry: Registry, text: str) -> list[str]:
+def words_of(registry: Choices[Any], text: str) -> list[str]:
     """The mechanisms of a set such as `@linear`, or those that `litv2-*` fits; other texts are themselves."""
     if any(sign in text for sign in WILD) and not text.startswith(SET):
         every = [*in_table_order(registry), *registry.backbones]
@@ -63,7 +81,7 @@ def words_of(registry: Registry, text: str) -> list[str]:
     return known[name]
 
 
-def sets(registry: Registry) -> dict[str, list[str]]:
+def sets(registry: Choices[Any]) -> dict[str, list[str]]:
     """The names of several mechanisms: those of Table IV, all, families, models, and what plugins name."""
     every = in_table_order(registry)
     known = {ALL: every, TABLE: [name for name in every if name in published()]}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention import KERNELS, use_kernel
-from attnbench.cases.registry import Choice
+from attnbench.cases.choice import Choice
 from attnbench.errors import UnsupportedGeometry
 from attnbench.measuring.cost import Uncountable, count
 from attnbench.measuring.execution import CannotRun, autocast, backends_of, cast

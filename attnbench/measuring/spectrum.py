@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention import use_kernel
-from attnbench.cases.registry import Choice
+from attnbench.cases.choice import Choice
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.measuring.failures import told
 from attnbench.measuring.layouts import layer_of

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from attnbench.cases.registry import Choice, unique
+from attnbench.cases.choice import Choice, unique
 from attnbench.mechanism import Geometry
 from attnbench.paper import Printed
 

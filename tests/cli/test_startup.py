@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from attnbench.records.record import append
 from tests.fakes import block
@@ -12,10 +13,10 @@ from tests.fakes import block
 HEAVY = ("torch", "torch._dynamo", "pandas", "matplotlib", "scipy", "scipy.stats", "fvcore", "jinja2")
 
 
-def modules_after(*arguments: str) -> set[str]:
-    """Which heavy modules a command has imported when it ends."""
+def modules_after(*arguments: str, before: str = "") -> set[str]:
+    """Which heavy modules a command has imported when it ends; `before` is run ahead of it."""
     code = (
-        "import sys; sys.argv = ['attnbench', *sys.argv[1:]]\n"
+        f"import sys; sys.argv = ['attnbench', *sys.argv[1:]]\n{before}\n"
         "from attnbench.cli import main\n"
         "try: main()\n"
         f"finally: print('imported:', *[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
@@ -35,6 +36,27 @@ def test_importing_attnbench_imports_nothing_heavy():
     code = f"import attnbench, sys; print(*[name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+NO_WORKER = """
+from attnbench.run import runner
+def stop(*_): sys.exit(0)
+runner.facts_of_worker = stop
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["@modern"], ["h*", "m*"], ["hilo:alpha=0..1/0.5", "sra", "--baseline", "msa", "--res", "7,14"]],
+)
+def test_a_run_of_builtin_layers_leaves_torch_to_its_workers(tmp_path: Path, words: list[str]):
+    command = ["run", *words, "--device", "cpu", "--out", str(tmp_path)]
+    assert modules_after(*command, before=NO_WORKER) == set()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch itself is asked for its devices")
+def test_devices_that_cannot_be_there_are_known_without_torch(tmp_path: Path):
+    assert modules_after("run", "--out", str(tmp_path), before=NO_WORKER) == set()
 
 
 def test_compare_runs_without_torch(tmp_path: Path):

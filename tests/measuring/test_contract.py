@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attnbench import Geometry, Mechanism, Paper, UnsupportedGeometry
 from attnbench.attention import KERNELS, explicit
-from attnbench.cases.registry import Choice
+from attnbench.cases.choice import Choice
 from attnbench.measuring.contract import QUESTIONS, examine
 from attnbench.measuring.cost import Uncountable
 from attnbench.records.cost import CheckResult

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from attnbench.cases.case import Mode
-from attnbench.cases.registry import Choice, Registry, discover
+from attnbench.cases.choice import Choice
+from attnbench.cases.registry import Registry, discover
 from attnbench.measuring.contract import examine
 from attnbench.measuring.cost import count
 from attnbench.measuring.layers import build, make_data

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention import attend
-from attnbench.cases.registry import Choice, discover
+from attnbench.cases.choice import Choice
+from attnbench.cases.registry import discover
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.measuring.spectrum import cut, log_amplitudes, natural_maps, survey
 from attnbench.mechanism import Branch, Geometry

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from attnbench.cases.registry import Choice
+from attnbench.cases.choice import Choice
 from attnbench.records.cost import Point, branch_titles, choices_of, divided, points_of
 from attnbench.report.caption import sentence
 from attnbench.report.colours import MarkStyle, mark_styles_of
