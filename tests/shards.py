@@ -125,7 +125,7 @@ class Workers:
 
     def __call__(self, shard: Path, threads: int, timeout_s: float) -> Iterator[Fact]:
         state = BlockState(journal.read(shard))
-        weighs = not self.next and state.job.task == "measure" and bool(state.without_memory)
+        weighs = not self.next and state.job.task == "measure" and state.examines_next
         self.started += not weighs
         self.jobs.append(state.job)
         for fact in self.next.pop(0) if self.next else self.whole(state):
@@ -143,6 +143,6 @@ class Workers:
             return [ENVIRONMENT, *map(counted, state.uncounted)]
         if state.job.task == "fit":
             return [Began(0), *map(fitted, state.unfitted)]
-        if state.without_memory:
+        if state.examines_next:
             return [Began(0), *map(allocated, state.without_memory)]
         return session(state.next_session, state.alive)

@@ -61,8 +61,9 @@ def count_case(
     A layer that was run on fake or meta tensors may have kept some of them, and fail for that. So a count
     that fails then is left to the next process, which finds the prediction made: False.
     """
-    case, predicted = state.job.cases[index], index in state.predicted
-    if not predicted:
+    case, need = state.job.cases[index], state.predicted.get(index)
+    predicted = need is not None
+    if need is None:
         writer.write(Started(index, "the prediction of its memory"))
         need = _predict(state, registry, index)
         if need.prediction.fits and case.variant != PLAIN:
@@ -82,7 +83,8 @@ def count_case(
     try:
         if name not in costs:
             with use_kernel(form):
-                costs[name] = _cost(state, registry, index, on_meta=not predicted)
+                whole_batch = need.prediction.predicted_bytes
+                costs[name] = _cost(state, registry, index, on_meta=not predicted, whole_batch=whole_batch)
         result = _counted(registry, index, case, costs[name])
     except AttnbenchError:
         raise
@@ -147,10 +149,13 @@ def _maps(geometry: Geometry) -> Iterator[Geometry]:
         yield geometry
 
 
-def _cost(state: BlockState, registry: Registry, index: int, *, on_meta: bool) -> Count:
+def _cost(
+    state: BlockState, registry: Registry, index: int, *, on_meta: bool, whole_batch: int | None = None
+) -> Count:
     """The count of a case, without memory if it can be, or on an image that fits.
 
-    Nothing is predicted beforehand where a whole batch fits, for a layer may keep what it was predicted on.
+    Nothing more is predicted where the bytes of a `whole_batch` fit: it takes time, and a layer may keep what
+    it was predicted on.
     """
     case = state.job.cases[index]
     make = partial(build, registry, case, state.job.protocol.seed)
@@ -159,8 +164,6 @@ def _cost(state: BlockState, registry: Registry, index: int, *, on_meta: bool) -
     if cost:
         return cost
     there = _available_bytes(state, "cpu")
-    known = state.predicted.get(index)
-    whole_batch = known.prediction.predicted_bytes if known else None
     if whole_batch is not None and whole_batch <= there:
         return count(make(), case.workload.geometry, operators)
     one_image = predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")

@@ -4,9 +4,6 @@ A layer may return what it kept of another input, leave work out after some call
 it. Then its results on tokens that it never saw are not those that a new layer of the same seed has for them,
 one image at a time, in a process where nothing is timed. A few projections of each image say so, which fit
 into a fact.
-
-Differences are relative to how far apart the results of different images are: what was kept, or taken from
-another image, is as far away as those.
 """
 
 import time
@@ -17,10 +14,9 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
-from attnbench.cases.case import Case
+from attnbench.cases.case import Case, Role
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
-from attnbench.machine.devices import exact_device
 from attnbench.measuring.execution import cast, running
 from attnbench.measuring.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measuring.layers import (
@@ -36,22 +32,22 @@ from attnbench.measuring.layers import (
     untouched,
 )
 from attnbench.measuring.seeds import seed_torch
+from attnbench.measuring.sketch import (
+    ROUGHLY,
+    Sketch,
+    distance,
+    distances,
+    is_constant,
+    numbers_of,
+    scales_of,
+    sketch,
+    sketch_of,
+)
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Expected, Started
+from attnbench.records.journal import Expected, Returned, Started
 
-NUMBERS = 8  # that stand for the output of an image, and as many for its gradient
-ROUGHLY = {"float64": 0.05, "float32": 0.05, "tf32": 0.2, "float16": 0.2, "bfloat16": 0.4}
-"""How far apart results of the same work may be, as a share of what lies between those of two images."""
-ALIKE = {"float64": 1e-6, "float32": 1e-3, "tf32": 0.03, "float16": 0.03, "bfloat16": 0.05}
-"""Results of images that differ by less, as a share of their size, cannot be told apart.
-
-Batched and alone, eager and compiled, the built-in layers differ by at most 7e-3 of their size in bfloat16.
-"""
 ELSEWHERE = 0.6  # a result that is so far away is another one's, and not the same but for rounding
 LATE_S = 1.0  # for how long a call that has returned is given to change what it returned
-
-Sketch = list[Tensor]
-"""Of outputs and, in training, of their gradients: the numbers `[B, NUMBERS]` of each image, in float64."""
 
 
 def renew(data: Data, seed: int) -> None:
@@ -80,9 +76,9 @@ def expect(registry: Registry, case: Case, seed: int, data: Data, index: int) ->
     last = looks.together()
     together = sketch(last)
     rough = ROUGHLY[case.variant.computed]
-    scales = [max(pair) for pair in zip_longest(scales, _scales(together, case.variant), fillvalue=0.0)]
-    if _is_constant(together[0] if alone is None else torch.cat([alone[0], together[0]])):
-        _require_numbers_of_its_own(last[0])
+    scales = [max(pair) for pair in zip_longest(scales, scales_of(together, case.variant), fillvalue=0.0)]
+    if is_constant(together[0] if alone is None else torch.cat([alone[0], together[0]])):
+        _requirenumbers_of_its_own(last[0])
         _require_finished(last, together)
     if not any(scales):
         return Expected(index, (), (), False, "its results hardly depend on its input")
@@ -109,76 +105,77 @@ def expect(registry: Registry, case: Case, seed: int, data: Data, index: int) ->
 def compare_with_new_layers(
     state: BlockState, registry: Registry, calls: Mapping[int, Call], writer: JournalWriter
 ) -> None:
-    """Find out which of the timed layers do not do their work any more; those are wrong."""
+    """Find out which of the timed layers do not do their work any more; those are wrong.
+
+    Where nothing is expected of a member yet, what it gives is written down for who will know.
+    """
     seed = state.job.protocol.seed
-    asked = {index: call for index, call in calls.items() if index in state.expected}
+    asked = {index: call for index, call in calls.items() if state.job.cases[index].role is Role.member}
     for data in {id(call.data): call.data for call in asked.values()}.values():
         renew(data, seed)
     for index, call in asked.items():
-        case = state.job.cases[index]
+        case, expected = state.job.cases[index], state.expected.get(index)
         with failure_as_fact(index, writer, case.variant):
+            if expected and expected.reason:
+                continue
             writer.write(Started(index, "the comparison with a new layer"))
-            require_fidelity(registry, call, case, seed, state.expected[index])
+            returned = what_is_returned(registry, call, case, seed, index)
+            if expected:
+                require_fidelity(returned, expected, case.variant)
+            else:
+                writer.write(returned)
 
 
-def require_fidelity(registry: Registry, call: Call, case: Case, seed: int, expected: Expected) -> None:
-    """Raise `WrongOutput` unless a timed layer gives for the new tokens in its inputs what is expected.
+def what_is_returned(registry: Registry, call: Call, case: Case, seed: int, index: int) -> Returned:
+    """What a timed layer gives for the new tokens in its inputs, and a new one that has its buffers.
+
+    A layer that changes its input is a `WrongOutput`.
+    """
+    with untouched(call.data):
+        state = [buffer.clone() for buffer in call.layer.buffers()]
+        with call.around():
+            results = call.run()
+        given = sketch(results)
+        check_results(results[0], call.layer, case)
+        looks = _Looks(registry, case, seed, call.data, state)
+        has_moved = bool(state) and looks.moved
+        return Returned(
+            index,
+            numbers_of(given),
+            moved=numbers_of(sketch(looks.together())) if has_moved else (),
+            moved_alone=numbers_of(looks.alone()[0] or ()) if has_moved else (),
+            kept=_keeps_its_output(call),
+        )
+
+
+def _keeps_its_output(call: Call) -> bool:
+    if call.variant.is_prepared:
+        return False  # torch's own memory, which the next replay writes anew
+    with call.around():
+        first, second = call.run()[0], call.run()[0]
+    return shares_memory(first, second)
+
+
+def require_fidelity(returned: Returned, expected: Expected, variant: Variant) -> None:
+    """Raise `WrongOutput` unless a timed layer gave for new tokens what is expected.
 
     A layer whose buffers moved meanwhile, as running statistics do, must give what a new one does that has
-    them. It must not change its input, nor what its last call returned.
+    them. It must not change what its last call returned.
     """
     if expected.reason:
         return
-    with untouched(call.data):
-        _require_expected(registry, call, case, seed, expected)
-        if call.variant.is_prepared:
-            return  # torch's own memory, which the next replay writes anew
-        with call.around():
-            first, second = call.run()[0], call.run()[0]
-    if shares_memory(first, second):
+    rough, given = ROUGHLY[variant.computed], sketch_of(returned.images)
+    far = distances(given, sketch_of(expected.images), expected.scales)
+    moved = (returned.moved_alone if expected.alone else ()) or returned.moved
+    as_moved = bool(moved) and distance(given, sketch_of(moved), expected.scales) <= rough
+    if not (far.max() <= rough or as_moved):
+        raise WrongOutput(
+            f"after its samples it does not return for a new input what a new layer does: "
+            f"{_number(far > rough)} of {len(far)} images are up to {float(far.max()):.2g} of what lies "
+            "between two images away. It returned what it had kept of another input, or left work out"
+        )
+    if returned.kept:
         raise WrongOutput("it keeps its output: the next call writes into what the last one returned")
-
-
-def _require_expected(registry: Registry, call: Call, case: Case, seed: int, expected: Expected) -> None:
-    state = [buffer.clone() for buffer in call.layer.buffers()]
-    with call.around():
-        results = call.run()
-    given = sketch(results)
-    check_results(results[0], call.layer, case)
-    rough = ROUGHLY[case.variant.computed]
-    far = distances(given, _sketch_of(expected), expected.scales)
-    if far.max() <= rough:
-        return
-    looks = _Looks(registry, case, seed, call.data, state)
-    if looks.moved:
-        as_moved = (looks.alone()[0] if expected.alone else None) or sketch(looks.together())
-        if distance(given, as_moved, expected.scales) <= rough:
-            return
-    raise WrongOutput(
-        f"after its samples it does not return for a new input what a new layer does: {_number(far > rough)} "
-        f"of {len(far)} images are up to {float(far.max()):.2g} of what lies between two images away. It "
-        "returned what it had kept of another input, or left work out"
-    )
-
-
-def sketch(results: Results) -> Sketch:
-    """A few numbers of each image that stand for its results: random projections, always the same."""
-    return [_projected(result.detach()) for result in results if result is not None]
-
-
-def distances(ours: Sketch, theirs: Sketch, scales: Sequence[float]) -> Tensor:
-    """How far each image's results are from the others', as a share of what lies between two images `[B]`."""
-    apart = [
-        (one - other).square().mean(dim=1).sqrt() / scale
-        for one, other, scale in zip(ours, theirs, scales, strict=True)
-        if scale
-    ]
-    return torch.stack(apart).amax(dim=0)
-
-
-def distance(ours: Sketch, theirs: Sketch, scales: Sequence[float]) -> float:
-    """The largest of the distances."""
-    return float(distances(ours, theirs, scales).max())
 
 
 class _Looks:
@@ -215,11 +212,11 @@ class _Looks:
             return None, []
         images = [torch.cat(parts) for parts in zip(*sketches, strict=True)]
         if len(self.batch) > 1:
-            return images, _scales(images, self.case.variant)
+            return images, scales_of(images, self.case.variant)
         other = torch.randn(self.batch.shape, generator=torch.Generator().manual_seed(self.seed + 3))
         beside = sketch(self._step(layer, other.to(self.batch), self.gradient))
         both = [torch.cat(pair) for pair in zip(images, beside, strict=True)]
-        return images, _scales(both, self.case.variant)
+        return images, scales_of(both, self.case.variant)
 
     def together(self) -> Results:
         """The results of the batch."""
@@ -254,47 +251,12 @@ class _Looks:
             return make_step(layer, self.case, gradient)(batch)
 
 
-def _projected(x: Tensor) -> Tensor:
-    x = x.to(exact_device(x.device.type))
-    x = x.reshape(len(x), x.shape[1] if x.dim() > 2 else 1, -1)  # a matrix an image, of scores and pixels too
-    generator = torch.Generator().manual_seed(0)
-    left, right = (
-        torch.randn(NUMBERS, size, generator=generator, dtype=torch.float64).to(x.device)
-        for size in x.shape[1:]
-    )
-    return torch.stack([((left @ image.double()) * right).sum(dim=1) for image in x]).cpu()
-
-
-def _scales(sketches: Sketch, variant: Variant) -> list[float]:
-    """What lies between the results of two images: the root of its mean square; 0 where that is rounding.
-
-    Of results that are the same for all, their size.
-    """
-    return [_scale(each, ALIKE[variant.computed]) if len(each) > 1 else 0.0 for each in sketches]
-
-
-def _scale(numbers: Tensor, least: float) -> float:
-    size, between = (float(x.mean().sqrt()) for x in (numbers.square(), 2 * numbers.var(dim=0)))
-    if _is_constant(numbers):
-        return size
-    return between if between > least * size else 0.0
-
-
-def _is_constant(numbers: Tensor) -> bool:
-    return torch.allclose(numbers, numbers[:1], rtol=1e-12, atol=0.0)
-
-
 def _number(chosen: Tensor) -> int:
     return int(chosen.sum())
 
 
 def _expected(index: int, sketches: Sketch, scales: Sequence[float], *, alone: bool) -> Expected:
-    numbers = torch.cat(sketches, dim=1).tolist()
-    return Expected(index, tuple(map(tuple, numbers)), tuple(scales), alone, "")
-
-
-def _sketch_of(expected: Expected) -> Sketch:
-    return list(torch.tensor(expected.images, dtype=torch.float64).split(NUMBERS, dim=1))
+    return Expected(index, numbers_of(sketches), tuple(scales), alone, "")
 
 
 def _require_finished(results: Results, before: Sketch) -> None:
@@ -304,7 +266,7 @@ def _require_finished(results: Results, before: Sketch) -> None:
         raise WrongOutput("its results change after the call has returned: the work goes on without it")
 
 
-def _require_numbers_of_its_own(output: Tensor) -> None:
+def _requirenumbers_of_its_own(output: Tensor) -> None:
     """Raise `WrongOutput` for an output that is the same for every input and of which few numbers exist."""
     if output.untyped_storage().nbytes() < output.nbytes:
         raise WrongOutput("its output is a view of fewer numbers, and does not depend on the input")

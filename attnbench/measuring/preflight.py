@@ -1,4 +1,4 @@
-"""What the first worker of a block finds out: that each member computes its layer, and what a call takes."""
+"""What one worker of a block finds out: that each member computes its layer, and what a call takes."""
 
 import time
 from dataclasses import replace
@@ -19,7 +19,7 @@ from attnbench.measuring.accuracy import (
     require_agreement,
 )
 from attnbench.measuring.execution import backends_of, dtype_of, forget_compiled, ready_compiler
-from attnbench.measuring.fidelity import expect, renew
+from attnbench.measuring.fidelity import expect, renew, require_fidelity
 from attnbench.measuring.journal_writer import JournalWriter, failure_as_fact, write_changes
 from attnbench.measuring.layers import build, make_call, make_data_by_dtype, untouched
 from attnbench.measuring.memory import memory_of
@@ -34,7 +34,8 @@ from attnbench.records.record import Check
 def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
     """Compare each member with float64, unless it is plain, and measure its memory, one after the other.
 
-    What it gives for new tokens is kept, for the sessions to compare timed layers with.
+    What it gives for new tokens is kept, for the sessions to compare timed layers with; what those of an
+    earlier session gave is compared with it now.
     """
     writer.write(Began(0))
     job = state.job
@@ -66,12 +67,20 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                         backends = backends_of(make_call(layer, eager, mine))
                     writer.write(Attended(index, backends))
                 writer.write(Started(index, "the measurement of its memory", case.variant.patience))
-                memory = memory_of(layer, case, mine)
+                memory = memory_of(layer, case, mine, _predicted_bytes(state, index))
                 writer.write(Started(index, "a look at its images one by one"))
-                writer.write(expect(registry, case, job.protocol.seed, mine, index))
+                expected = expect(registry, case, job.protocol.seed, mine, index)
+                writer.write(expected)
+                for returned in state.returned.get(index, ()):
+                    require_fidelity(returned, expected, case.variant)
                 write_changes(writer, index, surroundings.require_as_before())
                 writer.write(Allocated(index, memory))
             surroundings.put_right()  # what one left that failed
+
+
+def _predicted_bytes(state: BlockState, index: int) -> int | None:
+    known = state.predicted.get(index)
+    return known.prediction.predicted_bytes if known else None
 
 
 def _asks_for_fused_attention(state: BlockState, index: int) -> bool:

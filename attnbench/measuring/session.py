@@ -19,11 +19,13 @@ from attnbench.measuring.execution import dtype_of, running
 from attnbench.measuring.fidelity import compare_with_new_layers
 from attnbench.measuring.journal_writer import (
     JournalWriter,
+    ProcessSpent,
     failure_as_fact,
     failure_ends_process,
     write_changes,
 )
 from attnbench.measuring.layers import Call, build, check_results, make_call, make_data_by_dtype, untouched
+from attnbench.measuring.strangers import explained
 from attnbench.measuring.surroundings import Surroundings
 from attnbench.measuring.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
 from attnbench.records.block_state import BlockState
@@ -32,7 +34,11 @@ from attnbench.records.record import Energy, Sample, Warmup
 
 
 def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
-    """Warm every case that is alive, then time them in rounds until all are precise or time is over."""
+    """Warm every case that is alive, then time them in rounds until all are precise or time is over.
+
+    Where nobody has been examined yet, and a case fails before the first round, the others are timed in a
+    fresh process, in which it has left nothing behind: `ProcessSpent`.
+    """
     job, session = state.job, state.next_session
     protocol, device = job.protocol, job.cases[0].device
     deadline = time.perf_counter() + state.next_session_s
@@ -44,6 +50,8 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
     with torch.inference_mode(state.job.cases[0].workload.mode is Mode.inference):
         surroundings = Surroundings()
         ready, calls = _warm(state, registry, witness, session, writer, surroundings)
+        if state.without_memory and len(ready) < len(state.alive):
+            raise ProcessSpent
         indices, checks = list(ready), Checks(protocol.least_rounds)
         attendance = Attendance(state, indices, protocol.least_rounds)
         with collector_paused(), failure_ends_process(state.job.cases, writer):
@@ -114,7 +122,8 @@ def _warm(
     for index in state.alive:
         case = job.cases[index]
         dtype, around = dtype_of(case.variant), partial(running, case.variant)
-        with failure_as_fact(index, writer, case.variant):
+        make = partial(build, registry, case, job.protocol.seed)
+        with failure_as_fact(index, writer, case.variant), explained(make, case.workload.geometry):
             writer.write(Started(index, "its construction"))
             run: Callable[[], object]
             first_s = 0.0
@@ -122,7 +131,7 @@ def _warm(
                 run = ceiling(case.mechanism, case.device, dtype, job.threads).call
             else:
                 changes: list[str] = []
-                layer = build(registry, case, job.protocol.seed, changes)
+                layer = make(changes=changes)
                 write_changes(writer, index, changes)
                 call = make_call(layer, case, data[dtype])
                 writer.write(Started(index, "its first call", case.variant.patience))

@@ -3,9 +3,9 @@
     python -m attnbench.measuring.worker SHARD
 
 A job either counts cases, or finds how many images fit, or measures a block; never two of these, because
-counting can slow what runs after it. Of a block, the first worker examines the members, and each one after it
-times a session. The parent sets the thread variables before the process starts, and holds the other end of
-standard input: when that closes, the parent is gone and so is the worker.
+counting can slow what runs after it. Of a block, one worker examines the members, before the first session
+or after it, and each other one times a session. The parent sets the thread variables before the process
+starts, and holds the other end of standard input: when that closes, the parent is gone and so is the worker.
 """
 
 import os
@@ -53,7 +53,7 @@ def work(shard: Path, writer: JournalWriter, registry: Registry | None = None) -
         from attnbench.measuring.fitting import fit_cases  # as counting does not either
 
         fit_cases(state, registry, writer)
-    elif state.without_memory:
+    elif state.examines_next:
         from attnbench.measuring.preflight import preflight  # its profiler has none there either
 
         preflight(state, registry, writer)

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TypeVar
 
 from attnbench.cases.case import Role
+from attnbench.cases.variant import PLAIN
 from attnbench.machine.witness import Witness
 from attnbench.records.journal import (
     Allocated,
@@ -26,6 +27,7 @@ from attnbench.records.journal import (
     Predicted,
     PutRight,
     Referenced,
+    Returned,
     Timed,
     Uncounted,
     Warmed,
@@ -111,6 +113,11 @@ class BlockState:
         return {fact.case: fact for fact in self._all(Expected)}
 
     @cached_property
+    def returned(self) -> Mapping[int, tuple[Returned, ...]]:
+        """What timed layers gave for new tokens while nothing was expected yet, session by session."""
+        return _grouped((fact.case, fact) for fact in self._all(Returned))
+
+    @cached_property
     def put_right(self) -> Mapping[int, tuple[str, ...]]:
         """What of its process the layer of each case changed, each once."""
         changes = ((fact.case, change) for fact in self._all(PutRight) for change in fact.changes)
@@ -187,8 +194,20 @@ class BlockState:
         return [i for i in self.alive if cases[i].role is Role.member and i not in self.memories]
 
     @property
+    def examines_next(self) -> bool:
+        """Whether the next worker examines members, and does not time a session.
+
+        Layers as they are come to their first session at once, for that is what is waited for; what it finds
+        is judged by the examination after it. A layer that is run in another way is compared with float64
+        before it is timed.
+        """
+        members = (case for case in self.job.cases if case.role is Role.member)
+        begins = not self.witnesses and all(case.variant == PLAIN for case in members)
+        return bool(self.without_memory) and not (begins and self.sessions_left)
+
+    @property
     def unfinished(self) -> bool:
-        """Whether a worker has something to do: memory first, then sessions."""
+        """Whether a worker has something to do: an examination, or a session."""
         return bool(self.without_memory or self.sessions_left)
 
     @property

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 Read = Callable[[Any], Any]
 
 LARGEST = 1e60  # beyond every count, byte and second, and far from what overflows
-SIGNED = {"seed", "settings", "images", "gpu_temperature_c"}
+SIGNED = {"seed", "settings", "images", "moved", "moved_alone", "gpu_temperature_c"}
 ABOVE_0 = {
     *("seconds", "wall_s", "calls", "calls_per_sample", "macs_per_s", "rates"),
     *("batch", "threads", "cores", "logical_cores", "sessions", "precision", "timeout_s"),

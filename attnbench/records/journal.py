@@ -195,6 +195,22 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """What the timed layer of the case of this index gave for new tokens after its samples.
+
+    It waits there for the comparison, where nothing is expected yet. `images` has the same numbers as in
+    `Expected`. Where its buffers had moved meanwhile, `moved` has those of a new layer with these buffers for
+    the whole batch, and `moved_alone` for each image alone. `kept` says that its next call wrote into them.
+    """
+
+    case: int
+    images: tuple[tuple[float, ...], ...]
+    moved: tuple[tuple[float, ...], ...] = field(default=(), metadata=SPARSE)
+    moved_alone: tuple[tuple[float, ...], ...] = field(default=(), metadata=SPARSE)
+    kept: bool = field(default=False, metadata=SPARSE)
+
+
+@dataclass(frozen=True, slots=True)
 class PutRight:
     """What of its process the layer of the case of this index changed; it was made what it was."""
 
@@ -255,6 +271,7 @@ Fact = (
     | Checked
     | Attended
     | Expected
+    | Returned
     | PutRight
     | Allocated
     | Warmed

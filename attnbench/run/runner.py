@@ -214,8 +214,7 @@ def _work_off_in(
     suspects: list[int | None] = []
     while left(state := BlockState(journal.read(shard))):
         protocol = state.job.protocol
-        timing = not state.without_memory  # nothing is timed before memory is known
-        compilers = 1 if timing else min(MOST_COMPILERS, logical_cores())
+        compilers = 1 if not state.examines_next else min(MOST_COMPILERS, logical_cores())
         environment = variables(state.job.threads, protocol.allocator, compiled, compilers)
         try:
             with closing(worker(shard, environment, protocol.timeout_s)) as news:

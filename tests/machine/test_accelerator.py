@@ -19,9 +19,9 @@ from attnbench.machine.devices import DEVICES, device_of, exact_device, present,
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measuring.accuracy import ask_in_float64
 from attnbench.measuring.execution import CannotRun, require_runnable
-from attnbench.measuring.fidelity import sketch
 from attnbench.measuring.layers import Data
 from attnbench.measuring.memory import memory_of
+from attnbench.measuring.sketch import sketch
 from tests.fakes import MACHINE, changed
 from tests.shards import case
 from tests.simulated_cuda import SimulatedCuda

@@ -1,5 +1,6 @@
 """Whether layers that do less work when they are timed are found out, and none that does it is blamed."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
 from attnbench.measuring import fidelity
 from attnbench.measuring.contract import examine
-from attnbench.measuring.fidelity import distance, expect, renew, require_fidelity, sketch
-from attnbench.measuring.journal_writer import JournalWriter
+from attnbench.measuring.fidelity import expect, renew, require_fidelity, what_is_returned
+from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent
 from attnbench.measuring.layers import WrongOutput, build, make_call, make_data, untouched
+from attnbench.measuring.preflight import preflight
+from attnbench.measuring.sketch import distance, sketch
 from attnbench.measuring.worker import work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Ended, Job
+from attnbench.records.journal import Job
 from attnbench.records.record import Record
 from attnbench.run.runner import records_of
 from tests import idle
@@ -64,18 +67,22 @@ def case_of(
     return block.cases[0]
 
 
+def work_off(shard: Path) -> None:
+    """Let workers do what there is to do, as if each were a process of its own."""
+    while BlockState(journal.read(shard)).unfinished:
+        with shard.open("a") as file, suppress(ProcessSpent):
+            work(shard, JournalWriter(file))
+        KeptByAll.everywhere.clear()
+
+
 def measured(
     registry: Registry, shard: Path, name: str | Case, mode: Mode = INFERENCE, batch: int = 4
 ) -> Record:
-    """The record of a layer that one worker examined and another timed in a few rounds."""
+    """The record of a layer that one worker timed in a few rounds and another examined."""
     case = name if isinstance(name, Case) else case_of(registry, name, mode, batch)
     job = Job("measure", (case,), PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")
     journal.save(shard, [job, ENVIRONMENT])
-    for _ in range(2):
-        with shard.open("a") as file:
-            if BlockState(journal.read(shard)).unfinished:
-                work(shard, JournalWriter(file))
-        KeptByAll.everywhere.clear()
+    work_off(shard)
     (record,) = records_of(BlockState(journal.read(shard)), complete=True)
     return record
 
@@ -90,7 +97,7 @@ def require_done(registry: Registry, case: Case, calls: int = 3) -> str:
         for _ in range(calls):
             call()
         renew(timed, 5)
-        require_fidelity(registry, call, case, 5, expected)
+        require_fidelity(what_is_returned(registry, call, case, 5, 0), expected, case.variant)
     return expected.reason
 
 
@@ -156,9 +163,7 @@ def test_a_layer_beside_one_that_changes_its_input_is_not_blamed(registry: Regis
     shard = tmp_path / "shard"
     job = Job("measure", cases, PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")
     journal.save(shard, [job, ENVIRONMENT, counted(0), counted(1)])
-    for _ in range(2):
-        with shard.open("a") as file:
-            work(shard, JournalWriter(file))
+    work_off(shard)
     state = BlockState(journal.read(shard))
     assert {index: fact.outcome for index, fact in state.failed.items()} == {0: "wrong"}
     assert state.samples[1]
@@ -171,7 +176,9 @@ def test_what_begins_to_change_its_input_later_is_wrong(registry: Registry):
     call = make_call(build(registry, case, 5), case, data)
     late = replace(call, run=lambda: (call.run()[0].add_(0 * data.inputs[-1].mul_(2)), None))
     with pytest.raises(WrongOutput, match="its forward pass changes its input"), torch.inference_mode():
-        require_fidelity(registry, late, case, 5, expect(registry, case, 5, data, 0))
+        require_fidelity(
+            what_is_returned(registry, late, case, 5, 0), expect(registry, case, 5, data, 0), case.variant
+        )
 
 
 def test_what_writes_all_outputs_into_one_memory_is_wrong(registry: Registry, tmp_path: Path):
@@ -231,7 +238,9 @@ def test_a_number_that_is_none_after_some_calls_is_wrong(registry: Registry):
     call = make_call(build(registry, case, 5), case, data)
     late = replace(call, run=lambda: (call.run()[0] * float("nan"), None))
     with pytest.raises(WrongOutput, match="NaN or infinite"), torch.inference_mode():
-        require_fidelity(registry, late, case, 5, expect(registry, case, 5, data, 0))
+        require_fidelity(
+            what_is_returned(registry, late, case, 5, 0), expect(registry, case, 5, data, 0), case.variant
+        )
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -322,16 +331,25 @@ def test_a_sketch_is_as_far_from_another_as_the_results_are():
     assert far > near
 
 
+def test_a_session_after_the_examination_compares_what_it_timed_itself(registry: Registry, tmp_path: Path):
+    shard, case = tmp_path / "shard", case_of(registry, "kept-by-shape")
+    journal.save(shard, [Job("measure", (case,), PLUGINS, 1, PROTOCOL, "2026"), ENVIRONMENT])
+    with shard.open("a") as file:
+        preflight(BlockState(journal.read(shard)), registry, JournalWriter(file))
+    work_off(shard)
+    state = BlockState(journal.read(shard))
+    assert {index: fact.outcome for index, fact in state.failed.items()} == {0: "wrong"}
+    assert state.returned == {}
+
+
 def test_twins_and_ceilings_are_not_compared(registry: Registry, tmp_path: Path):
     (block,) = sweep([registry.choose("kept-by-shape")], [MAP], ["cpu"], batches=[4])
     shard = tmp_path / "shard"
     journal.save(shard, [Job("measure", block.cases, PLUGINS, 1, PROTOCOL, "2026-01-01T00:00:00+00:00")])
-    for _ in range(2):
-        with shard.open("a") as file:
-            work(shard, JournalWriter(file))
+    work_off(shard)
     state = BlockState(journal.read(shard))
     assert [state.job.cases[index].role for index in state.failed] == [Role.member]
-    assert isinstance(state.facts[-1], Ended)
+    assert len(state.witnesses) == 1
     assert not state.unfinished
 
 

@@ -1,5 +1,7 @@
 """The measured peak is exact: what the shapes say by hand, and what a scripted allocation does."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,11 +12,13 @@ from attnbench.cases.case import Mode
 from attnbench.cases.registry import discover
 from attnbench.cases.variant import Variant
 from attnbench.machine.cpu import Cpu, highest
+from attnbench.measuring.counting import predicted_bytes
 from attnbench.measuring.layers import build, make_data
 from attnbench.measuring.memory import memory_of
 from attnbench.measuring.prediction import predicted_peak_bytes
+from attnbench.records.block_state import BlockState
 from attnbench.records.record import Memory
-from tests.shards import case
+from tests.shards import case, job
 
 B, N, C, H = 4, 196, 768, 12
 GEOMETRY = Geometry(C, H, 14, 14)
@@ -149,6 +153,27 @@ def test_a_layer_whose_memory_changes_from_call_to_call_is_not_repeatable():
     memory = known(memory_of(Grows(), asked, make_data(asked, 0)))
     assert not memory.repeatable
     assert memory.scope == "cpu"
+
+
+@pytest.mark.parametrize(("beyond", "measured"), [(0, 1), (1, 2)])
+def test_one_call_is_measured_where_it_takes_what_was_predicted_and_two_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, beyond: int, measured: int
+):
+    peaks: list[int] = []
+    peak_bytes = Cpu.peak_bytes
+
+    def spy(self: Cpu, call: Callable[[], object]) -> int:
+        peaks.append(peak_bytes(self, call))
+        return peaks[-1]
+
+    monkeypatch.setattr(Cpu, "peak_bytes", spy)
+    registry, asked = discover(), case("msa", geometry=Geometry(48, 6, 7, 7), batch=B)
+    predicted = predicted_bytes(BlockState([job((asked,))]), registry, asked, B, Mode.inference, "cpu") or 0
+    with torch.inference_mode():
+        layer, data = build(registry, asked, 0), make_data(asked, 0, most_inputs=1)
+        memory = known(memory_of(layer, asked, data, predicted + beyond))
+    assert len(peaks) == measured
+    assert (memory.peak_bytes + memory.entry_bytes, memory.repeatable) == (predicted, True)
 
 
 def test_the_process_is_watched_while_it_is_called():

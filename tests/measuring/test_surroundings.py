@@ -5,6 +5,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from attnbench import Geometry
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import discover
 from attnbench.cases.sweep import sweep
-from attnbench.measuring.journal_writer import JournalWriter
+from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent
 from attnbench.measuring.seeds import read_numpy, seed_torch
 from attnbench.measuring.surroundings import Meddled, Surroundings
 from attnbench.measuring.worker import work
@@ -162,8 +163,8 @@ def facts_of(shard: Path, *names: str) -> BlockState:
     choices = [discover([PLUGIN]).choose(name) for name in names]
     (block,) = sweep(choices, [Geometry(8, 2, 2, 3)], ["cpu"], batches=[3])
     journal.save(shard, [Job("measure", block.cases, (str(PLUGIN),), 1, PROTOCOL, "2026"), ENVIRONMENT])
-    for _ in range(2):
-        with shard.open("a") as file:
+    while BlockState(journal.read(shard)).unfinished:
+        with shard.open("a") as file, suppress(ProcessSpent):
             work(shard, JournalWriter(file))
     return BlockState(journal.read(shard))
 

@@ -6,6 +6,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -187,7 +188,7 @@ def test_what_differs_in_batch_and_mode_alone_is_counted_once(
 ):
     counted_labels = []
 
-    def spy(state: BlockState, registry: Registry, index: int, *, on_meta: bool) -> Count:
+    def spy(state: BlockState, registry: Registry, index: int, **how: object) -> Count:
         counted_labels.append(state.job.cases[index].label)
         return Count(1, 1, 7, {}, ())
 
@@ -258,7 +259,7 @@ def test_the_memory_of_a_case_is_predicted_on_its_own_device(
 def test_a_count_that_fails_is_tried_again_in_a_process_without_a_prediction(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(*_: object, on_meta: bool) -> None:
+    def fail(*_: object, **how: object) -> None:
         raise ValueError("a fake tensor was kept")
 
     monkeypatch.setattr(counting, "_cost", fail)
@@ -307,9 +308,11 @@ def test_what_looks_at_values_and_will_not_fit_even_alone_is_not_counted(
     assert said[-1] == Uncounted(0, "one image needs 1.0 GiB", closed_form)
 
 
-def test_the_first_worker_of_a_block_measures_the_memory_of_its_members(registry: Registry, tmp_path: Path):
+def test_the_worker_after_the_first_session_measures_the_memory_of_the_members(
+    registry: Registry, tmp_path: Path
+):
     start = job("measure", cases(registry, "msa", "hilo"))
-    said = worked(tmp_path / "shard", start, ENVIRONMENT, allocated(0))
+    said = worked(tmp_path / "shard", start, ENVIRONMENT, *session(0, range(5)), allocated(0))
     (memory,) = (fact for fact in said if isinstance(fact, Allocated))
     assert memory.case == 1
     assert memory.memory is not None
@@ -319,8 +322,22 @@ def test_the_first_worker_of_a_block_measures_the_memory_of_its_members(registry
 
 def test_a_layer_that_fails_while_its_memory_is_measured_is_not_timed(registry: Registry, tmp_path: Path):
     broken = replace(cases(registry, "msa")[0], settings={"no": "such setting"})
-    said = worked(tmp_path / "shard", job("measure", [broken]), ENVIRONMENT)
+    said = worked(tmp_path / "shard", job("measure", [broken]), ENVIRONMENT, *session(0, [0]))
     assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["crashed"]
+
+
+def test_a_layer_that_fails_before_it_is_examined_is_in_no_process_that_times(
+    registry: Registry, tmp_path: Path
+):
+    msa, *_ = cases(registry, "msa")
+    asked = job("measure", [msa, replace(msa, settings={"no": "such setting"})])
+    with pytest.raises(ProcessSpent):
+        worked(tmp_path / "first", asked, ENVIRONMENT)
+    first = journal.read(tmp_path / "first")
+    assert [fact.case for fact in first if isinstance(fact, Failed)] == [1]
+    assert not any(isinstance(fact, Timed) for fact in first)
+    said = worked(tmp_path / "second", *first)
+    assert {fact.case for fact in said if isinstance(fact, Timed)} == {0}
 
 
 def test_a_worker_that_times_does_one_session(registry: Registry, tmp_path: Path):
@@ -543,8 +560,10 @@ def test_a_layer_that_returns_more_than_tokens_is_wrong_and_not_crashed(tmp_path
     plugin = tmp_path / "pair.py"
     plugin.write_text(PAIR)
     (case, *_) = cases(discover([plugin]), "pair", dtype=dtype)
-    said = worked(tmp_path / "shard", replace(job("measure", [case]), plugins=(str(plugin),)), ENVIRONMENT)
-    assert said[-1] == Failed(0, "wrong", RETURNS_A_PAIR)
+    journal.save(tmp_path / "shard", [replace(job("measure", [case]), plugins=(str(plugin),)), ENVIRONMENT])
+    with (tmp_path / "shard").open("a") as file, suppress(ProcessSpent):
+        work(tmp_path / "shard", JournalWriter(file))
+    assert journal.read(tmp_path / "shard")[-1] == Failed(0, "wrong", RETURNS_A_PAIR)
 
 
 def test_a_crash_is_told_with_the_line_of_the_layers_file(tmp_path: Path):
@@ -875,6 +894,6 @@ def test_a_layer_that_asks_for_fused_attention_itself_is_looked_at_under_the_exp
     members = cases(discover([plugin]), "msa", "own-fused")
     asked = replace(job("count", members[:2]), plugins=(str(plugin),))
     counted = worked(tmp_path / "count", asked)
-    known = [fact for fact in counted if isinstance(fact, Counted)]
-    said = worked(tmp_path / "measure", replace(asked, task="measure"), ENVIRONMENT, *known)
+    known, timed = [fact for fact in counted if isinstance(fact, Counted)], session(0, [0, 1])
+    said = worked(tmp_path / "measure", replace(asked, task="measure"), ENVIRONMENT, *known, *timed)
     assert [fact for fact in said if isinstance(fact, Attended)] == [Attended(1, ("flash",))]

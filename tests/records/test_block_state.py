@@ -19,6 +19,7 @@ from attnbench.records.journal import (
     Failed,
     Predicted,
     Referenced,
+    Returned,
     Started,
     Uncounted,
 )
@@ -52,6 +53,7 @@ EVERY_KIND: list[Fact] = [
     Referenced(0, 1, 14, 28, "it needs more"),
     Expected(0, ((0.1, -2e-9), (1.0, 3.0)), (0.5,), True, ""),
     Expected(1, (), (), False, "it is random"),
+    Returned(0, ((0.1, -2e-9),), ((0.2, -1.0),), ((-0.3, 4.0),), kept=True),
     allocated(0),
     changed(counted(0), uncounted=("aten::x",)),
     Uncounted(1, "ValueError: ²", None),
@@ -121,6 +123,22 @@ def test_a_need_fits_up_to_what_is_available_and_where_nobody_can_tell():
 def test_members_are_left_without_memory_until_it_is_measured_or_they_fail():
     assert state().without_memory == [0, 1]
     assert state(allocated(0), Failed(1, "wrong", "NaN")).without_memory == []
+
+
+def test_layers_come_to_a_session_first_and_are_examined_after_it():
+    assert not state().examines_next
+    assert state(*session(0, [0, 1])).examines_next
+    assert not state(*session(0, [0, 1]), allocated(0), allocated(1)).examines_next
+
+
+def test_another_way_to_run_a_layer_is_examined_first():
+    fused = job(tuple(changed(case, kernel="fused") for case in CASES))
+    assert BlockState([fused]).examines_next
+
+
+def test_where_nobody_can_be_timed_nobody_is_examined():
+    failed = [Failed(index, "wrong", "NaN") for index in range(5)]
+    assert not state(*failed).examines_next
 
 
 def test_a_block_is_unfinished_until_its_memory_is_measured_and_its_sessions_are_over():

@@ -5,12 +5,13 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attnbench.cases.case import Block, Role
+from attnbench.cases.case import Block, Case, Role
 from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import discover
 from attnbench.cases.sweep import sweep
@@ -27,6 +28,7 @@ from attnbench.records.journal import (
     DISK_FAILED,
     PROCESS_SPENT,
     UNWRITABLE,
+    Allocated,
     Counted,
     Fact,
     Failed,
@@ -284,8 +286,25 @@ def test_the_first_worker_compiles_with_all_cores_and_those_that_time_with_none_
 
     monkeypatch.setattr(runner, "facts_of_worker", Spy())
     monkeypatch.setattr(runner, "logical_cores", lambda: 16)
-    run(folder)
+    run(folder, [planned([changed(case, compile="default") for case in CASES])])
     assert given == ["16", "1", "1"]
+
+
+def steps_of_workers(folder: Path, workers: Workers, cases: Sequence[Case]) -> list[str]:
+    """What kinds of facts tell of the workers of a block, one after the other."""
+    seen: list[Fact] = []
+    measure([planned(cases)], SETUP, folder, lambda _, fact: seen.append(fact))
+    kinds = (type(fact).__name__ for fact in seen if isinstance(fact, Allocated | Timed))
+    return [kind for kind, _ in groupby(kinds)]
+
+
+def test_layers_are_timed_before_their_memory_is_measured(folder: Path, workers: Workers):
+    assert steps_of_workers(folder, workers, CASES) == ["Timed", "Allocated", "Timed"]
+
+
+def test_another_way_to_run_a_layer_is_examined_before_it_is_timed(folder: Path, workers: Workers):
+    fused = [changed(case, kernel="fused") for case in CASES]
+    assert steps_of_workers(folder, workers, fused) == ["Allocated", "Timed"]
 
 
 def test_a_row_says_what_less_than_its_case_was_compared_with_float64(folder: Path):
