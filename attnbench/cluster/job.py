@@ -24,6 +24,7 @@ from attnbench.records import folder
 from attnbench.records.codec import from_row
 from attnbench.records.parts import Part
 from attnbench.run import runner
+from attnbench.run.block_records import rows_to_be
 from attnbench.run.plan import Setup
 
 TROUBLED, REFUSED = 1, 2  # exit statuses: of what may pass, and of what the user can mend
@@ -46,7 +47,7 @@ def work(part: Part, *, shared: bool) -> None:
     except AttnbenchError as mistake:
         raise Refused(str(mistake)) from mistake
     with folder.held(part.run):
-        part.plan(runner.rows_to_be(block, setup))
+        part.plan(rows_to_be(block, setup))
         try:
             plan = runner.survey([block], setup)
         except InvalidSetting as mistake:

@@ -12,7 +12,7 @@ from attnbench.errors import AttnbenchError
 from attnbench.records import folder, record
 from attnbench.records.parts import MOST_TRIES, End, Part, collect, parts
 from attnbench.records.record import Record
-from attnbench.run import runner
+from attnbench.run.block_records import give_up
 from attnbench.words import plural
 
 PATIENCE_S = 60.0  # for another command that submits or collects
@@ -95,7 +95,7 @@ def _rows_without(part: Part, end: End) -> list[Record]:
     reason = f"{plural(part.tries, 'job')} of Slurm's ended before it was measured: {in_words(end)}"
     shards = sorted(part.run.glob("shard-*.jsonl"))
     if shards:
-        return [row for shard in shards for row in runner.give_up(shard, outcome, reason)]
+        return [row for shard in shards for row in give_up(shard, outcome, reason)]
     return [replace(row, outcome=outcome, reason=reason, complete=True) for row in part.planned]
 
 

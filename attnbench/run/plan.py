@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from attnbench.cases.case import Block, Case, samples_in_round
 from attnbench.cases.protocol import WARMUP_SHARE, WORKER_START_S, Protocol
 from attnbench.cases.variant import Variant
 from attnbench.machine.node import Allocation
 from attnbench.records.block_state import Known
-from attnbench.records.journal import Counted, Environment, Failed, Predicted, Uncounted, Worker
+from attnbench.records.journal import Counted, Environment, Failed, Job, Predicted, Task, Uncounted, Worker
 
 SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
 TYPICAL_SPREAD = 0.05  # of the samples of one layer; for the estimate only
@@ -33,6 +34,23 @@ class Setup:
     worker: Worker | None = None
     node: str = ""
     allocation: Allocation | None = None
+
+
+def job_of(task: Task, block: Block, setup: Setup) -> Job:
+    """What the workers of a block are told, now."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Job(
+        task,
+        block.cases,
+        setup.plugins,
+        block.threads,
+        setup.protocol,
+        now,
+        setup.memory_limit_bytes,
+        block.batch_note,
+        setup.node,
+        setup.allocation,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,16 @@ A block's facts gather in its shard until it is finished, and become records the
 or a worker, the shard says what is left to do.
 """
 
-import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from attnbench.cases.case import Block, Case, Role
-from attnbench.cases.protocol import Protocol
 from attnbench.cases.sweep import ceilings
 from attnbench.errors import AttnbenchError, InvalidSetting
-from attnbench.machine import system
-from attnbench.machine.fingerprint import inspect_machine
 from attnbench.machine.system import logical_cores
 from attnbench.mechanism import Geometry
 from attnbench.records import journal, lines, record
@@ -30,20 +24,18 @@ from attnbench.records.journal import (
     PROCESS_SPENT,
     UNWRITABLE,
     Began,
-    Environment,
     Fact,
     Failed,
-    Job,
     Started,
     Task,
     Worker,
 )
-from attnbench.records.record import Conditions, Record
-from attnbench.run.plan import Planned, Setup
+from attnbench.records.record import Record
+from attnbench.run.block_records import key_of_block, keys_of, records_of
+from attnbench.run.plan import Planned, Setup, job_of
 from attnbench.run.process import WorkerEnded, facts_of_worker, variables
 
 MOST_COMPILERS = 32  # processes; torch takes no more by itself
-NOT_YET = "not measured yet"
 MOST_KILLS = 3  # of workers from outside, before a run gives up
 
 Watch = Callable[[int, Fact], None]
@@ -78,7 +70,7 @@ def answered(task: Task, block: Block, setup: Setup, left: Callable[[BlockState]
     """What workers find out of cases without timing them; a mistake of the user is an `InvalidSetting`."""
     with temporary() as folder:
         shard = folder / f"{task}.jsonl"
-        journal.save(shard, [_job(task, block, setup)])
+        journal.save(shard, [job_of(task, block, setup)])
         _work_off(shard, setup, left, lambda _: None)
         state = BlockState(journal.read(shard))
     for failure in state.failed.values():
@@ -123,44 +115,9 @@ def measure_ceilings(geometry: Geometry, device: str, dtype: str, threads: int, 
     with temporary() as folder:
         shard = folder / "ceilings.jsonl"
         (planned,) = survey([block], setup)
-        journal.save(shard, [_job("measure", block, setup), planned.environment, *planned.facts()])
+        journal.save(shard, [job_of("measure", block, setup), planned.environment, *planned.facts()])
         _work_off(shard, setup, lambda state: state.unfinished, lambda _: None)
         return list(records_of(BlockState(journal.read(shard)), complete=True))
-
-
-def records_of(state: BlockState, *, complete: bool) -> Iterator[Record]:
-    """The rows of a block; those of an unfinished one only where something is known already."""
-    job = state.job
-    keys = _keys(job.cases, job.threads, job.protocol, state.environment)
-    block = _together(keys, job.node)
-    for index, key in enumerate(keys):
-        if complete or index in state.failed.keys() | state.memories.keys() | state.samples.keys():
-            yield _record(state, index, key, block, complete=complete)
-
-
-def rows_to_be(block: Block, setup: Setup) -> list[Record]:
-    """The rows that a block will have on this machine, as far as they are known before anything is measured.
-
-    Not complete, with nothing but what decides them; imports torch.
-    """
-    here = inspect_machine()
-    workers = os.environ | variables(block.threads, setup.protocol.allocator, Path())
-    machine = replace(here, environment=system.environment(workers))
-    state = BlockState([_job("measure", block, setup), Environment(machine, {}, macs_per_s=1.0)])
-    keys = _keys(block.cases, block.threads, setup.protocol, state.environment)
-    together = _together(keys, setup.node)
-    return [
-        replace(_record(state, index, key, together, complete=False), outcome="crashed", reason=NOT_YET)
-        for index, key in enumerate(keys)
-    ]
-
-
-def give_up(shard: Path, outcome: str, reason: str) -> list[Record]:
-    """The rows of a block that nobody can finish: what has not failed by itself has this outcome."""
-    lines.mend(shard)
-    facts = journal.read(shard)
-    failures = [Failed(index, outcome, reason) for index in BlockState(facts).alive]
-    return list(records_of(BlockState([*facts, *failures]), complete=True))
 
 
 def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable[[Fact], None]) -> bool:
@@ -168,7 +125,7 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
     if not shard.exists():
         new = shard.with_suffix(".new")
         new.unlink(missing_ok=True)
-        journal.save(new, [_job("measure", planned.block, setup), planned.environment, *planned.facts()])
+        journal.save(new, [job_of("measure", planned.block, setup), planned.environment, *planned.facts()])
         new.rename(shard)
     for fact in journal.read(shard):
         watch(fact)
@@ -248,7 +205,7 @@ def _without_twin(block: Block) -> list[Case]:
 def _left_of(planned: Planned, setup: Setup, done: Mapping[str, Record]) -> Planned:
     """The block with the members that have no row yet, or were refused for memory that there is now."""
     members = planned.block.members
-    keys = _keys(members, planned.block.threads, setup.protocol, planned.environment)
+    keys = keys_of(members, planned.block.threads, setup.protocol, planned.environment)
     left = [
         case
         for case, key in zip(members, keys, strict=True)
@@ -257,72 +214,7 @@ def _left_of(planned: Planned, setup: Setup, done: Mapping[str, Record]) -> Plan
     return replace(planned, block=planned.block.of(left))
 
 
-def _record(state: BlockState, index: int, key: str, block: str, *, complete: bool) -> Record:
-    job, case = state.job, state.job.cases[index]
-    counted, not_counted = state.counted.get(index), state.not_counted.get(index)
-    failed, predicted = state.failed.get(index), state.predicted.get(index)
-    checked, expected = state.checked.get(index), state.expected.get(index)
-    referenced = state.referenced.get(index)
-    priced = counted or not_counted
-    return Record(
-        key=key,
-        block=block,
-        case=case,
-        outcome=failed.outcome if failed else "measured",
-        reason=failed.reason if failed else f"not counted: {not_counted.reason}" if not_counted else None,
-        complete=complete,
-        cost=priced.cost if priced else None,
-        macs_closed_form=priced.macs_closed_form if priced else None,
-        prediction=predicted.prediction if predicted else None,
-        memory=state.memories.get(index),
-        check=checked.check if checked else None,
-        samples=state.samples.get(index, ()),
-        warmups=state.warmups.get(index, ()),
-        witnesses=state.witnesses,
-        conditions=Conditions(
-            job.threads,
-            job.protocol,
-            state.environment.flags,
-            job.started_at,
-            state.environment.machine,
-            job.node,
-            job.allocation,
-        ),
-        backends=state.backends.get(index, ()),
-        energies=state.energies.get(index, ()),
-        unchecked=(expected.reason or None) if expected else None,
-        reference="; ".join(each.remark for each in (referenced, checked) if each and each.remark) or None,
-        put_right=state.put_right.get(index, ()),
-        batch_note=job.batch_note or None,
-    )
-
-
 def _shard(planned: Planned, setup: Setup, folder: Path) -> Path:
     block = planned.block
-    keys = _keys(block.cases, block.threads, setup.protocol, planned.environment)
-    return shard_of(folder, _together(keys, setup.node))
-
-
-def _keys(cases: Sequence[Case], threads: int, protocol: Protocol, environment: Environment) -> list[str]:
-    return [record.key(case, protocol, threads, environment.machine) for case in cases]
-
-
-def _together(keys: Iterable[str], node: str) -> str:
-    """The key of a block, from those of its cases; what another node has begun is another block."""
-    return hashlib.sha256(" ".join([*keys, *filter(None, [node])]).encode()).hexdigest()[:12]
-
-
-def _job(task: Task, block: Block, setup: Setup) -> Job:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Job(
-        task,
-        block.cases,
-        setup.plugins,
-        block.threads,
-        setup.protocol,
-        now,
-        setup.memory_limit_bytes,
-        block.batch_note,
-        setup.node,
-        setup.allocation,
-    )
+    keys = keys_of(block.cases, block.threads, setup.protocol, planned.environment)
+    return shard_of(folder, key_of_block(keys, setup.node))

@@ -18,6 +18,7 @@ from attnbench.records.journal import Fact, Timed
 from attnbench.records.parts import End, Part, parts
 from attnbench.records.record import Record, read
 from attnbench.run import runner
+from attnbench.run.block_records import rows_to_be
 from tests.cluster import fake
 from tests.cluster.fake import FakeSlurm
 from tests.conftest import Outcome, Run
@@ -171,7 +172,7 @@ def planned_and_killed(number: int) -> None:
     for key in told.parts:
         each = Part(Path("run/blocks") / key)
         block, setup = job.understood(each, WHOLE, shared=False)
-        each.plan(runner.rows_to_be(block, setup))
+        each.plan(rows_to_be(block, setup))
 
 
 def test_jobs_that_are_cancelled_or_preempted_are_never_given_up(slurm: FakeSlurm, command: Run):

@@ -10,7 +10,7 @@ from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import shards
 from attnbench.records.record import RECORDS, Record, read
-from attnbench.run.runner import records_of
+from attnbench.run.block_records import records_of
 from tests.faults.command import Command
 
 Place = tuple[str, str, int, int, int]

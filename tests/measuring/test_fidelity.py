@@ -26,7 +26,7 @@ from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import Job
 from attnbench.records.record import Record
-from attnbench.run.runner import records_of
+from attnbench.run.block_records import records_of
 from tests import idle
 from tests.conftest import Run
 from tests.idle import KeptByAll

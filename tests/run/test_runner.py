@@ -41,9 +41,10 @@ from attnbench.records.journal import (
 )
 from attnbench.records.record import Prediction, Record, read
 from attnbench.run import runner
+from attnbench.run.block_records import records_of
 from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded
-from attnbench.run.runner import measure, pending, records_of, survey
+from attnbench.run.runner import measure, pending, survey
 from tests.fakes import MEMORY, changed
 from tests.shards import (
     CASES,
