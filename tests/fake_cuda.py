@@ -282,7 +282,7 @@ def _predicted_elsewhere(
 
 
 def _worker(cuda: FakeCuda) -> Callable[..., Iterator[Fact]]:
-    def facts(shard: Path, environment: object, timeout_s: float) -> Iterator[Fact]:
+    def facts(shard: Path, environment: object, timeout_s: float, spare: object) -> Iterator[Fact]:
         before = journal.read(shard)
         counts = BlockState(before).job.task != "measure"
         spent = None

@@ -123,7 +123,7 @@ class Workers:
         self.jobs: list[Job] = []
         self.next: list[Iterable[Fact | BaseException]] = []
 
-    def __call__(self, shard: Path, threads: int, timeout_s: float) -> Iterator[Fact]:
+    def __call__(self, shard: Path, threads: int, timeout_s: float, spare: object = None) -> Iterator[Fact]:
         state = BlockState(journal.read(shard))
         weighs = not self.next and state.job.task == "measure" and state.examines_next
         self.started += not weighs

@@ -61,7 +61,8 @@ def run_here(
         protocol=protocol,
         memory_limit_bytes=asked.memory_limit_bytes,
     )
-    return carry_out(here, blocks, setup, path, command, fresh=fresh)
+    with runner.spare_for(blocks, setup) as spare:
+        return carry_out(here, blocks, replace(setup, spare=spare), path, command, fresh=fresh)
 
 
 def carry_out(

@@ -1,13 +1,15 @@
 """One process: reads the job at the head of a shard, does what is left of it, appends facts.
 
-    python -m attnbench.measuring.worker SHARD
+    python -m attnbench.measuring.worker [SHARD]
 
 A job either counts cases, or finds how many images fit, or measures a block; never two of these, because
 counting can slow what runs after it. Of a block, one worker examines the members, before the first session
 or after it, and each other one times a session. The parent sets the thread variables before the process
 starts, and holds the other end of standard input: when that closes, the parent is gone and so is the worker.
+One that is started ahead has no shard yet, and is told of it there.
 """
 
+import json
 import os
 import sys
 import threading
@@ -101,6 +103,16 @@ def matmul_rate(name: str, threads: int) -> float:
     return float(n**3 / min(timing.sample(lambda: a @ a, 3, clock) for _ in range(3)))
 
 
+def told() -> Path:
+    """The shard of a worker that was started ahead, once the parent says it; with variables to set."""
+    line = sys.stdin.readline()
+    if not line:
+        os._exit(1)  # the parent is gone
+    order = json.loads(line)
+    os.environ |= order["environment"]
+    return Path(order["shard"])
+
+
 def _leave_with_parent() -> None:
     """End this process, whatever it is doing, when the other end of standard input closes."""
     while os.read(sys.stdin.fileno(), 1):
@@ -109,8 +121,8 @@ def _leave_with_parent() -> None:
 
 
 if __name__ == "__main__":
+    path = Path(sys.argv[1]) if sys.argv[1:] else told()
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    path = Path(sys.argv[1])
     try:
         work(
             path, JournalWriter(path.open("a", encoding="utf-8"))

@@ -11,6 +11,7 @@ from attnbench.cases.variant import Variant
 from attnbench.machine.node import Allocation
 from attnbench.records.block_state import Known
 from attnbench.records.journal import Counted, Environment, Failed, Job, Predicted, Task, Uncounted, Worker
+from attnbench.run.process import Spare
 
 SLOWER_THAN_MATMUL = 3.0  # layers reach about a third of a matmul's rate; for the estimate only
 TYPICAL_SPREAD = 0.05  # of the samples of one layer; for the estimate only
@@ -25,7 +26,7 @@ class Setup:
 
     `worker` runs one of them, on a shard, with an environment and a time-out, and yields the facts that it
     writes; without one each is a process of its own. `node` and `allocation` say where they run, as records
-    have it.
+    have it. A `spare` process may have been started ahead for the first of them that times.
     """
 
     plugins: tuple[str, ...]
@@ -34,6 +35,7 @@ class Setup:
     worker: Worker | None = None
     node: str = ""
     allocation: Allocation | None = None
+    spare: Spare | None = None
 
 
 def job_of(task: Task, block: Block, setup: Setup) -> Job:

@@ -3,22 +3,24 @@
 The parent waits without spinning and reads only what is new in a shard.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from attnbench.cases.protocol import KEPT
 from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.machine.system import processes_killed_for_memory
 from attnbench.records import journal
-from attnbench.records.journal import Began, Fact, Started
+from attnbench.records.journal import Began, Environment, Fact, Started
 
 POLL_S = 0.25
 FROM_OUTSIDE = frozenset(
@@ -27,6 +29,7 @@ FROM_OUTSIDE = frozenset(
     if hasattr(signal, name)
 )
 """What a person, a scheduler or the system sends, and no fault of a layer raises."""
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 LONGEST_START_S = 300.0  # until a worker has imported torch and the mechanisms
 
 
@@ -56,71 +59,138 @@ def variables(threads: int, allocator: str, compiled: Path, compilers: int = 1) 
     return {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
-        "TORCHINDUCTOR_CACHE_DIR": str(compiled),
+        COMPILED: str(compiled),
         "TORCHINDUCTOR_COMPILE_THREADS": str(compilers),
         **(kept if allocator == KEPT else {}),
     }
 
 
-def facts_of_worker(shard: Path, environment: Mapping[str, str], timeout_s: float) -> Generator[Fact]:
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A worker process, and the file of what it says."""
+
+    process: subprocess.Popen[str]
+    said: IO[str]
+
+
+class Spare:
+    """A worker that is started ahead, while others count and nothing is timed, and waits for its shard.
+
+    It saves what is timed first the seconds in which torch is imported. It has this `environment`, and one
+    job that asks for the same, but for the folder for what is compiled. At the end of the `with` it is gone.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.waiting = ExitStack()
+        self.worker: Spawned | None = None
+        self.was_started = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.waiting.close()
+
+    def start(self) -> None:
+        """Start it, the first time."""
+        if not self.was_started:
+            self.was_started = True
+            self.worker = self.waiting.enter_context(_spawned((), self.environment))
+
+    @contextmanager
+    def at_work(self, shard: Path, environment: Mapping[str, str]) -> Iterator[Spawned | None]:
+        """The worker on this shard, if there is one that fits; None, and none that waits, if not."""
+        worker, self.worker = self.worker, None
+        with self.waiting.pop_all():
+            fits = {**self.environment, COMPILED: ""} == {**environment, COMPILED: ""}
+            yield worker if worker and fits and _is_told(worker, shard, environment) else None
+
+
+def facts_of_worker(
+    shard: Path, environment: Mapping[str, str], timeout_s: float, spare: Spare | None = None
+) -> Generator[Fact]:
     """Run one worker on a shard and pass on its new facts as it writes them; raise `WorkerEnded` if it fails.
 
     `environment` is added to that of this process. A step that takes longer than `timeout_s`, times its own
-    patience, ends the worker.
+    patience, ends the worker. A `spare` one is taken, or started once this one has timed what it does of the
+    machine.
     """
     with journal.there(shard):
         seen = shard.stat().st_size
+    with ExitStack() as stack:
+        worker = stack.enter_context(spare.at_work(shard, environment)) if spare else None
+        worker = worker or stack.enter_context(_spawned((str(shard),), environment))
+        for fact in _facts_of(worker, shard, seen, timeout_s):
+            if spare and isinstance(fact, Environment):
+                spare.start()
+            yield fact
+
+
+def _facts_of(worker: Spawned, shard: Path, seen: int, timeout_s: float) -> Generator[Fact]:
+    """What the worker writes after so many bytes of its shard."""
+    process = worker.process
     killed = processes_killed_for_memory()
     at_work: Started | None = None
     begun = False
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
-        _spawned(shard, environment, said) as worker,
-    ):
-        last_news, running = time.monotonic(), True
-        while running:
-            with suppress(subprocess.TimeoutExpired):
-                worker.wait(POLL_S)
-            running = worker.poll() is None
-            news, seen = journal.news(shard, seen)
-            for fact in news:
-                at_work = fact if isinstance(fact, Started) else None
-                begun |= isinstance(fact, Began | Started)
-                last_news = time.monotonic()
-                yield fact
-            limit_s = timeout_s * (at_work.patience if at_work else 1) if begun else LONGEST_START_S
-            if running and time.monotonic() - last_news > limit_s:
-                what = f"{at_work.step} took" if at_work else "a silence lasted" if begun else "starting took"
-                raise WorkerEnded(f"{what} longer than {limit_s:g} s", at_work, "timed_out", 0)
-        if worker.returncode == -signal.SIGKILL and processes_killed_for_memory() != killed:
-            reason = "its control group had no memory left, and the kernel ended the worker process"
-            raise WorkerEnded(reason, at_work, "out_of_memory", worker.returncode)
-        if worker.returncode or at_work:  # no worker ends within a step of its own accord
-            raise WorkerEnded(_why(worker.returncode, said), at_work, "crashed", worker.returncode)
+    last_news, running = time.monotonic(), True
+    while running:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+        running = process.poll() is None
+        news, seen = journal.news(shard, seen)
+        for fact in news:
+            at_work = fact if isinstance(fact, Started) else None
+            begun |= isinstance(fact, Began | Started)
+            last_news = time.monotonic()
+            yield fact
+        limit_s = timeout_s * (at_work.patience if at_work else 1) if begun else LONGEST_START_S
+        if running and time.monotonic() - last_news > limit_s:
+            what = f"{at_work.step} took" if at_work else "a silence lasted" if begun else "starting took"
+            raise WorkerEnded(f"{what} longer than {limit_s:g} s", at_work, "timed_out", 0)
+    if process.returncode == -signal.SIGKILL and processes_killed_for_memory() != killed:
+        reason = "its control group had no memory left, and the kernel ended the worker process"
+        raise WorkerEnded(reason, at_work, "out_of_memory", process.returncode)
+    if process.returncode or at_work:  # no worker ends within a step of its own accord
+        raise WorkerEnded(_why(process.returncode, worker.said), at_work, "crashed", process.returncode)
 
 
 @contextmanager
-def _spawned(shard: Path, environment: Mapping[str, str], said: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """A worker on this shard; killed at the end with its children, if any still run.
+def _spawned(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[Spawned]:
+    """A worker; killed at the end with its children, if any still run.
 
     It is in a session of its own, so that an interrupt at the terminal reaches only this process. Its
     standard input stays open: the end of that tells the worker that its parent is gone.
     """
-    worker = subprocess.Popen(
-        [sys.executable, "-P", "-m", "attnbench.measuring.worker", str(shard)],
-        stdin=subprocess.PIPE,
-        stdout=said,
-        stderr=said,
-        env=os.environ | environment,
-        text=True,
-        start_new_session=True,
-    )
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "attnbench.measuring.worker", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=said,
+            env=os.environ | environment,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield Spawned(process, said)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its children too
+            with suppress(BrokenPipeError):  # what it was told and did not read
+                process.communicate()
+
+
+def _is_told(worker: Spawned, shard: Path, environment: Mapping[str, str]) -> bool:
+    """Tell a worker that waits what to do; whether it is there to hear it."""
+    line = json.dumps({"shard": str(shard.resolve()), "environment": dict(environment)})
+    assert worker.process.stdin is not None
     try:
-        yield worker
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGKILL)  # its children too
-        worker.communicate()
+        worker.process.stdin.write(f"{line}\n")
+        worker.process.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return worker.process.poll() is None
 
 
 def _why(returncode: int, said: IO[str]) -> str:

@@ -33,12 +33,17 @@ from attnbench.records.journal import (
 from attnbench.records.record import Record
 from attnbench.run.block_records import key_of_block, keys_of, records_of
 from attnbench.run.plan import Planned, Setup, job_of
-from attnbench.run.process import WorkerEnded, facts_of_worker, variables
+from attnbench.run.process import Spare, WorkerEnded, facts_of_worker, variables
 
 MOST_COMPILERS = 32  # processes; torch takes no more by itself
 MOST_KILLS = 3  # of workers from outside, before a run gives up
 
 Watch = Callable[[int, Fact], None]
+
+
+def spare_for(blocks: Sequence[Block], setup: Setup) -> Spare:
+    """A worker that may be started ahead for what is timed first, where all have as many threads."""
+    return Spare(variables(blocks[0].threads, setup.protocol.allocator, Path()))
 
 
 def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
@@ -157,7 +162,8 @@ def _work_off(
 ) -> None:
     """Run workers on a shard until nothing is left of its job; a case that ends its worker has failed."""
     with temporary() as compiled:
-        _work_off_in(compiled, setup.worker or facts_of_worker, shard, left, watch)
+        worker = setup.worker or partial(facts_of_worker, spare=setup.spare)
+        _work_off_in(compiled, worker, shard, left, watch)
 
 
 def _work_off_in(

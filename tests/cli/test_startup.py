@@ -40,7 +40,7 @@ def test_importing_attnbench_imports_nothing_heavy():
 
 NO_WORKER = """
 from attnbench.run import runner
-def stop(*_): sys.exit(0)
+def stop(*_, **__): sys.exit(0)
 runner.facts_of_worker = stop
 """
 

@@ -292,7 +292,7 @@ def test_a_worker_that_cannot_begin_is_the_jobs_trouble_and_no_mistake(
 class Killed(Workers):
     """Workers of which one that times is killed in its second round, with the job that it belongs to."""
 
-    def __call__(self, shard: Path, threads: int, timeout_s: float) -> Iterator[Fact]:
+    def __call__(self, shard: Path, threads: int, timeout_s: float, spare: object = None) -> Iterator[Fact]:
         timed = 0
         for fact in super().__call__(shard, threads, timeout_s):
             yield fact

@@ -1,8 +1,10 @@
 """Workers from outside: followed through their shard, and ended. Shell scripts stand in for them."""
 
+import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +14,11 @@ from attnbench.cases.protocol import KEPT, SYSTEM
 from attnbench.errors import AttnbenchError
 from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.records import journal
-from attnbench.records.journal import Began, Ended, Fact, Started, to_line
+from attnbench.records.journal import Began, Ended, Environment, Fact, Started, to_line
 from attnbench.run import process
-from attnbench.run.process import WorkerEnded, facts_of_worker, variables
+from attnbench.run.process import Spare, WorkerEnded, facts_of_worker, variables
 from tests.fakes import witness
-from tests.shards import job
+from tests.shards import ENVIRONMENT, job
 
 FIRST, CALL, DONE = Began(0), Started(1, "its first call"), Ended(witness())
 
@@ -53,6 +55,93 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workers:
 def write(*written: Fact) -> str:
     """The line of a script that writes these facts."""
     return f"printf '%s' '{''.join(map(to_line, written))}' >> $4"
+
+
+class Ahead:
+    """A spare worker whose script waits to be told of its shard, and what the one that is there does."""
+
+    def __init__(self, workers: Workers, waits: str = "read -r order") -> None:
+        self.workers = workers
+        self.mine = variables(1, KEPT, Path("first"))
+        self.spare = Spare(self.mine)
+        self.told, self.pid = (Path(f"{workers.shard}.{name}") for name in ("told", "pid"))
+        lines = (
+            f'if [ -z "$4" ]; then echo $$ > {self.pid}; {waits}; printf \'%s\' "$order" > {self.told}; fi',
+            f'echo "$4" >> {workers.shard}.given',
+            f"set -- 1 2 3 {workers.shard}",
+            write(FIRST, DONE),
+        )
+        workers.script.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+        workers.script.chmod(0o755)
+
+    def begin(self) -> None:
+        self.spare.start()
+        while not self.pid.exists() or not self.pid.read_text():
+            time.sleep(0.02)
+
+    def facts(self, environment: Mapping[str, str]) -> list[Fact]:
+        return list(facts_of_worker(self.workers.shard, environment, 30, self.spare))
+
+    @property
+    def shards_given(self) -> list[str]:
+        """The shard that each worker got when it was started, or nothing."""
+        return Path(f"{self.workers.shard}.given").read_text().split("\n")[:-1]
+
+
+def test_a_worker_that_was_started_ahead_is_told_of_its_shard(workers: Workers):
+    ahead, other = Ahead(workers), variables(1, KEPT, Path("second"))
+    with ahead.spare:
+        ahead.begin()
+        assert ahead.facts(other) == [FIRST, DONE]
+    assert json.loads(ahead.told.read_text()) == {"shard": str(workers.shard), "environment": other}
+    assert ahead.shards_given == [""]
+
+
+def test_a_worker_that_was_started_ahead_has_one_job(workers: Workers):
+    ahead = Ahead(workers)
+    with ahead.spare:
+        ahead.begin()
+        assert ahead.facts(ahead.mine) == ahead.facts(ahead.mine) == [FIRST, DONE]
+        ahead.spare.start()
+    assert ahead.shards_given == ["", str(workers.shard)]
+
+
+def test_another_environment_wants_a_worker_of_its_own_and_ends_the_one_that_waits(workers: Workers):
+    ahead = Ahead(workers)
+    with ahead.spare:
+        ahead.begin()
+        assert ahead.facts(variables(2, KEPT, Path("first"))) == [FIRST, DONE]
+        assert not _is_alive(int(ahead.pid.read_text()))
+    assert ahead.shards_given == [str(workers.shard)]
+
+
+def test_a_spare_worker_that_is_gone_is_not_waited_for(workers: Workers):
+    ahead = Ahead(workers, waits="exit 0")
+    with ahead.spare:
+        ahead.begin()
+        assert ahead.spare.worker is not None
+        ahead.spare.worker.process.wait(10)
+        assert ahead.facts(ahead.mine) == [FIRST, DONE]
+    assert ahead.shards_given == [str(workers.shard)]
+
+
+def test_a_spare_worker_that_nobody_needed_does_not_outlive_its_run(workers: Workers):
+    ahead = Ahead(workers)
+    with ahead.spare:
+        ahead.begin()
+        assert _is_alive(int(ahead.pid.read_text()))
+    assert not _is_alive(int(ahead.pid.read_text()))
+
+
+def test_the_spare_worker_is_started_when_the_machine_has_been_timed(workers: Workers):
+    ahead = Ahead(workers)
+    workers.script.write_text(f"#!/bin/sh\n{write(FIRST)}\nsleep 0.2\n{write(ENVIRONMENT)}\nsleep 0.2\n")
+    with ahead.spare:
+        was_started = [
+            (type(fact), ahead.spare.was_started)
+            for fact in facts_of_worker(workers.shard, ahead.mine, 30, ahead.spare)
+        ]
+    assert was_started == [(Began, False), (Environment, True)]
 
 
 def test_only_new_facts_are_passed_on_in_order(workers: Workers):

@@ -281,7 +281,9 @@ def test_the_first_worker_compiles_with_all_cores_and_those_that_time_with_none_
     given = []
 
     class Spy(Workers):
-        def __call__(self, shard: Path, threads: Any, timeout_s: float) -> Iterator[Fact]:
+        def __call__(
+            self, shard: Path, threads: Any, timeout_s: float, spare: object = None
+        ) -> Iterator[Fact]:
             given.append(threads["TORCHINDUCTOR_COMPILE_THREADS"])
             return super().__call__(shard, threads, timeout_s)
 
