@@ -19,15 +19,15 @@ def versions() -> Mapping[str, str | None]:
     file = Path(spec.origin).with_name("version.py") if spec and spec.origin else None
     if file is None or not file.is_file():
         return {}
-    found: dict[str, str | None] = {}
+    values: dict[str, str | None] = {}
     for statement in ast.parse(file.read_text(encoding="utf-8")).body:
         match statement:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() | None as value))
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str() | None as value))
             ):
-                found[name] = value
-    return found
+                values[name] = value
+    return values
 
 
 def is_without(*names: str) -> bool:
