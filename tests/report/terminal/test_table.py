@@ -65,7 +65,7 @@ def test_a_table_has_a_line_a_mechanism_and_columns_a_device():
     gpu = {label: [time / 100 for time in times] for label, times in TABLE.items()}
     text = shown([*block(TABLE), *block(gpu, device="cuda", block="gpu")])
     assert headings(text)[5::6] == ["CPU img/s [95 %]", "CUDA img/s [95 %]"]
-    assert headings(text)[7::6] == ["× MSA [95 %]", "× MSA [95 %]"]
+    assert headings(text)[7::6] == ["CPU × MSA [95 %]", "CUDA × MSA [95 %]"]
     assert cells(text, "HILO")[:5] == ["HILO", "1.00", "2.20", "500.0", "298.3"]
     assert cells(text, "HILO")[5:8] == ["320 [320, 320]", "1,029", "2.00 [2.00, 2.00]"]
     assert cells(text, "HILO")[8:11] == ["2.04", "faster", "—"]
@@ -85,9 +85,20 @@ def test_a_column_of_ratios_is_headed_with_the_title_of_its_baseline():
     assert "× HiLo (window=4) [95 %]" in headings(text)
 
 
+def test_speeds_and_verdicts_of_groups_are_told_apart_where_nothing_else_has_room():
+    gpu = {label: [time / 100 for time in times] for label, times in TABLE.items()}
+    table = result_table(rows([*block(TABLE), *block(gpu, device="cuda", block="gpu")]))
+    narrow = Console(width=60)
+    with narrow.capture() as capture:
+        narrow.print(table)
+    shown, _, gone = capture.get().partition("left out")
+    assert "CPU img/s" in gone
+    assert all(name in shown for name in ("CPU × MSA", "CPU verdict", "CUDA × MSA", "CUDA verdict"))
+
+
 def test_each_device_names_the_baseline_of_its_own():
     gpu = block({"hilo": HALF, "msa": TIMES}, device="cuda", block="gpu")
-    assert headings(shown([*block(TABLE), *gpu]))[7::6] == ["× MSA [95 %]", "× HILO [95 %]"]
+    assert headings(shown([*block(TABLE), *gpu]))[7::6] == ["CPU × MSA [95 %]", "CUDA × HILO [95 %]"]
 
 
 def test_columns_of_the_paper_are_left_out_where_no_row_is_in_its_setting():
