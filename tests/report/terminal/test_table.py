@@ -445,6 +445,27 @@ def test_an_open_verdict_says_how_much_longer_it_takes():
     assert said == "Unclear: HILO. ±2 % needs hours more here; a quieter machine helps more."
 
 
+def near_the_border(noise: float) -> list[Record]:
+    """HiLo, which is 2 % slower than MSA, give or take."""
+    wavering = [1.02 * 0.4 * each for each in (1 - noise, 1 + noise, 1, 1 + noise, 1 - noise, 1)]
+    asked = Protocol(sessions=3, precision=0.03, max_seconds=300)
+    return block({"msa": [0.4] * 18, "hilo": wavering * 3}, protocol=asked)
+
+
+def test_a_verdict_that_is_open_though_the_ratio_is_precise_says_why():
+    (said,) = (note for note in notes(rows(near_the_border(0.02))) if note.startswith("Unclear"))
+    assert said.startswith("Unclear, though as precise as was asked: HILO. Such a ratio lies too near")
+    assert not any("as precise as" in note for note in notes(rows(near_the_border(0.04))))
+
+
+def test_a_verdict_that_is_open_beside_an_impossible_time_is_not_said_to_be_near_the_border():
+    table = rows(with_limits(block({"msa": [0.2] * 18, "hilo": [0.31] * 18})))
+    assert [(row.timing.impossible, row.timing.verdict) for row in measured(table)] == [
+        (True, None), (False, "unclear"),
+    ]  # fmt: skip
+    assert not any("as precise as" in note for note in notes(table))
+
+
 def unclear_note(hilo: Sequence[float]) -> list[str]:
     """What is said of HiLo beside an MSA of 0.4 s, after a session of 30 seconds."""
     table = rows(block({"msa": [0.4] * len(hilo), "hilo": hilo}, witnesses=(witness(wall_s=30.0),)))
