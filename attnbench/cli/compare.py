@@ -152,7 +152,7 @@ def compare(
         print_one = show.print_matrices_of if kernels else show.print_run
         slower = print_one(here, shown, coloured, share=share, style=style)
     if share and slower:
-        here.tell(f"Slower by more than {100 * share:g}%: {', '.join(slower)}.")
+        here.say(f"Slower by more than {100 * share:g}%: {', '.join(slower)}.")
         raise typer.Exit(SLOWER)
 
 

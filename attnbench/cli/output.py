@@ -52,6 +52,10 @@ class Output:
         for line in lines:
             self.aside.print(f"· {line}", markup=False)
 
+    def say(self, sentence: str) -> None:
+        """What there is to say besides, broken between words where a terminal is narrow."""
+        self.aside.print(sentence, markup=False)
+
     def tell(self, line: str) -> None:
         """What has happened besides, such as a file that was written; on one line, however long."""
         self.aside.print(line, markup=False, soft_wrap=True)

@@ -92,18 +92,13 @@ def carry_out(
             folder.forget_plan(path)
     print_matrices(output, analysis)
     rows_in = f"{plural(len(analysis.rows), 'row')} in {path}/records.jsonl and {csv}"
-    output.tell(f"{rows_in}. {_next(analysis)}".rstrip())
+    output.tell(f"{rows_in}.")
+    if measured(analysis.rows):
+        output.say(SEVERAL if analysis.matrices else ONE)
     if not finished:
-        output.tell("Interrupted: everything that was measured is kept, and the same command goes on.")
+        output.say("Interrupted: everything that was measured is kept, and the same command goes on.")
         return INTERRUPTED
     return DONE if measured(analysis.rows) else NOTHING_MEASURED
-
-
-def _next(analysis: Analysis) -> str:
-    """What there is to do with the rows; nothing where none has a time."""
-    if not measured(analysis.rows):
-        return ""
-    return SEVERAL if analysis.matrices else ONE
 
 
 def _measured(
@@ -112,6 +107,6 @@ def _measured(
     """Show what is left to do, and do it."""
     expected = forecasts(left, setup.protocol)
     for line in plan_lines(plan, left, setup.protocol, expected, path):
-        output.tell(line)
+        output.say(line)
     with Progress(output.aside, [planned.block for planned in left], setup.protocol, expected) as progress:
         return runner.measure(left, setup, path, progress.watch)

@@ -75,7 +75,7 @@ def print_judgements(output: Output, file: RecordFile, judgements: Sequence[Judg
     print_heading(output, f"{file.folder}")
     print_claims(output, file, judgements)
     output.note(file.warnings)
-    output.tell(f"{summary(judgements)}.")
+    output.say(f"{summary(judgements)}.")
 
 
 def print_claims(output: Output, file: RecordFile, judgements: Sequence[Judgement]) -> None:
@@ -96,7 +96,8 @@ def print_sentences(output: Output, run: Analysis) -> None:
     ]
     if shown:
         print_claims(output, run.file, shown)
-    output.tell(f"{summary(run.judgements)}; `attnbench claims {run.file.folder}` has a line for each.")
+    output.say(f"{summary(run.judgements)}.")
+    output.tell(f"`attnbench claims {run.file.folder}` has a line for each.")
 
 
 def print_matrices_of(
@@ -150,7 +151,7 @@ def _draw_run(output: Output, run: Analysis, figures: PrintSize) -> None:
         output.wrote([write_crossovers(run.crossovers, run.file.folder)])
     files = save_figures(run.rows, run.file.folder, figures)
     if not files and measured(run.rows):
-        output.tell(f"This run has no figure of the kind {', '.join(sorted(figures.kinds))}.")
+        output.say(f"This run has no figure of the kind {', '.join(sorted(figures.kinds))}.")
         return
     print_drawn(output, files)
 

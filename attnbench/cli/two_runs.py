@@ -70,7 +70,7 @@ def draw_side_by_side(output: Output, runs: Sequence[Analysis], figures: PrintSi
 
     files = save_side_by_side({run.name: run.rows for run in runs}, runs[0].file.folder, figures)
     if not files:
-        output.tell(f"Two runs have no figure of the kind {', '.join(sorted(figures.kinds))}.")
+        output.say(f"Two runs have no figure of the kind {', '.join(sorted(figures.kinds))}.")
         return
     print_drawn(output, files)
 

@@ -18,7 +18,6 @@ Line = dict[str, object]
 OPEN = "~"
 LOWER_BOUND = "≥ "
 IMPOSSIBLE = "!"
-LEAST_OF_UNIT = 0.1  # below which a number with two decimals has one digit left
 
 
 class Better(Enum):
@@ -170,9 +169,12 @@ class Quantity:
         return replace(self, estimate=estimate, spread=spread)
 
     def fitting(self, rows: Sequence[Row]) -> "Quantity":
-        """The same in a unit in which none of the rows is next to nothing: 40.2 K instead of 0.04 M."""
+        """The same in a unit in which each of the rows has two digits at least: 40.2 K instead of 0.04 M."""
         known = [found.value for row in rows if (found := self.estimate(row))]
-        if self.small is None or min(known, default=self.scale) >= LEAST_OF_UNIT * self.scale:
+        if self.small is None or self.decimals is None:
+            return self
+        two_digits = self.scale * 10.0 ** (1 - self.decimals)
+        if min(known, default=two_digits) >= two_digits:
             return self
         unit, scale = self.small
         return replace(self, unit=unit, scale=scale, decimals=1, published_decimals=0)

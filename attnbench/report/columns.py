@@ -140,6 +140,7 @@ MEMORY = Quantity(
     estimate=_memory,
     scale=2**20,
     decimals=1,
+    small=("KiB", 2**10),
 )
 TIME = Quantity(
     name="time_s",

@@ -42,6 +42,15 @@ def unclear_notes(rows: Sequence[Row]) -> list[str]:
             f"Unclear because sessions differ, by up to {100 * spread:.0f} %: {_names(apart)}. What a "
             "process is dealt, its memory above all, decides so much here; --sessions 10 asks more of them."
         )
+    possible = {(row.record.block, row.record.case.label) for row in believed(rows)}
+    with_baseline = [row for row in unclear if (row.record.block, row.timing.baseline) in possible]
+    near = [row for row in with_baseline if row not in apart and _is_precise(row)]
+    if near and not needed_s:
+        lines.append(
+            f"Unclear, though as precise as was asked: {_names(near)}. Such a ratio lies too near to what "
+            f"still counts as the same, ±{100 * MARGIN:g} %, for what sessions and noise floor leave open; "
+            "--precision and --sessions ask more."
+        )
     return lines
 
 
@@ -63,6 +72,12 @@ def later_baselines(rows: Sequence[Row]) -> list[str]:
 
 def _names(rows: Sequence[Row]) -> str:
     return ", ".join(dict.fromkeys(row.record.case.title for row in rows))
+
+
+def _is_precise(row: Measured) -> bool:
+    """Whether a ratio's interval is as narrow as was asked."""
+    speed = row.timing.speed
+    return speed is not None and speed.within(row.record.conditions.protocol.precision)
 
 
 def _sessions_disagree(row: Measured) -> bool:

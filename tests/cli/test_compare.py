@@ -114,7 +114,7 @@ def test_sentences_that_a_run_cannot_test_are_only_counted(attnbench: Run, tmp_p
     out = attnbench("compare", run).out
     assert "HiLo is" not in out
     assert "fewer parameters" not in out  # which it can test, but which is not about speed
-    assert re.search(rf"claims: .*\d+ not testable; `attnbench claims {run}`", out)
+    assert re.search(rf"claims: .*\d+ not testable\.\n`attnbench claims {run}` has a line for each", out)
 
 
 def test_another_baseline_can_be_asked_for(attnbench: Run, tmp_path: Path):

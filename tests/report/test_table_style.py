@@ -1,14 +1,19 @@
 """What a reader's tables have: columns by name, spreads from samples, units that fit."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from attnbench.analysis.rows import Row, rows
 from attnbench.errors import AttnbenchError
-from attnbench.report.columns import FLOPS, LIMIT, PARAMS, SPEED, THROUGHPUT, TIME
+from attnbench.report.column import Quantity
+from attnbench.report.columns import FLOPS, LIMIT, MEMORY, PARAMS, SPEED, THROUGHPUT, TIME
 from attnbench.report.spread import Spread
 from attnbench.report.table_style import TableStyle, asked_names, read_columns
 from attnbench.statistics import Estimate
+from tests.fakes import MEMORY as CALL
 from tests.fakes import block, record
 
 MSA = [0.4, 0.42, 0.38, 0.4, 0.44, 0.36]
@@ -96,3 +101,22 @@ def test_small_layers_are_counted_in_thousands():
     assert [PARAMS.fitting(table).text(row) for row in table] == ["40.2", "2,360.0"]
     assert PARAMS.fitting(table).heading == "Params (K)"
     assert PARAMS.fitting(table[1:]) is PARAMS
+
+
+@pytest.mark.parametrize(
+    ("column", "number", "heading", "text"),
+    [
+        (PARAMS, {"params": 99_999}, "Params (K)", "100.0"),
+        (PARAMS, {"params": 100_000}, "Params (M)", "0.10"),
+        (FLOPS, {"macs": 614_400}, "FLOPs (K)", "614.4"),
+        (FLOPS, {"macs": 1_000_000}, "FLOPs (M)", "1.0"),
+        (MEMORY, {"memory": replace(CALL, peak_bytes=40 * 2**10)}, "Memory (KiB)", "40.0"),
+        (MEMORY, {"memory": CALL}, "Memory (MiB)", "1,000.0"),
+    ],
+)
+def test_each_value_has_two_digits_at_least_in_the_unit_of_its_table(
+    column: Quantity, number: dict[str, Any], heading: str, text: str
+):
+    table = rows([record("a", **number)])
+    assert column.fitting(table).heading == heading
+    assert column.fitting(table).text(table[0]) == text

@@ -13,6 +13,7 @@ from rich.text import Text
 from attnbench.words import visible
 
 WORDS = re.compile(r"\[.*?\]|\S+")  # `[95 %]` is one
+BETWEEN_WORDS = re.compile(r" (?![^\[]*\])")
 STACKS_BELOW = 28  # letters of text that could stand below the first column instead
 LONGEST = 40  # letters of a column whose table goes on in another
 
@@ -178,7 +179,7 @@ class Grid:
             show_header=any(column.heading for column in columns),
         )
         for column, letters in zip(columns, layout.widths(columns, width), strict=True):
-            heading = Text(column.heading)
+            heading = Text(_broken(column.heading, letters))
             table.add_column(heading, justify=column.side, style=column.style, width=letters, overflow="fold")
         for index, texts in enumerate(zip(*(column.texts() for column in columns), strict=True)):
             table.add_row(*texts, style="dim" if index in self.faint else None)
@@ -225,6 +226,20 @@ def _folded(column: GridColumn) -> GridColumn:
         return replace(column, heading=heading)
     cells = [re.sub(r" ([\[→])", r"\n\1", cell).replace(", ", "–") for cell in column.cells]
     return replace(column, heading=heading, cells=cells)
+
+
+def _broken(heading: str, letters: int) -> str:
+    """A heading in lines of so many letters, where words have no more: it breaks between words alone."""
+    lines = []
+    for line in heading.splitlines():
+        lines.append("")
+        for word in BETWEEN_WORDS.split(line):
+            longer = f"{lines[-1]} {word}".lstrip()
+            if lines[-1] and cell_len(longer) > letters:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+    return "\n".join(lines)
 
 
 def _longest(texts: Sequence[str]) -> int:

@@ -78,6 +78,7 @@ def change_table(changes: Sequence[Change], style: TableStyle = STYLE) -> Grid:
         record.conditions.machine.describe(record.case.device, record.conditions.threads)
         for record in records
     )
+    memory = MEMORY.fitting([*befores, *afters])
     params = [_changed(change, lambda row: exact(row.record.params)) for change in changes]
     macs = [_changed(change, lambda row: exact(row.record.macs)) for change in changes]
     verdicts = ["control" if change.control else change.verdict or NOTHING for change in changes]
@@ -86,7 +87,7 @@ def change_table(changes: Sequence[Change], style: TableStyle = STYLE) -> Grid:
         GridColumn("", [row.where for row in afters], wraps=True),
         GridColumn("Params", params, drop_order=2),
         GridColumn("FLOPs", macs, drop_order=3),
-        GridColumn("Memory (MiB)", [_changed(change, MEMORY.text) for change in changes], drop_order=1),
+        GridColumn(memory.heading, [_changed(change, memory.text) for change in changes], drop_order=1),
         _ours(level, befores, f"{level.unit} before", drop_order=4),
         _ours(level, afters, f"{level.unit} after", drop_order=5),
         _with_interval(GridColumn("× before", [estimated(change.speed) for change in changes])),
@@ -197,11 +198,11 @@ def _heading(table: PaperTable, field: Field) -> str:
     where = f"{group.heading} " if len(table.groups) > 1 else ""
     match column.name:
         case SPEED.name:
-            return f"{column.unit} {group.baselines or 'baseline'}"
+            return f"{where}{column.unit} {group.baselines or 'baseline'}"
         case TIME.name | THROUGHPUT.name:
             return f"{group.heading} {column.unit}"
         case VERDICT.name | LIMIT.name:
-            return column.heading.lower()
+            return f"{where}{column.heading.lower()}"
     return f"{where}{column.heading[0].lower()}{column.heading[1:]}" if where else column.heading
 
 

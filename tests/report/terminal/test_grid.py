@@ -41,6 +41,12 @@ def test_a_long_title_wraps_and_pushes_no_number_out():
     assert max(map(len, text.splitlines())) <= 70
 
 
+@pytest.mark.parametrize("letters", range(12, 30))
+def test_a_heading_breaks_between_words_of_which_the_interval_is_one(letters: int):
+    columns = [GridColumn("Mechanism", ["MSA"]), GridColumn("CPU img/s [95 %]", ["160 [140, 210]"])]
+    assert "[95 %]" in drawn(Grid(columns, continued=True), letters + 14)
+
+
 def test_rules_go_before_a_line_is_folded():
     text = drawn(Grid(COLUMNS), 80)
     assert (f" {NUMBER} " in text, "│" in text) == (True, False)

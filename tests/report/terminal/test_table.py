@@ -65,7 +65,7 @@ def test_a_table_has_a_line_a_mechanism_and_columns_a_device():
     gpu = {label: [time / 100 for time in times] for label, times in TABLE.items()}
     text = shown([*block(TABLE), *block(gpu, device="cuda", block="gpu")])
     assert headings(text)[5::6] == ["CPU img/s [95 %]", "CUDA img/s [95 %]"]
-    assert headings(text)[7::6] == ["× MSA [95 %]", "× MSA [95 %]"]
+    assert headings(text)[7::6] == ["CPU × MSA [95 %]", "CUDA × MSA [95 %]"]
     assert cells(text, "HILO")[:5] == ["HILO", "1.00", "2.20", "500.0", "298.3"]
     assert cells(text, "HILO")[5:8] == ["320 [320, 320]", "1,029", "2.00 [2.00, 2.00]"]
     assert cells(text, "HILO")[8:11] == ["2.04", "faster", "—"]
@@ -85,9 +85,20 @@ def test_a_column_of_ratios_is_headed_with_the_title_of_its_baseline():
     assert "× HiLo (window=4) [95 %]" in headings(text)
 
 
+def test_speeds_and_verdicts_of_groups_are_told_apart_where_nothing_else_has_room():
+    gpu = {label: [time / 100 for time in times] for label, times in TABLE.items()}
+    table = result_table(rows([*block(TABLE), *block(gpu, device="cuda", block="gpu")]))
+    narrow = Console(width=60)
+    with narrow.capture() as capture:
+        narrow.print(table)
+    shown, _, gone = capture.get().partition("left out")
+    assert "CPU img/s" in gone
+    assert all(name in shown for name in ("CPU × MSA", "CPU verdict", "CUDA × MSA", "CUDA verdict"))
+
+
 def test_each_device_names_the_baseline_of_its_own():
     gpu = block({"hilo": HALF, "msa": TIMES}, device="cuda", block="gpu")
-    assert headings(shown([*block(TABLE), *gpu]))[7::6] == ["× MSA [95 %]", "× HILO [95 %]"]
+    assert headings(shown([*block(TABLE), *gpu]))[7::6] == ["CPU × MSA [95 %]", "CUDA × HILO [95 %]"]
 
 
 def test_columns_of_the_paper_are_left_out_where_no_row_is_in_its_setting():
@@ -432,6 +443,27 @@ def test_an_open_verdict_says_how_much_longer_it_takes():
     assert said == "Unclear: HILO. ±2 % needs about 12.3 min more: --max-seconds 1040 gives it."
     (said,) = unclear_note([0.4 * each**3 for each in noise])
     assert said == "Unclear: HILO. ±2 % needs hours more here; a quieter machine helps more."
+
+
+def near_the_border(noise: float) -> list[Record]:
+    """HiLo, which is 2 % slower than MSA, give or take."""
+    wavering = [1.02 * 0.4 * each for each in (1 - noise, 1 + noise, 1, 1 + noise, 1 - noise, 1)]
+    asked = Protocol(sessions=3, precision=0.03, max_seconds=300)
+    return block({"msa": [0.4] * 18, "hilo": wavering * 3}, protocol=asked)
+
+
+def test_a_verdict_that_is_open_though_the_ratio_is_precise_says_why():
+    (said,) = (note for note in notes(rows(near_the_border(0.02))) if note.startswith("Unclear"))
+    assert said.startswith("Unclear, though as precise as was asked: HILO. Such a ratio lies too near")
+    assert not any("as precise as" in note for note in notes(rows(near_the_border(0.04))))
+
+
+def test_a_verdict_that_is_open_beside_an_impossible_time_is_not_said_to_be_near_the_border():
+    table = rows(with_limits(block({"msa": [0.2] * 18, "hilo": [0.31] * 18})))
+    assert [(row.timing.impossible, row.timing.verdict) for row in measured(table)] == [
+        (True, None), (False, "unclear"),
+    ]  # fmt: skip
+    assert not any("as precise as" in note for note in notes(table))
 
 
 def unclear_note(hilo: Sequence[float]) -> list[str]:
