@@ -685,13 +685,14 @@ def test_a_layer_that_misbehaves_is_a_row_that_says_how(
 def test_layers_beside_those_that_misbehave_are_measured_in_all_rounds_and_sessions(
     beside_bad_ones: dict[str, Record],
 ):
+    """Session 0 ended before its first round, for layers that fail at once, and 1 for one that fails late."""
     for name in ("msa", *ODD, "MSA again", "Large matmul", "Large copy"):
         row = beside_bad_ones[name]
         assert row.outcome == "measured"
-        places = [(sample.session, sample.round) for sample in row.samples if sample.session]
+        places = [(sample.session, sample.round) for sample in row.samples if sample.session > 1]
         numbers = range(0, 5, CEILING_EVERY if row.case.role is Role.ceiling else 1)
-        assert places == [(session, number) for session in (1, 2) for number in numbers]
-        assert [seen.session for seen in row.witnesses] == [1, 2]
+        assert places == [(session, number) for session in (2, 3) for number in numbers]
+        assert [seen.session for seen in row.witnesses] == [2, 3]
 
 
 @pytest.mark.slow
