@@ -18,8 +18,9 @@ from datetime import datetime
 from pathlib import Path
 
 from attnbench.errors import AttnbenchError, writing
-from attnbench.records import lines, record
-from attnbench.records.record import RECORDS, Record
+from attnbench.records import lines, record_file
+from attnbench.records.record import Record
+from attnbench.records.record_file import RECORDS
 
 LOCK = ".lock"
 HOLDER = ".holder.json"
@@ -87,7 +88,7 @@ def salt(folder: Path) -> str:
 
 def complete_records(folder: Path) -> dict[str, Record]:
     """The latest record of each case that needs nothing more, by its key."""
-    return {row.key: row for row in record.read(folder).records if row.complete}
+    return {row.key: row for row in record_file.read(folder).records if row.complete}
 
 
 def shard_of(folder: Path, block: str) -> Path:

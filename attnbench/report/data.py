@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
 from attnbench.machine.fingerprint import Machine
-from attnbench.records.record import RecordFile
+from attnbench.records.record_file import RecordFile
 from attnbench.report.column import Column, Line
 from attnbench.report.columns import ALL_COLUMNS
 from attnbench.report.fields import CASE, THREADS

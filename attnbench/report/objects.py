@@ -22,7 +22,8 @@ from attnbench.paper.claims import Claim, Metric
 from attnbench.records.codec import to_row
 from attnbench.records.cost import Entry, Point
 from attnbench.records.profile import Profile
-from attnbench.records.record import Record, RecordFile
+from attnbench.records.record import Record
+from attnbench.records.record_file import RecordFile
 from attnbench.report.column import Line
 from attnbench.report.columns import FLOPS, PARAMS
 from attnbench.report.data import estimate_cells, lines_of, machines_of

@@ -31,7 +31,7 @@ from attnbench.records.folder import (
     temporary,
     unfinished,
 )
-from attnbench.records.record import RECORDS, append, read
+from attnbench.records.record_file import RECORDS, append, read
 from tests.fakes import record
 
 COMMAND = ["run", "msa", "--res", "7"]
