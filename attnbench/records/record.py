@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from attnbench.cases.case import Case
 from attnbench.cases.models import Mixing
 from attnbench.cases.protocol import Protocol
-from attnbench.file_marks import FLAT, SPARSE
+from attnbench.file_marks import FLAT, SHARED, SPARSE
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
@@ -144,10 +144,10 @@ class Conditions:
     """
 
     threads: int
-    protocol: Protocol
-    flags: Mapping[str, str]
+    protocol: Protocol = field(metadata=SHARED)
+    flags: Mapping[str, str] = field(metadata=SHARED)
     started_at: str
-    machine: Machine
+    machine: Machine = field(metadata=SHARED)
     node: str = field(default="", metadata=SPARSE)
     allocation: Allocation | None = field(default=None, metadata=SPARSE)
 
@@ -178,7 +178,7 @@ class Record:
     check: Check | None = field(metadata=FLAT)
     samples: tuple[Sample, ...]
     warmups: tuple[Warmup, ...]
-    witnesses: tuple[Witness, ...]
+    witnesses: tuple[Witness, ...] = field(metadata=SHARED)
     conditions: Conditions = field(metadata=FLAT)
     backends: tuple[str, ...] = field(default=(), metadata=SPARSE)
     energies: tuple[Energy, ...] = field(default=(), metadata=SPARSE)
