@@ -20,7 +20,7 @@ from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.machine.node import Allocation
 from attnbench.measuring.attendance import CEILING_EVERY
-from attnbench.records import journal, record_file
+from attnbench.records import heads, journal, record_file
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, held, shard_of, shards, start_over
 from attnbench.records.journal import (
@@ -262,6 +262,22 @@ def test_a_row_that_was_cut_in_the_middle_is_written_again(folder: Path, workers
     with held(folder):
         assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
+
+
+def test_a_finished_block_reads_no_line_that_was_read_before(
+    folder: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+):
+    read_lines: list[bytes] = []
+    head_of = heads._head
+
+    def looking(line: bytes, path: Path, start: int) -> heads.Head:
+        read_lines.append(line)
+        return head_of(line, path, start)
+
+    monkeypatch.setattr(heads, "_head", looking)
+    assert run(folder, [planned((MSA, replace(HILO, source=f"{n}"), *CASES[2:])) for n in range(4)])
+    assert len(read(folder).records) == 4 * len(CASES)
+    assert len(read_lines) == len(set(read_lines)) == 3 * len(CASES)
 
 
 def test_a_shard_whose_rows_are_all_there_only_goes(folder: Path, workers: Workers):
