@@ -119,7 +119,7 @@ def load(folder: str | Path, *, samples: bool = False) -> "pd.DataFrame":
     that was cut off is left out with a warning.
     """
     from attnbench.analysis.analysis import rows_of
-    from attnbench.records.record import read
+    from attnbench.records.record_file import read
     from attnbench.report.frame import frame, sample_frame
 
     run = read(Path(folder))

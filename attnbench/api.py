@@ -31,7 +31,7 @@ from attnbench.machine.system import physical_cores
 from attnbench.mechanism import COLOURS, CONTIGUOUS, IMAGES, LAYOUTS, TOKENS, Geometry, Mechanism, Setting
 from attnbench.records.folder import held
 from attnbench.records.journal import Worker
-from attnbench.records.record import read
+from attnbench.records.record_file import read
 from attnbench.report.figure.print_size import PrintSize, read_width
 from attnbench.report.frame import rows_in
 from attnbench.run import runner

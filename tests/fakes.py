@@ -16,17 +16,8 @@ from attnbench.machine.clock import Reading
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
 from attnbench.paper.claims import Claim, Metric, Relation
-from attnbench.records.record import (
-    Check,
-    Conditions,
-    Cost,
-    Memory,
-    Prediction,
-    Record,
-    RecordFile,
-    Sample,
-    Warmup,
-)
+from attnbench.records.record import Check, Conditions, Cost, Memory, Prediction, Record, Sample, Warmup
+from attnbench.records.record_file import RecordFile
 from attnbench.statistics import Estimate
 
 

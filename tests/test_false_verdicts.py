@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from attnbench.analysis.block import blocks
 from attnbench.measuring.timing import spread
-from attnbench.records.record import read
+from attnbench.records.record_file import read
 from attnbench.statistics import (
     Verdict,
     compare_pairs,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import attnbench
-from attnbench.records.record import RECORDS, append
+from attnbench.records.record_file import RECORDS, append
 from tests.fakes import MEMORY, block, record
 
 KEPT = Path(__file__).parents[1] / "results" / "table-iv-cpu"

@@ -14,7 +14,7 @@ from torch import nn
 
 import attnbench
 from attnbench import AttnbenchError
-from attnbench.records.record import RECORDS, append
+from attnbench.records.record_file import RECORDS, append
 from attnbench.report.colours import ASIDE
 from tests.fakes import MEMORY, block
 

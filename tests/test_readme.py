@@ -20,7 +20,7 @@ from attnbench.cluster import standing
 from attnbench.machine import devices, system
 from attnbench.measuring import profile, spectrum
 from attnbench.paper import published
-from attnbench.records.record import RECORDS
+from attnbench.records.record_file import RECORDS
 from attnbench.report.columns import ALL_COLUMNS, COLUMNS
 from attnbench.run import runner
 from attnbench.run.plan import Setup

@@ -563,3 +563,11 @@ def test_the_same_rounds_twice_are_not_resampled_alike():
     values = np.random.default_rng(0).lognormal(0, 0.1, 30)
     ratio = compare_apart((values, SESSIONS), (values, SESSIONS)).ratio
     assert not math.isclose(ratio.low or 1, 1.0)
+
+
+@pytest.mark.parametrize("count", [2, 7, 1999, 2000])
+def test_an_interval_ends_at_the_percentiles(count: int):
+    values = np.random.default_rng(count).lognormal(size=count)
+    tail = 50 * (1 - estimate.CONFIDENCE)
+    ends = np.percentile(values, [tail, 100 - tail])
+    assert estimate.percentile_interval(values) == tuple(ends)

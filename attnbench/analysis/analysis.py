@@ -13,7 +13,7 @@ from attnbench.analysis.rows import Row, rows
 from attnbench.analysis.variant_matrix import VariantMatrix, matrices
 from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
-from attnbench.records.record import RecordFile, read
+from attnbench.records.record_file import RecordFile, read
 
 
 @dataclass(frozen=True)

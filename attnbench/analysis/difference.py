@@ -10,7 +10,8 @@ from attnbench.analysis.rows import Measured, Row, case_of, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
 from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 from attnbench.machine.fingerprint import Machine, differences
-from attnbench.records.record import Record, RecordFile
+from attnbench.records.record import Record
+from attnbench.records.record_file import RecordFile
 from attnbench.records.rounds import Values, ratios
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
 from attnbench.words import NOTHING, readable

@@ -9,7 +9,8 @@ from attnbench.analysis.rows import latest
 from attnbench.errors import AttnbenchError
 from attnbench.records.folder import is_unfinished
 from attnbench.records.parts import parts
-from attnbench.records.record import RECORDS, Record, read
+from attnbench.records.record import Record
+from attnbench.records.record_file import RECORDS, read
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def claims(
     from attnbench.cli import show
     from attnbench.cli.output import output
     from attnbench.paper import claims_file
-    from attnbench.records.record import newest, read
+    from attnbench.records.record_file import newest, read
     from attnbench.report.objects import claims_json
 
     here = output(read_form(form))

@@ -22,7 +22,7 @@ from attnbench.cluster.submission import submit
 from attnbench.errors import AttnbenchError
 from attnbench.records import folder
 from attnbench.records.parts import Part, forget, part_of, parts
-from attnbench.records.record import read
+from attnbench.records.record_file import read
 from attnbench.report.export import write_table
 from attnbench.words import duration, plural
 

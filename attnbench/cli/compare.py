@@ -120,7 +120,7 @@ def compare(
     from attnbench.cli import show
     from attnbench.cli.output import output
     from attnbench.cli.two_runs import draw_side_by_side, print_changes
-    from attnbench.records.record import newest, read
+    from attnbench.records.record_file import newest, read
 
     selection = read_selection(only, rename)
     _refuse_of_programs(form, columns=bool(columns), spread=spread != SPREAD, latency=latency is not None)

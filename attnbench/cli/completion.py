@@ -55,7 +55,7 @@ def mechanisms(incomplete: str) -> list[tuple[str, str]]:
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:
     """Complete the folder of a run; other paths are left to the shell."""
-    from attnbench.records.record import RECORDS
+    from attnbench.records.record_file import RECORDS
 
     results = Path(context.params.get("results") or "results")
     folders = (str(path.parent) for path in results.glob(f"*/{RECORDS}"))

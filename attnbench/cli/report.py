@@ -114,7 +114,7 @@ def report(
     """
     from attnbench.analysis.analysis import open_runs
     from attnbench.cli.output import output, show
-    from attnbench.records.record import newest
+    from attnbench.records.record_file import newest
     from attnbench.report.table_style import FLOATS
 
     form = _form_of(asked, out)

@@ -17,7 +17,7 @@ from attnbench.machine import devices, system
 from attnbench.machine.node import allocation, fingerprint
 from attnbench.measuring.catalogue import chosen, opened_to_plan
 from attnbench.records import folder
-from attnbench.records.record import read
+from attnbench.records.record_file import read
 from attnbench.report.export import write_table
 from attnbench.run import runner
 from attnbench.run.batch import fill

@@ -15,7 +15,7 @@ from attnbench.cli.output import Output
 from attnbench.errors import AttnbenchError
 from attnbench.paper.builtin import sentences
 from attnbench.paper.claims import Metric
-from attnbench.records.record import RecordFile
+from attnbench.records.record_file import RecordFile
 from attnbench.report.export import matrices_csv, table_csv, write_crossovers, write_matrices
 from attnbench.report.figure.print_size import PrintSize
 from attnbench.report.notes import agreement, disturbances, notes, too_noisy

@@ -10,7 +10,7 @@ from attnbench.cli.options import Format
 from attnbench.cli.output import Output
 from attnbench.cli.show import print_drawn, print_heading, print_notes, slower_rows
 from attnbench.errors import AttnbenchError
-from attnbench.records.record import RecordFile
+from attnbench.records.record_file import RecordFile
 from attnbench.report.column import View
 from attnbench.report.export import changes_csv
 from attnbench.report.figure.print_size import PrintSize

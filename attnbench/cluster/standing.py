@@ -9,9 +9,11 @@ from attnbench.cluster import slurm
 from attnbench.cluster.slurm import JobState, NoAnswer
 from attnbench.cluster.submission import Submission, end_of, states, submissions
 from attnbench.errors import AttnbenchError
-from attnbench.records import folder, record
+from attnbench.records import folder
+from attnbench.records.heads import heads
 from attnbench.records.parts import MOST_TRIES, End, Part, collect, parts
 from attnbench.records.record import Record
+from attnbench.records.record_file import RECORDS
 from attnbench.run.block_records import give_up
 from attnbench.words import plural
 
@@ -115,7 +117,7 @@ def collected(run: Path) -> tuple[int, list[Standing]]:
             f"The run in {run} has no blocks on a cluster; `attnbench run --on` makes such a run."
         )
     with folder.held(run, patience_s=PATIENCE_S):
-        before = sum(1 for _ in record.heads(run))
+        before = (run / RECORDS).stat().st_size
         try:
             found = settle(run, standings(run, those))
         except NoAnswer:
@@ -123,7 +125,7 @@ def collected(run: Path) -> tuple[int, list[Standing]]:
             collect(run, those)
         if all(part.is_collected for part in those):
             folder.forget_plan(run)
-        return sum(1 for _ in record.heads(run)) - before, found
+        return sum(1 for _ in heads(run, since=before)), found
 
 
 def by_files(those: Sequence[Part]) -> list[Standing]:

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 
 from attnbench.file_marks import SPARSE
@@ -52,7 +53,7 @@ class Machine:
     torch: str
     torch_commit: str | None
     parallel: str | None
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(hash=False)  # what is equal in all else has the same hash, too
     attnbench: str
     commit: str | None
     opt_einsum: str | None = field(default=None, metadata=SPARSE)
@@ -75,13 +76,18 @@ class Machine:
     @property
     def kind(self) -> str:
         """Eight digits that machines share whose times may be compared on every device of theirs."""
-        decisive = [self.decisive(name) for name in DEVICES]
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
+        return _kind(self)
 
     def decisive(self, device: str) -> dict[str, object]:
         """The fields that decide a time on `device`: where they are equal, times may be compared."""
         fields = {name: getattr(self, name) for name in device_of(device).decides}
         return fields | ({"opt_einsum": self.opt_einsum} if self.opt_einsum else {})
+
+
+@lru_cache(maxsize=1024)  # a run has thousands of rows, and few machines
+def _kind(machine: Machine) -> str:
+    decisive = [machine.decisive(name) for name in DEVICES]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def inspect_machine() -> Machine:

@@ -17,6 +17,7 @@ Value = TypeVar("Value")
 Row = dict[str, Any]
 Read = Callable[[Any], Any]
 
+MOST_SHARED = 1024  # values of one field
 LARGEST = 1e60  # beyond every count, byte and second, and far from what overflows
 SIGNED = {"seed", "settings", "images", "moved", "moved_alone", "gpu_temperature_c"}
 ABOVE_0 = {
@@ -64,9 +65,8 @@ def from_row(kind: type[Value], row: object) -> Value:
     if not isinstance(row, dict):
         raise _misfit(row, f"a {kind.__name__.lower()}")
     of: Any = kind
-    may_be_missing = names(of)
-    different = {name for name in row.keys() ^ may_be_missing.keys() if not may_be_missing.get(name)}
-    if different:
+    if not (_required(of) <= row.keys() <= names(of).keys()):
+        different = (row.keys() - names(of).keys()) | (_required(of) - row.keys())
         raise Misfit(f"{', '.join(sorted(different))} missing or unknown in a {kind.__name__.lower()}")
     value: Value = _build(kind, row)
     return value
@@ -79,6 +79,12 @@ def names(kind: Any) -> Mapping[str, bool]:
     for slot in _slots(kind):
         sparse_by_name |= names(slot.flat) if slot.flat else {slot.name: slot.sparse}
     return sparse_by_name
+
+
+@cache
+def _required(kind: Any) -> frozenset[str]:
+    """The names that no row of this kind may lack."""
+    return frozenset(name for name, may_be_missing in names(kind).items() if not may_be_missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +110,10 @@ def _slot(field: "Field[Any]", hint: Any) -> _Slot:
     inner, optional = _without_none(hint)
     origin = get_origin(inner)
     empty: Any = () if origin is tuple else {} if origin in (dict, Mapping) else None
+    read = _one_of(values) if (values := field.metadata.get("values")) else _reader(hint, field.name)
     return _Slot(
         name=field.name,
-        read=_one_of(values) if (values := field.metadata.get("values")) else _reader(hint, field.name),
+        read=_sharing(read) if field.metadata.get("shared") else read,
         flat=inner if field.metadata.get("flat") else None,
         optional=optional,
         sparse=bool(field.metadata.get("sparse")),
@@ -150,6 +157,21 @@ def _reader(hint: Any, name: str) -> Read:
         of_value = _one_of([each.value for each in inner])
         return lambda part: inner(of_value(part))
     return partial(_read_plain, (inner,), name)
+
+
+def _sharing(read: Read) -> Read:
+    """The same, which reads what is alike once; it knows the last few values."""
+    values: dict[str, Any] = {}
+
+    def shared(part: object) -> object:
+        told = repr(part)
+        if told not in values:
+            if len(values) >= MOST_SHARED:
+                values.clear()
+            values[told] = read(part)
+        return values[told]
+
+    return shared
 
 
 def _read_list(read: Read, parts: object) -> tuple[Any, ...]:
@@ -217,10 +239,13 @@ def _build(kind: Any, row: Row) -> Any:
             values[slot.name] = (
                 None if slot.optional and _is_missing(slot.flat, row) else _build(slot.flat, row)
             )
+        elif slot.name not in row:
+            values[slot.name] = slot.default
         else:
-            values[slot.name] = (
-                _read_inside(slot.name, slot.read, row[slot.name]) if slot.name in row else slot.default
-            )
+            try:
+                values[slot.name] = slot.read(row[slot.name])
+            except Misfit as misfit:
+                raise misfit.inside(slot.name) from None
     return kind(**values)
 
 

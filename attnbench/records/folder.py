@@ -5,6 +5,7 @@ last record is written before its shard goes, so that a kill between two steps l
 in the end is in a temporary folder, which its process holds as well.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -12,16 +13,20 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from attnbench.errors import AttnbenchError, writing
-from attnbench.records import lines, record
-from attnbench.records.record import RECORDS, Record
+from attnbench.records import lines, record_file
+from attnbench.records.lease import leased
+from attnbench.records.record import Record
+from attnbench.records.record_file import RECORDS
 
 LOCK = ".lock"
+LEASE = ".lease"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what a file system without them says
 HOLDER = ".holder.json"
 SALT = ".salt"
 SALT_BYTES = 16
@@ -39,8 +44,8 @@ class InUse(AttnbenchError):  # noqa: N818 - named for what a folder is
 def held(folder: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """Make the folder of a run, if there is none, and keep other processes out of it.
 
-    Where it is in use for longer than `patience_s`, that is `InUse`; where it cannot be written or has no
-    locks, and where it is removed meanwhile, an `AttnbenchError`.
+    Where it is in use for longer than `patience_s`, that is `InUse`; where it cannot be written or locked,
+    and where it is removed meanwhile, an `AttnbenchError`.
     """
     holder = {"process": os.getpid(), "since": datetime.now().isoformat(sep=" ", timespec="seconds")}
     with _locked(folder, patience_s):
@@ -87,7 +92,7 @@ def salt(folder: Path) -> str:
 
 def complete_records(folder: Path) -> dict[str, Record]:
     """The latest record of each case that needs nothing more, by its key."""
-    return {row.key: row for row in record.read(folder).records if row.complete}
+    return {row.key: row for row in record_file.read(folder).records if row.complete}
 
 
 def shard_of(folder: Path, block: str) -> Path:
@@ -142,7 +147,8 @@ def forget_plan(folder: Path) -> None:
 def _locked(folder: Path, patience_s: float) -> Iterator[None]:
     """Make a folder, and lock it for other processes; where that cannot be done is an `AttnbenchError`.
 
-    The folder itself is locked, too: a lock whose file somebody removes keeps nobody out any more.
+    The folder itself is locked, too: a lock whose file somebody removes keeps nobody out any more. Where the
+    file system has no locks, a lease stands for them.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,9 +157,9 @@ def _locked(folder: Path, patience_s: float) -> Iterator[None]:
         raise AttnbenchError(
             f"The folder {folder} cannot be written: {error.strerror}; name another one with --out."
         ) from error
-    with file, _opened(folder) as itself:
+    with file, _opened(folder) as itself, ExitStack() as meanwhile:
         try:
-            _wait_for(file.fileno(), patience_s)
+            _wait_for(lambda: _lock_or_lease(folder, file.fileno(), meanwhile), patience_s)
             _lock_where_possible(itself)
         except (BlockingIOError, PermissionError):
             raise InUse(
@@ -161,7 +167,7 @@ def _locked(folder: Path, patience_s: float) -> Iterator[None]:
             ) from None
         except OSError as error:
             raise AttnbenchError(
-                f"The file system of {folder} has no locks ({error.strerror}), by which a run keeps a second "
+                f"The folder {folder} cannot be locked ({error.strerror}), by which a run keeps a second "
                 "process out; name a folder on a local disk with --out."
             ) from error
         yield
@@ -176,16 +182,26 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _wait_for(descriptor: int, patience_s: float) -> None:
-    """Lock what is open, once whoever has it lets go of it in that time."""
+def _wait_for(lock: Callable[[], None], patience_s: float) -> None:
+    """Lock, once whoever has it lets go of it in that time."""
     until = time.monotonic() + patience_s
     while True:
         try:
-            return _lock(descriptor)
+            return lock()
         except (BlockingIOError, PermissionError):
             if time.monotonic() >= until:
                 raise
         time.sleep(RETRY_S)
+
+
+def _lock_or_lease(folder: Path, descriptor: int, meanwhile: ExitStack) -> None:
+    """Lock what is open; where its file system has no locks, have the folder's lease meanwhile."""
+    try:
+        _lock(descriptor)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        meanwhile.enter_context(leased(folder / LEASE))
 
 
 def _lock(descriptor: int) -> None:

@@ -3,8 +3,9 @@
 import codecs
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from attnbench.errors import AttnbenchError, reading, writing
 
@@ -36,6 +37,21 @@ def split(content: bytes, path: Path) -> tuple[list[bytes], bytes]:
     require_lines(content, path)
     *whole, rest = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
     return ([*whole, rest], b"") if is_whole(rest) else (whole, rest.strip())
+
+
+def numbered(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of an open file with their numbers, one at a time; blank ones are left out.
+
+    Content of another form is an `AttnbenchError`.
+    """
+    beginning: bytes | None = b""
+    for number, read in enumerate(file, start=1):
+        line = read.removeprefix(codecs.BOM_UTF8) if number == 1 else read
+        if beginning is not None:
+            require_lines(beginning := beginning + line, path)
+        if line.strip():
+            beginning = None
+            yield number, line
 
 
 def parse(line: bytes) -> object:

@@ -16,9 +16,11 @@ from pathlib import Path
 from attnbench.cases.request import Request
 from attnbench.errors import AttnbenchError, reading, writing
 from attnbench.file_marks import SPARSE
-from attnbench.records import lines, record
+from attnbench.records import lines, record_file
 from attnbench.records.codec import Misfit, from_row, to_row
-from attnbench.records.record import RECORDS, Record
+from attnbench.records.heads import CompleteKeys, append_lines, heads
+from attnbench.records.record import Record
+from attnbench.records.record_file import RECORDS
 
 BLOCKS = "blocks"
 SAMPLE = b'{"fact": "Timed"'  # how the line of a sample begins in a shard
@@ -114,19 +116,19 @@ class Part:
         """Keep what is known of its rows before anything is measured."""
         shutil.rmtree(self.folder / "planned", ignore_errors=True)
         (self.folder / "planned").mkdir()
-        record.append(self.folder / "planned", rows)
+        record_file.append(self.folder / "planned", rows)
 
     @property
     def planned(self) -> tuple[Record, ...]:
         """The rows that it will have; none where no job has come so far."""
         there = (self.folder / "planned" / RECORDS).is_file()
-        return record.read(self.folder / "planned").records if there else ()
+        return record_file.read(self.folder / "planned").records if there else ()
 
     def give_up(self, rows: Iterable[Record]) -> None:
         """Finish it with these rows, which say why."""
         shutil.rmtree(new := self.folder / "given-up", ignore_errors=True)
         new.mkdir()
-        record.append(new, rows)
+        record_file.append(new, rows)
         new.rename(self.done)
 
     @property
@@ -197,10 +199,10 @@ def collect(run: Path, those: Sequence[Part]) -> int:
     ready = [part for part in those if part.done.is_dir() and not part.is_collected]
     if not ready:
         return 0
-    there = record.complete_keys(run)
-    heads = (head for part in ready for head in record.heads(part.done) if head.complete)
-    new = [head.line for head in heads if (head.block, head.key) not in there]
-    record.append_lines(run, new)
+    there = CompleteKeys(run).read_on()
+    finished = (head for part in ready for head in heads(part.done) if head.complete)
+    new = [head.line for head in finished if (head.block, head.key) not in there]
+    append_lines(run, new)
     for part in ready:
         with writing(part.folder, goes_on=True):
             (part.folder / "collected").touch()

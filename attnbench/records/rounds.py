@@ -1,6 +1,7 @@
 """Samples by the round in which they were taken: what is paired, and what is drawn together."""
 
 from collections.abc import Iterable, Mapping
+from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,5 +47,7 @@ def ratios(numerators: ByRound, denominators: ByRound) -> Values:
 
 def _rectangle(seconds: ByRound, keys: list[Round]) -> NDArray[np.float64]:
     """`[rounds, samples]`; a round that was cut short repeats the samples that it has."""
-    most = max((len(seconds[key]) for key in keys), default=1)
-    return np.array([np.resize(seconds[key], most) for key in keys]).reshape(len(keys), most)
+    rounds = [seconds[key] for key in keys]
+    most = max(map(len, rounds), default=1)
+    whole = [each if len(each) == most else tuple(islice(cycle(each), most)) for each in rounds]
+    return np.array(whole, dtype=float).reshape(len(keys), most)

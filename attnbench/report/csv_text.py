@@ -1,11 +1,12 @@
 """CSV as attnbench writes it, without pandas."""
 
 import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType, SimpleNamespace
 
 COMPUTED = re.compile(r"[=+\-@\x00-\x1f\x7f-\x9f]")  # what a cell begins with that a spreadsheet computes
+PLAIN = (str, int, float, NoneType)
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
 
 
@@ -14,17 +15,24 @@ def csv_text(lines: Iterable[Mapping[str, object]], columns: Sequence[str] = ())
 
     No cell is one that a spreadsheet computes.
     """
-    found = list(lines)
-    text = io.StringIO()
-    columns = list(dict.fromkeys([*columns, *(column for line in found for column in line)]))
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _inert(cell(value)) for name, value in line.items()} for line in found)
-    return text.getvalue()
+    known = dict.fromkeys(columns)
+    rows: list[str] = []
+    widths: list[int] = []
+    writer = csv.writer(SimpleNamespace(write=rows.append), lineterminator="\n")
+    for line in lines:
+        known.update(dict.fromkeys(line))
+        writer.writerow([_inert(cell(line.get(name))) for name in known])
+        widths.append(len(known))
+    writer.writerow(known)
+    header = rows.pop()
+    lacking = ("," * (len(known) - width) for width in widths)  # columns that later lines brought
+    return "".join([header, *(f"{row[:-1]}{end}\n" for row, end in zip(rows, lacking, strict=True))])
 
 
 def cell(value: object) -> object:
     """A value as one cell has it: settings as `alpha=0.9,window=2`, words with a space between them."""
+    if isinstance(value, PLAIN):
+        return value
     if isinstance(value, Mapping):
         return ",".join(f"{key}={each}" for key, each in value.items()) or None
     if isinstance(value, tuple):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
 from attnbench.machine.fingerprint import Machine
-from attnbench.records.record import RecordFile
+from attnbench.records.record_file import RecordFile
 from attnbench.report.column import Column, Line
 from attnbench.report.columns import ALL_COLUMNS
 from attnbench.report.fields import CASE, THREADS
@@ -23,17 +23,21 @@ def row_line(row: Row) -> Line:
 
 def lines_of(run: Analysis) -> list[Line]:
     """A line a row, in which `machine` is the place of its machine among the run's."""
-    machines = machines_of(run.file)
-    return [{**row_line(row), "machine": machines.index(row.record.conditions.machine)} for row in run.rows]
+    indices = machine_indices(run.file)
+    return [{**row_line(row), "machine": indices[row.record.conditions.machine]} for row in run.rows]
 
 
 def machines_of(found: RecordFile) -> list[Machine]:
     """The machines of a run, each once: one, unless it went on elsewhere."""
-    machines: list[Machine] = []
+    return list(machine_indices(found))
+
+
+def machine_indices(found: RecordFile) -> dict[Machine, int]:
+    """The place of each machine among those of a run."""
+    indices: dict[Machine, int] = {}
     for record in found.records:
-        if record.conditions.machine not in machines:
-            machines.append(record.conditions.machine)
-    return machines
+        indices.setdefault(record.conditions.machine, len(indices))
+    return indices
 
 
 def case_line(row: Row) -> Line:

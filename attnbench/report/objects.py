@@ -22,10 +22,11 @@ from attnbench.paper.claims import Claim, Metric
 from attnbench.records.codec import to_row
 from attnbench.records.cost import Entry, Point
 from attnbench.records.profile import Profile
-from attnbench.records.record import Record, RecordFile
+from attnbench.records.record import Record
+from attnbench.records.record_file import RecordFile
 from attnbench.report.column import Line
 from attnbench.report.columns import FLOPS, PARAMS
-from attnbench.report.data import estimate_cells, lines_of, machines_of
+from attnbench.report.data import estimate_cells, lines_of, machine_indices, machines_of
 from attnbench.report.export import change_line, crossover_line, entry_line, matrix_line, point_line
 from attnbench.report.json_text import json_text
 from attnbench.report.profile import call_line, operator_lines, place_lines, setting_line
@@ -123,11 +124,11 @@ def _rows(run: Analysis) -> Line:
 
 def _matrix(found: RecordFile, matrix: VariantMatrix) -> Line:
     orders = {variant: matrix.order(variant) for variant in matrix.variants}
-    machines = machines_of(found)
+    machines = machine_indices(found)
     return {
         "reference": asdict(matrix.reference),
         "cells": [
-            {**matrix_line(matrix, cell), "machine": machines.index(cell.row.record.conditions.machine)}
+            {**matrix_line(matrix, cell), "machine": machines[cell.row.record.conditions.machine]}
             for cell in matrix.cells.values()
         ],
         "correlations": [

@@ -16,9 +16,10 @@ from attnbench.cases.sweep import ceilings
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.machine.system import logical_cores
 from attnbench.mechanism import Geometry
-from attnbench.records import journal, lines, record
+from attnbench.records import journal, lines, record_file
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, shard_of, shards, temporary
+from attnbench.records.heads import CompleteKeys
 from attnbench.records.journal import (
     DISK_FAILED,
     PROCESS_SPENT,
@@ -90,16 +91,17 @@ def pending(plan: Sequence[Planned], setup: Setup, folder: Path) -> list[Planned
     A shard that nothing is left to do for becomes records; one of another plan becomes records that are not
     complete.
     """
+    there = CompleteKeys(folder)
     for shard in shards(folder):
         lines.mend(shard)
         if not BlockState(journal.read(shard)).unfinished:
-            _settle(shard, folder, complete=True)
+            _settle(shard, there, complete=True)
     done = complete_records(folder)
     left = [_left_of(planned, setup, done) for planned in plan]
     wanted = {_shard(planned, setup, folder) for planned in left}
     for shard in shards(folder):
         if shard not in wanted:
-            _settle(shard, folder, complete=False)
+            _settle(shard, there, complete=False)
     return [planned for planned in left if planned.block.members]
 
 
@@ -109,8 +111,9 @@ def measure(plan: Sequence[Planned], setup: Setup, folder: Path, watch: Watch) -
     `watch` is told each fact with its block's index as it arrives, those of an earlier run first. Returns
     False when the user interrupted; what was measured until then is recorded, and can be gone on with.
     """
+    there = CompleteKeys(folder)
     return all(
-        _measure_block(planned, setup, folder, partial(watch, index)) for index, planned in enumerate(plan)
+        _measure_block(planned, setup, there, partial(watch, index)) for index, planned in enumerate(plan)
     )
 
 
@@ -125,8 +128,10 @@ def measure_ceilings(geometry: Geometry, device: str, dtype: str, threads: int, 
         return list(records_of(BlockState(journal.read(shard)), complete=True))
 
 
-def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable[[Fact], None]) -> bool:
-    shard = _shard(planned, setup, folder)
+def _measure_block(
+    planned: Planned, setup: Setup, there: CompleteKeys, watch: Callable[[Fact], None]
+) -> bool:
+    shard = _shard(planned, setup, there.folder)
     if not shard.exists():
         new = shard.with_suffix(".new")
         new.unlink(missing_ok=True)
@@ -138,17 +143,17 @@ def _measure_block(planned: Planned, setup: Setup, folder: Path, watch: Callable
         _work_off(shard, setup, lambda state: state.unfinished, watch)
     except KeyboardInterrupt:
         lines.mend(shard)
-        record.append(folder, records_of(BlockState(journal.read(shard)), complete=False))
+        record_file.append(there.folder, records_of(BlockState(journal.read(shard)), complete=False))
         return False
-    _settle(shard, folder, complete=True)
+    _settle(shard, there, complete=True)
     return True
 
 
-def _settle(shard: Path, folder: Path, *, complete: bool) -> None:
+def _settle(shard: Path, there: CompleteKeys, *, complete: bool) -> None:
     """Turn a shard into those records that are not there yet."""
-    there = {(row.block, row.key) for row in record.read(folder).records if row.complete}
+    there.read_on()
     rows = records_of(BlockState(journal.read(shard)), complete=complete)
-    record.append(folder, (row for row in rows if (row.block, row.key) not in there))
+    record_file.append(there.folder, (row for row in rows if (row.block, row.key) not in there))
     shard.unlink()
 
 

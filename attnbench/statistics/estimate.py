@@ -126,9 +126,19 @@ def exponential(logarithm: Estimate) -> Estimate:
 
 
 def percentile_interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of the middle `CONFIDENCE` of all numbers: `numpy.percentile`, in less of its time."""
     tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(resampled, [tail, 100 - tail])
-    return float(low), float(high)
+    ranks = [percent / 100 * (len(resampled) - 1) for percent in (tail, 100 - tail)]
+    ordered = np.partition(resampled, [index for rank in ranks for index in (int(rank), math.ceil(rank))])
+    low, high = (
+        _between(float(ordered[int(rank)]), float(ordered[math.ceil(rank)]), rank % 1) for rank in ranks
+    )
+    return low, high
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """What lies at a share of the way, reckoned from the nearer end."""
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
 
 
 def session_medians(values: NDArray[np.float64], sessions: NDArray[np.int_]) -> NDArray[np.float64]:

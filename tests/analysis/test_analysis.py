@@ -8,7 +8,8 @@ from attnbench.analysis import analysis
 from attnbench.analysis.analysis import open_runs
 from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
-from attnbench.records.record import Record, append, read
+from attnbench.records.record import Record
+from attnbench.records.record_file import append, read
 from tests.fakes import block, record, run_of
 
 TIMES = {"msa": [0.4] * 6, "hilo": [0.2] * 6}

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from attnbench.analysis.crossover import crossovers, foremost, several_sizes
 from attnbench.analysis.rows import rows
-from attnbench.records.record import Record, append
+from attnbench.records.record import Record
+from attnbench.records.record_file import append
 from attnbench.report.export import write_crossovers
 from attnbench.report.terminal.crossover import crossover_table
 from tests.conftest import Run

@@ -11,7 +11,8 @@ from attnbench.analysis.difference import Change, changes, in_words, unlike
 from attnbench.cases.case import Role
 from attnbench.errors import AttnbenchError
 from attnbench.machine.allocator import KEEP_FREED_MEMORY
-from attnbench.records.record import Record, RecordFile
+from attnbench.records.record import Record
+from attnbench.records.record_file import RecordFile
 from attnbench.report.export import change_line
 from attnbench.statistics import Verdict
 from tests.fakes import MACHINE, block, changed, exactly, record

@@ -17,7 +17,8 @@ from attnbench.analysis.rows import measured, rows
 from attnbench.analysis.variant_matrix import matrices
 from attnbench.machine.fingerprint import Machine
 from attnbench.paper.claims import Metric
-from attnbench.records.record import Record, RecordFile, append
+from attnbench.records.record import Record
+from attnbench.records.record_file import RecordFile, append
 from attnbench.report.figure.run import setting_pages
 from attnbench.report.notes import notes
 from attnbench.report.paper_table import paper_tables

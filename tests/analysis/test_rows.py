@@ -23,7 +23,8 @@ from attnbench.analysis.rows import (
 from attnbench.cases.case import Mode, Role
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
-from attnbench.records.record import Record, Sample, read
+from attnbench.records.record import Record, Sample
+from attnbench.records.record_file import read
 from attnbench.statistics import Estimate, Verdict
 from tests.fakes import MACHINE, block, changed, exactly, record
 

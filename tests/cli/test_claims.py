@@ -8,7 +8,7 @@ import pytest
 
 from attnbench.cases.case import Role
 from attnbench.paper.builtin import builtin
-from attnbench.records.record import RECORDS, append
+from attnbench.records.record_file import RECORDS, append
 from tests.conftest import Run
 from tests.fakes import block, record
 

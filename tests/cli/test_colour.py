@@ -12,7 +12,7 @@ import pytest
 from attnbench.cases.case import Block
 from attnbench.cli.output import console, output
 from attnbench.cli.progress import Progress
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from attnbench.run.plan import Forecast
 from tests.fakes import block
 from tests.shards import CASES, PROTOCOL, warmed

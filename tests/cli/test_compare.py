@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from attnbench.analysis.rows import rows
-from attnbench.records.record import RECORDS, append, read
+from attnbench.records.record_file import RECORDS, append, read
 from attnbench.report.export import write_table
 from tests.conftest import Run
 from tests.fakes import MACHINE, block, record

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli.given import shortened
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from tests.conftest import Run
 from tests.fakes import block
 

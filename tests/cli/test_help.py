@@ -11,7 +11,7 @@ from typer.main import get_command, get_group
 from attnbench.cli import app
 from attnbench.cli.help import flowing
 from attnbench.machine import devices
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from tests.cli.test_claims import MINE
 from tests.conftest import Run
 from tests.fakes import block

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attnbench import Geometry
-from attnbench.records.record import read
+from attnbench.records.record_file import read
 from mechanisms.msa import macs
 from tests.conftest import Run
 from tests.spellings import CORES

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli.output import console, output, show
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from attnbench.report.terminal.grid import Grid, GridColumn
 from tests.cli.test_colour import on_terminal
 from tests.fakes import block

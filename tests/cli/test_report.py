@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli.pipe import quiet_output
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from attnbench.report.formats import FORMATS
 from tests.conftest import Run
 from tests.fakes import block

@@ -15,7 +15,8 @@ from attnbench.measuring.accuracy import BOUNDS
 from attnbench.mechanism import Geometry
 from attnbench.records.folder import PLAN, shards
 from attnbench.records.journal import DISK_FAILED, UNWRITABLE, Failed, Started
-from attnbench.records.record import Record, read
+from attnbench.records.record import Record
+from attnbench.records.record_file import read
 from attnbench.run import runner
 from attnbench.run.process import WorkerEnded
 from tests.conftest import Run

@@ -5,7 +5,7 @@ import io
 import json
 from pathlib import Path
 
-from attnbench.records.record import RECORDS, append
+from attnbench.records.record_file import RECORDS, append
 from tests.conftest import Run
 from tests.fakes import block
 

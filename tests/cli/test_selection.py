@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from attnbench.report.colours import ASIDE, mark_styles_of
 from tests.conftest import Run
 from tests.fakes import block

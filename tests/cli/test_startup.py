@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from tests.fakes import block
 
 HEAVY = ("torch", "torch._dynamo", "pandas", "matplotlib", "scipy", "scipy.stats", "fvcore", "jinja2")

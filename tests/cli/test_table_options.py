@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from tests.conftest import Run
 from tests.fakes import block, record
 from tests.report.html.reading import Page

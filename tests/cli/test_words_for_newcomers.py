@@ -10,7 +10,7 @@ from attnbench.analysis.overview import overview
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.variant import DTYPES
 from attnbench.cli.options import read_modes, read_names
-from attnbench.records.record import append
+from attnbench.records.record_file import append
 from tests.conftest import Run
 from tests.fakes import block, record
 

@@ -16,7 +16,8 @@ import pytest
 
 from attnbench.cluster.submission import Submission, submissions
 from attnbench.records.parts import parts
-from attnbench.records.record import Record, read
+from attnbench.records.record import Record
+from attnbench.records.record_file import read
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 SCRIPT = Path(__file__).with_name("slurm.sh")

@@ -16,7 +16,8 @@ from attnbench.machine.node import Allocation
 from attnbench.records.folder import held
 from attnbench.records.journal import Fact, Timed
 from attnbench.records.parts import End, Part, parts
-from attnbench.records.record import Record, read
+from attnbench.records.record import Record
+from attnbench.records.record_file import read
 from attnbench.run import runner
 from attnbench.run.block_records import rows_to_be
 from tests.cluster import fake

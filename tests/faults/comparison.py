@@ -9,7 +9,8 @@ from attnbench.errors import AttnbenchError
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import shards
-from attnbench.records.record import RECORDS, Record, read
+from attnbench.records.record import Record
+from attnbench.records.record_file import RECORDS, read
 from attnbench.run.block_records import records_of
 from tests.faults.command import Command
 

@@ -18,7 +18,7 @@ from attnbench.cases.sweep import sweep
 from attnbench.machine.devices import device_of
 from attnbench.measuring.layers import Call, build, make_call, make_data
 from attnbench.measuring.timing import sample
-from attnbench.records import record
+from attnbench.records import record_file
 from attnbench.records.record import Record
 from attnbench.run.plan import Setup
 from attnbench.run.runner import measure, survey
@@ -36,13 +36,13 @@ TIMED = ["msa", "hilo", "van"]
 def beside_nothing(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     """The records of a quick run of a layer that does nothing, and of two that do something."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / record.RECORDS).touch()
+    (folder / record_file.RECORDS).touch()
     registry = discover([NOTHING])
     choices = [registry.choose(name) for name in ("identity", "msa", "hilo")]
     blocks = sweep(choices, [Geometry(768, 12, 14, 14)], ["cpu"], batches=[16], threads=[THREADS])
     setup = Setup((str(NOTHING),), replace(QUICK, sessions=1, max_seconds=8))
     assert measure(survey(blocks, setup), setup, folder, lambda *_: None)
-    return list(record.read(folder).records)
+    return list(record_file.read(folder).records)
 
 
 def test_a_layer_that_does_nothing_takes_less_than_five_microseconds(beside_nothing: Sequence[Record]):

@@ -17,7 +17,7 @@ from statistics import geometric_mean
 from attnbench.analysis.block import compared
 from attnbench.analysis.rows import Measured, grouped, measured, rows
 from attnbench.cases.variant import PLAIN
-from attnbench.records.record import read
+from attnbench.records.record_file import read
 from attnbench.statistics import Estimate
 
 PREFIX = "plain-"

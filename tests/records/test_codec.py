@@ -11,7 +11,7 @@ import pytest
 
 from attnbench.file_marks import FLAT, SPARSE
 from attnbench.records.codec import from_row, to_row
-from attnbench.records.record import RECORDS, append, read
+from attnbench.records.record_file import RECORDS, append, read
 
 RESULTS = Path(__file__).parents[2] / "results"
 

@@ -18,9 +18,12 @@ import pytest
 from attnbench.errors import AttnbenchError
 from attnbench.records.folder import (
     HOLDER,
+    LEASE,
     LOCK,
     PLAN,
+    RETRY_S,
     YOUNG_S,
+    InUse,
     complete_records,
     forget_plan,
     held,
@@ -31,7 +34,7 @@ from attnbench.records.folder import (
     temporary,
     unfinished,
 )
-from attnbench.records.record import RECORDS, append, read
+from attnbench.records.record_file import RECORDS, append, read
 from tests.fakes import record
 
 COMMAND = ["run", "msa", "--res", "7"]
@@ -132,19 +135,53 @@ def test_a_whole_row_without_its_line_break_is_there_once_the_folder_is_held(tmp
     assert [row.case.label for row in read(tmp_path).records] == ["msa", "hilo", "sra"]
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-):
+def refuse_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the file system say this when it is asked for a lock."""
+
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    says = f"The file system of {tmp_path} has no locks .*; name a folder on a local disk with --out"
-    with pytest.raises(AttnbenchError, match=says), held(tmp_path):
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_lease_holds_a_folder_whose_file_system_has_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+):
+    refuse_locks(monkeypatch, number)
+    for _ in range(2):
+        with (
+            held(tmp_path),
+            pytest.raises(InUse, match=f"in use by process {os.getpid()}"),
+            held(tmp_path, patience_s=2 * RETRY_S),
+        ):
+            pass
+    assert not (tmp_path / LEASE).exists()
+
+
+def test_a_folder_whose_killed_process_had_a_lease_is_free_when_that_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    refuse_locks(monkeypatch, errno.ENOLCK)
+    (tmp_path / LEASE).write_text("killed")
+    with pytest.raises(InUse), held(tmp_path):
         pass
+    os.utime(tmp_path / LEASE, (0, 0))
+    with held(tmp_path):
+        assert (tmp_path / LEASE).read_text() != "killed"
+
+
+def test_a_temporary_folder_needs_no_locks(monkeypatch: pytest.MonkeyPatch):
+    refuse_locks(monkeypatch, errno.ENOLCK)
     with temporary() as folder:
         assert folder.is_dir()
+
+
+def test_a_folder_that_cannot_be_locked_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    refuse_locks(monkeypatch, errno.EIO)
+    says = f"The folder {tmp_path} cannot be locked .*; name a folder on a local disk with --out"
+    with pytest.raises(AttnbenchError, match=says), held(tmp_path):
+        pass
 
 
 def test_a_folder_that_is_removed_meanwhile_is_one_clear_error(tmp_path: Path):

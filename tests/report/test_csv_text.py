@@ -52,3 +52,8 @@ def test_every_csv_of_a_run_has_a_hostile_title_behind_an_apostrophe():
     run = run_of("mine", block({"msa": [0.4] * 6}, title=FORMULA))
     for text in (table_csv(run.rows), long_csv([run]), wide_csv([run])):
         assert {line["title"] for line in csv.DictReader(text.splitlines())} == {f"'{FORMULA}"}
+
+
+def test_a_line_from_before_a_column_was_known_has_an_empty_cell_in_it():
+    text = csv_text([{"a": 1}, {"a": 2, "b": "x,y"}, {"b": None}], columns=("first",))
+    assert text == 'first,a,b\n,1,\n,2,"x,y"\n,,\n'

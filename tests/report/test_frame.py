@@ -9,7 +9,8 @@ from attnbench.analysis.analysis import rows_of
 from attnbench.analysis.energy import watts
 from attnbench.analysis.rows import Row, measured, rows
 from attnbench.errors import AttnbenchError
-from attnbench.records.record import Energy, read
+from attnbench.records.record import Energy
+from attnbench.records.record_file import read
 from attnbench.report.columns import ALL_COLUMNS
 from attnbench.report.data import cells_of
 from attnbench.report.figure.quantities import energy_mj

@@ -13,7 +13,7 @@ from attnbench.analysis.ceilings import Seen
 from attnbench.analysis.difference import changes
 from attnbench.analysis.rows import rows
 from attnbench.analysis.variant_matrix import matrices
-from attnbench.records.record import RecordFile
+from attnbench.records.record_file import RecordFile
 from attnbench.report.export import matrices_csv, table_csv
 from attnbench.report.objects import (
     changes_json,

@@ -19,7 +19,8 @@ from attnbench.cases.variant import Variant
 from attnbench.cli import main, protocol_options
 from attnbench.measuring.accuracy import BOUNDS
 from attnbench.paper import published
-from attnbench.records.record import Memory, Record, read
+from attnbench.records.record import Memory, Record
+from attnbench.records.record_file import read
 from tests.conftest import Run
 from tests.fake_cuda import MEMORY_BYTES, installed
 

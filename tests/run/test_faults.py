@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from attnbench.errors import AttnbenchError
-from attnbench.records import journal, record
+from attnbench.records import journal, record_file
 from attnbench.records.record import Record
 from tests import fakes
 from tests.faults import __main__ as faults
@@ -59,7 +59,7 @@ def test_what_is_there_twice_is_doubled(rows: list[Record]):
 
 
 def test_samples_of_rows_and_of_shards_that_can_be_read_are_there(tmp_path: Path):
-    record.append(tmp_path, [replace(ROWS[0], complete=False)])
+    record_file.append(tmp_path, [replace(ROWS[0], complete=False)])
     journal.save(tmp_path / "shard-a.jsonl", [job((MSA,)), ENVIRONMENT, *session(0, [0], rounds=3)])
     (tmp_path / "shard-b.jsonl").write_text("{}\n")
     assert len(comparison.samples_there(tmp_path)) == len(ROWS[0].samples) + 3

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from attnbench.records.folder import shards
-from attnbench.records.record import RECORDS, Record, read
+from attnbench.records.record import Record
+from attnbench.records.record_file import RECORDS, read
 from tests.faults.command import heed_interrupts, limit_of
 from tests.faults.comparison import doubled
 

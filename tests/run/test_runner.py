@@ -21,7 +21,7 @@ from attnbench.machine.allocator import KEEP_FREED_MEMORY
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.machine.node import Allocation
 from attnbench.measuring.attendance import CEILING_EVERY
-from attnbench.records import journal, record
+from attnbench.records import heads, journal, record_file
 from attnbench.records.block_state import BlockState
 from attnbench.records.folder import complete_records, held, shard_of, shards, start_over
 from attnbench.records.journal import (
@@ -39,7 +39,8 @@ from attnbench.records.journal import (
     Timed,
     Uncounted,
 )
-from attnbench.records.record import Prediction, Record, read
+from attnbench.records.record import Prediction, Record
+from attnbench.records.record_file import read
 from attnbench.run import runner
 from attnbench.run.block_records import records_of
 from attnbench.run.plan import Planned, Setup
@@ -82,7 +83,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / record.RECORDS).touch()
+    (tmp_path / record_file.RECORDS).touch()
     return tmp_path
 
 
@@ -249,7 +250,7 @@ def test_a_line_that_a_kill_cut_off_costs_only_itself(folder: Path, workers: Wor
 def test_a_shard_whose_rows_were_half_written_is_completed_without_doubles(folder: Path, workers: Workers):
     shard = finished_shard(folder)
     rows = list(records_of(BlockState(journal.read(shard)), complete=True))
-    record.append(folder, rows[:2])
+    record_file.append(folder, rows[:2])
     assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
     assert shards(folder) == []
@@ -258,18 +259,34 @@ def test_a_shard_whose_rows_were_half_written_is_completed_without_doubles(folde
 def test_a_row_that_was_cut_in_the_middle_is_written_again(folder: Path, workers: Workers):
     shard = finished_shard(folder)
     rows = list(records_of(BlockState(journal.read(shard)), complete=True))
-    record.append(folder, rows[:2])
-    path = folder / record.RECORDS
+    record_file.append(folder, rows[:2])
+    path = folder / record_file.RECORDS
     path.write_bytes(path.read_bytes()[:-99])
     with held(folder):
         assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
 
 
+def test_a_finished_block_reads_no_line_that_was_read_before(
+    folder: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+):
+    read_lines: list[bytes] = []
+    head_of = heads._head
+
+    def looking(line: bytes, path: Path, start: int) -> heads.Head:
+        read_lines.append(line)
+        return head_of(line, path, start)
+
+    monkeypatch.setattr(heads, "_head", looking)
+    assert run(folder, [planned((MSA, replace(HILO, source=f"{n}"), *CASES[2:])) for n in range(4)])
+    assert len(read(folder).records) == 4 * len(CASES)
+    assert len(read_lines) == len(set(read_lines)) == 3 * len(CASES)
+
+
 def test_a_shard_whose_rows_are_all_there_only_goes(folder: Path, workers: Workers):
     shard = finished_shard(folder)
     rows = list(records_of(BlockState(journal.read(shard)), complete=True))
-    record.append(folder, rows)
+    record_file.append(folder, rows)
     assert pending(PLAN, SETUP, folder) == []
     assert list(read(folder).records) == rows
     assert shards(folder) == []
@@ -633,7 +650,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
     folder = tmp_path_factory.mktemp("run")
     plugin = folder / "misbehaving.py"
     plugin.write_text(MISBEHAVING)
-    (folder / record.RECORDS).touch()
+    (folder / record_file.RECORDS).touch()
     registry = discover([plugin])
     choices = [registry.choose(text) for text in ("msa", *BAD, *ODD)]
     blocks = sweep(choices, [GEOMETRY], ["cpu"], batches=[2])

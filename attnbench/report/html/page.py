@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from attnbench.analysis.analysis import Analysis
-from attnbench.records.record import RECORDS
+from attnbench.records.record_file import RECORDS
 from attnbench.report.colours import mark_styles_of
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.html.about import facts, particulars, title

@@ -11,7 +11,8 @@ import pytest
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.cases.case import Role
-from attnbench.records.record import Record, read
+from attnbench.records.record import Record
+from attnbench.records.record_file import read
 from attnbench.report import columns
 from attnbench.report.columns import THROUGHPUT
 from attnbench.report.formats.latex import document, latex

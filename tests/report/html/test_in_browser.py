@@ -18,7 +18,7 @@ from selenium.webdriver.support.select import Select
 
 from attnbench.analysis.analysis import Analysis, open_runs
 from attnbench.analysis.rows import measured
-from attnbench.records.record import RECORDS, append
+from attnbench.records.record_file import RECORDS, append
 from attnbench.report.columns import THROUGHPUT
 from attnbench.report.html.page import page
 from attnbench.statistics import Estimate

@@ -14,7 +14,8 @@ from attnbench.analysis.analysis import Analysis, open_runs
 from attnbench.analysis.rerun import commands
 from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Mode
-from attnbench.records.record import RECORDS, Record, append
+from attnbench.records.record import Record
+from attnbench.records.record_file import RECORDS, append
 from attnbench.report import html
 from attnbench.report.columns import COLUMNS, SPEED, THROUGHPUT, TIME, verdict
 from attnbench.report.formats.long_csv import long_csv

@@ -11,7 +11,8 @@ from attnbench.analysis.difference import changes
 from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import Protocol
-from attnbench.records.record import Record, RecordFile
+from attnbench.records.record import Record
+from attnbench.records.record_file import RecordFile
 from attnbench.report.caption import TRAINING, facts, how_measured, what_marks_mean
 from attnbench.report.notes import notes, too_noisy
 from attnbench.report.terminal.table import change_table, result_table
