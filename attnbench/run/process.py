@@ -183,6 +183,8 @@ def _spawned(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterat
 
 def _is_told(worker: Spawned, shard: Path, environment: Mapping[str, str]) -> bool:
     """Tell a worker that waits what to do; whether it is there to hear it."""
+    if worker.process.poll() is not None:
+        return False
     line = json.dumps({"shard": str(shard.resolve()), "environment": dict(environment)})
     assert worker.process.stdin is not None
     try:
@@ -190,7 +192,7 @@ def _is_told(worker: Spawned, shard: Path, environment: Mapping[str, str]) -> bo
         worker.process.stdin.flush()
     except BrokenPipeError:
         return False
-    return worker.process.poll() is None
+    return True
 
 
 def _why(returncode: int, said: IO[str]) -> str:
