@@ -1,7 +1,8 @@
 """Bytes that a layer needs, predicted before anything is allocated.
 
-The prediction is a tensor peak, the same on every machine: parameters and buffers, one input, and every other
-tensor for as long as it is alive. Scratch that a kernel takes and returns inside one operator is not in it.
+The prediction is a tensor peak: parameters and buffers, one input, and every other tensor for as long as it
+is alive. It is the same on every machine, but for what kernels of a CPU take and return inside one operator,
+as far as `scratch` can tell; of other devices that is not in it.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.cases.case import Mode
+from attnbench.machine.cpu import Cpu
 from attnbench.measuring.execution import autocast, cast
 from attnbench.measuring.layers import truncated_normals_undrawn
+from attnbench.measuring.scratch import scratch_bytes
 from attnbench.mechanism import Shape
 
 MOST_BYTES = 2**63 - 1
@@ -108,6 +111,8 @@ class _LiveStorages(TorchDispatchMode):
         tensors = (leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
         here = (tensor for tensor in tensors if tensor.device == self.device)
         self.storages.update(tensor.untyped_storage() for tensor in here)
-        self.peak_bytes = max(self.peak_bytes, sum(storage.nbytes() for storage in self.storages))
+        scratch = scratch_bytes(operator, args, outputs) if self.device.type == Cpu.name else 0
+        there = sum(storage.nbytes() for storage in self.storages)
+        self.peak_bytes = max(self.peak_bytes, there + scratch)
         self.memo.clear()  # its weak references make `nn.Module.to` fail (pytorch#178584)
         return outputs
