@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.cases.case import Mode
+from attnbench.machine.cpu import Cpu
 from attnbench.measuring.execution import autocast, cast
 from attnbench.measuring.layers import truncated_normals_undrawn
 from attnbench.measuring.scratch import scratch_bytes
@@ -110,7 +111,7 @@ class _LiveStorages(TorchDispatchMode):
         tensors = (leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
         here = (tensor for tensor in tensors if tensor.device == self.device)
         self.storages.update(tensor.untyped_storage() for tensor in here)
-        scratch = scratch_bytes(operator, args, outputs) if self.device.type == "cpu" else 0
+        scratch = scratch_bytes(operator, args, outputs) if self.device.type == Cpu.name else 0
         there = sum(storage.nbytes() for storage in self.storages)
         self.peak_bytes = max(self.peak_bytes, there + scratch)
         self.memo.clear()  # its weak references make `nn.Module.to` fail (pytorch#178584)
