@@ -11,6 +11,7 @@ import typer
 
 from attnbench.cases.case import PATCH, Mode
 from attnbench.cases.protocol import ALLOCATORS
+from attnbench.cases.request import AS_MANY_AS_FIT
 from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
 from attnbench.cli.cluster_options import AtMost, Cancel, Detach, On
@@ -23,7 +24,6 @@ from attnbench.cli.geometry_options import (
 )
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
-    AS_MANY_AS_FIT,
     Devices,
     Mechanisms,
     Plugins,

@@ -12,7 +12,7 @@ from pathlib import Path
 from attnbench.cases.case import Block
 from attnbench.cases.places import opened
 from attnbench.cases.registry import Registry
-from attnbench.cases.request import Request, of_a_model
+from attnbench.cases.request import Request, mean_models
 from attnbench.cases.sweep import sweep
 from attnbench.cluster.submission import Submission
 from attnbench.errors import AttnbenchError, InvalidSetting
@@ -24,6 +24,7 @@ from attnbench.records import folder
 from attnbench.records.codec import from_row
 from attnbench.records.parts import Part
 from attnbench.run import runner
+from attnbench.run.batch import fill
 from attnbench.run.block_records import rows_to_be
 from attnbench.run.plan import Setup
 
@@ -47,8 +48,9 @@ def work(part: Part, *, shared: bool) -> None:
     except AttnbenchError as mistake:
         raise Refused(str(mistake)) from mistake
     with folder.held(part.run):
-        part.plan(rows_to_be(block, setup))
         try:
+            block = filled(block, setup, part)
+            part.plan(rows_to_be(block, setup))
             plan = runner.survey([block], setup)
         except InvalidSetting as mistake:
             raise Refused(str(mistake)) from mistake
@@ -74,22 +76,37 @@ def understood(part: Part, given: Allocation | None, *, shared: bool) -> tuple[B
 
 
 def block_of(request: Request, registry: Registry, words: list[str]) -> Block:
-    """The block that a request means, among these mechanisms."""
+    """The block that a request means, among these mechanisms; an `AttnbenchError` where there is none."""
     choices = chosen(registry, words)
     models = [choice.label for choice in choices if choice.mechanism.is_model]
-    if models:
-        raise of_a_model(models[0])
-    (block,) = sweep(
+    if models and not mean_models(request.words):
+        raise AttnbenchError(
+            f"{models[0]} is a whole model, which nobody knows by a file or a folder where a run is "
+            "submitted: name it, and what it is in with --plugin, so that it gets images."
+        )
+    blocks = sweep(
         choices,
         [request.workload.geometry],
         [request.device],
-        batches=[request.workload.batch],
+        batches=[None if request.is_open else request.workload.batch],
         threads=[request.threads or physical_cores()],
         modes=[request.workload.mode],
         variants=request.variants,
         baseline=registry.choose(request.baseline) if request.baseline else None,
     )
-    return block
+    if not blocks:
+        kind = "whole model" if request.workload.geometry.images else "layer"
+        raise AttnbenchError(f"{', '.join(words)}: no {kind} is among them to measure {request.name} with.")
+    return blocks[0]
+
+
+def filled(block: Block, setup: Setup, part: Part) -> Block:
+    """The block with as many images as fit where that is open, or as an earlier job here has found out."""
+    before = next((row for row in part.planned if row.conditions.node == setup.node), None)
+    if block.is_open and before:
+        return block.filled(before.case.workload.batch, before.batch_note or "")
+    (whole,) = fill([block], setup)
+    return whole
 
 
 def require_alone(given: Allocation | None, request: Request, *, shared: bool) -> None:

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,53 +13,13 @@ from attnbench.cluster.submission import submissions
 from attnbench.errors import AttnbenchError
 from attnbench.machine.node import Allocation
 from attnbench.records.folder import held
-from attnbench.records.journal import Fact, Timed
 from attnbench.records.parts import End, Part, parts
-from attnbench.records.record import Record, read
+from attnbench.records.record import read
 from attnbench.run import runner
 from attnbench.run.block_records import rows_to_be
-from tests.cluster import fake
-from tests.cluster.fake import FakeSlurm
-from tests.conftest import Outcome, Run
+from tests.cluster.fake import EFFORT, SIZES, SLEEP, WHOLE, WORDS, FakeSlurm, Killed, part, rows
+from tests.conftest import Run
 from tests.shards import Workers
-
-WHOLE = Allocation((0, 1), 2, exclusive=True)
-SIZES = ("--res", "2,4,6", "--dim", "24", "--heads", "3", "--batch", "1", "--device", "cpu", "--threads", "1")
-EFFORT = ("--quick", "--sessions", "1")
-WORDS = ("msa", "hilo", *SIZES, *EFFORT, "--out", "run", "--on", "slurm:time=20")
-SLEEP = "attnbench.cli.cluster.sleep"
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    (folder := tmp_path / "slurm").mkdir()
-    found = FakeSlurm(folder)
-    found.install()
-    for name, value in fake.variables(folder).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(job, "allocation", lambda: WHOLE)
-    monkeypatch.setattr(runner, "facts_of_worker", Workers())
-    monkeypatch.setattr(SLEEP, lambda _: pytest.fail("it waits for jobs that nobody does"))
-    monkeypatch.chdir(tmp_path)
-    return found
-
-
-@pytest.fixture
-def command(attnbench: Run) -> Run:
-    """The same command each time, with what is said besides."""
-
-    def run(*more: str) -> Outcome:
-        return attnbench("run", *WORDS, *more)
-
-    return run
-
-
-def rows() -> tuple[Record, ...]:
-    return read(Path("run")).records
-
-
-def part(number: int = 0) -> Part:
-    return Part(Path("run/blocks") / submissions(Path("run"))[0].parts[number])
 
 
 def test_a_block_is_a_job_and_becomes_rows_when_it_is_collected(
@@ -253,30 +212,6 @@ def test_autocast_goes_along(slurm: FakeSlurm, command: Run, attnbench: Run):
     assert Counter(case.variant.computed for case in members) == {"float32": 6, "bfloat16": 6}
 
 
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (("litv2-s",), "litv2-s is a whole model, and --on measures layers alone so far."),
-        (("litv2-s/hilo",), "litv2-s/hilo is a whole model, and --on measures layers alone so far."),
-        (("@models",), "@models is a whole model, and --on measures layers alone so far."),
-        (("--batch", "max"), "--batch max depends on the node, which --on does not know"),
-    ],
-)
-def test_what_a_cluster_is_not_asked_for_is_refused_before_a_job_is(
-    slurm: FakeSlurm, command: Run, more: tuple[str, ...], says: str
-):
-    refused = command(*more, "--detach")
-    assert refused.status == 2
-    assert says in " ".join(refused.err.split())
-    assert slurm.arrays == []
-
-
-def test_a_model_that_only_a_job_knows_for_one_is_refused_by_it(slurm: FakeSlurm, command: Run):
-    command("litv2-*", "--detach")
-    assert set(slurm.work_off()) == {job.REFUSED}
-    assert "is a whole model" in part().refusal
-
-
 def test_a_worker_that_cannot_begin_is_the_jobs_trouble_and_no_mistake(
     slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
 ):
@@ -287,18 +222,6 @@ def test_a_worker_that_cannot_begin_is_the_jobs_trouble_and_no_mistake(
     command("--detach")
     assert set(slurm.work_off()) == {job.TROUBLED}
     assert part().refusal == ""
-
-
-class Killed(Workers):
-    """Workers of which one that times is killed in its second round, with the job that it belongs to."""
-
-    def __call__(self, shard: Path, threads: int, timeout_s: float, spare: object = None) -> Iterator[Fact]:
-        timed = 0
-        for fact in super().__call__(shard, threads, timeout_s):
-            yield fact
-            timed += isinstance(fact, Timed)
-            if timed == 7:
-                raise KeyboardInterrupt
 
 
 def test_a_job_goes_on_where_the_one_before_was_killed(
