@@ -74,6 +74,7 @@ class Job:
 
     on: str
     at_most: int | None
+    same_machine: bool
     detach: bool
     cancel: bool
 

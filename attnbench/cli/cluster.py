@@ -15,6 +15,7 @@ from attnbench.cases.request import Request
 from attnbench.cli.asked import Asked, Job, requests
 from attnbench.cli.output import Output
 from attnbench.cli.show import print_matrices
+from attnbench.cluster.kind import of_one_kind
 from attnbench.cluster.site import Site, read_site
 from attnbench.cluster.slurm import NoAnswer
 from attnbench.cluster.standing import PATIENCE_S, Phase, Standing, cancel, in_words, settle, standings
@@ -55,6 +56,10 @@ def run_on_cluster(
     if job.cancel:
         end_jobs(here, path)
         return
+    if job.same_machine:
+        site = of_one_kind(site)
+        if constraint := site.options.get("constraint"):
+            here.tell(f"The jobs ask for nodes of one kind: {constraint}.")
     blocks = requests(asked, devices or [site.device], job.at_most)
     here.note(asked.maps.remarks([block.workload.geometry for block in blocks]))
     wanted = Order(blocks, site, path, command, job.at_most)

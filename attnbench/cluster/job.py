@@ -14,6 +14,7 @@ from attnbench.cases.places import opened
 from attnbench.cases.registry import Registry
 from attnbench.cases.request import Request, mean_models
 from attnbench.cases.sweep import sweep
+from attnbench.cluster.kind import AnotherKind, require_same
 from attnbench.cluster.submission import Submission
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.machine import devices
@@ -35,7 +36,7 @@ class Refused(Exception):  # noqa: N818
     """What a user asked for cannot be, wherever and however often it is tried."""
 
 
-def work(part: Part, *, shared: bool) -> None:
+def work(part: Part, *, shared: bool, same_machine: bool = False) -> None:
     """Measure what is left of a block.
 
     What its user can mend is `Refused`; what may pass, such as a worker that could not begin, is an
@@ -50,9 +51,12 @@ def work(part: Part, *, shared: bool) -> None:
     with folder.held(part.run):
         try:
             block = filled(block, setup, part)
-            part.plan(rows_to_be(block, setup))
+            rows = rows_to_be(block, setup)
+            if same_machine:
+                require_same(part.whole, rows[0].conditions.machine, block.device)
+            part.plan(rows)
             plan = runner.survey([block], setup)
-        except InvalidSetting as mistake:
+        except (InvalidSetting, AnotherKind) as mistake:
             raise Refused(str(mistake)) from mistake
         if not runner.measure(runner.pending(plan, setup, part.run), setup, part.run, lambda *_: None):
             raise KeyboardInterrupt
@@ -131,7 +135,7 @@ def main(submission: Path, index: int) -> int:
     told = from_row(Submission, json.loads(submission.read_text(encoding="utf-8")))
     part = Part(submission.parent / told.parts[index])
     try:
-        work(part, shared=told.shared)
+        work(part, shared=told.shared, same_machine=told.same_machine)
     except Refused as mistake:
         part.refuse(str(mistake))
         return REFUSED

@@ -27,7 +27,7 @@ class Site:
     """How jobs are asked for; `options` are sbatch's own by name.
 
     `python` runs the jobs, after the lines of `setup`. Slurm is asked every `poll_s` seconds how they are.
-    Without `shared` a job must have its node to itself.
+    Without `shared` a job must have its node to itself; with `same_machine` all nodes must be of one kind.
     """
 
     options: Mapping[str, str]
@@ -35,6 +35,7 @@ class Site:
     setup: tuple[str, ...] = ()
     poll_s: float = POLL_S
     shared: bool = False
+    same_machine: bool = False
 
     @property
     def device(self) -> str:

@@ -31,6 +31,7 @@ class Submission:
     token: str
     parts: tuple[str, ...]
     shared: bool = False
+    same_machine: bool = field(default=False, metadata=SPARSE)
     job: str = field(default="", metadata=SPARSE)
 
     @property
@@ -52,7 +53,7 @@ def submit(
     for start in range(0, len(parts), MOST_MEMBERS):
         keys = tuple(part.key for part in parts[start : start + MOST_MEMBERS])
         number = len(submissions(run)) + 1
-        new = Submission(f"{number:04}{secrets.token_hex(4)}", keys, site.shared)
+        new = Submission(f"{number:04}{secrets.token_hex(4)}", keys, site.shared, site.same_machine)
         path = _save(run, new)
         (run / BLOCKS / LOGS).mkdir(exist_ok=True)
         after = [f"--dependency=afterany:{made[-1].job}"] if made and at_most else []
