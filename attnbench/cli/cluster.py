@@ -99,7 +99,8 @@ def order(output: Output, wanted: Order, *, fresh: bool) -> list[Part]:
     there = len(mine) - len(left)
     if made:
         jobs = ", ".join(one.job for one in made)
-        output.tell(f"Submitted {plural(len(left), 'block')} of {len(mine)} as job {jobs} of Slurm's.")
+        first = f", and counted in partition {wanted.site.counts} before" if wanted.site.counts else ""
+        output.tell(f"Submitted {plural(len(left), 'block')} of {len(mine)} as job {jobs} of Slurm's{first}.")
     if there:
         output.tell(f"Already in {path} or on their way: {plural(there, 'block')}.")
     return mine

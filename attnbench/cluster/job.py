@@ -55,12 +55,20 @@ def work(part: Part, *, shared: bool, same_machine: bool = False) -> None:
             if same_machine:
                 require_same(part.whole, rows[0].conditions.machine, block.device)
             part.plan(rows)
-            plan = runner.survey([block], setup)
+            plan = runner.survey([block], setup, part.priced)
         except (InvalidSetting, AnotherKind) as mistake:
             raise Refused(str(mistake)) from mistake
         if not runner.measure(runner.pending(plan, setup, part.run), setup, part.run, lambda *_: None):
             raise KeyboardInterrupt
     part.finish()
+
+
+def count(part: Part) -> None:
+    """Find out what needs no quiet, for the job that measures; what fails here is that one's to say."""
+    request = part.request
+    there = opened(request.words, [Path(plugin) for plugin in request.plugins])
+    setup = Setup(there.plugins, request.protocol, request.memory_limit_bytes)
+    part.keep_priced(runner.price(block_of(request, there.registry, there.words), setup))
 
 
 def understood(part: Part, given: Allocation | None, *, shared: bool) -> tuple[Block, Setup]:
@@ -135,6 +143,9 @@ def main(submission: Path, index: int) -> int:
     told = from_row(Submission, json.loads(submission.read_text(encoding="utf-8")))
     part = Part(submission.parent / told.parts[index])
     try:
+        if told.counts:
+            count(part)
+            return 0
         work(part, shared=told.shared, same_machine=told.same_machine)
     except Refused as mistake:
         part.refuse(str(mistake))

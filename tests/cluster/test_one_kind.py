@@ -65,6 +65,8 @@ def test_a_job_on_another_kind_than_the_first_is_refused_where_one_is_wanted(
     jobs = slurm.work_off()
     assert next(jobs) == 0
     here = inspect_machine()
-    monkeypatch.setattr("attnbench.run.block_records.inspect_machine", lambda: replace(here, cpu="Another CPU"))
+    monkeypatch.setattr(
+        "attnbench.run.block_records.inspect_machine", lambda: replace(here, cpu="Another CPU")
+    )
     assert next(jobs) == ends
     assert f"cpu {here.cpu} there and Another CPU here" in part(1).refusal or not ends
