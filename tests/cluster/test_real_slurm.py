@@ -16,8 +16,8 @@ from attnbench.cluster.submission import submissions
 from attnbench.records.parts import parts
 from attnbench.records.record import Record, read
 from tests.cluster import real
+from tests.cluster.faults import doubled_in_blocks
 from tests.cluster.real import PATH, RealSlurm, in_time
-from tests.faults.comparison import doubled
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 SETTING = ("--dim", "24", "--heads", "3", "--device", "cpu", "--threads", "1")
@@ -93,7 +93,7 @@ def test_blocks_are_the_rows_of_a_local_run_each_alone_on_its_node_with_its_thre
     given = [row.conditions.allocation for row in rows(tmp_path)]
     assert all(each and each.exclusive and len(each.affinity) >= each.node_cores for each in given)
     assert {(row.conditions.threads, bool(row.conditions.node)) for row in rows(tmp_path)} == {(1, True)}
-    assert doubled(rows(tmp_path)) == 0
+    assert doubled_in_blocks(rows(tmp_path)) == 0
 
 
 def test_jobs_that_are_killed_in_any_way_lose_nothing(slurm: RealSlurm, run: Command, tmp_path: Path):
@@ -109,7 +109,7 @@ def test_jobs_that_are_killed_in_any_way_lose_nothing(slurm: RealSlurm, run: Com
         assert taken() > before
     said(run(*LONG))
     assert [row.outcome for row in rows(tmp_path)] == ["measured"] * 4
-    assert doubled(rows(tmp_path)) == 0
+    assert doubled_in_blocks(rows(tmp_path)) == 0
     assert list(tmp_path.glob("run/**/shard-*")) == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cluster import job
+from attnbench.cluster.standing import in_words
 from attnbench.cluster.submission import submissions
 from attnbench.errors import AttnbenchError
 from attnbench.machine.node import Allocation
@@ -102,6 +103,26 @@ def test_a_dead_job_is_known_at_the_next_question_and_told_with_slurms_reason(
     assert done.status == 4
     assert done.out.count("its job ended early: TIMEOUT, time limit 00:20:00") == 3
     assert "What is left is submitted again by the same command." in done.out
+
+
+@pytest.mark.parametrize(
+    ("accounts", "says"),
+    [
+        ("TIMEOUT|0:0|00:01:00", "TIMEOUT, time limit 00:01:00"),
+        ("OUT_OF_MEMORY|0:125|00:20:00", "OUT_OF_MEMORY, signal 125"),
+        ("CANCELLED by 0|0:15|00:20:00", "CANCELLED, by 0, signal 15"),
+        ("RUNNING|0:0|00:20:00", "NODE_FAIL, exit status 1"),  # it lags behind the controller
+    ],
+)
+def test_where_accounting_answers_it_says_how_a_job_ended(
+    slurm: FakeSlurm, command: Run, accounts: str, says: str
+):
+    (slurm.folder / "accounts").write_text(accounts)
+    command("--detach")
+    for index in range(3):
+        slurm.put(0, index, "NODE_FAIL", "None", "1:0")
+    command("--detach")
+    assert [in_words(end) for end in part().ends] == [says]
 
 
 @pytest.mark.parametrize(
