@@ -118,14 +118,18 @@ def watch(output: Output, path: Path, mine: Sequence[Part], poll_s: float) -> li
     """Wait until no job is left, and show how far they are meanwhile."""
     began = monotonic()
     found: list[Standing] = []
+    told = ""
     with Live(console=output.out, transient=True, auto_refresh=False) as live:
         while True:
             now = standings_or_none(path, mine)
             if now is None:
+                told = ""
                 live.update("Slurm does not answer; waiting …", refresh=output.out.is_interactive)
-            elif now != found:
+            else:
                 found = now
-                _say(output, live, found, monotonic() - began)
+                if (line := progress(found)) != told:
+                    told = line
+                    _say(output, live, line, monotonic() - began)
             if found and not any(each.phase in (Phase.waiting, Phase.running) for each in found):
                 return found
             sleep(poll_s)
@@ -199,8 +203,7 @@ def _answered(path: Path, mine: Sequence[Part]) -> list[Standing]:
         raise AttnbenchError(f"Slurm does not answer: {error}. Try again when it does.") from error
 
 
-def _say(output: Output, live: Live, found: Sequence[Standing], gone_s: float) -> None:
-    line = progress(found)
+def _say(output: Output, live: Live, line: str, gone_s: float) -> None:
     if output.out.is_interactive:
         live.update(f"{line}, {duration(gone_s)} gone", refresh=True)
     else:

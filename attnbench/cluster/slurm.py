@@ -15,6 +15,7 @@ FINAL = frozenset(
     }
 )
 """States that a job does not leave; all others are of jobs that are waited for."""
+MOST_SIGNALS = 65  # what stands there beyond them is a word of Slurm's, such as 125 for memory
 FORGOTTEN = "FORGOTTEN"  # of a job that Slurm knows nothing of any more; a word of ours
 RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING")
 
@@ -134,7 +135,7 @@ def _exit(code: str) -> str:
     match code.split(":"):
         case [status, "0"] if status != "0":
             return f"exit status {status}"
-        case [_, signal] if signal != "0":
+        case [_, signal] if 0 < int(signal) < MOST_SIGNALS:
             return f"signal {signal}"
     return ""
 

@@ -91,6 +91,21 @@ def test_a_command_that_waits_ends_with_the_table(
     assert not Path("run/plan.json").exists()
 
 
+def test_what_changes_nothing_that_is_told_is_not_told_again(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    others = iter(["Priority"])
+
+    def go_on(_: float) -> None:
+        if other := next(others, None):
+            slurm.put(0, 2, "PENDING", other)
+        else:
+            next(slurm.work_off(), None)
+
+    monkeypatch.setattr(SLEEP, go_on)
+    assert command().out.count("3 blocks: 3 waiting") == 1
+
+
 def test_a_dead_job_is_known_at_the_next_question_and_told_with_slurms_reason(
     slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
 ):
@@ -109,7 +124,7 @@ def test_a_dead_job_is_known_at_the_next_question_and_told_with_slurms_reason(
     ("accounts", "says"),
     [
         ("TIMEOUT|0:0|00:01:00", "TIMEOUT, time limit 00:01:00"),
-        ("OUT_OF_MEMORY|0:125|00:20:00", "OUT_OF_MEMORY, signal 125"),
+        ("OUT_OF_MEMORY|0:125|00:20:00", "OUT_OF_MEMORY"),
         ("CANCELLED by 0|0:15|00:20:00", "CANCELLED, by 0, signal 15"),
         ("RUNNING|0:0|00:20:00", "NODE_FAIL, exit status 1"),  # it lags behind the controller
     ],
