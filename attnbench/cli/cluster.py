@@ -119,6 +119,7 @@ def watch(output: Output, path: Path, mine: Sequence[Part], poll_s: float) -> li
     began = monotonic()
     found: list[Standing] = []
     told = ""
+    noted: set[Standing] = set()
     with Live(console=output.out, transient=True, auto_refresh=False) as live:
         while True:
             now = standings_or_none(path, mine)
@@ -127,12 +128,22 @@ def watch(output: Output, path: Path, mine: Sequence[Part], poll_s: float) -> li
                 live.update("Slurm does not answer; waiting …", refresh=output.out.is_interactive)
             else:
                 found = now
+                noted |= note_ends(path, [each for each in found if each not in noted])
                 if (line := progress(found)) != told:
                     told = line
                     _say(output, live, line, monotonic() - began)
             if found and not any(each.phase in (Phase.waiting, Phase.running) for each in found):
                 return found
             sleep(poll_s)
+
+
+def note_ends(path: Path, found: Sequence[Standing]) -> set[Standing]:
+    """Note how jobs ended that did not finish their blocks, for Slurm forgets it in minutes; those blocks."""
+    lost = {each for each in found if each.phase is Phase.lost}
+    if lost:
+        with folder.held(path, patience_s=PATIENCE_S):
+            settle(path, lost)
+    return lost
 
 
 def standings_or_none(path: Path, mine: Sequence[Part]) -> list[Standing] | None:

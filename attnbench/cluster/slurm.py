@@ -17,6 +17,7 @@ FINAL = frozenset(
 """States that a job does not leave; all others are of jobs that are waited for."""
 MOST_SIGNALS = 65  # what stands there beyond them is a word of Slurm's, such as 125 for memory
 FORGOTTEN = "FORGOTTEN"  # of a job that Slurm knows nothing of any more; a word of ours
+CANCELLED = "CANCELLED"  # whose reason is still why it waited
 RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING")
 
 
@@ -119,7 +120,10 @@ def ended(job: str, index: int) -> JobState:
     except NoAnswer:
         return JobState(FORGOTTEN, "Slurm knows nothing of its job any more")
     word, reason = told.get("JobState", FORGOTTEN), told.get("Reason", "None")
-    says_no_more = reason.replace("_", "").lower() in ("none", word.replace("_", "").lower())
+    says_no_more = word == CANCELLED or reason.replace("_", "").lower() in (
+        "none",
+        word.replace("_", "").lower(),
+    )
     why = _why(word, told.get("TimeLimit", ""), "" if says_no_more else reason, told.get("ExitCode", ""))
     return JobState(word, why)
 

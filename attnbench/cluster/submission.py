@@ -5,6 +5,7 @@ its submitter was killed, is found all the same and not submitted again.
 """
 
 import json
+import re
 import secrets
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from attnbench.records.parts import BLOCKS, End, Part
 MOST_MEMBERS = 1000  # of an array, where a site has not changed MaxArraySize
 NAME = "attnbench-"  # how the names of jobs begin
 LOGS = "logs"
+SLURMS_OWN = re.compile(r"(slurmstepd\S*|srun): ")  # how lines of a job's log begin that are not its own
 MEASURING, COUNTING = "submitted", "counting"  # how the names of their files begin
 ANYWHERE = ("account", "qos", "reservation", "time")  # what a site says that holds for counting too
 
@@ -114,7 +116,7 @@ def end_of(run: Path, one: Submission, index: int) -> End:
     told = slurm.ended(one.job, index) if one.job else JobState(slurm.FORGOTTEN)
     log = run / BLOCKS / LOGS / f"{one.token}-{index}.txt"
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-    last = [line for line in said if not line.startswith(("slurmstepd: ", "srun: "))][-1:]
+    last = [line for line in said if not SLURMS_OWN.match(line)][-1:]
     return End(one.token, told.state, ": ".join(filter(None, [told.reason, *last])))
 
 

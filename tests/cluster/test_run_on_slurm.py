@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,36 @@ def test_a_command_that_waits_ends_with_the_table(
     assert "3 blocks: 3 waiting (Resources)" in done.out
     assert "6 rows in run/records.jsonl" in done.out
     assert not Path("run/plan.json").exists()
+
+
+def test_how_a_job_ended_is_noted_before_slurm_forgets_it(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    def forget(job: int, index: int) -> None:
+        slurm.forget()
+        slurm.put(job, index, "PENDING")
+
+    steps = iter(
+        [
+            partial(slurm.put, 0, 0, "OUT_OF_MEMORY"),
+            partial(forget, 0, 1),
+            partial(slurm.put, 0, 1, "CANCELLED", "Priority"),
+        ]
+    )
+    monkeypatch.setattr(SLEEP, lambda _: next(steps)())
+    assert command().status == 4
+    assert [in_words(end) for end in part(0).ends] == ["OUT_OF_MEMORY"]
+    assert [in_words(end) for end in part(1).ends] == ["CANCELLED"]
+
+
+def test_the_last_words_of_a_job_are_its_own_and_not_slurms(slurm: FakeSlurm, command: Run):
+    command("--detach")
+    (one,) = submissions(Path("run"))
+    log = Path(f"run/blocks/logs/{one.token}-0.txt")
+    log.write_text("MemoryError\nslurmstepd-n1: error: *** JOB 6 ON n1 CANCELLED ***\nsrun: error: n1\n")
+    slurm.put(0, 0, "FAILED")
+    command("--detach")
+    assert [in_words(end) for end in part(0).ends] == ["FAILED, MemoryError"]
 
 
 def test_what_changes_nothing_that_is_told_is_not_told_again(
