@@ -22,6 +22,7 @@ from attnbench.records.journal import (
     Failed,
     Fitted,
     Job,
+    Priced,
     Task,
     Timed,
     Warmed,
@@ -70,6 +71,10 @@ def counted(index: int) -> Counted:
     return Counted(index, Cost(10, 1000, {"linear": 1000}, (), 64), 1000)
 
 
+def priced(index: int) -> Priced:
+    return Priced(index, 2**20, counted(index).cost, 1000)
+
+
 def fitted(index: int, images: int = 8) -> Fitted:
     return Fitted(index, images, f"{2 * images} of it do not")
 
@@ -115,12 +120,14 @@ def planned(cases: Sequence[Case] = CASES, *failed: Failed) -> Planned:
 class Workers:
     """Stand in for workers: each does the next thing of a list, and whole sessions when it is used up.
 
-    `started` leaves out those that measured memory; `jobs` has what each of all was told.
+    `started` leaves out those that measured memory; `jobs` has what each of all was told, and `given`
+    what was priced before.
     """
 
     def __init__(self) -> None:
         self.started = 0
         self.jobs: list[Job] = []
+        self.given: list[Priced] = []
         self.next: list[Iterable[Fact | BaseException]] = []
 
     def __call__(self, shard: Path, threads: int, timeout_s: float, spare: object = None) -> Iterator[Fact]:
@@ -128,6 +135,7 @@ class Workers:
         weighs = not self.next and state.job.task == "measure" and state.examines_next
         self.started += not weighs
         self.jobs.append(state.job)
+        self.given += state.priced.values()
         for fact in self.next.pop(0) if self.next else self.whole(state):
             if isinstance(fact, BaseException):
                 raise fact
@@ -141,6 +149,8 @@ class Workers:
     def whole(self, state: BlockState) -> list[Fact]:
         if state.job.task == "count":
             return [ENVIRONMENT, *map(counted, state.uncounted)]
+        if state.job.task == "price":
+            return [Began(0), *map(priced, state.unpriced)]
         if state.job.task == "fit":
             return [Began(0), *map(fitted, state.unfitted)]
         if state.examines_next:

@@ -76,8 +76,12 @@ class Workload:
     @property
     def words(self) -> str:
         """`14x14 batch 64 training`, or `224x224 images batch 8`."""
+        return self.words_for(f"{self.batch}")
+
+    def words_for(self, batch: str) -> str:
+        """The same of another batch, which may be no number yet."""
         images, training = " images" * self.geometry.images, " training" * (self.mode == Mode.training)
-        return f"{self.geometry.size}{images} batch {self.batch}{training}"
+        return f"{self.geometry.size}{images} batch {batch}{training}"
 
     @property
     def spelled(self) -> str:

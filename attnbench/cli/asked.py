@@ -8,14 +8,11 @@ from pathlib import Path
 
 from attnbench.cases.case import Mode, Workload
 from attnbench.cases.classes import is_class
-from attnbench.cases.declared import HOST, backbones
 from attnbench.cases.places import is_place
 from attnbench.cases.protocol import Protocol, lasting
-from attnbench.cases.request import Request, of_a_model
-from attnbench.cases.sets import MODELS, SET
+from attnbench.cases.request import Request, mean_layers, mean_models
 from attnbench.cases.variant import Variant
 from attnbench.cli.geometry_options import image_of, read_geometries, read_images
-from attnbench.cli.options import AS_MANY_AS_FIT
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Geometry
 
@@ -77,22 +74,20 @@ class Job:
 
     on: str
     at_most: int | None
+    same_machine: bool
     detach: bool
     cancel: bool
 
 
 def requests(asked: Asked, devices: Sequence[str], at_most: int | None) -> list[Request]:
-    """A block for each device, size, batch, mode and number of threads, as `sweep` orders them.
-
-    What a cluster cannot be asked for is an `AttnbenchError`.
-    """
-    _require_no_models(asked.words)
+    """A block for each device, size, batch, mode and number of threads, as `sweep` orders them."""
+    geometries = asked.maps.geometries(layers=mean_layers(asked.words), models=mean_models(asked.words))
     counts: Sequence[int | None] = asked.threads or [None]
     workloads = [
-        (name, Workload(geometry, batch, mode), threads)
+        (name, Workload(geometry, batch or 1, mode), threads, batch is None)
         for name in devices
-        for geometry in asked.maps.geometries(layers=True, models=False)
-        for batch in _counts(asked.batches(name))
+        for geometry in geometries
+        for batch in asked.batches(name)
         for mode in asked.modes
         for threads in counts
     ]
@@ -100,6 +95,7 @@ def requests(asked: Asked, devices: Sequence[str], at_most: int | None) -> list[
     if asked.seconds:
         at_once = min(at_most or len(workloads), len(workloads))
         protocol = lasting(protocol, asked.seconds, math.ceil(len(workloads) / at_once))
+    code = _code_of(asked.words, asked.plugins)
     return [
         Request(
             words=asked.words,
@@ -111,31 +107,11 @@ def requests(asked: Asked, devices: Sequence[str], at_most: int | None) -> list[
             protocol=protocol,
             threads=threads,
             memory_limit_bytes=asked.memory_limit_bytes,
-            code=_code_of(asked.words, asked.plugins),
+            code=code,
+            is_open=is_open,
         )
-        for name, workload, threads in workloads
+        for name, workload, threads, is_open in workloads
     ]
-
-
-def _counts(batches: Sequence[int | None]) -> list[int]:
-    """Batches that are known before a machine is."""
-    if None in batches:
-        raise AttnbenchError(
-            f"--batch {AS_MANY_AS_FIT} depends on the node, which --on does not know before a job is there; "
-            "give numbers of images."
-        )
-    return [batch for batch in batches if batch is not None]
-
-
-def _require_no_models(words: Sequence[str]) -> None:
-    """Raise `AttnbenchError` for words that mean whole models, where they tell; jobs refuse others."""
-    models = [word for word in words if not is_place(word) and _is_model(word.partition(":")[0])]
-    if models:
-        raise of_a_model(models[0])
-
-
-def _is_model(name: str) -> bool:
-    return name == f"{SET}{MODELS}" or HOST in name or name in backbones()
 
 
 def _code_of(words: Sequence[str], plugins: Sequence[Path]) -> str:

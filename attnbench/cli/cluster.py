@@ -15,6 +15,7 @@ from attnbench.cases.request import Request
 from attnbench.cli.asked import Asked, Job, requests
 from attnbench.cli.output import Output
 from attnbench.cli.show import print_matrices
+from attnbench.cluster.kind import of_one_kind
 from attnbench.cluster.site import Site, read_site
 from attnbench.cluster.slurm import NoAnswer
 from attnbench.cluster.standing import PATIENCE_S, Phase, Standing, cancel, in_words, settle, standings
@@ -55,6 +56,10 @@ def run_on_cluster(
     if job.cancel:
         end_jobs(here, path)
         return
+    if job.same_machine:
+        site = of_one_kind(site)
+        if constraint := site.options.get("constraint"):
+            here.tell(f"The jobs ask for nodes of one kind: {constraint}.")
     blocks = requests(asked, devices or [site.device], job.at_most)
     here.note(asked.maps.remarks([block.workload.geometry for block in blocks]))
     wanted = Order(blocks, site, path, command, job.at_most)
@@ -94,7 +99,8 @@ def order(output: Output, wanted: Order, *, fresh: bool) -> list[Part]:
     there = len(mine) - len(left)
     if made:
         jobs = ", ".join(one.job for one in made)
-        output.tell(f"Submitted {plural(len(left), 'block')} of {len(mine)} as job {jobs} of Slurm's.")
+        first = f", and counted in partition {wanted.site.counts} before" if wanted.site.counts else ""
+        output.tell(f"Submitted {plural(len(left), 'block')} of {len(mine)} as job {jobs} of Slurm's{first}.")
     if there:
         output.tell(f"Already in {path} or on their way: {plural(there, 'block')}.")
     return mine
@@ -112,17 +118,32 @@ def watch(output: Output, path: Path, mine: Sequence[Part], poll_s: float) -> li
     """Wait until no job is left, and show how far they are meanwhile."""
     began = monotonic()
     found: list[Standing] = []
+    told = ""
+    noted: set[Standing] = set()
     with Live(console=output.out, transient=True, auto_refresh=False) as live:
         while True:
             now = standings_or_none(path, mine)
             if now is None:
+                told = ""
                 live.update("Slurm does not answer; waiting …", refresh=output.out.is_interactive)
-            elif now != found:
+            else:
                 found = now
-                _say(output, live, found, monotonic() - began)
+                noted |= note_ends(path, [each for each in found if each not in noted])
+                if (line := progress(found)) != told:
+                    told = line
+                    _say(output, live, line, monotonic() - began)
             if found and not any(each.phase in (Phase.waiting, Phase.running) for each in found):
                 return found
             sleep(poll_s)
+
+
+def note_ends(path: Path, found: Sequence[Standing]) -> set[Standing]:
+    """Note how jobs ended that did not finish their blocks, for Slurm forgets it in minutes; those blocks."""
+    lost = {each for each in found if each.phase is Phase.lost}
+    if lost:
+        with folder.held(path, patience_s=PATIENCE_S):
+            settle(path, lost)
+    return lost
 
 
 def standings_or_none(path: Path, mine: Sequence[Part]) -> list[Standing] | None:
@@ -193,8 +214,7 @@ def _answered(path: Path, mine: Sequence[Part]) -> list[Standing]:
         raise AttnbenchError(f"Slurm does not answer: {error}. Try again when it does.") from error
 
 
-def _say(output: Output, live: Live, found: Sequence[Standing], gone_s: float) -> None:
-    line = progress(found)
+def _say(output: Output, live: Live, line: str, gone_s: float) -> None:
     if output.out.is_interactive:
         live.update(f"{line}, {duration(gone_s)} gone", refresh=True)
     else:

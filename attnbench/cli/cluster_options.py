@@ -25,6 +25,12 @@ AtMost = Annotated[
         default="as many as the cluster lets run",
     ),
 ]
+SameMachine = Annotated[
+    bool,
+    flag(
+        "--same-machine", about="With --on: all blocks on one kind of node, and none elsewhere.", panel=WHERE
+    ),
+]
 Detach = Annotated[
     bool, flag("--detach", about="With --on: submit the jobs, and wait for none of them.", panel=WHERE)
 ]

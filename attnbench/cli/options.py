@@ -11,6 +11,7 @@ from typer.models import OptionInfo
 from attnbench.cases import ranges
 from attnbench.cases.case import Mode
 from attnbench.cases.labels import closest, did_you_mean
+from attnbench.cases.request import AS_MANY_AS_FIT
 from attnbench.cases.variant import DTYPES
 from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from attnbench.analysis.selection import Selection
 
 MOST_THREADS = 4096  # more than any machine has cores for
-AS_MANY_AS_FIT = "max"  # a batch that is to be found
 
 
 class Format(StrEnum):

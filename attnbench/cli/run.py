@@ -11,9 +11,10 @@ import typer
 
 from attnbench.cases.case import PATCH, Mode
 from attnbench.cases.protocol import ALLOCATORS
+from attnbench.cases.request import AS_MANY_AS_FIT
 from attnbench.cases.sweep import BASELINE
 from attnbench.cli import completion
-from attnbench.cli.cluster_options import AtMost, Cancel, Detach, On
+from attnbench.cli.cluster_options import AtMost, Cancel, Detach, On, SameMachine
 from attnbench.cli.geometry_options import (
     Dims,
     HeadCounts,
@@ -23,7 +24,6 @@ from attnbench.cli.geometry_options import (
 )
 from attnbench.cli.help import HOW, WHAT, WHERE, flag, option
 from attnbench.cli.options import (
-    AS_MANY_AS_FIT,
     Devices,
     Mechanisms,
     Plugins,
@@ -189,6 +189,7 @@ def run(
     fresh: Fresh = False,
     on: On = None,
     at_most: AtMost = None,
+    same_machine: SameMachine = False,
     detach: Detach = False,
     cancel: Cancel = False,
 ) -> None:
@@ -218,8 +219,10 @@ def run(
         timeout_s=timeout,
         energy=energy,
     )
-    if not on and (at_most or detach or cancel):
-        raise AttnbenchError("--at-most, --detach and --cancel are about jobs on a cluster; add --on.")
+    if not on and (at_most or same_machine or detach or cancel):
+        raise AttnbenchError(
+            "--at-most, --same-machine, --detach and --cancel are about jobs on a cluster; add --on."
+        )
     asked = Asked(
         words=tuple(mechanisms or ()),
         plugins=tuple(plugins or ()),
@@ -237,7 +240,7 @@ def run(
     command = [word for word in sys.argv[1:] if word not in OF_ONE_CALL]
     folder = _folder(out, command)
     if on:
-        job = Job(on, at_most, detach=detach, cancel=cancel)
+        job = Job(on, at_most, same_machine=same_machine, detach=detach, cancel=cancel)
         run_on_cluster(here, asked, split(device), job, folder, command, fresh=fresh)
     else:
         raise typer.Exit(run_here(here, asked, split(device), folder, command, fresh=fresh))

@@ -12,8 +12,9 @@ from pathlib import Path
 from attnbench.cases.case import Block
 from attnbench.cases.places import opened
 from attnbench.cases.registry import Registry
-from attnbench.cases.request import Request, of_a_model
+from attnbench.cases.request import Request, mean_models
 from attnbench.cases.sweep import sweep
+from attnbench.cluster.kind import AnotherKind, require_same
 from attnbench.cluster.submission import Submission
 from attnbench.errors import AttnbenchError, InvalidSetting
 from attnbench.machine import devices
@@ -24,6 +25,7 @@ from attnbench.records import folder
 from attnbench.records.codec import from_row
 from attnbench.records.parts import Part
 from attnbench.run import runner
+from attnbench.run.batch import fill
 from attnbench.run.block_records import rows_to_be
 from attnbench.run.plan import Setup
 
@@ -34,7 +36,7 @@ class Refused(Exception):  # noqa: N818
     """What a user asked for cannot be, wherever and however often it is tried."""
 
 
-def work(part: Part, *, shared: bool) -> None:
+def work(part: Part, *, shared: bool, same_machine: bool = False) -> None:
     """Measure what is left of a block.
 
     What its user can mend is `Refused`; what may pass, such as a worker that could not begin, is an
@@ -47,14 +49,26 @@ def work(part: Part, *, shared: bool) -> None:
     except AttnbenchError as mistake:
         raise Refused(str(mistake)) from mistake
     with folder.held(part.run):
-        part.plan(rows_to_be(block, setup))
         try:
-            plan = runner.survey([block], setup)
-        except InvalidSetting as mistake:
+            block = filled(block, setup, part)
+            rows = rows_to_be(block, setup)
+            if same_machine:
+                require_same(part.whole, rows[0].conditions.machine, block.device)
+            part.plan(rows)
+            plan = runner.survey([block], setup, part.priced)
+        except (InvalidSetting, AnotherKind) as mistake:
             raise Refused(str(mistake)) from mistake
         if not runner.measure(runner.pending(plan, setup, part.run), setup, part.run, lambda *_: None):
             raise KeyboardInterrupt
     part.finish()
+
+
+def count(part: Part) -> None:
+    """Find out what needs no quiet, for the job that measures; what fails here is that one's to say."""
+    request = part.request
+    there = opened(request.words, [Path(plugin) for plugin in request.plugins])
+    setup = Setup(there.plugins, request.protocol, request.memory_limit_bytes)
+    part.keep_priced(runner.price(block_of(request, there.registry, there.words), setup))
 
 
 def understood(part: Part, given: Allocation | None, *, shared: bool) -> tuple[Block, Setup]:
@@ -74,22 +88,37 @@ def understood(part: Part, given: Allocation | None, *, shared: bool) -> tuple[B
 
 
 def block_of(request: Request, registry: Registry, words: list[str]) -> Block:
-    """The block that a request means, among these mechanisms."""
+    """The block that a request means, among these mechanisms; an `AttnbenchError` where there is none."""
     choices = chosen(registry, words)
     models = [choice.label for choice in choices if choice.mechanism.is_model]
-    if models:
-        raise of_a_model(models[0])
-    (block,) = sweep(
+    if models and not mean_models(request.words):
+        raise AttnbenchError(
+            f"{models[0]} is a whole model, which nobody knows by a file or a folder where a run is "
+            "submitted: name it, and what it is in with --plugin, so that it gets images."
+        )
+    blocks = sweep(
         choices,
         [request.workload.geometry],
         [request.device],
-        batches=[request.workload.batch],
+        batches=[None if request.is_open else request.workload.batch],
         threads=[request.threads or physical_cores()],
         modes=[request.workload.mode],
         variants=request.variants,
         baseline=registry.choose(request.baseline) if request.baseline else None,
     )
-    return block
+    if not blocks:
+        kind = "whole model" if request.workload.geometry.images else "layer"
+        raise AttnbenchError(f"{', '.join(words)}: no {kind} is among them to measure {request.name} with.")
+    return blocks[0]
+
+
+def filled(block: Block, setup: Setup, part: Part) -> Block:
+    """The block with as many images as fit where that is open, or as an earlier job here has found out."""
+    before = next((row for row in part.planned if row.conditions.node == setup.node), None)
+    if block.is_open and before:
+        return block.filled(before.case.workload.batch, before.batch_note or "")
+    (whole,) = fill([block], setup)
+    return whole
 
 
 def require_alone(given: Allocation | None, request: Request, *, shared: bool) -> None:
@@ -114,7 +143,10 @@ def main(submission: Path, index: int) -> int:
     told = from_row(Submission, json.loads(submission.read_text(encoding="utf-8")))
     part = Part(submission.parent / told.parts[index])
     try:
-        work(part, shared=told.shared)
+        if told.counts:
+            count(part)
+            return 0
+        work(part, shared=told.shared, same_machine=told.same_machine)
     except Refused as mistake:
         part.refuse(str(mistake))
         return REFUSED

@@ -24,17 +24,19 @@ GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task")  # options that ask fo
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """How jobs are asked for; `options` are sbatch's own by name.
+    """How jobs are asked for; `options` are sbatch's own by name, and `counts` is a partition for counting.
 
     `python` runs the jobs, after the lines of `setup`. Slurm is asked every `poll_s` seconds how they are.
-    Without `shared` a job must have its node to itself.
+    Without `shared` a job must have its node to itself; with `same_machine` all nodes must be of one kind.
     """
 
     options: Mapping[str, str]
     python: str = sys.executable
+    counts: str = ""
     setup: tuple[str, ...] = ()
     poll_s: float = POLL_S
     shared: bool = False
+    same_machine: bool = False
 
     @property
     def device(self) -> str:
@@ -87,6 +89,8 @@ def _of(values: Mapping[str, object], where: str) -> Site:
         match key, value:
             case "python", str():
                 site = replace(site, python=value)
+            case "counts", str():
+                site = replace(site, counts=value)
             case "setup", str() | list():
                 site = replace(site, setup=(value,) if isinstance(value, str) else tuple(map(str, value)))
             case "poll", str() | int() | float():

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from attnbench.errors import AttnbenchError
@@ -15,7 +15,9 @@ FINAL = frozenset(
     }
 )
 """States that a job does not leave; all others are of jobs that are waited for."""
+MOST_SIGNALS = 65  # what stands there beyond them is a word of Slurm's, such as 125 for memory
 FORGOTTEN = "FORGOTTEN"  # of a job that Slurm knows nothing of any more; a word of ours
+CANCELLED = "CANCELLED"  # whose reason is still why it waited
 RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING")
 
 
@@ -33,6 +35,21 @@ class JobState:
     @property
     def is_running(self) -> bool:
         return self.state in RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What Slurm knows of a node and all of its kind: sockets, cores and threads as `2:32:2`, and more."""
+
+    cores: str
+    devices: str
+    features: frozenset[str]
+
+    @property
+    def words(self) -> str:
+        """`2:32:2 cores, gpu:h100:4, with icelake, ib`."""
+        features = f"with {', '.join(sorted(self.features))}" if self.features else "without features"
+        return ", ".join(filter(None, [f"{self.cores} cores", self.devices, features]))
 
 
 class NoAnswer(Exception):  # noqa: N818
@@ -72,29 +89,48 @@ def members(names: Sequence[str]) -> dict[tuple[str, int], JobState]:
     return found
 
 
+def nodes(partition: str) -> list[Node]:
+    """The nodes of a partition, or of the usual one, that answer."""
+    said = _answer("sinfo", "-h", "-N", "-r", "-o", "%P|%z|%G|%f", *([f"-p{partition}"] if partition else []))
+    found = [line.split("|", 3) for line in said.splitlines()]
+    return [
+        Node(cores, _unless_null(devices), frozenset(filter(None, _unless_null(features).split(","))))
+        for name, cores, devices, features in found
+        if partition or name.endswith("*")
+    ]
+
+
+def _unless_null(text: str) -> str:
+    return "" if text == "(null)" else text
+
+
 def ended(job: str, index: int) -> JobState:
     """How a member of an array ended: by accounting, where there is any, or as the controller remembers."""
     member = f"{job}_{index}"
     try:
-        line = _answer("sacct", "-nPX", "-o", "State,ExitCode", "-j", member).strip()
+        lines = _answer("sacct", "-nPX", "-o", "State,ExitCode,Timelimit", "-j", member).splitlines()
     except NoAnswer:
-        line = ""  # there is no accounting
-    state, _, code = line.partition("|")
-    if (word := state.partition(" ")[0]) in FINAL:  # `CANCELLED by 0`
-        return JobState(word, _exit(code))
+        lines = []  # there is no accounting
+    for state, code, limit in (line.split("|") for line in lines):
+        word, _, by = state.partition(" ")  # `CANCELLED by 0`
+        if word in FINAL:
+            return JobState(word, _why(word, limit, by, code))
     try:
         told = _fields(_answer("scontrol", "-o", "show", "job", member))
     except NoAnswer:
         return JobState(FORGOTTEN, "Slurm knows nothing of its job any more")
-    return JobState(told.get("JobState", FORGOTTEN), _why(told))
+    word, reason = told.get("JobState", FORGOTTEN), told.get("Reason", "None")
+    says_no_more = word == CANCELLED or reason.replace("_", "").lower() in (
+        "none",
+        word.replace("_", "").lower(),
+    )
+    why = _why(word, told.get("TimeLimit", ""), "" if says_no_more else reason, told.get("ExitCode", ""))
+    return JobState(word, why)
 
 
-def _why(told: Mapping[str, str]) -> str:
-    """What the controller says of how a job ended."""
-    limit = f"time limit {told['TimeLimit']}" if told.get("JobState") == "TIMEOUT" else ""
-    reason = told.get("Reason", "None")
-    of_state = reason.replace("_", "").lower() == told.get("JobState", "").replace("_", "").lower()
-    words = [limit, "" if reason == "None" or of_state or limit else reason, _exit(told.get("ExitCode", ""))]
+def _why(state: str, limit: str, reason: str, code: str) -> str:
+    """What is said of how a job ended, beside its state."""
+    words = [f"time limit {limit}" if state == "TIMEOUT" else reason, _exit(code)]
     return ", ".join(filter(None, words))
 
 
@@ -103,7 +139,7 @@ def _exit(code: str) -> str:
     match code.split(":"):
         case [status, "0"] if status != "0":
             return f"exit status {status}"
-        case [_, signal] if signal != "0":
+        case [_, signal] if 0 < int(signal) < MOST_SIGNALS:
             return f"signal {signal}"
     return ""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attnbench.cluster import slurm
 from attnbench.cluster.slurm import JobState, NoAnswer
-from attnbench.cluster.submission import Submission, end_of, states, submissions
+from attnbench.cluster.submission import COUNTING, MEASURING, Submission, end_of, states, submissions
 from attnbench.errors import AttnbenchError
 from attnbench.records import folder
 from attnbench.records.heads import heads
@@ -138,4 +138,4 @@ def by_files(those: Sequence[Part]) -> list[Standing]:
 
 def cancel(run: Path) -> None:
     """End all jobs of a run that wait or run."""
-    slurm.cancel(one.name for one in submissions(run))
+    slurm.cancel(one.name for kind in (COUNTING, MEASURING) for one in submissions(run, kind))

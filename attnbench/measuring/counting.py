@@ -21,7 +21,16 @@ from attnbench.measuring.layers import build
 from attnbench.measuring.prediction import MOST_BYTES, TooLarge, gib, predicted_peak_bytes, shortage
 from attnbench.mechanism import Geometry
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Began, Counted, Failed, Predicted, Referenced, Started, Uncounted
+from attnbench.records.journal import (
+    Began,
+    Counted,
+    Failed,
+    Predicted,
+    Priced,
+    Referenced,
+    Started,
+    Uncounted,
+)
 from attnbench.records.record import Cost, Prediction
 
 LEAST_MOVES = {Mode.inference: 1, Mode.training: 2}  # training moves a gradient with each number
@@ -44,6 +53,22 @@ def count_cases(state: BlockState, registry: Registry, writer: JournalWriter) ->
                 writer.write(Counted(index, Cost(0, macs, {}, (), moved), macs))
             elif not count_case(state, registry, writer, index, costs, references):
                 raise ProcessSpent
+
+
+def price_cases(state: BlockState, registry: Registry, writer: JournalWriter) -> None:
+    """Write what each case needs and costs on any machine; what fails here, its own count tries again."""
+    writer.write(Began(0))
+    costs: dict[str, Count] = {}
+    for index in state.unpriced:
+        case = state.job.cases[index]
+        with failure_as_fact(index, writer):
+            writer.write(Started(index, "the prediction of its memory"))
+            workload = case.workload
+            need = predicted_bytes(state, registry, case, workload.batch, workload.mode, case.device)
+            writer.write(Started(index, "its count"))
+            once = _cost_once(state, registry, index, costs, on_meta=True, whole_batch=need)
+            known = _counted(registry, index, case, once)
+            writer.write(Priced(index, need, known.cost, known.macs_closed_form))
 
 
 def count_case(
@@ -77,15 +102,20 @@ def count_case(
             least = need.prediction.predicted_bytes or 0
             reason = shortage("it", least, need.prediction.available_bytes)
             writer.write(Failed(index, "out_of_memory", reason))
+    if priced := state.priced.get(index):
+        writer.write(Counted(index, priced.cost, priced.macs_closed_form))
+        return True
     writer.write(Started(index, "its count"))
-    form = form_of(case.variant.kernel)  # a back-end may refuse the tensors that are counted on
-    name = f"{case.label} {case.workload.geometry} {form}"
     try:
-        if name not in costs:
-            with use_kernel(form):
-                whole_batch = need.prediction.predicted_bytes
-                costs[name] = _cost(state, registry, index, on_meta=not predicted, whole_batch=whole_batch)
-        result = _counted(registry, index, case, costs[name])
+        once = _cost_once(
+            state,
+            registry,
+            index,
+            costs,
+            on_meta=not predicted,
+            whole_batch=need.prediction.predicted_bytes,
+        )
+        result = _counted(registry, index, case, once)
     except AttnbenchError:
         raise
     except TooLarge as error:
@@ -106,7 +136,10 @@ def count_case(
 
 def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
     case = state.job.cases[index]
-    need = predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
+    priced = state.priced.get(index)
+    need = priced.predicted_bytes if priced else None
+    if need is None:
+        need = predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
     there = _available_bytes(state, case.device)
     tokens = 2 * math.prod(case.workload.shape) * dtype_of(case.variant).itemsize  # given, and returned
     least = min(tokens, MOST_BYTES) if tokens > there else None
@@ -147,6 +180,25 @@ def _maps(geometry: Geometry) -> Iterator[Geometry]:
     while min(geometry.height, geometry.width) >= 2 * LEAST_SIDE:
         geometry = replace(geometry, height=geometry.height // 2, width=geometry.width // 2)
         yield geometry
+
+
+def _cost_once(
+    state: BlockState,
+    registry: Registry,
+    index: int,
+    costs: dict[str, Count],
+    *,
+    on_meta: bool,
+    whole_batch: int | None,
+) -> Count:
+    """The count of a case, from `costs` where another one of the same layer was counted."""
+    case = state.job.cases[index]
+    form = form_of(case.variant.kernel)  # a back-end may refuse the tensors that are counted on
+    name = f"{case.label} {case.workload.geometry} {form}"
+    if name not in costs:
+        with use_kernel(form):
+            costs[name] = _cost(state, registry, index, on_meta=on_meta, whole_batch=whole_batch)
+    return costs[name]
 
 
 def _cost(

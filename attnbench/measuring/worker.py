@@ -51,6 +51,10 @@ def work(shard: Path, writer: JournalWriter, registry: Registry | None = None) -
         from attnbench.measuring.counting import count_cases  # fvcore does not belong in a process that times
 
         count_cases(state, registry, writer)
+    elif state.job.task == "price":
+        from attnbench.measuring.counting import price_cases
+
+        price_cases(state, registry, writer)
     elif state.job.task == "fit":
         from attnbench.measuring.fitting import fit_cases  # as counting does not either
 

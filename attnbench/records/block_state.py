@@ -25,6 +25,7 @@ from attnbench.records.journal import (
     Job,
     Powered,
     Predicted,
+    Priced,
     PutRight,
     Referenced,
     Returned,
@@ -60,6 +61,11 @@ class BlockState:
     def predicted(self) -> Mapping[int, Predicted]:
         """What a call of each case will need at once, where that was asked."""
         return {fact.case: fact for fact in self._all(Predicted)}
+
+    @cached_property
+    def priced(self) -> Mapping[int, Priced]:
+        """What each case needs and costs on any machine, where that was asked."""
+        return {fact.case: fact for fact in self._all(Priced)}
 
     @cached_property
     def fitted(self) -> Mapping[int, Fitted]:
@@ -181,6 +187,11 @@ class BlockState:
     def uncounted(self) -> list[int]:
         """The cases that are still to be counted."""
         return [index for index in self.alive if not {index} & (self.counted.keys() | self.not_counted)]
+
+    @property
+    def unpriced(self) -> list[int]:
+        """The cases of which nobody knows what they need and cost on any machine."""
+        return [index for index in self.alive if index not in self.priced]
 
     @property
     def unfitted(self) -> list[int]:

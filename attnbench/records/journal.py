@@ -24,7 +24,7 @@ from attnbench.records import lines
 from attnbench.records.codec import Misfit, from_row, to_row
 from attnbench.records.record import Check, Cost, Energy, Memory, Prediction, Sample, Warmup
 
-Task = Literal["count", "fit", "measure"]
+Task = Literal["price", "count", "fit", "measure"]
 
 SCHEMA = 1
 KEPT = "the rows in records.jsonl stay, and the same command measures the block again"
@@ -37,9 +37,10 @@ PROCESS_SPENT = 75  # and when what is left must be measured in a fresh process;
 class Job:
     """What the workers of a shard do: `count` the cases, or `measure` them as the members of one block.
 
-    To `fit` them is to find how many images a call of each may have. A case that needs more than
-    `memory_limit_bytes` is not tried; None leaves it to what is free. `batch_note` says what set the batch,
-    where that was found. `node` and `allocation` are those of its records.
+    To `price` them is to find what of their count holds on any machine, for another one to take; to `fit`
+    them is to find how many images a call of each may have. A case that needs more than `memory_limit_bytes`
+    is not tried; None leaves it to what is free. `batch_note` says what set the batch, where that was found.
+    `node` and `allocation` are those of its records.
     """
 
     task: Task
@@ -116,6 +117,16 @@ class Counted:
     """What the case of this index costs, beside its closed form."""
 
     case: int
+    cost: Cost
+    macs_closed_form: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What the case of this index needs and costs wherever it runs; None where no need was predicted."""
+
+    case: int
+    predicted_bytes: int | None
     cost: Cost
     macs_closed_form: int | None
 
@@ -264,6 +275,7 @@ Fact = (
     | Started
     | Predicted
     | Fitted
+    | Priced
     | Counted
     | Uncounted
     | Failed

@@ -7,22 +7,27 @@ and `collected` when its rows are in the records of the whole.
 
 import hashlib
 import json
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from attnbench.cases.case import Case
 from attnbench.cases.request import Request
 from attnbench.errors import AttnbenchError, reading, writing
 from attnbench.file_marks import SPARSE
-from attnbench.records import lines, record_file
+from attnbench.records import journal, lines, record_file
+from attnbench.records.block_state import BlockState
 from attnbench.records.codec import Misfit, from_row, to_row
 from attnbench.records.heads import CompleteKeys, append_lines, heads
+from attnbench.records.journal import Fact, Priced
 from attnbench.records.record import Record
 from attnbench.records.record_file import RECORDS
 
 BLOCKS = "blocks"
+PRICED = "priced.jsonl"
 SAMPLE = b'{"fact": "Timed"'  # how the line of a sample begins in a shard
 BLAMELESS = frozenset(
     {"CANCELLED", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED", "REQUEUED", "COMPLETED"}
@@ -131,6 +136,26 @@ class Part:
         record_file.append(new, rows)
         new.rename(self.done)
 
+    def keep_priced(self, facts: Sequence[Fact]) -> None:
+        """Keep what was found out of its cases on another machine than the one that measures it."""
+        path = self.folder / PRICED
+        with writing(path, goes_on=True):
+            new = path.with_suffix(f".{secrets.token_hex(4)}")
+            journal.save(new, facts)
+            new.replace(path)
+
+    @property
+    def is_priced(self) -> bool:
+        return (self.folder / PRICED).exists()
+
+    @property
+    def priced(self) -> list[tuple[Case, Priced]]:
+        """What was found out of its cases elsewhere; nothing where nobody was asked."""
+        if not self.is_priced:
+            return []
+        state = BlockState(journal.read(self.folder / PRICED))
+        return [(state.job.cases[index], fact) for index, fact in state.priced.items()]
+
     @property
     def refusal(self) -> str:
         """Why a job would not measure it, which the user can mend; nothing where none refused."""
@@ -208,4 +233,5 @@ def collect(run: Path, those: Sequence[Part]) -> int:
             (part.folder / "collected").touch()
         for path in (part.done, part.run, part.folder / "planned"):
             shutil.rmtree(path, ignore_errors=True)
+        (part.folder / PRICED).unlink(missing_ok=True)
     return len(new)

@@ -27,6 +27,7 @@ from attnbench.records.journal import (
     Began,
     Fact,
     Failed,
+    Priced,
     Started,
     Task,
     Worker,
@@ -47,24 +48,44 @@ def spare_for(blocks: Sequence[Block], setup: Setup) -> Spare:
     return Spare(variables(blocks[0].threads, setup.protocol.allocator, Path()))
 
 
-def survey(blocks: Sequence[Block], setup: Setup) -> list[Planned]:
-    """Count every case in a worker of its own, and put the blocks in order, the cheapest first.
+def price(block: Block, setup: Setup) -> list[Fact]:
+    """What of a block's count holds on any machine: its job, and what is `Priced` of its members.
 
     A setting without a meaning is an `InvalidSetting`.
+    """
+    asked = replace(block, cases=block.members)
+    state = answered("price", asked, setup, lambda state: state.unpriced)
+    return [state.job, *state.priced.values()]
+
+
+def survey(
+    blocks: Sequence[Block], setup: Setup, priced: Sequence[tuple[Case, Priced]] = ()
+) -> list[Planned]:
+    """Count every case in a worker of its own, and put the blocks in order, the cheapest first.
+
+    What is `priced` of the same cases is taken. A setting without a meaning is an `InvalidSetting`.
     """
     counts = dict.fromkeys(block.threads for block in blocks)
     plan = [
         planned
         for threads in counts
-        for planned in _surveyed([block for block in blocks if block.threads == threads], threads, setup)
+        for planned in _surveyed([each for each in blocks if each.threads == threads], threads, setup, priced)
     ]
     return sorted(plan, key=lambda planned: planned.work)
 
 
-def _surveyed(blocks: Sequence[Block], threads: int, setup: Setup) -> list[Planned]:
+def _surveyed(
+    blocks: Sequence[Block], threads: int, setup: Setup, priced: Sequence[tuple[Case, Priced]]
+) -> list[Planned]:
     """Blocks of so many threads with what is known of their cases."""
     cases = tuple(case for block in blocks for case in _without_twin(block))
-    state = answered("count", Block(cases, threads), setup, lambda state: state.uncounted)
+    given = [
+        replace(fact, case=index)
+        for index, case in enumerate(cases)
+        for known, fact in priced
+        if known == case
+    ]
+    state = answered("count", Block(cases, threads), setup, lambda state: state.uncounted, given)
     known = state.known
     found = iter([(case.row, known.get(index, ())) for index, case in enumerate(cases)])
     return [
@@ -72,11 +93,20 @@ def _surveyed(blocks: Sequence[Block], threads: int, setup: Setup) -> list[Plann
     ]
 
 
-def answered(task: Task, block: Block, setup: Setup, left: Callable[[BlockState], object]) -> BlockState:
-    """What workers find out of cases without timing them; a mistake of the user is an `InvalidSetting`."""
+def answered(
+    task: Task,
+    block: Block,
+    setup: Setup,
+    left: Callable[[BlockState], object],
+    given: Sequence[Fact] = (),
+) -> BlockState:
+    """What workers find out of cases without timing them, beside what is given.
+
+    A mistake of the user is an `InvalidSetting`.
+    """
     with temporary() as folder:
         shard = folder / f"{task}.jsonl"
-        journal.save(shard, [job_of(task, block, setup)])
+        journal.save(shard, [job_of(task, block, setup), *given])
         _work_off(shard, setup, left, lambda _: None)
         state = BlockState(journal.read(shard))
     for failure in state.failed.values():

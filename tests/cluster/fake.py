@@ -9,9 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.cluster import job
+from attnbench.cluster.submission import submissions
+from attnbench.machine.node import Allocation
+from attnbench.records.journal import Fact, Timed
+from attnbench.records.parts import Part
+from attnbench.records.record import Record
+from attnbench.records.record_file import read
+from tests.shards import Workers
 
-COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sacct")
+COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sacct", "sinfo")
 HERE = "FAKE_SLURM"
+WHOLE = Allocation((0, 1), 2, exclusive=True)
+SIZES = ("--res", "2,4,6", "--dim", "24", "--heads", "3", "--batch", "1", "--device", "cpu", "--threads", "1")
+EFFORT = ("--quick", "--sessions", "1")
+WORDS = ("msa", "hilo", *SIZES, *EFFORT, "--out", "run", "--on", "slurm:time=20")
+SLEEP = "attnbench.cli.cluster.sleep"
 
 
 @dataclass(frozen=True)
@@ -108,9 +120,31 @@ elif name == "sacct":
     if not (here / "accounts").exists():
         sys.exit("Slurm accounting storage is disabled")
     print((here / "accounts").read_text())
+elif name == "sinfo":
+    print((here / "nodes").read_text())
 """
 
 
 def variables(folder: Path) -> Mapping[str, str]:
     """The environment in which its commands come first."""
     return {HERE: str(folder), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def rows() -> tuple[Record, ...]:
+    return read(Path("run")).records
+
+
+def part(number: int = 0) -> Part:
+    return Part(Path("run/blocks") / submissions(Path("run"))[0].parts[number])
+
+
+class Killed(Workers):
+    """Workers of which one that times is killed in its second round, with the job that it belongs to."""
+
+    def __call__(self, shard: Path, threads: int, timeout_s: float, spare: object = None) -> Iterator[Fact]:
+        timed = 0
+        for fact in super().__call__(shard, threads, timeout_s):
+            yield fact
+            timed += isinstance(fact, Timed)
+            if timed == 7:
+                raise KeyboardInterrupt

@@ -90,7 +90,10 @@ start_munge() {
     (umask 077 && head -c 128 /dev/urandom >/etc/munge/munge.key)
     chown munge: /etc/munge/munge.key
   fi
-  munge -n >/dev/null 2>&1 || runuser -u munge -- /usr/sbin/munged
+  if ! munge -n >/dev/null 2>&1; then
+    runuser -u munge -- /usr/sbin/munged
+    cp /run/munge/munged.pid "$home/run/munged.pid" # ours, and nobody else's, to stop
+  fi
 }
 
 start_accounting() {
@@ -143,12 +146,27 @@ start() {
   echo "export SLURM_CONF=$SLURM_CONF"
 }
 
+has_no_jobs() {
+  [[ -z $(squeue --noheader --states=RUNNING,COMPLETING) ]]
+}
+
+# A process that nobody asks for its exit status is over all the same.
+is_over() {
+  [[ ! -r /proc/$1/status ]] || grep --quiet '^State:.Z' "/proc/$1/status"
+}
+
+# End all jobs, and every process that start began.
 stop() {
-  local file
-  for file in "$home"/run/{slurmd,slurmctld,slurmdbd}.pid; do
-    if [[ -f $file ]]; then kill "$(<"$file")" 2>/dev/null || true; fi
+  local name file pid
+  if scancel --user=root 2>/dev/null; then await has_no_jobs; fi
+  for name in slurmd slurmctld slurmdbd mariadbd munged; do
+    file=$home/run/$name.pid
+    [[ -s $file ]] || continue
+    pid=$(<"$file")
+    kill "$pid" 2>/dev/null || true
+    await is_over "$pid"
+    rm -f "$file"
   done
-  sleep 1
 }
 
 case ${1:-} in

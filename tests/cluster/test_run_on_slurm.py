@@ -4,64 +4,24 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from attnbench.cluster import job
+from attnbench.cluster.standing import in_words
 from attnbench.cluster.submission import submissions
 from attnbench.errors import AttnbenchError
 from attnbench.machine.node import Allocation
 from attnbench.records.folder import held
-from attnbench.records.journal import Fact, Timed
 from attnbench.records.parts import End, Part, parts
-from attnbench.records.record import Record
 from attnbench.records.record_file import read
 from attnbench.run import runner
 from attnbench.run.block_records import rows_to_be
-from tests.cluster import fake
-from tests.cluster.fake import FakeSlurm
-from tests.conftest import Outcome, Run
+from tests.cluster.fake import EFFORT, SIZES, SLEEP, WHOLE, WORDS, FakeSlurm, Killed, part, rows
+from tests.conftest import Run
 from tests.shards import Workers
-
-WHOLE = Allocation((0, 1), 2, exclusive=True)
-SIZES = ("--res", "2,4,6", "--dim", "24", "--heads", "3", "--batch", "1", "--device", "cpu", "--threads", "1")
-EFFORT = ("--quick", "--sessions", "1")
-WORDS = ("msa", "hilo", *SIZES, *EFFORT, "--out", "run", "--on", "slurm:time=20")
-SLEEP = "attnbench.cli.cluster.sleep"
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    (folder := tmp_path / "slurm").mkdir()
-    found = FakeSlurm(folder)
-    found.install()
-    for name, value in fake.variables(folder).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(job, "allocation", lambda: WHOLE)
-    monkeypatch.setattr(runner, "facts_of_worker", Workers())
-    monkeypatch.setattr(SLEEP, lambda _: pytest.fail("it waits for jobs that nobody does"))
-    monkeypatch.chdir(tmp_path)
-    return found
-
-
-@pytest.fixture
-def command(attnbench: Run) -> Run:
-    """The same command each time, with what is said besides."""
-
-    def run(*more: str) -> Outcome:
-        return attnbench("run", *WORDS, *more)
-
-    return run
-
-
-def rows() -> tuple[Record, ...]:
-    return read(Path("run")).records
-
-
-def part(number: int = 0) -> Part:
-    return Part(Path("run/blocks") / submissions(Path("run"))[0].parts[number])
 
 
 def test_a_block_is_a_job_and_becomes_rows_when_it_is_collected(
@@ -132,6 +92,51 @@ def test_a_command_that_waits_ends_with_the_table(
     assert not Path("run/plan.json").exists()
 
 
+def test_how_a_job_ended_is_noted_before_slurm_forgets_it(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    def forget(job: int, index: int) -> None:
+        slurm.forget()
+        slurm.put(job, index, "PENDING")
+
+    steps = iter(
+        [
+            partial(slurm.put, 0, 0, "OUT_OF_MEMORY"),
+            partial(forget, 0, 1),
+            partial(slurm.put, 0, 1, "CANCELLED", "Priority"),
+        ]
+    )
+    monkeypatch.setattr(SLEEP, lambda _: next(steps)())
+    assert command().status == 4
+    assert [in_words(end) for end in part(0).ends] == ["OUT_OF_MEMORY"]
+    assert [in_words(end) for end in part(1).ends] == ["CANCELLED"]
+
+
+def test_the_last_words_of_a_job_are_its_own_and_not_slurms(slurm: FakeSlurm, command: Run):
+    command("--detach")
+    (one,) = submissions(Path("run"))
+    log = Path(f"run/blocks/logs/{one.token}-0.txt")
+    log.write_text("MemoryError\nslurmstepd-n1: error: *** JOB 6 ON n1 CANCELLED ***\nsrun: error: n1\n")
+    slurm.put(0, 0, "FAILED")
+    command("--detach")
+    assert [in_words(end) for end in part(0).ends] == ["FAILED, MemoryError"]
+
+
+def test_what_changes_nothing_that_is_told_is_not_told_again(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    others = iter(["Priority"])
+
+    def go_on(_: float) -> None:
+        if other := next(others, None):
+            slurm.put(0, 2, "PENDING", other)
+        else:
+            next(slurm.work_off(), None)
+
+    monkeypatch.setattr(SLEEP, go_on)
+    assert command().out.count("3 blocks: 3 waiting") == 1
+
+
 def test_a_dead_job_is_known_at_the_next_question_and_told_with_slurms_reason(
     slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
 ):
@@ -144,6 +149,26 @@ def test_a_dead_job_is_known_at_the_next_question_and_told_with_slurms_reason(
     assert done.status == 4
     assert done.out.count("its job ended early: TIMEOUT, time limit 00:20:00") == 3
     assert "What is left is submitted again by the same command." in done.out
+
+
+@pytest.mark.parametrize(
+    ("accounts", "says"),
+    [
+        ("TIMEOUT|0:0|00:01:00", "TIMEOUT, time limit 00:01:00"),
+        ("OUT_OF_MEMORY|0:125|00:20:00", "OUT_OF_MEMORY"),
+        ("CANCELLED by 0|0:15|00:20:00", "CANCELLED, by 0, signal 15"),
+        ("RUNNING|0:0|00:20:00", "NODE_FAIL, exit status 1"),  # it lags behind the controller
+    ],
+)
+def test_where_accounting_answers_it_says_how_a_job_ended(
+    slurm: FakeSlurm, command: Run, accounts: str, says: str
+):
+    (slurm.folder / "accounts").write_text(accounts)
+    command("--detach")
+    for index in range(3):
+        slurm.put(0, index, "NODE_FAIL", "None", "1:0")
+    command("--detach")
+    assert [in_words(end) for end in part().ends] == [says]
 
 
 @pytest.mark.parametrize(
@@ -254,30 +279,6 @@ def test_autocast_goes_along(slurm: FakeSlurm, command: Run, attnbench: Run):
     assert Counter(case.variant.computed for case in members) == {"float32": 6, "bfloat16": 6}
 
 
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (("litv2-s",), "litv2-s is a whole model, and --on measures layers alone so far."),
-        (("litv2-s/hilo",), "litv2-s/hilo is a whole model, and --on measures layers alone so far."),
-        (("@models",), "@models is a whole model, and --on measures layers alone so far."),
-        (("--batch", "max"), "--batch max depends on the node, which --on does not know"),
-    ],
-)
-def test_what_a_cluster_is_not_asked_for_is_refused_before_a_job_is(
-    slurm: FakeSlurm, command: Run, more: tuple[str, ...], says: str
-):
-    refused = command(*more, "--detach")
-    assert refused.status == 2
-    assert says in " ".join(refused.err.split())
-    assert slurm.arrays == []
-
-
-def test_a_model_that_only_a_job_knows_for_one_is_refused_by_it(slurm: FakeSlurm, command: Run):
-    command("litv2-*", "--detach")
-    assert set(slurm.work_off()) == {job.REFUSED}
-    assert "is a whole model" in part().refusal
-
-
 def test_a_worker_that_cannot_begin_is_the_jobs_trouble_and_no_mistake(
     slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
 ):
@@ -288,18 +289,6 @@ def test_a_worker_that_cannot_begin_is_the_jobs_trouble_and_no_mistake(
     command("--detach")
     assert set(slurm.work_off()) == {job.TROUBLED}
     assert part().refusal == ""
-
-
-class Killed(Workers):
-    """Workers of which one that times is killed in its second round, with the job that it belongs to."""
-
-    def __call__(self, shard: Path, threads: int, timeout_s: float, spare: object = None) -> Iterator[Fact]:
-        timed = 0
-        for fact in super().__call__(shard, threads, timeout_s):
-            yield fact
-            timed += isinstance(fact, Timed)
-            if timed == 7:
-                raise KeyboardInterrupt
 
 
 def test_a_job_goes_on_where_the_one_before_was_killed(

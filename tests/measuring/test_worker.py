@@ -51,6 +51,7 @@ from attnbench.records.journal import (
     Job,
     Powered,
     Predicted,
+    Priced,
     Referenced,
     Started,
     Timed,
@@ -173,6 +174,43 @@ def test_a_worker_goes_on_counting_where_another_one_stopped(registry: Registry,
     failed = Failed(0, "crashed", "bang")
     said = worked(tmp_path / "shard", job("count", [msa, hilo]), ENVIRONMENT, failed)
     assert {fact.case for fact in said if isinstance(fact, Started | Counted)} == {1}
+
+
+def test_what_is_priced_on_one_machine_is_neither_predicted_nor_counted_on_another(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    members = cases(registry, "msa", "hilo")[:2]
+    here = needs_and_costs(worked(tmp_path / "here", job("count", members)))
+    priced = [fact for fact in worked(tmp_path / "there", job("price", members)) if isinstance(fact, Priced)]
+    for name in ("predicted_bytes", "_cost"):
+        monkeypatch.setattr(counting, name, lambda *_, **__: pytest.fail("it is known"))
+    assert needs_and_costs(worked(tmp_path / "again", job("count", members), *priced)) == here
+    assert len(here) == 4
+
+
+def test_what_could_not_be_predicted_elsewhere_is_predicted_here(registry: Registry, tmp_path: Path):
+    members = cases(registry, "msa")[:1]
+    here = needs_and_costs(worked(tmp_path / "here", job("count", members)))
+    (priced,) = (
+        fact for fact in worked(tmp_path / "there", job("price", members)) if isinstance(fact, Priced)
+    )
+    unknown = replace(priced, predicted_bytes=None)
+    assert needs_and_costs(worked(tmp_path / "again", job("count", members), unknown)) == here
+
+
+def needs_and_costs(facts: Sequence[Fact]) -> list[object]:
+    """What is predicted and counted of each case, whatever is free at that moment."""
+    return [
+        (fact.case, fact.prediction.predicted_bytes) if isinstance(fact, Predicted) else fact
+        for fact in facts
+        if isinstance(fact, Predicted | Counted)
+    ]
+
+
+def test_a_layer_that_cannot_be_priced_is_left_to_who_counts_it(registry: Registry, tmp_path: Path):
+    said = worked(tmp_path / "shard", job("price", cases(registry, "hilo:alpha=2", "msa")[:2]))
+    assert [fact.case for fact in said if isinstance(fact, Priced)] == [1]
+    assert [fact.case for fact in said if isinstance(fact, Failed)] == [0]
 
 
 def test_a_training_step_moves_a_gradient_with_each_number(registry: Registry, tmp_path: Path):

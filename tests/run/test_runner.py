@@ -60,6 +60,7 @@ from tests.shards import (
     counted,
     job,
     planned,
+    priced,
     session,
     timed,
     warmed,
@@ -529,6 +530,11 @@ def test_a_survey_counts_each_case_once_and_twins_share_it(workers: Workers):
 def test_a_survey_puts_the_cheapest_block_first(workers: Workers):
     large = planned(tuple(changed(one, batch=9) for one in CASES)).block
     assert [found.block for found in survey([large, planned().block], SETUP)] == [planned().block, large]
+
+
+def test_a_survey_takes_what_was_priced_of_the_same_cases_and_code(workers: Workers):
+    survey([planned().block], SETUP, [(HILO, priced(7)), (changed(MSA, source="older"), priced(0))])
+    assert workers.given == [priced(1)]
 
 
 def test_a_survey_goes_on_where_a_worker_stopped(workers: Workers):
