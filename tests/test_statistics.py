@@ -566,8 +566,8 @@ def test_the_same_rounds_twice_are_not_resampled_alike():
 
 
 @pytest.mark.parametrize("count", [2, 7, 1999, 2000])
-def test_an_interval_ends_at_the_percentiles(count: int):
-    values = np.random.default_rng(count).lognormal(size=count)
+def test_intervals_end_at_the_percentiles(count: int):
+    values = np.random.default_rng(count).lognormal(size=(100, count))
     tail = 50 * (1 - estimate.CONFIDENCE)
-    ends = np.percentile(values, [tail, 100 - tail])
-    assert estimate.percentile_interval(values) == tuple(ends)
+    ends = np.percentile(values, [tail, 100 - tail], axis=1)
+    assert [estimate.percentile_interval(each) for each in values] == list(zip(*ends, strict=True))
