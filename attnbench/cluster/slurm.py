@@ -19,6 +19,8 @@ MOST_SIGNALS = 65  # what stands there beyond them is a word of Slurm's, such as
 FORGOTTEN = "FORGOTTEN"  # of a job that Slurm knows nothing of any more; a word of ours
 CANCELLED = "CANCELLED"  # whose reason is still why it waited
 RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING")
+UNCONFIGURED = "This machine belongs to no cluster: run the command on a login node of one."
+REFUSED = "`sinfo` shows what this cluster has; --on slurm:partition=NAME,time=MINUTES asks for it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def submit(script: str, options: Sequence[str]) -> str:
     except FileNotFoundError:
         raise AttnbenchError("There is no sbatch here; run this where Slurm's commands are.") from None
     if done.returncode:
-        raise AttnbenchError(f"Slurm did not take the jobs: {_last_words(done.stderr)}.")
+        remedy = UNCONFIGURED if "configuration source" in done.stderr else REFUSED
+        raise AttnbenchError(f"Slurm did not take the jobs: {_last_words(done.stderr)}. {remedy}")
     return done.stdout.strip().partition(";")[0]
 
 

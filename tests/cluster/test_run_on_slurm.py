@@ -338,6 +338,11 @@ def test_starting_over_measures_everything_again(slurm: FakeSlurm, command: Run)
     assert rows() == ()
 
 
+def test_where_slurm_is_installed_and_no_cluster_is_it_says_where_to_go(slurm: FakeSlurm, command: Run):
+    (slurm.folder / "refusal").write_text("sbatch: fatal: Could not establish a configuration source")
+    assert "run the command on a login node" in " ".join(command("--detach").err.split())
+
+
 def test_a_size_that_is_named_twice_is_one_block(slurm: FakeSlurm, command: Run):
     assert "Submitted 3 blocks of 3" in command("--detach", "--res", "4,2").out
 
@@ -346,7 +351,8 @@ def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing_behind(slurm
     (slurm.folder / "refusal").write_text("sbatch: error: invalid partition specified: gpu")
     done = command("--detach")
     assert done.status == 2
-    assert "Slurm did not take the jobs: invalid partition specified: gpu." in done.err
+    said = " ".join(done.err.split())
+    assert "Slurm did not take the jobs: invalid partition specified: gpu. `sinfo` shows what this" in said
     assert submissions(Path("run")) == []
 
 
