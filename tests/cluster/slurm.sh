@@ -114,9 +114,11 @@ CONF
   ln -sfn "$home/etc/slurmdbd.conf" /etc/slurm/slurmdbd.conf
   install -d -o mysql /run/mysqld
   [[ -d /var/lib/mysql/mysql ]] || mariadb-install-db --user=mysql --datadir=/var/lib/mysql >/dev/null
-  mariadb-admin ping >/dev/null 2>&1 ||
-    runuser -u mysql -- mariadbd --skip-networking --pid-file="$home/run/mariadbd.pid" >"$home/log/mariadb.log" 2>&1 &
-  await mariadb-admin ping
+  if ! mariadb-admin ping >/dev/null 2>&1; then
+    runuser -u mysql -- mariadbd --skip-networking --pid-file=/run/mysqld/mariadbd.pid >"$home/log/mariadb.log" 2>&1 &
+    await mariadb-admin ping
+    cp /run/mysqld/mariadbd.pid "$home/run/mariadbd.pid" # where its user may write
+  fi
   slurmdbd
   await sacctmgr -n show cluster
   sacctmgr -i add cluster attnbench >/dev/null 2>&1 || true
