@@ -30,7 +30,7 @@ WHOLE = {
     )
 }  # fmt: skip
 
-EXPECTED = ("cpu 2x2 batch 2: ", "cpu 3x3 batch 2: ", "This takes about ", "measuring cpu ")
+EXPECTED = ("Already in ", "cpu 2x2 batch 2: ", "cpu 3x3 batch 2: ", "This takes about ", "measuring cpu ")
 
 
 class Command:
