@@ -1,5 +1,6 @@
 """Runs that are killed, cut off and out of room, and go on with the same command. Minutes, so marked slow."""
 
+import os
 import random
 import signal
 import subprocess
@@ -45,6 +46,7 @@ class Command:
             [sys.executable, "-m", "attnbench", *self.arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=os.environ | {"COLUMNS": "300"},  # a line for each sentence
             text=True,
             preexec_fn=lambda: heed_interrupts(before),
         )
