@@ -116,14 +116,25 @@ def keeps_images_apart(subject: Subject) -> None:
 
 
 def passes_gradients(subject: Subject) -> None:
+    lost = _without_gradient(subject)
+    if lost:  # or only outside of training, where a layer may keep what its parameters give
+        subject.layer.train()
+        try:
+            lost = _without_gradient(subject)
+        finally:
+            subject.layer.eval()
+    if lost:
+        raise Broken(f"no finite gradient reaches {', '.join(lost)}")
+
+
+def _without_gradient(subject: Subject) -> list[str]:
+    """The input and the parameters that no finite gradient reaches."""
     x = subject.x.clone().requires_grad_()
     leaves = {"the input": x} | {name: p for name, p in subject.layer.named_parameters() if p.requires_grad}
     out = subject.layer(x.clone()).square().sum()  # of no leaf, as where other layers stand before this one
     gradients = torch.autograd.grad(out, list(leaves.values()), allow_unused=True)
     by_name = zip(leaves, gradients, strict=True)
-    lost = [name for name, gradient in by_name if gradient is None or not gradient.isfinite().all()]
-    if lost:
-        raise Broken(f"no finite gradient reaches {', '.join(lost)}")
+    return [name for name, gradient in by_name if gradient is None or not gradient.isfinite().all()]
 
 
 @torch.no_grad()

@@ -299,6 +299,17 @@ def test_faults_are_found_in_float32_too():
     assert "keeps images apart" in broken(Mixes)
 
 
+class KeepsForInference(Good):
+    """Gives its weight's gradient in training alone: what it made of it is kept for inference."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ (self.map.weight if self.training else self.map.weight.detach()).mT + self.map.bias
+
+
+def test_what_gets_its_gradient_in_training_alone_gets_it():
+    assert list(broken(KeepsForInference)) == []
+
+
 def test_only_the_question_for_gradients_asks_for_them():
     details = broken(RefusesGradients)
     assert list(details) == ["passes gradients"]
