@@ -52,8 +52,7 @@ def variables(threads: int, allocator: str, compiled: Path, compilers: int = 1) 
     """The environment of a worker: its threads, how it allocates, and the folder for what it compiles.
 
     Compilation takes so many `compilers`: with 1 no processes of its own, which would be there while others
-    are timed. Variables for the
-    allocator that are set already stay as they are.
+    are timed. Variables for the allocator that are set already stay as they are.
     """
     kept = {name: os.environ.get(name, value) for name, value in KEEP_FREED_MEMORY.items()}
     return {
