@@ -1,13 +1,12 @@
-"""Rows by the beginnings of their lines: what is there already, and rows that move from file to file."""
+"""Rows by the beginnings of their lines: what is there already, and what may move from file to file."""
 
-import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from attnbench.errors import reading, writing
+from attnbench.errors import reading
 from attnbench.records import lines
 from attnbench.records.record_file import RECORDS
 from attnbench.records.record_line import damaged
@@ -59,15 +58,6 @@ class CompleteKeys:
             if head.complete:
                 self._keys.add((head.block, head.key))
         return self
-
-
-def append_lines(folder: Path, rows: Iterable[bytes]) -> None:
-    """Add whole lines to the run in `folder` and see them onto the disk."""
-    path = folder / RECORDS
-    with writing(path, goes_on=True), path.open("ab") as file:
-        file.writelines(line.rstrip() + b"\n" for line in rows)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _head(line: bytes, path: Path, start: int) -> Head:

@@ -21,10 +21,10 @@ from attnbench.file_marks import SPARSE
 from attnbench.records import journal, lines, record_file
 from attnbench.records.block_state import BlockState
 from attnbench.records.codec import Misfit, from_row, to_row
-from attnbench.records.heads import CompleteKeys, append_lines, heads
+from attnbench.records.heads import CompleteKeys, heads
 from attnbench.records.journal import Fact, Priced
 from attnbench.records.record import Record
-from attnbench.records.record_file import RECORDS
+from attnbench.records.record_file import RECORDS, append_lines
 
 BLOCKS = "blocks"
 PRICED = "priced.jsonl"

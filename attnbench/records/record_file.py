@@ -28,12 +28,15 @@ class RecordFile:
 
 def append(folder: Path, records: Iterable[Record]) -> None:
     """Add records to the run in `folder` and see them onto the disk."""
+    rows = map(to_line, records)
+    append_lines(folder, (row.encode("utf-8", "backslashreplace") for row in rows))  # half a character, too
+
+
+def append_lines(folder: Path, rows: Iterable[bytes]) -> None:
+    """Add whole lines to the run in `folder` and see them onto the disk."""
     path = folder / RECORDS
-    with (
-        writing(path, goes_on=True),
-        path.open("a", encoding="utf-8", errors="backslashreplace") as file,  # as JSON has half a character
-    ):
-        file.writelines(map(to_line, records))
+    with writing(path, goes_on=True), path.open("ab") as file:
+        file.writelines(line.rstrip() + b"\n" for line in rows)
         file.flush()
         os.fsync(file.fileno())
 
