@@ -21,12 +21,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 LARGEST_GRID = 65_535  # along the axes of a CUDA launch but the first; torch fails beyond (pytorch#146704)
 ALIGNED = 8  # numbers of a mask's row, by which a GPU's fused kernels want rows to begin
+SMALLEST_NORMAL = 2.0**-126  # of float32 and bfloat16
 
 
 class Kernel(Protocol):
     """One way to compute `attend`."""
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor: ...
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool) -> Tensor: ...
 
 
 def scores(q: Tensor, k: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -41,12 +42,31 @@ def scores(q: Tensor, k: Tensor, bias: Tensor | None = None) -> Tensor:
     return logits if bias is None else logits.add_(bias)
 
 
-def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool = False) -> Tensor:
     """Two matmuls; the logits are written to memory."""
-    return scores(q, k, bias).softmax(dim=-1) @ v
+    weights = scores(q, k, bias).softmax(dim=-1)
+    if masked and weights.device.type == "cpu":
+        weights = without_subnormals(weights)
+    return weights @ v
 
 
-def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+def without_subnormals(weights: Tensor) -> Tensor:
+    """Weights of a softmax, with zero for those below `SMALLEST_NORMAL`.
+
+    Beside weights that sum to one those are beyond any format's digits, and a matmul with them takes a Xeon
+    several times as long. In place where no gradient is asked for.
+    """
+    return F.threshold(weights, SMALLEST_NORMAL, 0.0, inplace=not torch.is_grad_enabled())
+
+
+def fused(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None,
+    *,
+    masked: bool = False,  # noqa: ARG001 - torch's function has no place between its matmuls
+) -> Tensor:
     """torch's fused attention, which takes four dimensions: leading ones are folded into the first."""
     lead = q.shape[:-3]
     mask = None if bias is None else _mask(bias, lead)
@@ -129,10 +149,13 @@ def form_of(name: str) -> str:
     return "fused" if name in PINNED else name
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, *, masked: bool = False) -> Tensor:
     """Softmax attention: `[..., heads, N, E]` from queries `[..., heads, N, D]`.
 
     Keys are `[..., heads, M, D]`, values `[..., heads, M, E]`; logits are scaled by D^-½. `bias` is added to
     them and broadcasts to `[..., heads, N, M]`. At least one dimension stands before the heads.
+
+    `masked` says that the bias all but rules out many pairs, as Swin's -100 does, whose e^-100 is a subnormal
+    number in float32. A kernel may then take such weights for zero, which changes speed alone.
     """
-    return _kernel(q, k, v, bias)
+    return _kernel(q, k, v, bias, masked=masked)

@@ -81,7 +81,7 @@ class CosineWindowAttention(plain_windows.WindowAttention):
         windows = x.flatten(1, 2).index_select(1, self.order).unflatten(1, (-1, self.window**2))
         q, k, v = (each.flatten(1, 2) for each in self.project(windows))
         bias = (self.mask.unsqueeze(1) + self.position_bias()).flatten(0, 1)  # [windows · heads, w², w²]
-        heads = attend(q, k, v, bias).unflatten(1, (-1, self.geometry.heads))
+        heads = attend(q, k, v, bias, masked=True).unflatten(1, (-1, self.geometry.heads))
         tokens = heads.transpose(2, 3).flatten(3).flatten(1, 2).index_select(1, self.back)
         return tokens.unflatten(1, (self.height, self.width))
 

@@ -10,8 +10,9 @@ together in its last row and column of windows. Rows are therefore labelled [0, 
 columns likewise, and the mask is -100 between tokens of unlike label, 0 between others. There is no
 position term: Table IV has it off.
 
-The value of the mask is a setting, because it decides the speed: e^-100 is a subnormal number in float32,
-which many CPUs multiply slowly, while -1000 leaves nothing of a weight.
+The value of the mask is a setting, because it decides the speed of forms that multiply what it leaves: e^-100
+is a subnormal number in float32, which many CPUs multiply slowly, while -1000 leaves nothing of a weight. On
+a CPU the explicit kernel multiplies zeros instead, which gives the same output.
 
 MACs for N tokens of C channels: 4NC² for the projections, 2Nw²C for the attention.
 
@@ -82,7 +83,7 @@ class WindowAttention(nn.Module):
         """
         parts = self.qkv(x).flatten(1, 2).unflatten(-1, (3, self.geometry.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k, v = parts.index_select(3, self.order).unflatten(3, (-1, self.window**2))
-        heads = attend(q, k, v, self.mask)  # [B, heads, windows, w², D]
+        heads = attend(q, k, v, self.mask, masked=True)  # [B, heads, windows, w², D]
         # Gathered along dimension 1, torch would first make its input contiguous: a second copy.
         tokens = heads.flatten(2, 3).transpose(1, 2).unsqueeze(0).index_select(2, self.back)
         return tokens.squeeze(0).flatten(2).unflatten(1, (self.height, self.width))

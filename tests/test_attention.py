@@ -89,9 +89,9 @@ def test_the_choice_of_kernel_ends_with_its_context(monkeypatch: pytest.MonkeyPa
     used: list[str] = []
 
     def spy(name: str) -> Kernel:
-        def attend_and_tell(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+        def attend_and_tell(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool) -> Tensor:
             used.append(name)
-            return explicit(q, k, v, bias)
+            return explicit(q, k, v, bias, masked=masked)
 
         return attend_and_tell
 
@@ -140,3 +140,27 @@ def test_a_cpu_takes_its_fused_kernel_for_a_bias_that_is_a_parameter():
     bias = nn.Parameter(torch.randn(4, 16, 16))
     with torch.inference_mode(), use_kernel("fused"):
         assert backends_of(lambda: attend(q, k, v, bias)) == ("flash",)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_only_weights_below_the_normal_numbers_of_float32_become_zero(dtype: torch.dtype):
+    weights = torch.tensor([1.0, 1e-4, 6e-8, 1e-37, 1e-39, 4e-44, 0.0], dtype=dtype)
+    expected = torch.where(weights < 1e-38, 0.0, weights)
+    torch.testing.assert_close(attention.without_subnormals(weights), expected, rtol=0, atol=0)
+
+
+def test_a_masked_pair_weighs_nothing_instead_of_a_subnormal_number_and_nothing_else_changes():
+    q, k, v = torch.randn(3, 2, 4, 6, 8).requires_grad_()
+    mask = torch.zeros(6, 6)
+    mask[:3, 3:] = -100
+
+    def results(*, masked: bool) -> list[Tensor]:
+        out = attend(q, k, v, mask, masked=masked)
+        return [out, *torch.autograd.grad(out.square().sum(), (q, k, v))]
+
+    for ours, usual in zip(results(masked=True), results(masked=False), strict=True):
+        torch.testing.assert_close(ours, usual)
+    huge = torch.zeros_like(v).index_fill(2, torch.arange(3, 6), 1e38)  # e^-100 of it is left, if any
+    assert attend(q, k, huge, mask)[:, :, :3].any()
+    with torch.no_grad():
+        assert not attend(q, k, huge, mask, masked=True)[:, :, :3].any()

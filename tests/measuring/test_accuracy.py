@@ -74,14 +74,14 @@ def test_a_layer_is_as_far_from_float64_as_its_numbers_are_rounded(
     assert most < BOUNDS[variant.computed]
 
 
-def broken(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+def broken(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool) -> Tensor:
     """Attention without its scale."""
     return (q @ k.mT).softmax(dim=-1) @ v
 
 
-def blind(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+def blind(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool) -> Tensor:
     """Attention that is right, but whose values learn nothing."""
-    return attention.explicit(q, k, v.detach(), bias)
+    return attention.explicit(q, k, v.detach(), bias, masked=masked)
 
 
 def test_a_kernel_that_computes_something_else_is_wrong(registry: Registry, monkeypatch: pytest.MonkeyPatch):

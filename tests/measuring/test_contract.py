@@ -340,7 +340,9 @@ def test_a_closed_form_that_differs_from_the_count_is_named_with_both():
 
 
 def test_an_output_that_changes_with_the_kernel_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(KERNELS, "fused", lambda q, k, v, bias: 1 + explicit(q, k, v, bias))
+    monkeypatch.setitem(
+        KERNELS, "fused", lambda q, k, v, bias, *, masked: 1 + explicit(q, k, v, bias, masked=masked)
+    )
     results = list(examine(Choice(msa, {}, "source"), [GEOMETRY]))
     assert [f.question for f in results if not f.passed] == ["agrees under every kernel"]
 

@@ -504,9 +504,9 @@ def test_training_is_timed_with_gradients(registry: Registry, tmp_path: Path):
 def test_a_call_uses_the_kernel_of_its_case(registry: Registry, monkeypatch: pytest.MonkeyPatch):
     used: list[str] = []
 
-    def spy(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    def spy(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool) -> Tensor:
         used.append("fused")
-        return explicit(q, k, v, bias)
+        return explicit(q, k, v, bias, masked=masked)
 
     spied: Kernel = spy
     monkeypatch.setitem(KERNELS, "fused", spied)
@@ -797,7 +797,7 @@ def test_where_one_image_does_not_fit_in_float64_a_smaller_map_is_compared(
 def test_a_layer_that_is_wrong_on_a_smaller_map_is_wrong(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setitem(KERNELS, "fused", lambda q, k, v, bias: v)
+    monkeypatch.setitem(KERNELS, "fused", lambda q, k, v, bias, *, masked: v)
     asked, need = lean(registry, Geometry(8, 2, 28, 28), batch=16)
     _, said = both(registry, tmp_path, asked, need)
     assert [fact.outcome for fact in said if isinstance(fact, Failed)] == ["wrong"]
@@ -818,7 +818,7 @@ def test_where_no_map_fits_in_float64_a_variant_is_not_compared_and_measured_all
 def test_a_reference_that_finds_no_memory_is_no_failure_of_the_variant(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def full(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    def full(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 60 GiB\nSee the documentation")
 
     monkeypatch.setitem(KERNELS, "explicit", full)

@@ -1,11 +1,16 @@
 """Local and shifted window attention: windows are MSA of their tokens, and a mask parts strangers."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench import Geometry, InvalidSetting
 from mechanisms.msa import MultiHeadSelfAttention
+from mechanisms.swin_v2 import CosineWindowAttention
 from mechanisms.window import WindowAttention
 
 DIM, HEADS = 48, 6
@@ -73,6 +78,35 @@ def test_a_mask_of_minus_a_thousand_leaves_no_subnormal_weight_and_the_same_outp
     assert 0 < usual.mask.exp().min() < torch.finfo(torch.float32).tiny
     assert strict.mask.exp().min() == 0
     torch.testing.assert_close(strict(x), usual(x))
+
+
+class SubnormalFactors(TorchDispatchMode):
+    """Counts the subnormal numbers that batched matmuls are given, and the matmuls."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.subnormal = self.matmuls = 0
+
+    def __torch_dispatch__(
+        self,
+        operator: torch._ops.OpOverload,
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        if operator.overloadpacket is torch.ops.aten.bmm:
+            sizes = torch.cat([factor.flatten() for factor in args]).abs()
+            self.subnormal += int(((sizes > 0) & (sizes < torch.finfo(torch.float32).tiny)).sum())
+            self.matmuls += 1
+        return operator(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("layer", [WindowAttention, CosineWindowAttention])
+def test_no_matmul_of_a_shifted_layer_has_a_subnormal_factor(layer: Callable[..., WindowAttention]) -> None:
+    shifted = layer(Geometry(DIM, HEADS, 14, 14), window=7, shift=3)
+    with torch.no_grad(), SubnormalFactors() as seen:
+        shifted(torch.randn(2, 196, DIM))
+    assert (seen.subnormal, seen.matmuls) == (0, 1)
 
 
 def test_a_map_is_padded_before_it_is_rolled() -> None:
