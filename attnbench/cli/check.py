@@ -1,4 +1,4 @@
-"""`attnbench check`: the contract, put to one mechanism or to a file of them."""
+"""`attnbench check`: the contract, put to mechanisms, models, or files of them."""
 
 from typing import Annotated
 
@@ -15,6 +15,7 @@ EXAMPLES = {
     "a built-in, with other settings, at sizes that do not divide": (
         "attnbench check hilo:alpha=0.5,window=4 --res 7,13x9"
     ),
+    "two of them": "attnbench check hilo van",
     "a model with a mechanism in its slots": "attnbench check litv2-s/hilo --res 64",
     "one of a plugin, at the width of your model": (
         "attnbench check linear --plugin my_attention.py --dim 96 --heads 3"
@@ -23,11 +24,11 @@ EXAMPLES = {
 
 
 def check(
-    subject: Annotated[
-        str,
+    subjects: Annotated[
+        list[str],
         argument(
-            "NAME|FILE",
-            about="A mechanism, a set such as @linear, a Python file of them, or package.module:Class.",
+            "NAME|FILE...",
+            about="Mechanisms, sets such as @linear, Python files of them, or package.module:Class.",
             autocompletion=mechanisms,
             callback=None,  # a file may have any name
         ),
@@ -37,7 +38,7 @@ def check(
     heads: Heads = 6,
     plugins: Plugins = None,
 ) -> None:
-    """Check that a mechanism, or a model, keeps the contract, at plain and at odd sizes; say what fails, why.
+    """Check that mechanisms, or models, keep the contract, at plain and at odd sizes; say what fails, why.
 
     The questions, at every size: does it map tokens to tokens, keep images of a batch apart, pass gradients,
     repeat itself, answer alike in inference mode, follow the seed, move with its module, move to bfloat16,
@@ -54,11 +55,12 @@ def check(
     from attnbench.report.terminal.table import contract_table
 
     asked = [read_size(size) for size in split(sizes)]
-    if not is_place(subject):
-        require_sensible("NAME", subject)
-    there = opened([subject], plugins)
+    for subject in subjects:
+        if not is_place(subject):
+            require_sensible("NAME", subject)
+    there = opened(subjects, plugins)
     registry = there.registry
-    words = [word for text in there.words for word in words_of(registry, text)]
+    words = list(dict.fromkeys(word for text in there.words for word in words_of(registry, text)))
     here = output()
     broken = False
     for text in words:

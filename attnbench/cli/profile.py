@@ -95,8 +95,8 @@ def profile(
     from attnbench.report.objects import profile_json
     from attnbench.report.profile import profile_csv, profile_notes, write_profile
     from attnbench.report.terminal.profile import operators_table, parts_table, places_tables
+    from attnbench.run.fitting import shortages
     from attnbench.run.plan import Setup
-    from attnbench.run.room import shortages
 
     devices.require(device)
     variant = Variant(read_name("--kernel", kernel, KERNELS), read_name("--dtype", dtype, DTYPES))

@@ -20,7 +20,7 @@ from attnbench.records import folder
 from attnbench.records.record_file import read
 from attnbench.report.export import write_table
 from attnbench.run import runner
-from attnbench.run.batch import fill
+from attnbench.run.fitting import fill
 from attnbench.run.plan import Planned, Setup, forecasts
 from attnbench.words import plural
 

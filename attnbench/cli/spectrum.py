@@ -60,8 +60,8 @@ def spectrum(
     from attnbench.measuring.spectrum import at_once, survey
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
+    from attnbench.run.fitting import shortages
     from attnbench.run.plan import Setup
-    from attnbench.run.room import shortages
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     there = opened(mechanisms, plugins)

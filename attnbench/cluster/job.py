@@ -25,8 +25,8 @@ from attnbench.records import folder
 from attnbench.records.codec import from_row
 from attnbench.records.parts import Part
 from attnbench.run import runner
-from attnbench.run.batch import fill
 from attnbench.run.block_records import rows_to_be
+from attnbench.run.fitting import fill
 from attnbench.run.plan import Setup
 
 TROUBLED, REFUSED = 1, 2  # exit statuses: of what may pass, and of what the user can mend

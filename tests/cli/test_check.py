@@ -41,6 +41,21 @@ def test_a_builtin_is_checked_with_settings_and_a_refusal_is_no_failure(attnbenc
     assert "The contract is kept." in done.out
 
 
+def test_several_are_checked_each_once_and_one_that_breaks_the_contract_breaks_it_for_all(
+    attnbench: Run, tmp_path: Path
+):
+    path = tmp_path / "half.py"
+    path.write_text(PLUGIN.format(divisor=2))
+    done = attnbench("check", path, "sra", "xca", "sra", "--res", "2")
+    assert done.status == 1
+    assert [line.partition(",")[0] for line in done.out.splitlines() if "6 heads" in line] == [
+        "half",
+        "sra",
+        "xca",
+    ]
+    assert "The contract is broken." in done.out
+
+
 def test_a_layer_that_maps_no_tokens_is_one_line_for_all_sizes(attnbench: Run, tmp_path: Path):
     path = tmp_path / "half.py"
     path.write_text(PLUGIN.format(divisor=1).replace("(self, x)", "(self, x, H, W)"))

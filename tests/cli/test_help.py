@@ -23,7 +23,7 @@ DOORS = {  # what each command calls when it has understood what it was asked fo
     "spectrum": ["attnbench.measuring.spectrum.survey"],
     "run": ["attnbench.cli.session.carry_out", "attnbench.cli.cluster.order"],
     "collect": ["attnbench.cluster.standing.collected"],
-    "profile": ["attnbench.measuring.profile.profile", "attnbench.run.room.shortages"],
+    "profile": ["attnbench.measuring.profile.profile", "attnbench.run.fitting.shortages"],
     "doctor": ["attnbench.run.runner.measure_ceilings"],
     "compare": [
         *(f"attnbench.cli.show.print_{what}" for what in ("run", "matrices_of")),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from attnbench.cases.protocol import QUICK
-from attnbench.run import room
+from attnbench.run import fitting
 from tests.conftest import Run
 from tests.test_readme import README
 
@@ -114,7 +114,9 @@ def test_a_layer_that_there_is_no_memory_for_says_what_it_needs(
 def test_what_is_too_large_is_known_before_it_is_built(
     attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(room, "shortages", lambda cases, _: {each.label: "out of memory" for each in cases})
+    monkeypatch.setattr(
+        fitting, "shortages", lambda cases, _: {each.label: "out of memory" for each in cases}
+    )
     done = attnbench("profile", "msa", *SMALL, "--out", tmp_path)
     assert (done.status, list(tmp_path.iterdir())) == (2, [])
     assert done.err.startswith("Error: msa cannot be profiled: out of memory. Choose ")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.run import room
+from attnbench.run import fitting
 from tests.conftest import Run
 
 SMALL = ("--res", "7", "--dim", "24", "--heads", "3", "--images", "4")
@@ -90,7 +90,7 @@ def test_where_there_is_memory_for_none_each_says_what_it_needs(
 def test_who_there_is_no_memory_for_is_left_out_and_told(
     attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(room, "shortages", lambda *_: {"msa": "out of memory: it needs 9 GiB"})
+    monkeypatch.setattr(fitting, "shortages", lambda *_: {"msa": "out of memory: it needs 9 GiB"})
     done = attnbench("spectrum", "hilo", "msa", *SMALL, "--out", tmp_path)
     assert done.status == 0
     assert "msa has no spectrum: out of memory: it needs 9 GiB." in " ".join(done.out.split())
