@@ -45,7 +45,7 @@ def scores(q: Tensor, k: Tensor, bias: Tensor | None = None) -> Tensor:
 def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool = False) -> Tensor:
     """Two matmuls; the logits are written to memory."""
     weights = scores(q, k, bias).softmax(dim=-1)
-    if masked and weights.device.type == "cpu":
+    if masked and weights.is_cpu:
         weights = without_subnormals(weights)
     return weights @ v
 
