@@ -88,11 +88,11 @@ def rows(folder: Path) -> tuple[Record, ...]:
     return read(folder / "run").records
 
 
-def test_blocks_are_the_rows_of_a_local_run_each_alone_on_its_node_with_its_threads(
+def test_twelve_blocks_are_the_rows_of_a_local_run_each_alone_on_its_node_with_its_threads(
     attnbench: Command, run: Command, tmp_path: Path
 ):
-    what = ("msa", "hilo", "--res", "2", "--batch", "1", "--mode", "inference,training")
-    assert "2 blocks: 2 done" in said(run(*what))
+    what = ("msa", "hilo", "--res", "2,3", "--batch", "1,2,3", "--mode", "inference,training")
+    assert "12 blocks: 12 done" in said(run(*what))
     said(attnbench("run", *what, *SETTING, *EFFORT, "--out", "here"))
     assert sorted(row.key for row in rows(tmp_path)) == sorted(
         row.key for row in read(tmp_path / "here").records

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -141,3 +143,37 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(
     assert doubled(rows) == 0
     assert sum(len(row.samples) for row in rows if row.block == block) >= measured > 0
     assert (command.folder / RECORDS).stat().st_size > kib * 2**10
+
+
+@contextmanager
+def file_system(kib: int) -> Iterator[Path]:
+    """A file system in memory with room for so much; where none may be mounted, the test is left out."""
+    with TemporaryDirectory() as folder:
+        mount = ("mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", folder)
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("no file system may be mounted here")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(("umount", "--lazy", folder), check=True)
+
+
+@pytest.mark.parametrize("kib", [12, 32])
+def test_a_run_on_a_file_system_that_is_full_goes_on_when_it_has_grown(kib: int):
+    with file_system(kib) as small:
+        command = Command(small / "run")
+        status, said = command.finish()
+        assert status == 2, said
+        assert said.startswith(f"Error: {command.folder}")
+        assert " cannot be written: " in said
+        assert said.count("\n") == 1
+        measured = sum(shard.read_text().count("Timed") for shard in shards(command.folder))
+        there = [sample for row in complete(command.folder) for sample in row.samples]
+        subprocess.run(("mount", "-o", "remount,size=64m", small), check=True)
+        assert command.finish() == (0, "")
+        rows = complete(command.folder)
+        assert summary(rows) == WHOLE
+        assert doubled(rows) == 0
+        kept = [sample for row in rows for sample in row.samples]
+        assert len(kept) >= measured + len(there) > 0
+        assert all(sample in kept for sample in there)
