@@ -325,3 +325,17 @@ def test_ratios_to_plain_forms_are_what_their_command_prints(capsys: pytest.Capt
     best, most = re.findall(r"\d+\.\d+", means)
     assert f"The geometric mean of the best is {best}." in TEXTS[MECHANISMS]
     assert f"{most} in the mean" in readable(TEXTS[MECHANISMS])
+
+
+@pytest.mark.parametrize("run", ["fourteen-plain-cpu", "against-plain-xeon-cpu"])
+def test_ratios_to_plain_forms_on_the_other_cpu_are_what_the_command_prints_of_a_run(
+    run: str, capsys: pytest.CaptureFixture[str]
+):
+    paragraph = readable(
+        TEXTS[MECHANISMS].partition("On the Xeon with AVX-512, batch 8")[2].partition("## ")[0]
+    )
+    said = next(part for part in re.split(r"(?<=\w)\. |Of those since", paragraph) if run in part)
+    print_ratios(ROOT / "results" / run)
+    printed = set(INTERVAL.findall(capsys.readouterr().out))
+    assert INTERVAL.findall(said)
+    assert set(INTERVAL.findall(said)) <= printed
