@@ -143,7 +143,7 @@ def test_the_harnesss_python_example_prints_the_kept_run_and_draws_some_of_it(
     monkeypatch.chdir(readers_folder)
     found: dict[str, Any] = {}
     exec(code, found)
-    assert re.search(r"\bhilo +0\.211\d+ +298296320 +1\.607\d", capsys.readouterr().out)
+    assert re.search(r"\bhilo +0\.306\d+ +298296320 +1\.626\d", capsys.readouterr().out)
     assert "Ours" in [label.get_text() for label in found["figure"].axes[0].get_yticklabels()]
     assert b"/MediaBox [ 0 0 234 " in (readers_folder / "ratios.pdf").read_bytes()
 
