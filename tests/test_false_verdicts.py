@@ -16,8 +16,8 @@ from attnbench.measuring.timing import spread
 from attnbench.records.record_file import read
 from attnbench.statistics import (
     Verdict,
+    bootstrap,
     compare_pairs,
-    estimate,
     noise_floor,
     session_ratios,
     session_scatter,
@@ -113,7 +113,7 @@ def _round_by_round(trace: NDArray[np.float64], random: Generator) -> NDArray[np
 def test_equal_layers_are_told_apart_in_at_most_one_block_of_twenty(
     monkeypatch: pytest.MonkeyPatch, trace: Trace, offset: float
 ):
-    monkeypatch.setattr(estimate, "RESAMPLES", 100)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
     random = np.random.default_rng(0)
     wrong = [bool(SAID & set(verdicts_on_block(random, trace, offset))) for _ in range(100)]
     assert np.mean(wrong) <= 0.05
@@ -121,7 +121,7 @@ def test_equal_layers_are_told_apart_in_at_most_one_block_of_twenty(
 
 @pytest.mark.slow
 def test_a_difference_of_a_tenth_is_found_on_the_machines_that_were_recorded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(estimate, "RESAMPLES", 100)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
     random = np.random.default_rng(0)
     said = [verdicts_on_block(random, replayed, 0.0, effect=1.1) for _ in range(60)]
     assert np.mean([[each is Verdict.faster for each in block] for block in said]) >= 0.8

@@ -17,6 +17,7 @@ from attnbench.statistics import (
     Estimate,
     Scatter,
     Verdict,
+    bootstrap,
     compare_apart,
     compare_pairs,
     comparison,
@@ -203,7 +204,7 @@ def test_where_everything_is_level_there_is_no_rank_correlation():
 def test_the_interval_covers_the_truth_although_rounds_are_added_until_it_is_narrow(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(estimate, "RESAMPLES", 500)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 500)
     random = np.random.default_rng(1)
     covered = []
     for _ in range(150):
@@ -397,7 +398,7 @@ def test_rounds_that_say_neither_count_for_neither():
 
 
 def test_equal_members_of_a_wandering_machine_are_hardly_ever_told_apart(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(estimate, "RESAMPLES", 200)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 200)
     random = np.random.default_rng(0)
     blocks = [judged_against_the_first(noisy_machine(random, members=5)) for _ in range(200)]
     wrong = [bool(SAID & set(verdicts(*block))) for block in blocks]
@@ -405,7 +406,7 @@ def test_equal_members_of_a_wandering_machine_are_hardly_ever_told_apart(monkeyp
 
 
 def test_a_command_with_seventy_equal_pairs_hardly_ever_has_a_false_verdict(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(estimate, "RESAMPLES", 100)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
     random = np.random.default_rng(0)
     wrong = []
     for _ in range(40):
@@ -499,14 +500,14 @@ def test_the_test_over_sessions_has_the_scatter_of_the_block():
 def test_equal_members_that_sessions_treat_unequally_are_hardly_ever_told_apart(
     monkeypatch: pytest.MonkeyPatch, sessions: int, offset: float
 ):
-    monkeypatch.setattr(estimate, "RESAMPLES", 100)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
     random = np.random.default_rng(sessions)
     wrong = [bool(SAID & set(said_of_block(random, sessions, offset))) for _ in range(200)]
     assert np.mean(wrong) <= 0.05
 
 
 def test_more_sessions_never_cost_verdicts(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(estimate, "RESAMPLES", 100)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
     random = np.random.default_rng(0)
     power = [
         np.mean(
@@ -571,3 +572,24 @@ def test_intervals_end_at_the_percentiles(count: int):
     tail = 50 * (1 - estimate.CONFIDENCE)
     ends = np.percentile(values, [tail, 100 - tail], axis=1)
     assert [estimate.percentile_interval(each) for each in values] == list(zip(*ends, strict=True))
+
+
+@pytest.mark.parametrize(("rounds", "samples"), [(5, 1), (12, 1), (31, 3), (100, 3), (300, 1)])
+def test_a_resample_has_the_median_of_the_rounds_that_it_drew(rounds: int, samples: int):
+    values = np.random.default_rng(rounds).normal(size=(rounds, samples)).round(1)
+    sessions = np.arange(rounds) % 2
+    random = np.random.default_rng(7)
+    drawn = [
+        random.choice(np.flatnonzero(sessions == number), (bootstrap.RESAMPLES, (sessions == number).sum()))
+        for number in (0, 1)
+    ]
+    expected = np.median(values[np.concatenate(drawn, axis=1)], axis=(1, 2))
+    assert bootstrap.resampled_medians(values, sessions, seed=7).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 12])
+def test_medians_are_those_of_numpy(count: int):
+    values = np.random.default_rng(count).lognormal(size=(20, count))
+    assert bootstrap.medians_of_rows(values).tolist() == np.median(values, axis=1).tolist()
+    assert bootstrap.median(values) == np.median(values)
+    assert math.isnan(bootstrap.median(values[:0]))

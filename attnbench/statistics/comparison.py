@@ -14,6 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.statistics.bootstrap import median, medians_of_sessions, resampled_medians
 from attnbench.statistics.distributions import rank_test, sign_test, student_t, student_t_quantile
 from attnbench.statistics.estimate import (
     CONFIDENCE,
@@ -25,7 +26,6 @@ from attnbench.statistics.estimate import (
     log_ratios,
     median_with_interval,
     percentile_interval,
-    resampled_medians,
     round_medians,
     session_medians,
 )
@@ -66,7 +66,7 @@ def compare_pairs(
     The t-test has the `scatter` of the block, or that of these sessions alone.
     """
     logarithms = log_ratios(numerators, denominators)
-    medians = np.array(list(session_ratios(numerators, denominators, sessions).values()))
+    medians = session_medians(logarithms, np.asarray(sessions))
     p_value, between = _over_sessions(medians, scatter)
     return Comparison(
         exponential(median_with_interval(logarithms, sessions)),
@@ -78,11 +78,7 @@ def compare_pairs(
 
 def session_ratios(numerators: Floats, denominators: Floats, sessions: Integers) -> dict[int, float]:
     """The logarithm of the median ratio of each session with at least `LEAST_ROUNDS` rounds."""
-    logarithms, numbers = log_ratios(numerators, denominators), np.asarray(sessions)
-    groups = {int(session): logarithms[numbers == session] for session in np.unique(numbers)}
-    return {
-        session: float(np.median(group)) for session, group in groups.items() if len(group) >= LEAST_ROUNDS
-    }
+    return medians_of_sessions(log_ratios(numerators, denominators), np.asarray(sessions), LEAST_ROUNDS)
 
 
 def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Floats, Integers]) -> Comparison:
@@ -95,7 +91,7 @@ def compare_apart(numerators: tuple[Floats, Integers], denominators: tuple[Float
         (np.log(np.asarray(values, dtype=float)), np.asarray(sessions))
         for values, sessions in (numerators, denominators)
     )
-    difference = Estimate(float(np.median(above) - np.median(below)))
+    difference = Estimate(median(above) - median(below))
     if min(len(above), len(below)) >= LEAST_ROUNDS:
         first = resampled_medians(above, above_sessions, seed=1)
         second = resampled_medians(below, below_sessions, seed=2)

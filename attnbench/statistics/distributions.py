@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -29,6 +30,7 @@ def student_t(freedom: float, t: float) -> float:
     return tail if t < 0 else 1 - tail
 
 
+@lru_cache(maxsize=1024)  # the rows of a block have the same degrees of freedom
 def student_t_quantile(freedom: float, chance: float) -> float:
     """Where Student's t of so many degrees of freedom has this `chance`, which is above 1/2.
 

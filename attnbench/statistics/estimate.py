@@ -1,18 +1,18 @@
 """Medians over rounds, and how well they are known.
 
 Values are one number a round, or `[rounds, samples]` where a round has several. Intervals come from the
-percentile bootstrap with a fixed seed: whole rounds are resampled within their sessions.
+percentile bootstrap.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 2000
+from attnbench.statistics.bootstrap import median, medians_of_rows, medians_of_sessions, resampled_medians
+
 CONFIDENCE = 0.95
 LEAST_ROUNDS = 5  # the median of fewer rounds has no interval worth printing
 Floats = Sequence[float] | NDArray[np.float64]
@@ -48,7 +48,7 @@ class Estimate:
 def median_with_interval(values: Floats, sessions: Integers) -> Estimate:
     """The median of all `values`, whose rounds were measured in the sessions of the same index."""
     array = np.asarray(values, dtype=float)
-    middle = float(np.median(array))
+    middle = median(array)
     if len(array) < LEAST_ROUNDS:
         return Estimate(middle)
     return Estimate(middle, *percentile_interval(resampled_medians(array, np.asarray(sessions))))
@@ -143,39 +143,14 @@ def _between(low: float, high: float, share: float) -> float:
 
 def session_medians(values: NDArray[np.float64], sessions: NDArray[np.int_]) -> NDArray[np.float64]:
     """The median of each session with at least `LEAST_ROUNDS` rounds."""
-    groups = [values[sessions == session] for session in np.unique(sessions)]
-    return np.array([np.median(group) for group in groups if len(group) >= LEAST_ROUNDS])
+    return np.array(list(medians_of_sessions(values, sessions, LEAST_ROUNDS).values()))
 
 
 def round_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """One number for each round, because what a round's samples have in common they have only once."""
-    medians: NDArray[np.float64] = np.median(_samples(values), axis=1)
-    return medians
+    return medians_of_rows(_samples(values))
 
 
 def _samples(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """As `[rounds, samples]`."""
     return values if values.ndim == 2 else values[:, None]
-
-
-def resampled_medians(
-    values: NDArray[np.float64], sessions: NDArray[np.int_], seed: int = 0
-) -> NDArray[np.float64]:
-    """The median of all values of each resample."""
-    rounds = resamples(sessions, seed)
-    drawn: NDArray[np.float64] = values.take(rounds, axis=0).reshape(len(rounds), -1)
-    drawn.sort(axis=1)  # which takes a fifth of the time of `numpy.median`, for the same numbers
-    middle = drawn.shape[1] // 2
-    return drawn[:, middle] if drawn.shape[1] % 2 else drawn[:, middle - 1 : middle + 1].mean(axis=1)
-
-
-def resamples(sessions: NDArray[np.int_], seed: int = 0) -> NDArray[np.int_]:
-    """Indices `[RESAMPLES, rounds]`: each session's rounds drawn from that session, with replacement."""
-    return _drawn(tuple(sessions.tolist()), seed, RESAMPLES)
-
-
-@lru_cache(maxsize=2)  # the rows of a block have the same rounds, and thousands take much memory
-def _drawn(sessions: tuple[int, ...], seed: int, count: int) -> NDArray[np.int_]:
-    random, numbers = np.random.default_rng(seed), np.array(sessions)
-    members = [np.flatnonzero(numbers == session) for session in np.unique(numbers)]
-    return np.concatenate([random.choice(rounds, (count, len(rounds))) for rounds in members], axis=1)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.statistics.bootstrap import median, resampled_medians
 from attnbench.statistics.estimate import (
     LEAST_ROUNDS,
     Estimate,
@@ -15,7 +16,6 @@ from attnbench.statistics.estimate import (
     Integers,
     exponential,
     percentile_interval,
-    resampled_medians,
     session_medians,
 )
 
@@ -48,7 +48,7 @@ def crossings(sizes: Floats, ratios: Sequence[tuple[Floats, Integers]]) -> list[
     sessions at every size; a resample without a change of sign counts as one at the nearer end.
     """
     logarithms = [(np.log(np.asarray(values, dtype=float)), np.asarray(by)) for values, by in ratios]
-    medians = np.array([np.median(values) for values, _ in logarithms])
+    medians = np.array([median(values) for values, _ in logarithms])
     if np.all(medians > 0) or np.all(medians < 0):
         return []
     resampled = np.array(
