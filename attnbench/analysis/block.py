@@ -1,14 +1,15 @@
 """Blocks: the records that were timed in turn, and what they tell of each other."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 
-from attnbench.cases.case import Role
+from attnbench.cases.case import Case, Role
 from attnbench.cases.labels import did_you_mean, find, nearest
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
@@ -28,6 +29,7 @@ from attnbench.statistics import (
 
 IMPOSSIBLE = 1.1  # share of a limit beyond which no layer does its work in the time
 MOST_CACHE_BYTES = 2**27  # what a cache may hold where nobody says what it does: as much as a GPU's largest
+Key = TypeVar("Key")
 Member = tuple[str, Variant, Role]
 Work = Callable[[Record], float]
 
@@ -53,7 +55,7 @@ class Block:
 
     @cached_property
     def twin(self) -> Record | None:
-        return self._first(lambda record: record.case.role is Role.twin)
+        return next(self._timed(Role.twin), None)
 
     def baseline_of(self, variant: Variant) -> Record | None:
         """What others in a variant are compared with: the one that was asked for, or the twin's original."""
@@ -123,7 +125,7 @@ class Block:
 
     @cached_property
     def _impossible(self) -> frozenset[Member]:
-        timed = (each for each in self.records if each.case.role is not Role.ceiling and has_time(each))
+        timed = self._timed(*(role for role in Role if role is not Role.ceiling))
         return frozenset(member(record) for record in timed if self._beats_a_limit(record))
 
     def _beats_a_limit(self, record: Record) -> bool:
@@ -134,12 +136,7 @@ class Block:
 
     def _bound_s(self, record: Record, ceiling: str, work: Work) -> dict[Round, float]:
         """Seconds that a record's work takes at the ceiling's rate, in each round that has it."""
-        limit = self._first(
-            lambda found: (
-                (found.case.role, found.case.mechanism, found.case.variant.dtype)
-                == (Role.ceiling, ceiling, record.case.variant.computed)
-            )
-        )
+        limit = self._ceilings.get((ceiling, record.case.variant.computed))
         if limit is None:
             return {}
         share = work(record) / WORK_OF_CEILINGS[ceiling](limit)
@@ -147,15 +144,29 @@ class Block:
 
     def original(self, label: str | None, variant: Variant) -> Record | None:
         """The record of this label and variant that is no twin, if it has a time."""
-        partners = (Role.member, Role.control)
-        return self._first(
-            lambda record: (
-                (record.case.label, record.case.variant) == (label, variant) and record.case.role in partners
-            )
-        )
+        return self._originals.get((label, variant))
 
-    def _first(self, wanted: Callable[[Record], bool]) -> Record | None:
-        return next((record for record in self.records if wanted(record) and has_time(record)), None)
+    @cached_property
+    def _originals(self) -> Mapping[tuple[str | None, Variant], Record]:
+        """Members and controls by label and variant."""
+        return _firsts(self._timed(Role.member, Role.control), lambda case: (case.label, case.variant))
+
+    @cached_property
+    def _ceilings(self) -> Mapping[tuple[str, str], Record]:
+        """What this machine can do at best, by what is done and in which number format."""
+        return _firsts(self._timed(Role.ceiling), lambda case: (case.mechanism, case.variant.dtype))
+
+    def _timed(self, *roles: Role) -> Iterator[Record]:
+        """The records of these roles that have a time."""
+        return (record for record in self.records if record.case.role in roles and has_time(record))
+
+
+def _firsts(records: Iterable[Record], key: Callable[[Case], Key]) -> dict[Key, Record]:
+    """The first record of each key."""
+    found: dict[Key, Record] = {}
+    for record in records:
+        found.setdefault(key(record.case), record)
+    return found
 
 
 def blocks(records: Sequence[Record], baseline: str | None = None) -> dict[str, Block]:
@@ -238,6 +249,8 @@ def _uncached_bytes(record: Record) -> float:
 
 def _shares(record: Record, bounds: Collection[Mapping[Round, float]]) -> dict[Round, float]:
     """The largest of the bounds over the record's own time, in each round that has them all."""
+    if not all(bounds):
+        return {}
     times = seconds_of(record)
     shared = sorted(set(times).intersection(*bounds))
     return {key: max(bound[key] for bound in bounds) / median(times[key]) for key in shared}
