@@ -278,11 +278,17 @@ def _row(record: Record, block: Block, comparison: Comparison | None, verdict: V
         if comparison
         else time_s.within(LEVEL_WIDTH * precision),
         limit=block.limit_of(record),
-        launch_bound=median(sample.wall_s for sample in record.settled_samples) > LAUNCH_BOUND * time_s.value,
+        launch_bound=median(_settled_wall_s(record)) > LAUNCH_BOUND * time_s.value,
         impossible=block.is_impossible(record),
         beside=baseline,
     )
     return Measured(record, timing, paper)
+
+
+def _settled_wall_s(record: Record) -> list[float]:
+    """The host's time of the samples that count."""
+    both = zip(record.sampled("wall_s"), record.sampled("settling"), strict=True)
+    return [wall_s for wall_s, is_settling in both if not is_settling]
 
 
 def _spread(by_session: Sequence[float]) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from attnbench.cases.variant import Variant
-from attnbench.file_marks import FLAT
+from attnbench.file_marks import FLAT, SHARED
 from attnbench.mechanism import Geometry, Setting, Shape
 from attnbench.words import plural
 
@@ -125,13 +125,13 @@ class Case:
     """
 
     role: Role
-    mechanism: str
-    label: str
-    title: str
-    settings: Mapping[str, Setting]
-    source: str
+    mechanism: str = field(metadata=SHARED)
+    label: str = field(metadata=SHARED)
+    title: str = field(metadata=SHARED)
+    settings: Mapping[str, Setting] = field(metadata=SHARED)
+    source: str = field(metadata=SHARED)
     workload: Workload = field(metadata=FLAT)
-    device: str
+    device: str = field(metadata=SHARED)
     variant: Variant = field(metadata=FLAT)
 
     @property

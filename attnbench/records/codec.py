@@ -1,50 +1,23 @@
 """Values as rows of JSON and back, from the types of their fields: one for records and for journals.
 
 A row is flat and readable: base units, the unit in the name. A field that is marked `FLAT` lies beside its
-owner's others, and one that is `SPARSE` only where it is not its default. What is read is what its field may
-be: of its type, finite, and of its name's sign.
+owner's others, and one that is `SPARSE` only where it is not its default; one that is marked `COLUMNS` is a
+list of values in files alone. `readers` say what a value may be.
 """
 
-import reprlib
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from attnbench.records.columns import Column, Columns
+from attnbench.records.readers import Misfit, Read, list_of, mapping_of, one_of, plain, sharing, unfit
+
+MOST_SHAPES = 1024  # lists of names that rows may have
 Value = TypeVar("Value")
 Row = dict[str, Any]
-Read = Callable[[Any], Any]
-
-MOST_SHARED = 1024  # values of one field
-LARGEST = 1e60  # beyond every count, byte and second, and far from what overflows
-SIGNED = {"seed", "settings", "images", "moved", "moved_alone", "gpu_temperature_c"}
-ABOVE_0 = {
-    *("seconds", "wall_s", "calls", "calls_per_sample", "macs_per_s", "rates"),
-    *("batch", "threads", "cores", "logical_cores", "sessions", "precision", "timeout_s"),
-}
-"""Names of numbers of any sign, and of those that are divided by; all others are 0 at least."""
-WORDS: Mapping[type, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a finite number",
-    str: "a text",
-}
-
-
-class Misfit(ValueError):  # noqa: N818 - named for what a row does
-    """What is not as its field has it: `says` what of it, and `where` in the row."""
-
-    def __init__(self, says: str, where: str = "") -> None:
-        super().__init__(f"{where}: {says}" if where else says)
-        self.says = says
-        self.where = where
-
-    def inside(self, name: str) -> "Misfit":
-        """The same, seen from the owner of what is of this name: `samples[2].seconds`."""
-        joint = "." if self.where and not self.where.startswith("[") else ""
-        return Misfit(self.says, f"{name}{joint}{self.where}")
 
 
 def to_row(value: Any) -> Row:
@@ -54,7 +27,7 @@ def to_row(value: Any) -> Row:
     for slot in _slots(kind):
         part = getattr(value, slot.name)
         if slot.flat:
-            row |= _nothing(slot.flat) if part is None else to_row(part)
+            row.update(_nothing(slot.flat) if part is None else to_row(part))
         elif not (slot.sparse and part == slot.default):
             row[slot.name] = _to_json(part)
     return row
@@ -63,7 +36,7 @@ def to_row(value: Any) -> Row:
 def from_row(kind: type[Value], row: object) -> Value:
     """The value of a row; a `Misfit` says what is not as its kind has it."""
     if not isinstance(row, dict):
-        raise _misfit(row, f"a {kind.__name__.lower()}")
+        raise unfit(row, f"a {kind.__name__.lower()}")
     of: Any = kind
     if not (_required(of) <= row.keys() <= names(of).keys()):
         different = (row.keys() - names(of).keys()) | (_required(of) - row.keys())
@@ -110,10 +83,15 @@ def _slot(field: "Field[Any]", hint: Any) -> _Slot:
     inner, optional = _without_none(hint)
     origin = get_origin(inner)
     empty: Any = () if origin is tuple else {} if origin in (dict, Mapping) else None
-    read = _one_of(values) if (values := field.metadata.get("values")) else _reader(hint, field.name)
+    if field.metadata.get("columns"):
+        read: Read = partial(_read_columns, get_args(inner)[0])
+    elif values := field.metadata.get("values"):
+        read = one_of(values)
+    else:
+        read = _reader(hint, field.name)
     return _Slot(
         name=field.name,
-        read=_sharing(read) if field.metadata.get("shared") else read,
+        read=sharing(read) if field.metadata.get("shared") else read,
         flat=inner if field.metadata.get("flat") else None,
         optional=optional,
         sparse=bool(field.metadata.get("sparse")),
@@ -144,92 +122,47 @@ def _reader(hint: Any, name: str) -> Read:
         return lambda part: None if part is None else read(part)
     origin, inside = get_origin(inner), get_args(inner)
     if origin is tuple:
-        return partial(_read_list, _reader(inside[0], name))
+        return partial(list_of, _reader(inside[0], name))
     if origin in (dict, Mapping):
-        return partial(_read_mapping, _reader(inside[1], name))
+        return partial(mapping_of, _reader(inside[1], name))
     if origin is Literal:
-        return _one_of(inside)
+        return one_of(inside)
     if origin in (Union, types.UnionType):
-        return partial(_read_plain, inside, name)
+        return plain(inside, name)
     if isinstance(inner, type) and is_dataclass(inner):
         return partial(from_row, inner)
     if issubclass(inner, Enum):
-        of_value = _one_of([each.value for each in inner])
+        of_value = one_of([each.value for each in inner])
         return lambda part: inner(of_value(part))
-    return partial(_read_plain, (inner,), name)
+    return plain((inner,), name)
 
 
-def _sharing(read: Read) -> Read:
-    """The same, which reads what is alike once; it knows the last few values."""
-    values: dict[str, Any] = {}
-
-    def shared(part: object) -> object:
-        told = repr(part)
-        if told not in values:
-            if len(values) >= MOST_SHARED:
-                values.clear()
-            values[told] = read(part)
-        return values[told]
-
-    return shared
-
-
-def _read_list(read: Read, parts: object) -> tuple[Any, ...]:
-    if not isinstance(parts, list):
-        raise _misfit(parts, "a list")
-    return tuple(_read_inside(f"[{index}]", read, part) for index, part in enumerate(parts))
-
-
-def _read_mapping(read: Read, parts: object) -> dict[str, Any]:
-    if not isinstance(parts, dict):
-        raise _misfit(parts, "an object")
-    return {name: _read_inside(name, read, part) for name, part in parts.items()}
-
-
-def _read_inside(name: str, read: Read, part: object) -> Any:
-    """A part of this name; a `Misfit` in it is told with that."""
+def _read_columns(kind: Any, parts: object) -> Columns[Any]:
+    """A list of values of one kind, field by field; a `Misfit` is told as of values one by one."""
     try:
-        return read(part)
-    except Misfit as misfit:
-        raise misfit.inside(name) from None
+        return Columns(kind, _columns(kind, parts))
+    except (Misfit, TypeError):
+        values = list_of(partial(from_row, kind), parts)
+        return Columns(kind, ([getattr(each, slot.name) for each in values] for slot in _slots(kind)))
 
 
-def _read_plain(kinds: tuple[type, ...], name: str, part: object) -> object:
-    """A word or a number of one of these types; JSON may write a float without a point."""
-    allowed = (*kinds, int) if float in kinds else kinds
-    if type(part) not in allowed or (type(part) in (int, float) and not _fits(name, part)):
-        words = ", ".join(WORDS[kind] for kind in kinds if kind is not int or float not in kinds)
-        raise _misfit(part, f"{' or '.join(words.rsplit(', ', 1))}{_sign(kinds, name)}")
-    return part
+def _columns(kind: Any, parts: Any) -> list[Column]:
+    """What is in each field; where that cannot be had, a `TypeError` or a `Misfit` that does not say why."""
+    shapes = set(map(tuple, parts))
+    if not set(map(type, parts)) <= {dict} or not all(_is_shape(kind, shape) for shape in shapes):
+        raise unfit(parts, f"a list of a {kind.__name__.lower()} each")
+    return [
+        [slot.read(part[slot.name]) if slot.name in part else slot.default for part in parts]
+        if any(slot.name in shape for shape in shapes)
+        else [slot.default] * len(parts)
+        for slot in _slots(kind)
+    ]
 
 
-def _fits(name: str, number: Any) -> bool:
-    """Whether a number is of its name's sign, and one that can be computed with."""
-    least = -LARGEST if name in SIGNED else 1 / LARGEST if name in ABOVE_0 else 0
-    return bool(least <= number < LARGEST)
-
-
-def _sign(kinds: tuple[type, ...], name: str) -> str:
-    """What is said of a number's sign."""
-    if name in SIGNED or not {int, float} & set(kinds):
-        return ""
-    return " above 0" if name in ABOVE_0 else " of at least 0"
-
-
-def _one_of(values: Iterable[Any]) -> Read:
-    """What reads one of a few values, and no other that Python takes for equal."""
-    known = list(values)
-
-    def read(part: object) -> object:
-        if not any(part == each and type(part) is type(each) for each in known):
-            raise _misfit(part, f"one of {', '.join(map(str, known))}")
-        return part
-
-    return read
-
-
-def _misfit(part: object, wanted: str) -> Misfit:
-    return Misfit(f"{reprlib.repr(part)} is not {wanted}")
+@lru_cache(maxsize=MOST_SHAPES)
+def _is_shape(kind: Any, shape: tuple[str, ...]) -> bool:
+    """Whether a row of these names may be one of this kind."""
+    return _required(kind) <= set(shape) <= names(kind).keys()
 
 
 def _build(kind: Any, row: Row) -> Any:
@@ -249,7 +182,8 @@ def _build(kind: Any, row: Row) -> Any:
     return kind(**values)
 
 
-def _nothing(kind: type) -> Row:
+@cache
+def _nothing(kind: type) -> Mapping[str, Any]:
     """What stands in a row where there is no value of this kind."""
     return {slot.name: _to_json(slot.empty) for slot in _slots(kind) if not slot.sparse}
 
@@ -264,6 +198,6 @@ def _to_json(value: Any) -> Any:
         return value.value
     if is_dataclass(value):
         return to_row(value)
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list | Columns):
         return [_to_json(each) for each in value]
     return dict(value) if isinstance(value, Mapping) else value

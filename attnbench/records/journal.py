@@ -21,7 +21,8 @@ from attnbench.machine.fingerprint import Machine
 from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
 from attnbench.records import lines
-from attnbench.records.codec import Misfit, from_row, to_row
+from attnbench.records.codec import from_row, to_row
+from attnbench.records.readers import Misfit
 from attnbench.records.record import Check, Cost, Energy, Memory, Prediction, Sample, Warmup
 
 Task = Literal["price", "count", "fit", "measure"]

@@ -20,9 +20,10 @@ from attnbench.errors import AttnbenchError, reading, writing
 from attnbench.file_marks import SPARSE
 from attnbench.records import journal, lines, record_file
 from attnbench.records.block_state import BlockState
-from attnbench.records.codec import Misfit, from_row, to_row
+from attnbench.records.codec import from_row, to_row
 from attnbench.records.heads import CompleteKeys, heads
 from attnbench.records.journal import Fact, Priced
+from attnbench.records.readers import Misfit
 from attnbench.records.record import Record
 from attnbench.records.record_file import RECORDS, append_lines
 

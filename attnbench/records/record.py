@@ -5,17 +5,18 @@ Base units, the unit in the name; None = not measured. Neither torch nor pandas 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attnbench.cases.case import Case
 from attnbench.cases.models import Mixing
 from attnbench.cases.protocol import Protocol
-from attnbench.file_marks import FLAT, SHARED, SPARSE
+from attnbench.file_marks import COLUMNS, FLAT, SHARED, SPARSE
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
 from attnbench.records.codec import to_row
+from attnbench.records.columns import Column, column_of
 
 SCHEMA = 5
 OUTCOMES = ("measured", "unsupported", "out_of_memory", "timed_out", "crashed", "wrong", "mistake")
@@ -102,7 +103,7 @@ class Cost:
 
     params: int
     macs: int | None
-    macs_by_operator: Mapping[str, int]
+    macs_by_operator: Mapping[str, int] = field(metadata=SHARED)
     uncounted: tuple[str, ...]
     least_bytes: int
     macs_of_another: int | None = field(default=None, metadata=SPARSE)
@@ -146,7 +147,7 @@ class Conditions:
     threads: int
     protocol: Protocol = field(metadata=SHARED)
     flags: Mapping[str, str] = field(metadata=SHARED)
-    started_at: str
+    started_at: str = field(metadata=SHARED)
     machine: Machine = field(metadata=SHARED)
     node: str = field(default="", metadata=SPARSE)
     allocation: Allocation | None = field(default=None, metadata=SPARSE)
@@ -166,7 +167,7 @@ class Record:
     """
 
     key: str
-    block: str
+    block: str = field(metadata=SHARED)
     case: Case = field(metadata=FLAT)
     outcome: str = field(metadata={"values": OUTCOMES})
     reason: str | None
@@ -176,7 +177,7 @@ class Record:
     prediction: Prediction | None = field(metadata=FLAT)
     memory: Memory | None
     check: Check | None = field(metadata=FLAT)
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample] = field(metadata=COLUMNS)
     warmups: tuple[Warmup, ...]
     witnesses: tuple[Witness, ...] = field(metadata=SHARED)
     conditions: Conditions = field(metadata=FLAT)
@@ -222,6 +223,10 @@ class Record:
     def settled_samples(self) -> list[Sample]:
         """The samples that count."""
         return [sample for sample in self.samples if not sample.settling]
+
+    def sampled(self, name: str) -> Column:
+        """What samples have in the field of this name, without making them."""
+        return column_of(self.samples, name)
 
     @property
     def refused(self) -> bool:

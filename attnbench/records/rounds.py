@@ -1,11 +1,12 @@
 """Samples by the round in which they were taken: what is paired, and what is drawn together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.records.columns import column_of
 from attnbench.records.record import Sample
 from attnbench.statistics import ratios_of_pairs
 
@@ -17,13 +18,14 @@ Values = tuple[NDArray[np.float64], list[int]]
 """Numbers `[rounds, samples]`, and the session of each round."""
 
 
-def by_round(samples: Iterable[Sample]) -> ByRound:
+def by_round(samples: Sequence[Sample]) -> ByRound:
     """Seconds per call in each round of each session, of samples that count."""
     seconds: dict[Round, tuple[float, ...]] = {}
-    for sample in samples:
-        if not sample.settling:
-            key = sample.session, sample.round
-            seconds[key] = (*seconds.get(key, ()), sample.seconds)
+    columns = (column_of(samples, name) for name in ("session", "round", "seconds", "settling"))
+    for session, number, taken_s, is_settling in zip(*columns, strict=True):
+        if not is_settling:
+            key = session, number
+            seconds[key] = (*seconds[key], taken_s) if key in seconds else (taken_s,)
     return seconds
 
 

@@ -38,7 +38,7 @@ def _check(row: Row) -> Check | None:
 
 
 def _paced(row: Row) -> float | None:
-    return fmean(sample.host_paced for sample in row.record.samples) if row.timing else None
+    return fmean(row.record.sampled("host_paced")) if row.timing else None
 
 
 def _of_tokens(get: Callable[[Geometry], int]) -> Callable[[Case], int | None]:
@@ -181,7 +181,7 @@ EVIDENCE = (
     Field(
         "rounds_settling",
         "First rounds that count for nothing, slower than all later ones of their session.",
-        lambda row: sum(sample.settling for sample in row.record.samples),
+        lambda row: sum(row.record.sampled("settling")),
     ),
     Field("sessions", "Processes that timed it.", lambda row: row.timing.sessions if row.timing else 0),
     Field(

@@ -29,13 +29,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
     launch_bound = dict.fromkeys(row.record.case.title for row in with_time if row.timing.launch_bound)
     if launch_bound:
         lines.append(f"Launch-bound, the host takes longer than the device: {', '.join(launch_bound)}.")
-    samples = [(row, sample) for row in with_time for sample in row.record.samples]
-    paced = dict.fromkeys(row.record.case.title for row, sample in samples if sample.host_paced)
+    paced = dict.fromkeys(row.record.case.title for row in with_time if any(row.record.sampled("host_paced")))
     if paced:
         lines.append(f"Timed at the host's pace, which the device waited for: {', '.join(paced)}.")
-    pauses = sum(sample.paused for _, sample in samples)
+    pauses = sum(sum(row.record.sampled("paused")) for row in with_time)
     if pauses:
-        where = dict.fromkeys(row.record.case.title for row, sample in samples if sample.paused)
+        where = dict.fromkeys(row.record.case.title for row in with_time if any(row.record.sampled("paused")))
         lines.append(
             f"The measuring process stood still in {plural(pauses, 'sample')} of {', '.join(where)}: it was "
             "stopped, or the machine slept. Medians and intervals see it as one slow round."
