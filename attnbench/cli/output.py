@@ -71,12 +71,14 @@ class Output:
 
     def data(self, text: str) -> None:
         """The answer of a form that is for a program, and nothing else."""
-        show(text)
+        show([text])
 
 
-def show(text: str) -> None:
-    """Print a text for programs as it is; a terminal sees what it would obey."""
-    print(visible(text) if sys.stdout.isatty() else text, end="")
+def show(pieces: Iterable[str]) -> None:
+    """Print a text for programs as it is, piece by piece; a terminal sees what it would obey."""
+    seen = sys.stdout.isatty()
+    for piece in pieces:
+        print(visible(piece) if seen else piece, end="")
 
 
 def output(form: Format = Format.table) -> Output:

@@ -133,13 +133,14 @@ def report(
         style = replace(style, placement=read_name("--float", floating, FLOATS))
     selection = read_selection(only, rename)
     opened = open_runs(runs or [newest(results)], baseline, with_paper=paper)
-    text = form.write(list(map(selection.of, opened)), style, *flags)
+    pieces = form.pieces(list(map(selection.of, opened)), style, *flags)
     if out is None:
-        show(text)
+        show(pieces)
         return
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8", errors="backslashreplace")
+        with out.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(pieces)
     output().wrote([out])
 
 

@@ -11,7 +11,7 @@ from attnbench.analysis.rows import Row, Timing, grouped, is_slower, measured, s
 from attnbench.analysis.variant_matrix import without_matrix
 from attnbench.cases.case import Role
 from attnbench.cli.options import Format
-from attnbench.cli.output import Output
+from attnbench.cli.output import Output, show
 from attnbench.errors import AttnbenchError
 from attnbench.paper.builtin import sentences
 from attnbench.paper.claims import Metric
@@ -19,7 +19,7 @@ from attnbench.records.record_file import RecordFile
 from attnbench.report.export import matrices_csv, table_csv, write_crossovers, write_matrices
 from attnbench.report.figure.print_size import PrintSize
 from attnbench.report.notes import agreement, disturbances, notes, too_noisy
-from attnbench.report.objects import matrices_json, run_json
+from attnbench.report.objects import matrices_json, run_json_pieces
 from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.report.terminal.claims import claims_notes, claims_table
 from attnbench.report.terminal.crossover import UNCHANGED, crossover_table
@@ -63,7 +63,7 @@ def print_run(
     if output.form is Format.table:
         _print_run_table(output, run, style)
     else:
-        output.data(table_csv(run.rows, style.columns) if output.form is Format.csv else run_json(run))
+        show([table_csv(run.rows, style.columns)] if output.form is Format.csv else run_json_pieces(run))
         print_notes(output, run)
     if figures:
         _draw_run(output, run, figures)

@@ -29,6 +29,15 @@ def csv_text(lines: Iterable[Mapping[str, object]], columns: Sequence[str] = ())
     return "".join([header, *(f"{row[:-1]}{end}\n" for row, end in zip(rows, lacking, strict=True))])
 
 
+def stretch(values: Iterable[object]) -> str:
+    """Some cells of a line, with commas between them."""
+    found: list[str] = []
+    csv.writer(SimpleNamespace(write=found.append), lineterminator="").writerow(
+        map(_inert, map(cell, values))
+    )
+    return found[0]
+
+
 def cell(value: object) -> object:
     """A value as one cell has it: settings as `alpha=0.9,window=2`, words with a space between them."""
     if isinstance(value, PLAIN):

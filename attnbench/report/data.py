@@ -4,7 +4,7 @@ Base units, the unit in the name. An interval's ends are `x_low` and `x_high` be
 `x_published`. None is what was not measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row
@@ -21,10 +21,10 @@ def row_line(row: Row) -> Line:
     return cells_of(ALL_COLUMNS, row)
 
 
-def lines_of(run: Analysis) -> list[Line]:
+def lines_of(run: Analysis) -> Iterator[Line]:
     """A line a row, in which `machine` is the place of its machine among the run's."""
     indices = machine_indices(run.file)
-    return [{**row_line(row), "machine": indices[row.record.conditions.machine]} for row in run.rows]
+    return ({**row_line(row), "machine": indices[row.record.conditions.machine]} for row in run.rows)
 
 
 def machines_of(found: RecordFile) -> list[Machine]:

@@ -1,6 +1,6 @@
 """What commands print as JSON: the lines of `data` and `export`, and what they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations
 
@@ -28,7 +28,7 @@ from attnbench.report.column import Line
 from attnbench.report.columns import FLOPS, PARAMS
 from attnbench.report.data import estimate_cells, lines_of, machine_indices, machines_of
 from attnbench.report.export import change_line, crossover_line, entry_line, matrix_line, point_line
-from attnbench.report.json_text import json_text
+from attnbench.report.json_text import json_pieces, json_text
 from attnbench.report.profile import call_line, operator_lines, place_lines, setting_line
 from attnbench.statistics import Estimate
 
@@ -65,14 +65,21 @@ def flops_json(points: Sequence[Point]) -> str:
 
 def run_json(run: Analysis) -> str:
     """The rows of a run, where their order changes with size, and how far it is the paper's."""
-    return json_text({**_run(run.file), **_rows(run)})
+    return "".join(run_json_pieces(run))
+
+
+def run_json_pieces(run: Analysis) -> Iterator[str]:
+    """The same a row at a time."""
+    return json_pieces({**_run(run.file), "rows": lines_of(run), **_orders(run)})
 
 
 def matrices_json(run: Analysis) -> str:
     """The matrices of a run, and the rows of all places that have one variant only."""
     several = [_matrix(run.file, matrix) for matrix in run.matrices]
     others = replace(run, rows=without_matrix(run.rows))
-    return json_text({**_run(run.file), "matrices": several, **_rows(others)})
+    return json_text(
+        {**_run(run.file), "matrices": several, "rows": list(lines_of(others)), **_orders(others)}
+    )
 
 
 def changes_json(
@@ -114,9 +121,8 @@ def _run(found: RecordFile) -> Line:
     return {"run": str(found.folder), "machines": list(map(asdict, machines_of(found)))}
 
 
-def _rows(run: Analysis) -> Line:
+def _orders(run: Analysis) -> Line:
     return {
-        "rows": lines_of(run),
         "crossovers": [crossover_line(each) for each in run.crossovers],
         "agreements": list(map(asdict, run.agreements)),
     }
