@@ -1,7 +1,9 @@
-"""Runs of many machines: what reading and showing them takes grows no faster than their rows."""
+"""Runs of many machines: reading and showing them takes little, and grows no faster than their rows."""
 
 import sys
-from collections.abc import Callable
+import tracemalloc
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -15,10 +17,10 @@ from attnbench.records.parts import BLOCKS, collect, parts
 from attnbench.records.record import Record
 from attnbench.records.record_file import RECORDS, append, read
 from attnbench.report.export import table_csv
-from attnbench.report.formats.json_object import json_object
-from attnbench.report.formats.long_csv import long_csv
+from attnbench.report.formats.json_object import json_object, json_object_pieces
+from attnbench.report.formats.long_csv import long_csv, long_csv_pieces
 from attnbench.report.notes import disturbances, notes
-from attnbench.report.objects import run_json
+from attnbench.report.objects import run_json, run_json_pieces
 from tests.fakes import MACHINE, block, changed
 
 FEW = 60
@@ -97,3 +99,50 @@ def finished(run: Path, count: int) -> Path:
         append(done, [changed(row, key=f"k{number}{index}") for index, row in enumerate(rows)])
     (run / RECORDS).touch()
     return run
+
+
+def on_one_machine(folder: Path, rows: int) -> Analysis:
+    """The run of so many rows of twelve samples, each in a block of its own."""
+    folder.mkdir()
+    blocks = (
+        block({"msa": [0.4 + number * 1e-6] * 12}, block=f"b{number}", batch=number + 1)
+        for number in range(rows)
+    )
+    append(folder, [row for each in blocks for row in each])
+    return analysis_of(read(folder))
+
+
+def bytes_of(work: Callable[[], object]) -> tuple[int, int]:
+    """What is left of the memory that some work takes while its result is there, and the most of it."""
+    tracemalloc.start()
+    try:
+        result = work()
+        left, most = tracemalloc.get_traced_memory()
+        del result
+    finally:
+        tracemalloc.stop()
+    return left, most
+
+
+def test_a_row_of_twelve_samples_is_read_into_less_than_its_line(tmp_path: Path):
+    run = on_one_machine(tmp_path / "run", FEW)
+    left, _ = bytes_of(lambda: read(run.file.folder))
+    assert left < 0.6 * (run.file.folder / RECORDS).stat().st_size
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        lambda run: long_csv_pieces([run]),
+        lambda run: json_object_pieces([run]),
+        lambda run: run_json_pieces(run),
+    ],
+    ids=["report csv", "report json", "compare json"],
+)
+def test_a_long_answer_is_nowhere_whole_in_memory(
+    pieces: Callable[[Analysis], Iterator[str]], tmp_path: Path
+):
+    run = on_one_machine(tmp_path / "run", 5 * FEW)
+    length = sum(map(len, pieces(run)))
+    _, most = bytes_of(lambda: deque(pieces(run), maxlen=0))
+    assert most < 0.5 * length

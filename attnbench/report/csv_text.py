@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType, SimpleNamespace
 
 COMPUTED = re.compile(r"[=+\-@\x00-\x1f\x7f-\x9f]")  # what a cell begins with that a spreadsheet computes
@@ -29,13 +29,16 @@ def csv_text(lines: Iterable[Mapping[str, object]], columns: Sequence[str] = ())
     return "".join([header, *(f"{row[:-1]}{end}\n" for row, end in zip(rows, lacking, strict=True))])
 
 
-def stretch(values: Iterable[object]) -> str:
-    """Some cells of a line, with commas between them."""
-    found: list[str] = []
-    csv.writer(SimpleNamespace(write=found.append), lineterminator="").writerow(
-        map(_inert, map(cell, values))
-    )
-    return found[0]
+def stretches() -> Callable[[Iterable[object]], str]:
+    """What writes some cells of a line, with commas between them; making it takes longer than a line."""
+    written: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=written.append), lineterminator="")
+
+    def stretch(values: Iterable[object]) -> str:
+        writer.writerow([_inert(cell(value)) for value in values])
+        return written.pop()
+
+    return stretch
 
 
 def cell(value: object) -> object:

@@ -29,10 +29,11 @@ def test_a_column_has_what_all_values_have_in_a_field():
 
 
 def test_what_python_takes_for_equal_is_kept_apart():
-    """Nor is a whole number of seconds written as a fraction."""
-    (read,) = columns(Sample(0, 0, 0, 1, 1.0))
-    kinds = [type(value) for value in (read.session, read.settling, read.seconds, read.wall_s)]
-    assert kinds == [int, bool, int, float]
+    """Nor is a whole number of seconds written as a fraction, alone or beside others."""
+    for sample in columns(Sample(0, 0, 0, 1, 1)), columns(Sample(0, 0, 0, 1, 1), Sample(0, 1, 0, 0.5, 0.5)):
+        kinds = [type(value) for value in (sample[0].session, sample[0].settling, sample[0].seconds)]
+        assert kinds == [int, bool, int]
+    assert [type(sample.seconds) for sample in columns(OTHER)] == [float]
 
 
 def test_the_samples_of_a_record_are_read_as_columns(tmp_path):

@@ -1,6 +1,6 @@
 """CSV for programs: a line a case and metric."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from attnbench.analysis.analysis import Analysis
@@ -8,7 +8,7 @@ from attnbench.analysis.rows import Row
 from attnbench.errors import AttnbenchError
 from attnbench.report.column import Line, Quantity
 from attnbench.report.columns import ALL_COLUMNS, QUANTITIES
-from attnbench.report.csv_text import stretch
+from attnbench.report.csv_text import stretches
 from attnbench.report.data import names_of, row_line
 from attnbench.report.fields import CASE, THREADS
 from attnbench.report.table_style import STYLE, TableStyle
@@ -37,11 +37,14 @@ def long_csv_pieces(runs: Sequence[Analysis], style: TableStyle = STYLE) -> Iter
             "take --wide."
         )
     asked = [each for each in QUANTITIES if not style.columns or each in quantities]
-    rows = (_lines(run, row, asked) for run in runs for row in run.rows)
+    stretch = stretches()
+    rows = (_lines(run, row, asked, stretch) for run in runs for row in run.rows)
     return chain([f"{stretch(COLUMNS)}\n"], rows)
 
 
-def _lines(run: Analysis, row: Row, quantities: Sequence[Quantity]) -> str:
+def _lines(
+    run: Analysis, row: Row, quantities: Sequence[Quantity], stretch: Callable[[Iterable[object]], str]
+) -> str:
     """The row's line, melted: what all of its lines begin and end with is written once."""
     line = row_line(row)
     start = stretch([run.name, *(line[name] for name in FIRST)])

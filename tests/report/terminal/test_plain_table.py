@@ -11,7 +11,7 @@ from attnbench.report.terminal.grid import Grid, GridColumn
 COLUMNS = (
     GridColumn("Mechanism", ["MSA", "HiLo with α", "注意"], wraps=True),
     GridColumn("Memory (MiB)", ["160.0\n[150, 170]", "1,280.0", "—"], drop_order=1),
-    GridColumn("✓", ["✓", "✗", ""], justify="center"),
+    GridColumn("kept", ["✓", "✗", ""], justify="center"),
     GridColumn("verdict", ["faster", "slower", ""], colours={"faster": "green"}),
     GridColumn("CPU img/s [95 %]", ["1,234 [1,233, 1,235]", "3", "0.25"], style="bold"),
 )
@@ -34,10 +34,11 @@ def drawn(grid: Grid, width: int, *, coloured: bool) -> str:
         Grid(COLUMNS, total=True, faint={1}),
         Grid(COLUMNS[:2], ruled=False),
         Grid([GridColumn("", ["no", "heading"]), GridColumn("", ["at", "all"])]),
-        Grid([GridColumn("Mechanism", [" spaced ", "a\ttab", "of several words"], wraps=True)]),
+        Grid([GridColumn("Mechanism", ["of several words"], wraps=True), GridColumn("×", [" 1 "])]),
+        Grid([GridColumn("Mechanism", ["a\ttab"], wraps=True)]),
         Grid([GridColumn("Mechanism", []), GridColumn("×", [])]),
     ],
-    ids=["bare", "titled", "continued", "total", "unruled", "headless", "odd", "empty"],
+    ids=["bare", "titled", "continued", "total", "unruled", "headless", "spaced", "tab", "empty"],
 )
 def test_a_table_reads_the_same_with_colours_and_without(grid: Grid, width: int):
     assert drawn(grid, width, coloured=False) == drawn(grid, width, coloured=True)
