@@ -57,7 +57,8 @@ def resampled_medians(
 
 def _ranks(drawn: NDArray[Any], place: int) -> NDArray[Any]:
     """Which of the sorted values is at a place of each resample, which `drawn` so many up to each."""
-    ranks: NDArray[Any] = np.add.reduce(drawn <= place, axis=0, dtype=np.min_scalar_type(len(drawn)))
+    up_to = (drawn <= place).view(np.uint8)
+    ranks: NDArray[Any] = np.add.reduce(up_to, axis=0, dtype=np.min_scalar_type(len(drawn)))
     return ranks
 
 
