@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from rich.box import HEAVY_HEAD, SIMPLE_HEAD, Box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
-from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.report.terminal.plain_table import PlainColumn, body
+from attnbench.report.terminal.plain_table import PlainColumn, annotation, plain_table
 from attnbench.words import visible
 
 WORDS = re.compile(r"\[.*?\]|\S+")  # `[95 %]` is one
@@ -151,15 +150,13 @@ class Grid:
         layout, columns = self._fitting(list(map(_visible, self.columns)), width)
         parts = layout.parts(columns, width) if self.continued else [columns]
         for part in parts:
-            title = self.title if part is parts[0] else ""
-            plain = self._plain(console, layout, part, width)
-            yield from (
-                self._lines(console, options, layout, plain, title)
-                if plain
-                else [self._table(layout, part, width, title)]
-            )
+            title = Text(self.title if part is parts[0] else "", "table.title", justify=self.title_justify)
+            if layout.box and (plain := self._plain(console, layout, part, width)):
+                yield from plain_table(console, options, title, plain, layout.box, layout.padding)
+            else:
+                yield self._table(layout, part, width, title)
         if caption := "\n".join(filter(None, [self.caption, self._left_out(columns)])):
-            yield Text(caption, "table.caption")
+            yield from annotation(console, options, Text(caption, "table.caption"))
 
     def _fitting(self, columns: Sequence[GridColumn], width: int) -> tuple[_Layout, Sequence[GridColumn]]:
         """The first layout that has room for the columns, or the densest and what it has room for."""
@@ -178,9 +175,9 @@ class Grid:
             return layout.needed(columns)
         return max(layout.needed([columns[0], column]) for column in columns[1:])
 
-    def _table(self, layout: _Layout, columns: Sequence[GridColumn], width: int, title: str) -> Table:
+    def _table(self, layout: _Layout, columns: Sequence[GridColumn], width: int, title: Text) -> Table:
         table = Table(
-            title=Text(title, "table.title"),
+            title=title,
             title_justify=self.title_justify,
             box=layout.box,
             padding=(0, layout.padding),
@@ -199,7 +196,7 @@ class Grid:
         self, console: Console, layout: _Layout, columns: Sequence[GridColumn], width: int
     ) -> list[PlainColumn]:
         """The columns as text alone; none where they are more than that, or rich has to break a line."""
-        if console.color_system or layout.box is None or self.total or layout.needed(columns) > width:
+        if console.color_system or self.total or layout.needed(columns) > width:
             return []
         widths = layout.widths(columns, width)
         plain = [
@@ -208,24 +205,6 @@ class Grid:
         ]
         is_text = not any(column.below for column in columns) and any(column.heading for column in columns)
         return plain if is_text and all(column.fits for column in plain) else []
-
-    def _lines(
-        self,
-        console: Console,
-        options: ConsoleOptions,
-        layout: _Layout,
-        columns: Sequence[PlainColumn],
-        title: str,
-    ) -> RenderResult:
-        """A table of text under its title."""
-        box = (layout.box or SIMPLE_HEAD).substitute(options, safe=console.safe_box)
-        lines = list(body(columns, box, layout.padding))
-        if title:
-            room = options.update(width=cell_len(lines[0]), justify=self.title_justify, height=None)
-            yield from console.render(Text(title, "table.title"), room)
-        for line in lines:
-            yield Segment(line)
-            yield Segment.line()
 
     def _left_out(self, columns: Sequence[GridColumn]) -> str:
         shown = {column.heading.replace("\n", " ") for column in columns}

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 from rich.box import Box
 from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.text import Text
 
 PADS: dict[str, Callable[[str, int], str]] = {
+    "default": lambda line, _: line,
     "left": lambda line, room: line + " " * room,
     "right": lambda line, room: " " * room + line,
     "center": lambda line, room: " " * (room // 2) + line + " " * (room - room // 2),
@@ -30,16 +34,46 @@ class PlainColumn:
     def fits(self) -> bool:
         """Whether all lines stand as they are: none is broken, and no space at an end of one is dropped."""
         lines = [line for text in (self.heading, *self.cells) for line in text.splitlines()]
-        return self.side in PADS and all(self._stands(line) for line in lines)
-
-    def _stands(self, line: str) -> bool:
-        return cell_len(line) <= self.letters and line == line.strip() and "\t" not in line
-
-    def padded(self, line: str) -> str:
-        return PADS[self.side](line, self.letters - cell_len(line))
+        return self.side in PADS and all(stands(line, self.letters) for line in lines)
 
 
-def body(columns: Sequence[PlainColumn], box: Box, padding: int) -> Iterator[str]:
+def stands(line: str, letters: int) -> bool:
+    """Whether a line of so many letters has room for a text as it is."""
+    return cell_len(line) <= letters and line == line.strip() and "\t" not in line
+
+
+def padded(line: str, letters: int, side: str) -> str:
+    """A line that stands on one side of so many letters, or in their middle."""
+    return PADS[side](line, letters - cell_len(line))
+
+
+def plain_table(
+    console: Console,
+    options: ConsoleOptions,
+    title: Text,
+    columns: Sequence[PlainColumn],
+    box: Box,
+    padding: int,
+) -> RenderResult:
+    """A table in a box, as wide as its columns, under its title."""
+    lines = list(_body(columns, box.substitute(options, safe=console.safe_box), padding))
+    if title:
+        yield from annotation(console, options.update(width=cell_len(lines[0]), height=None), title)
+    for line in lines:
+        yield from (Segment(line), Segment.line())
+
+
+def annotation(console: Console, options: ConsoleOptions, text: Text) -> RenderResult:
+    """What stands over or under a table."""
+    lines, side, width = text.plain.splitlines(), text.justify or "default", options.max_width
+    if console.color_system or side not in PADS or not all(stands(line, width) for line in lines):
+        yield from console.render(text, options)
+        return
+    for line in lines:
+        yield from (Segment(padded(line, width, side)), Segment.line())
+
+
+def _body(columns: Sequence[PlainColumn], box: Box, padding: int) -> Iterator[str]:
     """The lines of a table in a box: headings stand at the bottom of theirs, cells at the top."""
     widths = [column.letters + 2 * padding for column in columns]
     yield box.get_top(widths)
@@ -71,5 +105,8 @@ def _lines(
     air = " " * padding
     for number in range(max(1, *map(len, cells))):
         lines = (cell[number] if number < len(cell) else "" for cell in cells)
-        padded = (f"{air}{column.padded(line)}{air}" for column, line in zip(columns, lines, strict=True))
-        yield f"{left}{between.join(padded)}{right}"
+        texts = (
+            f"{air}{padded(line, column.letters, column.side)}{air}"
+            for column, line in zip(columns, lines, strict=True)
+        )
+        yield f"{left}{between.join(texts)}{right}"
