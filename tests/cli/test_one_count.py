@@ -48,6 +48,7 @@ def test_profile_divides_the_same_count(attnbench: Run, tmp_path: Path, name: st
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 def test_a_run_and_its_reports_say_it_too(attnbench: Run, tmp_path: Path):
     how = ("--batch", "1", "--quick", "--max-seconds", "1", "--out", tmp_path)
     assert attnbench("run", *CORES, *SIZE, *how).status == 0
