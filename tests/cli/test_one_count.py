@@ -42,7 +42,10 @@ def test_check_says_nothing_on_standard_error():
 
 
 @pytest.mark.parametrize("name", CORES)
-def test_profile_divides_the_same_count(attnbench: Run, tmp_path: Path, name: str):
+def test_profile_divides_the_same_count(
+    attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setattr("attnbench.measuring.profile.PROFILED_S", 0)
     done = attnbench("profile", name, *SIZE, "--batch", "1", "--format", "csv", "--out", tmp_path)
     assert sum(int(line["macs"] or 0) for line in lines_of(done.out)) == int(ONE)
 
