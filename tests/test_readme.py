@@ -244,12 +244,14 @@ def test_tables_of_two_runs_are_shown():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("figures_unencoded")
 def test_intervals_in_the_prose_are_those_of_kept_runs(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "300")
     runs = [f"attnbench compare {path.parent}" for path in Path("results").glob(f"*/{RECORDS}")]
     shown = [command for command in COMMANDS if re.match(r"attnbench (compare|claims) results/", command)]
-    arguments = [shlex.split(command.removesuffix(" --plot"))[1:] for command in [*runs, *shown]]
+    commands = dict.fromkeys(command.removesuffix(" --plot") for command in [*runs, *shown])
+    arguments = [shlex.split(command)[1:] for command in commands]
     printed = "\n".join(attnbench(*words).out for words in arguments)
     lines = (TEXTS[README] + TEXTS[RESULTS]).splitlines()
     found = INTERVAL.findall(readable("\n".join(line for line in lines if not line.startswith("|"))))
