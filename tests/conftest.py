@@ -5,12 +5,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from attnbench.cli import main
 from attnbench.machine import system
+from attnbench.run import runner
+from tests.in_process import facts_in_process
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,24 @@ def attnbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         return Outcome(code if isinstance(code, int) else 0, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def workers_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers measure in this process: where it matters what is measured, and not that it is apart."""
+    monkeypatch.setattr(runner, "facts_of_worker", facts_in_process())
+
+
+@pytest.fixture
+def figures_unencoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn once, and their files stay empty: bitmaps and fonts take most of the time."""
+
+    def saved(page: "Figure", path: Path, **_: object) -> None:
+        if path.suffix == ".png":
+            page.draw_without_rendering()
+        path.touch()
+
+    monkeypatch.setattr("attnbench.report.figure.page.Page.savefig", saved)
 
 
 @pytest.fixture

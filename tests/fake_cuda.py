@@ -11,7 +11,6 @@ any time that means something.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 from unittest import mock
 from weakref import WeakSet, finalize
@@ -28,15 +27,10 @@ from attnbench.machine.cpu import Cpu
 from attnbench.machine.cuda import Cuda, CudaClock
 from attnbench.machine.device import Gpu
 from attnbench.measuring import counting
-from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent
 from attnbench.measuring.prediction import predicted_peak_bytes
-from attnbench.measuring.worker import work
 from attnbench.mechanism import Shape
-from attnbench.records import journal
-from attnbench.records.block_state import BlockState
-from attnbench.records.journal import PROCESS_SPENT, Fact
 from attnbench.run import runner
-from attnbench.run.process import WorkerEnded
+from tests.in_process import facts_in_process
 from tests.simulated_cuda import SimulatedCuda
 
 HERE = torch.device("cuda:0")
@@ -262,7 +256,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     }
     for name, stand_in in stand_ins.items():
         monkeypatch.setattr(Cuda, name, stand_in)
-    monkeypatch.setattr(runner, "facts_of_worker", _worker(cuda))
+    facts = facts_in_process(lambda state: cuda.computing(meta_is_here=state.job.task == "measure"))
+    monkeypatch.setattr(runner, "facts_of_worker", facts)
     monkeypatch.setattr(counting, "predicted_peak_bytes", _predicted_elsewhere)
     return cuda
 
@@ -279,20 +274,3 @@ def _predicted_elsewhere(
     """The need on a device that is not the CPU: a torch without CUDA has no fake tensors on that one."""
     there = device if device == Cpu.name else "meta"
     return predicted_peak_bytes(build, shape, dtype, mode, there, output_shape, products)
-
-
-def _worker(cuda: FakeCuda) -> Callable[..., Iterator[Fact]]:
-    def facts(shard: Path, environment: object, timeout_s: float, spare: object) -> Iterator[Fact]:
-        before = journal.read(shard)
-        counts = BlockState(before).job.task != "measure"
-        spent = None
-        with shard.open("a", encoding="utf-8") as file, cuda.computing(meta_is_here=not counts):
-            try:
-                work(shard, JournalWriter(file))
-            except ProcessSpent as end:
-                spent = end
-        yield from journal.read(shard)[len(before) :]
-        if spent:
-            raise WorkerEnded("it is spent", None, "crashed", PROCESS_SPENT) from spent
-
-    return facts

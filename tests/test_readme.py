@@ -25,6 +25,7 @@ from attnbench.report.columns import ALL_COLUMNS, COLUMNS
 from attnbench.run import runner
 from attnbench.run.plan import Setup
 from tests.conftest import Run
+from tests.fakes import changed
 from tests.plain.__main__ import main as print_ratios
 from tests.shards import Workers
 
@@ -100,6 +101,7 @@ def test_the_example_keeps_the_contract(attnbench: Run, example: Path):
     assert "The contract is kept." in done.out
 
 
+@pytest.mark.usefixtures("workers_in_process", "figures_unencoded")
 def test_the_example_is_listed_run_and_compared(attnbench: Run, example: Path, tmp_path: Path):
     listed = attnbench("list", "--plugin", example, "--format", "csv").out.splitlines()
     assert listed[-1].startswith("linear,linear,Linear,,,,,2362368,,481689600,,")
@@ -152,7 +154,7 @@ def test_the_harnesss_python_example_prints_the_kept_run_and_draws_some_of_it(
 def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """`attnbench run` reads its options, plans its blocks, and finds that a kept run has them already.
 
-    `doctor` has workers of no work, and `profile` and `spectrum` a few calls and maps.
+    `doctor` has workers of no work, and `profile` and `spectrum` a few calls on an image, and maps.
     """
 
     def already_measured(
@@ -172,14 +174,17 @@ def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile, "PROFILED_S", 0)
     monkeypatch.setattr(profile, "LEAST_CALLS", profile.TURNS)
     monkeypatch.setattr(profile, "WARMUP", replace(QUICK, least_warmup_s=0, most_warmup_s=0))
-    survey = spectrum.survey
+    profiled, survey = profile.profile, spectrum.survey
+    monkeypatch.setattr(
+        profile, "profile", lambda registry, case, **how: profiled(registry, changed(case, batch=1), **how)
+    )
     monkeypatch.setattr(
         spectrum, "survey", lambda *what, images, **how: survey(*what, images=min(images, 2), **how)
     )
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("nothing_is_measured")
+@pytest.mark.usefixtures("nothing_is_measured", "figures_unencoded")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_runs(
     attnbench: Run, readers_folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
@@ -239,12 +244,14 @@ def test_tables_of_two_runs_are_shown():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("figures_unencoded")
 def test_intervals_in_the_prose_are_those_of_kept_runs(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "300")
     runs = [f"attnbench compare {path.parent}" for path in Path("results").glob(f"*/{RECORDS}")]
     shown = [command for command in COMMANDS if re.match(r"attnbench (compare|claims) results/", command)]
-    arguments = [shlex.split(command.removesuffix(" --plot"))[1:] for command in [*runs, *shown]]
+    commands = dict.fromkeys(command.removesuffix(" --plot") for command in [*runs, *shown])
+    arguments = [shlex.split(command)[1:] for command in commands]
     printed = "\n".join(attnbench(*words).out for words in arguments)
     lines = (TEXTS[README] + TEXTS[RESULTS]).splitlines()
     found = INTERVAL.findall(readable("\n".join(line for line in lines if not line.startswith("|"))))

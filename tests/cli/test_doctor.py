@@ -81,6 +81,7 @@ def test_a_device_that_is_not_known_is_the_users_mistake(attnbench: Run, workers
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 def test_ceilings_are_really_measured(attnbench: Run, monkeypatch: pytest.MonkeyPatch):
     cheap = replace(protocol.CEILINGS_ALONE, precision=100, least_rounds=5)
     monkeypatch.setattr(protocol, "CEILINGS_ALONE", cheap)

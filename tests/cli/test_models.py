@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Run
 
 TINY = Path(__file__).parents[1] / "tiny_backbone.py"
-EFFORT = ("--quick", "--max-seconds", "2", "--threads", "1", "--device", "cpu")
+EFFORT = ("--quick", "--sessions", "1", "--max-seconds", "1", "--threads", "1", "--device", "cpu")
 SMALL = ("--plugin", TINY, "--dim", "24", "--heads", "3", "--batch", "2", "--image", "32")
 
 
@@ -54,6 +54,7 @@ def test_a_spectrum_is_a_layers(attnbench: Run, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process", "figures_unencoded")
 def test_models_and_layers_of_one_command_are_blocks_of_their_own(attnbench: Run, tmp_path: Path):
     words = ("tiny", "tiny/msa", "tiny/xca", "msa", "xca")
     modes = ("inference", "training")
@@ -73,7 +74,8 @@ def test_models_and_layers_of_one_command_are_blocks_of_their_own(attnbench: Run
 
 
 @pytest.mark.slow
-def test_a_profile_says_what_the_mixers_take(attnbench: Run, tmp_path: Path):
+def test_a_profile_says_what_the_mixers_take(attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("attnbench.measuring.profile.PROFILED_S", 0)
     size = ("--plugin", TINY, "--res", "32", "--batch", "2")
     done = attnbench("profile", "tiny/msa", *size, "--out", tmp_path, "--format", "json")
     assert done.status == 0, done.err

@@ -42,12 +42,16 @@ def test_check_says_nothing_on_standard_error():
 
 
 @pytest.mark.parametrize("name", CORES)
-def test_profile_divides_the_same_count(attnbench: Run, tmp_path: Path, name: str):
+def test_profile_divides_the_same_count(
+    attnbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setattr("attnbench.measuring.profile.PROFILED_S", 0)
     done = attnbench("profile", name, *SIZE, "--batch", "1", "--format", "csv", "--out", tmp_path)
     assert sum(int(line["macs"] or 0) for line in lines_of(done.out)) == int(ONE)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 def test_a_run_and_its_reports_say_it_too(attnbench: Run, tmp_path: Path):
     how = ("--batch", "1", "--quick", "--max-seconds", "1", "--out", tmp_path)
     assert attnbench("run", *CORES, *SIZE, *how).status == 0

@@ -99,6 +99,7 @@ def test_a_mistake_is_said(attnbench: Run, tmp_path: Path, arguments: tuple[str,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 @pytest.mark.parametrize("size", [("--res", "100000"), ("--dim", "99999999999", "--heads", "3")])
 def test_a_layer_that_there_is_no_memory_for_says_what_it_needs(
     attnbench: Run, tmp_path: Path, size: tuple[str, ...]

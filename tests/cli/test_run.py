@@ -46,6 +46,7 @@ def members(folder: Path) -> list[Record]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 @pytest.mark.parametrize(
     "size", [("--res", "2,100000", "--dim", "8"), ("--res", "2", "--dim", "8,99999999998")]
 )
@@ -87,6 +88,7 @@ EFFORT = ("--quick", "--sessions", "1", "--precision", "50%", "--max-seconds", "
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 def test_autocast_is_measured_beside_the_pure_cast_forward_and_in_training(attnbench: Run, tmp_path: Path):
     formats = ("--autocast", "bfloat16", "--mode", "inference,training")
     done = attnbench("run", "msa", "hilo", "--res", "4", *SIZE, *formats, "--threads", "1", *EFFORT, tmp_path)
@@ -106,6 +108,7 @@ def test_autocast_is_measured_beside_the_pure_cast_forward_and_in_training(attnb
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 def test_a_batch_that_is_found_fits_and_the_same_command_has_nothing_left_to_do(
     attnbench: Run, tmp_path: Path
 ):
@@ -125,6 +128,7 @@ def test_a_batch_that_is_found_fits_and_the_same_command_has_nothing_left_to_do(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 def test_each_number_of_threads_is_what_its_workers_have(attnbench: Run, tmp_path: Path):
     done = attnbench("run", "msa", "hilo", "--res", "4", *SIZE, "--threads", "1,2", *EFFORT, tmp_path)
     assert done.status == 0, done.err
@@ -135,6 +139,7 @@ def test_each_number_of_threads_is_what_its_workers_have(attnbench: Run, tmp_pat
     assert attnbench("compare", tmp_path, "--format", "json").status == 0
 
 
+@pytest.mark.usefixtures("figures_unencoded")
 def test_each_size_is_a_block_and_a_figure_of_its_own(attnbench: Run, workers: Workers, tmp_path: Path):
     attnbench("run", "msa", "hilo", "--res", "2,2x3", "--res", "5", *SIZE, "--quick", "--out", tmp_path)
     assert [

@@ -11,6 +11,7 @@ from tests.conftest import Run
 SMALL = ("--res", "7", "--dim", "24", "--heads", "3", "--images", "4")
 
 
+@pytest.mark.usefixtures("figures_unencoded")
 def test_figures_and_numbers_are_written_and_named(attnbench: Run, tmp_path: Path):
     folder = tmp_path / "new" / "spectrum"
     done = attnbench("spectrum", "hilo:alpha=0.5", "msa", "msa", *SMALL, "--plot", "--out", folder)
@@ -76,6 +77,7 @@ def test_a_mistake_is_said_and_nothing_is_drawn(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 @pytest.mark.parametrize("size", [("--res", "100000"), ("--dim", "99999999999", "--heads", "3")])
 def test_where_there_is_memory_for_none_each_says_what_it_needs(
     attnbench: Run, tmp_path: Path, size: tuple[str, ...]

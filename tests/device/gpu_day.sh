@@ -15,7 +15,7 @@ $PY "$HERE/layout.py" "$WORK.site" "$HERE/whl" "$ROOT" || exit 1
 export PYTHONPATH="$ROOT:$WORK.site" PYTHONUNBUFFERED=1 COLUMNS=150 NO_COLOR=1
 A="$PY -m attnbench"
 if [ -n "$TINY" ]; then
-  SIZE="--dim 96 --heads 6 --batch 2" SWEEP="--dim 96 --heads 6 --batch 2 --res 4,5" S=1.5 L=3 DTYPES=float32 WAYS=""
+  SIZE="--dim 96 --heads 6 --batch 2 --res 7 --sessions 1" SWEEP="--dim 96 --heads 6 --batch 2 --res 4,5" S=1.5 L=3 DTYPES=float32 WAYS=""
 else
   SIZE="" SWEEP="--res 14,28,56,112 --batch 8" S=20 L=90 DTYPES=float32,tf32,bfloat16 WAYS="--cuda-graph off,on"
 fi

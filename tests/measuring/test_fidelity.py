@@ -368,6 +368,7 @@ def test_a_graph_of_what_was_kept_is_wrong(registry: Registry):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 def test_a_run_shows_no_speed_of_what_does_not_do_its_work(attnbench: Run, tmp_path: Path):
     names = ("honest", "kept-by-shape", "tired", "half-kept")
     size = ("--res", "4", "--dim", "48", "--heads", "3", "--batch", "4", "--device", "cpu")

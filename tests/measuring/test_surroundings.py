@@ -207,6 +207,7 @@ def test_nothing_is_written_where_nothing_is_changed(tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workers_in_process")
 def test_a_row_says_what_was_put_right(attnbench: Run, tmp_path: Path):
     names = ("msa", "once", "late")
     how = ("--plugin", PLUGIN, "--dim", "8", "--heads", "2", "--res", "2x3", "--threads", "1")

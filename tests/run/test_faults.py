@@ -18,7 +18,7 @@ from tests import fakes
 from tests.faults import __main__ as faults
 from tests.faults import comparison
 from tests.faults.catalogue import FAULTS, cut_off, damage, empty
-from tests.faults.command import Command
+from tests.faults.command import ARGUMENTS, Command
 from tests.faults.table import append, read, table
 from tests.faults.trial import Try
 from tests.shards import ENVIRONMENT, MSA, job, session
@@ -160,12 +160,23 @@ def test_tries_of_another_seed_are_not_gone_on_with(tmp_path: Path):
         faults.main(times=2, seed=1, out=tmp_path, only="")
 
 
+def test_it_is_a_command_that_knows_its_faults():
+    words = [sys.executable, "-m", "tests.faults", "--only", "an earthquake"]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no fault has 'an earthquake' in its name" in done.stderr
+
+
 @pytest.mark.slow
-def test_three_runs_with_a_fault_each_end_as_one_that_is_left_alone(tmp_path: Path):
-    root = Path(__file__).parents[2]
-    words = ["--times", "3", "--seed", "3", "--out", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults", *words], cwd=root, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert [each.is_bad for each in read(tmp_path / "tries.csv")] == [False] * 3
+def test_three_runs_with_a_fault_each_end_as_one_that_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    one_block = [{"2,3": "2"}.get(word, word) for word in ARGUMENTS if word != "xca"]
+    monkeypatch.setattr("tests.faults.command.ARGUMENTS", one_block)
+    names = {"SIGINT to the command", "SIGKILL to its worker", "killed, and the shard emptied"}
+    monkeypatch.setattr(faults, "FAULTS", [fault for fault in FAULTS if fault.name in names])
+    with pytest.raises(typer.Exit) as ended:
+        faults.main(times=3, seed=4, out=tmp_path, only="")
+    tries = read(tmp_path / "tries.csv")
+    assert ended.value.exit_code == 0, tries
+    assert {each.fault for each in tries if not each.is_bad} == names
