@@ -1,6 +1,6 @@
 """`attnbench report`: runs as tables for papers, as data for programs, and as a page for readers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ from attnbench.report.formats import FORMATS, Format
 
 NAMES = [form.name for form in FORMATS]
 OWN = "leave it out"
+UNFINISHED = ".unfinished"  # behind the name of a file that is being written
 SCHEMAS = {
     "columns": "it has all columns",
     "spread": "x_low and x_high are the ends of 95 % intervals there",
@@ -137,11 +138,26 @@ def report(
     if out is None:
         show(pieces)
         return
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(pieces)
+    _write(pieces, out)
     output().wrote([out])
+
+
+def _write(pieces: Iterable[str], out: Path) -> None:
+    """Write a file piece by piece; one that is there is replaced when the new one is whole."""
+    place = out.resolve()
+    is_special = out.exists() and not out.is_file()  # a device or a pipe, which stays what it is
+    new = place if is_special else place.with_name(f"{place.name}{UNFINISHED}")
+    with writing(out):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with new.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                file.writelines(pieces)
+            if not is_special:
+                new.replace(place)
+        except BaseException:
+            if not is_special:
+                new.unlink(missing_ok=True)
+            raise
 
 
 def _form_of(asked: str | None, out: Path | None) -> Format:

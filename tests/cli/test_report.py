@@ -10,7 +10,7 @@ import pytest
 
 from attnbench.cli.pipe import quiet_output
 from attnbench.records.record_file import append
-from attnbench.report.formats import FORMATS
+from attnbench.report.formats import FORMATS, long_csv
 from tests.conftest import Run
 from tests.fakes import block
 
@@ -163,6 +163,27 @@ def test_standard_output_that_cannot_be_written_is_one_line_and_status_two(
             print("a line\n" * lines)
     said = "Error: Standard output cannot be written: No space left on device; what was printed is not whole."
     assert capsys.readouterr().err == f"{said} Print to another place.\n"
+
+
+def test_a_file_is_replaced_when_the_new_one_is_whole_and_a_device_is_not(
+    attnbench: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "table.csv"
+    command = ("report", folder, "--format", "csv", "--out")
+    assert attnbench(*command, out).status == 0
+    before = out.read_text()
+
+    def interrupted(_: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(long_csv, "stretches", lambda: interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            attnbench(*command, out)
+    assert out.read_text() == before
+    assert list(tmp_path.glob("table*")) == [out]
+    assert attnbench(*command, "/dev/null").status == 0
+    assert Path("/dev/null").is_char_device()
 
 
 def test_a_file_that_cannot_be_written_says_why_and_what_to_do(attnbench: Run, folder: Path):
