@@ -661,7 +661,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
     choices = [registry.choose(text) for text in ("msa", *BAD, *ODD)]
     blocks = sweep(choices, [GEOMETRY], ["cpu"], batches=[2])
     protocol = Protocol(
-        sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0.1, timeout_s=10
+        sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0.1, timeout_s=20
     )
     setup = Setup((str(plugin),), protocol)
     assert measure(survey(blocks, setup), setup, folder, lambda *_: None)
@@ -679,7 +679,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
         ("raises", "crashed", r"ValueError: no batches please \(.*\.py, line \d+\)"),
         ("zeros", "wrong", r"the output has shape \(2, 1, 8\) instead of \(2, 4, 8\)"),
         ("notanumber", "wrong", "the output holds NaN or infinite numbers"),
-        ("sleeps", "timed_out", "the prediction of its memory took longer than 10 s"),
+        ("sleeps", "timed_out", "the prediction of its memory took longer than 20 s"),
         (
             "exits",
             "crashed",
