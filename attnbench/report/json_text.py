@@ -40,7 +40,7 @@ def _text(value: object, margin: str) -> str:
         return _enclosed("{", parts, "}", margin)
     if isinstance(value, list | tuple):
         return _enclosed("[", [_text(each, inner) for each in value], "]", margin)
-    if type(value) is float:
+    if isinstance(value, float):
         return float.__repr__(value) if math.isfinite(value) else "null"
     return "null" if value is None else _ENCODER.encode(value)
 

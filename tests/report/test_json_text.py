@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from attnbench.report.json_text import json_pieces, json_text
@@ -29,3 +30,9 @@ def test_rows_that_are_made_as_they_are_written_stand_as_a_list_would(rows: list
 
 def test_what_is_no_number_is_null():
     assert json_text([math.nan, {"x": -math.inf}]) == '[\n  null,\n  {\n    "x": null\n  }\n]\n'
+
+
+def test_what_numpy_has_for_no_number_is_null_too():
+    assert json.loads(json_text({"of numpy": [np.float64("nan"), np.float64(0.1)]})) == {
+        "of numpy": [None, 0.1]
+    }
