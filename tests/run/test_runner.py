@@ -648,6 +648,9 @@ BAD = (
     "failslate",
 )
 ODD = ("keeps", "onlybatches")
+BESIDE_BAD_ONES = Protocol(
+    sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0.1, timeout_s=20
+)
 
 
 @pytest.fixture(scope="module")
@@ -660,10 +663,7 @@ def beside_bad_ones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recor
     registry = discover([plugin])
     choices = [registry.choose(text) for text in ("msa", *BAD, *ODD)]
     blocks = sweep(choices, [GEOMETRY], ["cpu"], batches=[2])
-    protocol = Protocol(
-        sessions=2, precision=100, max_seconds=60, least_warmup_s=0, most_warmup_s=0.1, timeout_s=20
-    )
-    setup = Setup((str(plugin),), protocol)
+    setup = Setup((str(plugin),), BESIDE_BAD_ONES)
     assert measure(survey(blocks, setup), setup, folder, lambda *_: None)
     return {
         row.case.label if row.case.role is Role.member else row.case.title: row
@@ -735,11 +735,8 @@ def test_a_layer_that_fails_at_batch_1_alone_is_timed_and_says_that_it_was_not_c
 @pytest.mark.slow
 def test_a_really_measured_row_knows_how_it_was_made(beside_bad_ones: dict[str, Record]):
     row = beside_bad_ones["msa"]
-    assert (row.conditions.threads, row.conditions.flags["threads"], row.conditions.protocol.timeout_s) == (
-        1,
-        "1",
-        10,
-    )
+    conditions = row.conditions
+    assert (conditions.threads, conditions.flags["threads"], conditions.protocol) == (1, "1", BESIDE_BAD_ONES)
     assert all(sample.seconds > 0 for sample in row.samples)
     assert all(warmup.calls_per_sample > 1 for warmup in row.warmups)
     here = inspect_machine()
