@@ -1,7 +1,7 @@
 """Samples by the round in which they were taken: what is paired, and what is drawn together."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle, islice
+from itertools import chain, compress, cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,17 @@ Values = tuple[NDArray[np.float64], list[int]]
 
 def by_round(samples: Sequence[Sample]) -> ByRound:
     """Seconds per call in each round of each session, of samples that count."""
-    seconds: dict[Round, tuple[float, ...]] = {}
     columns = (column_of(samples, name) for name in ("session", "round", "seconds", "settling"))
-    for session, number, taken_s, is_settling in zip(*columns, strict=True):
-        if not is_settling:
-            key = session, number
-            seconds[key] = (*seconds[key], taken_s) if key in seconds else (taken_s,)
+    sessions, numbers, taken_s, settling = columns
+    if True in settling:
+        counts = [not is_settling for is_settling in settling]
+        sessions, numbers, taken_s = (list(compress(each, counts)) for each in (sessions, numbers, taken_s))
+    keys = list(zip(sessions, numbers, strict=True))
+    seconds: dict[Round, tuple[float, ...]] = dict(zip(keys, zip(taken_s, strict=True), strict=True))
+    if len(seconds) < len(keys):
+        seconds = dict.fromkeys(keys, ())
+        for key, each in zip(keys, taken_s, strict=True):
+            seconds[key] += (each,)
     return seconds
 
 
@@ -50,6 +55,8 @@ def ratios(numerators: ByRound, denominators: ByRound) -> Values:
 def _rectangle(seconds: ByRound, keys: list[Round]) -> NDArray[np.float64]:
     """`[rounds, samples]`; a round that was cut short repeats the samples that it has."""
     rounds = [seconds[key] for key in keys]
-    most = max(map(len, rounds), default=1)
-    whole = [each if len(each) == most else tuple(islice(cycle(each), most)) for each in rounds]
-    return np.array(whole, dtype=float).reshape(len(keys), most)
+    lengths = set(map(len, rounds))
+    most = max(lengths, default=1)
+    if len(lengths) > 1:
+        rounds = [tuple(islice(cycle(each), most)) for each in rounds]
+    return np.fromiter(chain.from_iterable(rounds), float, len(keys) * most).reshape(len(keys), most)

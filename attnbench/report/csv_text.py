@@ -7,6 +7,7 @@ from types import NoneType, SimpleNamespace
 
 COMPUTED = re.compile(r"[=+\-@\x00-\x1f\x7f-\x9f]")  # what a cell begins with that a spreadsheet computes
 PLAIN = (str, int, float, NoneType)
+NUMBERS = frozenset((int, float, bool, NoneType))
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?")
 
 
@@ -21,7 +22,7 @@ def csv_text(lines: Iterable[Mapping[str, object]], columns: Sequence[str] = ())
     writer = csv.writer(SimpleNamespace(write=rows.append), lineterminator="\n")
     for line in lines:
         known.update(dict.fromkeys(line))
-        writer.writerow([_inert(cell(line.get(name))) for name in known])
+        writer.writerow(_cells(map(line.get, known)))
         widths.append(len(known))
     writer.writerow(known)
     header = rows.pop()
@@ -35,10 +36,15 @@ def stretches() -> Callable[[Iterable[object]], str]:
     writer = csv.writer(SimpleNamespace(write=written.append), lineterminator="")
 
     def stretch(values: Iterable[object]) -> str:
-        writer.writerow([_inert(cell(value)) for value in values])
+        writer.writerow(_cells(values))
         return written.pop()
 
     return stretch
+
+
+def _cells(values: Iterable[object]) -> list[object]:
+    """The values as cells that nobody computes; most are numbers, which stay what they are."""
+    return [value if type(value) in NUMBERS else _inert(cell(value)) for value in values]
 
 
 def cell(value: object) -> object:
