@@ -58,25 +58,33 @@ class Analysis:
         return commands(self.file.records)
 
 
-def analysis_of(file: RecordFile, baseline: str | None = None) -> Analysis:
+def analysis_of(file: RecordFile, baseline: str | None = None, *, only: Sequence[str] = ()) -> Analysis:
     """What the run of a file says; one that has no rows is an `AttnbenchError`."""
-    return Analysis(file.folder.name, file, rows_of(file, baseline))
+    return Analysis(file.folder.name, file, rows_of(file, baseline, only=only))
 
 
 def open_runs(
-    folders: Sequence[Path], baseline: str | None = None, *, with_paper: bool = True
+    folders: Sequence[Path],
+    baseline: str | None = None,
+    *,
+    with_paper: bool = True,
+    only: Sequence[str] = (),
 ) -> list[Analysis]:
     """The runs in these folders, each once, with the published numbers if they are asked for."""
     distinct = {folder.resolve(): folder for folder in folders}
-    return analyses_of(list(map(read, distinct.values())), baseline, with_paper=with_paper)
+    return analyses_of(list(map(read, distinct.values())), baseline, with_paper=with_paper, only=only)
 
 
 def analyses_of(
-    files: Sequence[RecordFile], baseline: str | None = None, *, with_paper: bool = True
+    files: Sequence[RecordFile],
+    baseline: str | None = None,
+    *,
+    with_paper: bool = True,
+    only: Sequence[str] = (),
 ) -> list[Analysis]:
     """What the runs of several files say, each under a name of its own."""
     tables = [
-        rows_of(file, baseline, run=f"the run in {file.folder}" if len(files) > 1 else "this run")
+        rows_of(file, baseline, run=f"the run in {file.folder}" if len(files) > 1 else "this run", only=only)
         for file in files
     ]
     if not with_paper:
@@ -84,10 +92,12 @@ def analyses_of(
     return list(map(Analysis, _names([file.folder.resolve() for file in files]), files, tables))
 
 
-def rows_of(file: RecordFile, baseline: str | None = None, *, run: str = "this run") -> list[Row]:
+def rows_of(
+    file: RecordFile, baseline: str | None = None, *, run: str = "this run", only: Sequence[str] = ()
+) -> list[Row]:
     """The rows of a run, which errors call `run`; one that has none is an `AttnbenchError`."""
     require_rows(file)
-    return rows(file.records, baseline, run=run)
+    return rows(file.records, baseline, run=run, only=only)
 
 
 def require_rows(file: RecordFile) -> None:

@@ -23,6 +23,7 @@ from attnbench.statistics import (
     compare_pairs,
     median_with_interval,
     noise_floor,
+    p_value_of_pairs,
     session_ratios,
     session_scatter,
 )
@@ -94,6 +95,12 @@ class Block:
     def compared(self, record: Record, baseline: Record) -> Comparison | None:
         """How many times as fast as the baseline, over the rounds that have both; None if there are none."""
         return compared(record, baseline, both(*map(self.scatter_of, (record, baseline))))
+
+    def p_value(self, record: Record, baseline: Record) -> float | None:
+        """That of the comparison alone; None if there is none."""
+        theirs, ours, sessions = paired(seconds_of(baseline), seconds_of(record))
+        scatter = both(*map(self.scatter_of, (record, baseline)))
+        return p_value_of_pairs(theirs, ours, sessions, scatter) if sessions else None
 
     def scatter_of(self, record: Record) -> Scatter | None:
         """How far a record is from session to session, where the block tells it."""

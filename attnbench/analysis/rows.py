@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 from attnbench.analysis.block import Block, Limit, blocks, has_time, label_of_baseline, seconds_of
 from attnbench.analysis.titles import told_apart
 from attnbench.cases.case import Mode, Role, Workload
+from attnbench.cases.labels import label_among
 from attnbench.cases.protocol import LEVEL_WIDTH
 from attnbench.cases.sweep import BASELINE
 from attnbench.paper import DEVICES, Printed, published
@@ -115,29 +116,36 @@ class Measured(Row):
     timing: Timing
 
 
-def rows(records: Sequence[Record], baseline: str | None = None, *, run: str = "this run") -> list[Row]:
+def rows(
+    records: Sequence[Record], baseline: str | None = None, *, run: str = "this run", only: Sequence[str] = ()
+) -> list[Row]:
     """A row for each case, in the records' order, compared with the baseline of its own block.
 
-    All verdicts are corrected together; beside a time that is impossible they are unclear. A `baseline` that
-    no record has is an `AttnbenchError`, which says so of the `run`.
+    Where labels or titles are named, for their cases `only`. All verdicts are corrected together, of other
+    rows too; beside a time that is impossible they are unclear. A `baseline`, or a label, that no record has
+    is an `AttnbenchError`, which says so of the `run`.
     """
     records, baseline = told_apart(records), label_of_baseline(baseline, records, run)
     in_blocks = blocks(records, baseline)
-    current = latest(records)
-    pairs = [(record, in_blocks[record.block]) for record in current.values()]
-    comparisons = [_comparison(record, block) for record, block in pairs]
-    doubts = [_is_doubtful(record, block) for record, block in pairs]
+    current = list(latest(records).values())
+    labels = {label_among([record.case for record in current], text) for text in only}
+    pairs = [(record, in_blocks[record.block]) for record in current]
+    wanted = [pair for pair in pairs if not labels or pair[0].case.label in labels]
+    others = [pair for pair in pairs if labels and pair[0].case.label not in labels]
+    comparisons = [_comparison(*pair) for pair in wanted]
+    doubts = [_is_doubtful(*pair) for pair in wanted]
     asked = [
         (comparison, block.noise_floor or 0.0)
-        for (_, block), comparison, doubt in zip(pairs, comparisons, doubts, strict=True)
+        for (_, block), comparison, doubt in zip(wanted, comparisons, doubts, strict=True)
         if comparison and not doubt
     ]
-    judged = iter(verdicts([comparison for comparison, _ in asked], [floor for _, floor in asked]))
+    beside = [p_value for pair in others if (p_value := _p_value(*pair)) is not None]
+    judged = iter(verdicts([comparison for comparison, _ in asked], [floor for _, floor in asked], beside))
     found = [
         _row(record, block, comparison, (Verdict.unclear if doubt else next(judged)) if comparison else None)
-        for (record, block), comparison, doubt in zip(pairs, comparisons, doubts, strict=True)
+        for (record, block), comparison, doubt in zip(wanted, comparisons, doubts, strict=True)
     ]
-    several = len({row.record.conditions.threads for row in found}) > 1
+    several = len({record.conditions.threads for record in current}) > 1
     return [replace(row, threads=row.record.conditions.threads) for row in found] if several else found
 
 
@@ -242,10 +250,23 @@ def has_paper_shape(record: Record) -> bool:
 
 
 def _comparison(record: Record, block: Block) -> Comparison | None:
+    baseline = _beside(record, block)
+    return block.compared(record, baseline) if baseline else None
+
+
+def _p_value(record: Record, block: Block) -> float | None:
+    """That of a comparison that may be judged, without its intervals, which take longer."""
+    baseline = _beside(record, block)
+    is_judged = baseline is not None and not _is_doubtful(record, block)
+    return block.p_value(record, baseline) if is_judged and baseline else None
+
+
+def _beside(record: Record, block: Block) -> Record | None:
+    """What a record is compared with; None for the baseline itself, and where there is no time."""
     baseline = block.baseline_of(record.case.variant)
     if not has_time(record) or baseline is None or baseline.case.label == record.case.label:
         return None
-    return block.compared(record, baseline)
+    return baseline
 
 
 def _is_doubtful(record: Record, block: Block) -> bool:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row
-from attnbench.cases.labels import did_you_mean, find, nearest
-from attnbench.errors import AttnbenchError
+from attnbench.cases.labels import label_among
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +15,11 @@ class Selection:
 
     only: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The mechanisms that a run must have rows of; none named where all are wanted."""
+        return (*self.only, *self.names) if self.only else ()
 
     def of(self, run: Analysis) -> Analysis:
         """The run as the reader wants it; its records, and so its claims, stay whole.
@@ -56,9 +60,4 @@ EVERYTHING = Selection()
 
 def label_in(rows: Sequence[Row], text: str) -> str:
     """The label of the mechanism that a text means, of those in a run."""
-    cases = [row.record.case for row in rows]
-    label = find(text, cases)
-    if label is None:
-        known = ", ".join(dict.fromkeys(case.label for case in cases))
-        raise AttnbenchError(f"The run has no {text!r}.{did_you_mean(nearest(text, cases))} It has {known}.")
-    return label
+    return label_among([row.record.case for row in rows], text)

@@ -2,9 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from attnbench.errors import AttnbenchError
 from attnbench.mechanism import Setting
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
@@ -95,6 +96,15 @@ def closest(text: str, names: Iterable[str]) -> str | None:
     originals = {name.casefold(): name for name in names}
     matches = difflib.get_close_matches(text.casefold(), originals, n=1)
     return originals[matches[0]] if matches else None
+
+
+def label_among(cases: Sequence[Labelled], text: str) -> str:
+    """The label of the mechanism that a text means, of those in a run."""
+    label = find(text, cases)
+    if label is None:
+        known = ", ".join(dict.fromkeys(case.label for case in cases))
+        raise AttnbenchError(f"The run has no {text!r}.{did_you_mean(nearest(text, cases))} It has {known}.")
+    return label
 
 
 def did_you_mean(name: str | None) -> str:

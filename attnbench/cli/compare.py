@@ -143,11 +143,13 @@ def compare(
             here, first, later, baseline, share=share, selection=selection, style=style, drawn=bool(figures)
         )
         if figures:
-            both = [selection.of(each) for each in analyses_of([first, later], baseline)]
+            both = [
+                selection.of(each) for each in analyses_of([first, later], baseline, only=selection.needed)
+            ]
             rows = [row for each in both for row in each.rows]
             draw_side_by_side(here, both, _coloured(figures, rows, highlight))
     else:
-        shown = selection.of(analysis_of(first, baseline))
+        shown = selection.of(analysis_of(first, baseline, only=selection.needed))
         coloured = _coloured(figures, shown.rows, highlight) if figures else None
         print_one = show.print_matrices_of if kernels else show.print_run
         slower = print_one(here, shown, coloured, share=share, style=style)

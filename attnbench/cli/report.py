@@ -133,7 +133,7 @@ def report(
     if floating:
         style = replace(style, placement=read_name("--float", floating, FLOATS))
     selection = read_selection(only, rename)
-    opened = open_runs(runs or [newest(results)], baseline, with_paper=paper)
+    opened = open_runs(runs or [newest(results)], baseline, with_paper=paper, only=selection.needed)
     pieces = form.pieces(list(map(selection.of, opened)), style, *flags)
     if out is None:
         show(pieces)

@@ -42,7 +42,7 @@ def print_changes(
     different = unlike(before, after)
     all_changes = selection.of_changes(changes(before, after, baseline, times=not different))
     if (different or not all_changes) and output.form is Format.table and not share:
-        runs = list(map(selection.of, analyses_of([before, after], baseline)))
+        runs = list(map(selection.of, analyses_of([before, after], baseline, only=selection.needed)))
         _print_side_by_side(output, runs, style, different, drawn=drawn)
         return []
     if not all_changes:

@@ -7,6 +7,7 @@ from attnbench.statistics.comparison import (
     compare_apart,
     compare_pairs,
     noise_floor,
+    p_value_of_pairs,
     session_ratios,
     verdicts,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "mean_with_deviation",
     "median_with_interval",
     "noise_floor",
+    "p_value_of_pairs",
     "paired_ratio",
     "rank_correlation",
     "ratios_of_pairs",

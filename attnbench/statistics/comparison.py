@@ -76,6 +76,15 @@ def compare_pairs(
     )
 
 
+def p_value_of_pairs(
+    numerators: Floats, denominators: Floats, sessions: Integers, scatter: Scatter | None = None
+) -> float:
+    """That of the comparison of the same pairs, without its intervals."""
+    logarithms = log_ratios(numerators, denominators)
+    p_value, _ = _over_sessions(session_medians(logarithms, np.asarray(sessions)), scatter)
+    return max(_sign_test(logarithms), p_value)
+
+
 def session_ratios(numerators: Floats, denominators: Floats, sessions: Integers) -> dict[int, float]:
     """The logarithm of the median ratio of each session with at least `LEAST_ROUNDS` rounds."""
     return medians_of_sessions(log_ratios(numerators, denominators), np.asarray(sessions), LEAST_ROUNDS)
@@ -117,17 +126,20 @@ def noise_floor(twin: Estimate) -> float | None:
     return max(1 / twin.low, twin.high) - 1
 
 
-def verdicts(comparisons: Sequence[Comparison], floors: Sequence[float]) -> list[Verdict]:
+def verdicts(
+    comparisons: Sequence[Comparison], floors: Sequence[float], beside: Sequence[float] = ()
+) -> list[Verdict]:
     """A verdict for each comparison, above the noise floor of the same index.
 
     The p-values, each the larger of that of a test over rounds (of signs, or of ranks where they are not
     paired) and that of a t-test over sessions, are corrected together (Benjamini-Hochberg), so that all
-    comparisons whose verdicts are read together belong into one call.
+    comparisons whose verdicts are read together belong into one call; of those of which nobody asks for the
+    verdict, the p-values stand `beside`.
     """
-    p_values = _corrected(np.array([comparison.p_value for comparison in comparisons]))
+    p_values = _corrected(np.array([*(comparison.p_value for comparison in comparisons), *beside]))
     return [
         _verdict(comparison, p_value < 1 - CONFIDENCE, floor)
-        for comparison, p_value, floor in zip(comparisons, p_values, floors, strict=True)
+        for comparison, p_value, floor in zip(comparisons, p_values, floors, strict=False)
     ]
 
 

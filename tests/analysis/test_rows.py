@@ -167,6 +167,32 @@ def test_a_baseline_may_be_a_title_and_may_name_a_setting_that_has_its_default()
         assert blocks(records, asked)["block"].baseline_label == "hilo"
 
 
+def test_rows_of_some_mechanisms_alone_are_those_among_all():
+    """Their verdicts are corrected for all others; where some have other threads, they name their own."""
+    mostly = [0.8] * 10 + [1.25] * 2  # that so many of twelve are faster is by chance in 4 of 100 runs
+    records = block({"msa": STEADY, "hilo": mostly, "sra": STEADY, "xca": STEADY, "van": STEADY})
+    assert timings(rows([*records[:2], records[-1]]))["hilo"].verdict is Verdict.faster
+    several = [*records, *(changed(each, threads=1) for each in block({"pvt": STEADY}, block="other"))]
+    for run, threads in ((records, None), (several, 2)):
+        hilo = next(row for row in rows(run) if row.record.case.label == "hilo")
+        assert rows(run, only=["HiLo"]) == [hilo]
+        assert hilo.timing is not None
+        assert (hilo.timing.verdict, hilo.threads) == (Verdict.unclear, threads)
+    with pytest.raises(AttnbenchError, match=r"^The run has no 'hlio'\. Did you mean 'hilo'\? It has msa, "):
+        rows(records, only=["hlio"])
+
+
+def test_a_time_that_is_impossible_counts_for_nobody_though_nobody_asks_for_it():
+    """Four verdicts of faster beside it would make one of a ratio that is by chance in 4 of 100 runs."""
+    quick = dict.fromkeys(("sra", "xca", "van", "pvt"), [0.5] * 12)
+    times = {"msa": STEADY, "hilo": [0.8] * 10 + [1.25] * 2, "swin": STEADY, **quick}
+    run = [*block(times, batch=1, macs=1_000_000), ceiling("matmul", [0.8] * 12)]
+    (hilo,) = rows(run, only=["hilo"])
+    assert hilo in rows(run)
+    assert hilo.timing is not None
+    assert hilo.timing.verdict is Verdict.unclear
+
+
 def test_a_control_is_the_baseline_and_no_row():
     _, hilo, twin = block({"msa": STEADY, "hilo": [0.5] * 12})
     control = changed(record("msa", STEADY), role=Role.control)

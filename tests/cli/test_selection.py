@@ -51,6 +51,8 @@ def test_names_stand_in_tables_and_reports(attnbench: Run, run: Path):
     ).out
     assert "| Ours" in table
     assert "VAN" not in table
+    with_more = ("--only", "msa,hilo", "--rename", "hilo=Ours", "--rename", "van=Theirs")
+    assert attnbench("report", run, *with_more, "--format", "markdown").out == table
 
 
 @pytest.mark.parametrize(
