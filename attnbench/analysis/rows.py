@@ -11,6 +11,7 @@ from attnbench.cases.case import Mode, Role, Workload
 from attnbench.cases.labels import label_among
 from attnbench.cases.protocol import LEVEL_WIDTH
 from attnbench.cases.sweep import BASELINE
+from attnbench.cases.variant import PLAIN
 from attnbench.paper import DEVICES, Printed, published
 from attnbench.paper.models import published_model
 from attnbench.records.record import Record
@@ -82,6 +83,11 @@ class Row:
         """What became of the case: `measured`, why it was not, or `interrupted` before its first sample."""
         found = self.record.outcome
         return "interrupted" if found == "measured" and self.timing is None else found
+
+    @property
+    def has_own_kernel(self) -> bool:
+        """Whether torch's fused attention ran in a layer that was told to compute its own explicitly."""
+        return self.record.case.variant.kernel == PLAIN.kernel and bool(self.record.backends)
 
     @property
     def size(self) -> str:

@@ -1,8 +1,8 @@
 """The matrix: how fast each way to run them makes mechanisms, and which order of them survives it."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -10,7 +10,6 @@ from attnbench.analysis.block import both, compared
 from attnbench.analysis.claims import Judgement, decide
 from attnbench.analysis.evidence import Group, evidence
 from attnbench.analysis.orders import Order
-from attnbench.analysis.own_kernels import repeats
 from attnbench.analysis.rows import Measured, Row, believed, grouped, has_paper_shape, measured, place
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import DEVICES, published
@@ -220,9 +219,29 @@ def _matrix(rows: Sequence[Row]) -> VariantMatrix:
 
 def _cell(row: Row, base: Row | None, before: Sequence[Row]) -> Cell:
     """The cell of a row beside that of the reference, and those before it in which it may be repeated."""
-    of_the_reference = base is not None and base is not row and repeats(row, [base])
+    of_the_reference = base is not None and base is not row and _repeats(row, [base])
     comparison = None if of_the_reference else _paired(row, base)
-    return Cell(row, comparison.ratio if comparison else None, repeats(row, before))
+    return Cell(row, comparison.ratio if comparison else None, _repeats(row, before))
+
+
+def _repeats(row: Row, others: Iterable[Row]) -> bool:
+    """Whether a layer did in one of the others what it does in this row, whose kernel alone is another.
+
+    It does where one of the rows tells that its kernel is its own, and where both count the same operators
+    and ran as the same back-ends: a layer may have attention of both kinds.
+    """
+    return any(
+        (row.has_own_kernel or other.has_own_kernel) and _signature(row) == _signature(other)
+        for other in others
+    )
+
+
+def _signature(row: Row) -> tuple[object, ...]:
+    """What a row's layer did, as far as it is known, and how it was run but for the kernel."""
+    record = row.record
+    operators = record.cost.macs_by_operator if record.cost else {}
+    others = replace(record.case.variant, kernel=PLAIN.kernel)
+    return (record.case.label, others, record.backends, sorted(operators.items()))
 
 
 def _paired(row: Row | None, other: Row | None) -> Comparison | None:

@@ -8,10 +8,11 @@ from typing import Any, Generic, TypeVar
 from attnbench.cases.choice import Choices
 from attnbench.cases.classes import is_class
 from attnbench.cases.registry import Registry, discover
-from attnbench.cases.sets import SET
 from attnbench.errors import AttnbenchError
-from attnbench.mechanism import MODEL
+from attnbench.mechanism import FAMILIES, MODEL
 
+SET = "@"
+ALL, TABLE, MODERN, MODELS = "all", "table-iv", "modern", "models"
 Known = TypeVar("Known", bound=Choices[Any], covariant=True)
 
 
@@ -58,3 +59,12 @@ def is_place(word: str) -> bool:
     if "/" in name and not word.endswith(".py"):
         return Path(name).exists() or not MODEL.fullmatch(name)
     return word.endswith(".py") or is_class(word) or (Path(word) / "__init__.py").is_file()
+
+
+def slug(family: str) -> str:
+    """A family as a word of the command line."""
+    return family.replace(" ", "-")
+
+
+NAMES = (TABLE, MODERN, ALL, MODELS, *map(slug, FAMILIES))
+"""The sets that attnbench itself has; packages of mechanisms may have more."""

@@ -6,9 +6,8 @@ from fnmatch import fnmatchcase
 
 from attnbench.cases.case import Workload
 from attnbench.cases.declared import HOST, backbones, builtin
-from attnbench.cases.places import is_place
+from attnbench.cases.places import MODELS, SET, is_place
 from attnbench.cases.protocol import Protocol
-from attnbench.cases.sets import MODELS, SET
 from attnbench.cases.variant import Variant
 from attnbench.file_marks import SPARSE
 from attnbench.words import plural

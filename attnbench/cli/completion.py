@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from attnbench.cases.declared import HOST, Declared, backbones, builtin
-from attnbench.cases.sets import NAMES, SET
+from attnbench.cases.places import NAMES, SET
 from attnbench.paper import in_table_order
 
 QUESTION = "_ATTNBENCH_COMPLETE"  # the variable in which a shell says what it wants

@@ -13,8 +13,7 @@ from attnbench.cases.choice import Choice, Choices, Chosen, Kind, unique
 from attnbench.cases.declared import Declarations, are_declared
 from attnbench.cases.labels import closest, did_you_mean
 from attnbench.cases.models import Model, mixing_macs, parts_of
-from attnbench.cases.places import Opened, is_place, opened
-from attnbench.cases.sets import ALL, MODELS, SET, TABLE, slug
+from attnbench.cases.places import ALL, MODELS, SET, TABLE, Opened, is_place, opened, slug
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
 from attnbench.machine import system
 from attnbench.mechanism import FAMILIES, Geometry, OperatorMacs

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from attnbench.analysis.own_kernels import has_own_kernel
 from attnbench.analysis.rows import Row, Timing, believed, measured
 from attnbench.cases.case import Mode
 from attnbench.paper import DEVICES
-from attnbench.report.column import IMPOSSIBLE, OPEN
+from attnbench.report.column import IMPOSSIBLE, OPEN, OWN_KERNEL
 from attnbench.report.columns import MEMORY
 from attnbench.report.notes import remarks, too_noisy
-from attnbench.report.own_kernel import OWN_KERNEL
 from attnbench.report.paper_table import Group, PaperTable
 from attnbench.report.spread import Spread
 from attnbench.statistics import MARGIN, Estimate
@@ -81,7 +79,7 @@ def what_marks_mean(rows: Sequence[Row]) -> list[str]:
     found = [f"{OPEN} = not within ±{100 * min(wide):g} % when time was over"] if wide else []
     if any(row.timing.impossible for row in measured(rows)):
         found.append(f"{IMPOSSIBLE} = faster than this machine can do that work")
-    if any(map(has_own_kernel, rows)):
+    if any(row.has_own_kernel for row in rows):
         found.append(
             f"{OWN_KERNEL} = its code asks for torch's fused attention by itself, whatever --kernel says"
         )

@@ -1,6 +1,6 @@
 """What a column is: a field of cases or rows, or a quantity with its interval; and what stands out in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, Flag, StrEnum, auto
 from typing import ClassVar
@@ -15,6 +15,7 @@ from attnbench.words import NOTHING, readable
 
 Line = dict[str, object]
 """What programs read, by name."""
+OWN_KERNEL = "own kernel"
 OPEN = "~"
 LOWER_BOUND = "≥ "
 IMPOSSIBLE = "!"
@@ -240,6 +241,11 @@ def standings(column: Quantity, rows: Sequence[Row | None]) -> list[Standing | N
         return [None] * len(rows)
     places = {ranked[0]: Standing.best} | dict.fromkeys(ranked[1:-1][:1], Standing.second)
     return [None if value is None else places.get(value) for value in values]
+
+
+def named(title: str, rows: Iterable[Row]) -> str:
+    """A title, and that the layer of these rows asks for torch's fused attention: `Mine (own kernel)`."""
+    return f"{title} ({OWN_KERNEL})" if any(row.has_own_kernel for row in rows) else title
 
 
 def _as_shown(column: Quantity, row: Row | None) -> float | None:

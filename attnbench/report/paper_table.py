@@ -8,10 +8,9 @@ from attnbench.analysis.analysis import Analysis
 from attnbench.analysis.rows import Row, grouped, measured, place, setting_anywhere
 from attnbench.machine.devices import device_of
 from attnbench.records.record import Record
-from attnbench.report.column import Standing, View, standings
+from attnbench.report.column import Standing, View, named, standings
 from attnbench.report.columns import LIMIT, SPEED, THROUGHPUT, TIME
 from attnbench.report.fields import VERDICT
-from attnbench.report.own_kernel import named
 from attnbench.report.table_style import STYLE, TableColumn, TableStyle
 from attnbench.report.text_column import TextColumn
 from attnbench.words import plural

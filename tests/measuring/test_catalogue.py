@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench import AttnbenchError, Branch, Geometry, UnsupportedGeometry
+from attnbench.cases.places import slug
 from attnbench.cases.registry import Registry, discover
-from attnbench.cases.sets import slug
 from attnbench.measuring.catalogue import chosen, entries, points, sets, words_of
 from attnbench.measuring.cost import count
 from attnbench.mechanism import FAMILIES

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from attnbench.analysis.rows import Row
 from attnbench.report.caption import facts, sentence, what_marks_mean
 from attnbench.report.colours import MarkStyles
-from attnbench.report.column import Quantity
+from attnbench.report.column import Quantity, named
 from attnbench.report.columns import COLUMNS, LIMIT
 from attnbench.report.fields import VERDICT
 from attnbench.report.html.cells import (
@@ -19,7 +19,6 @@ from attnbench.report.html.cells import (
     quantity_column,
 )
 from attnbench.report.html.settings import Facet, MeasuredSetting
-from attnbench.report.own_kernel import named
 from attnbench.report.table_style import STYLE, Asked, TableStyle
 
 BEFORE_VERDICT = [quantity for quantity in COLUMNS if quantity is not LIMIT]

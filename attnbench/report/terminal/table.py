@@ -7,7 +7,7 @@ from attnbench.analysis.difference import Change
 from attnbench.analysis.rows import Row, measured
 from attnbench.records.cost import CheckResult, Entry
 from attnbench.report.caption import CONVENTION, facts, how_measured, verdicts, what_marks_mean
-from attnbench.report.column import Quantity
+from attnbench.report.column import Quantity, named
 from attnbench.report.columns import (
     FLOPS,
     LIMIT,
@@ -20,7 +20,6 @@ from attnbench.report.columns import (
 )
 from attnbench.report.digits import estimated
 from attnbench.report.fields import VERDICT
-from attnbench.report.own_kernel import named
 from attnbench.report.paper_table import Field, PaperTable, one_table
 from attnbench.report.spread import Spread
 from attnbench.report.table_style import STYLE, TableStyle

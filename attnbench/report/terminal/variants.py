@@ -19,10 +19,9 @@ from attnbench.cases.variant import PLAIN, Variant
 from attnbench.paper import processor
 from attnbench.paper.claims import Claim
 from attnbench.report.caption import how_measured, what_marks_mean
-from attnbench.report.column import Quantity
+from attnbench.report.column import Quantity, named
 from attnbench.report.columns import THROUGHPUT_ALONE
 from attnbench.report.digits import estimated, shown
-from attnbench.report.own_kernel import named
 from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.report.terminal.costs import MECHANISM
 from attnbench.report.terminal.grid import Grid, GridColumn
