@@ -80,9 +80,9 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def test_ten_kills_and_the_same_command_end_as_an_undisturbed_run_does(tmp_path: Path):
+def test_six_kills_and_the_same_command_end_as_an_undisturbed_run_does(tmp_path: Path):
     command, moments = Command(tmp_path / "run", [2, 3]), random.Random(1)
-    for _ in range(10):
+    for _ in range(6):
         process = command.start()
         time.sleep(moments.uniform(1, 10))
         alive = workers_of(process) if process.poll() is None else []
@@ -123,25 +123,31 @@ def test_a_second_process_is_refused_with_the_first_ones_number(command: Command
     assert process.returncode == 130
 
 
-@pytest.mark.parametrize("kib", [10, 20], ids=["a worker has no room", "its parent has no room"])
-def test_a_full_disk_is_said_and_the_same_command_goes_on(
-    command: Command, kib: int, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_is_said_whoever_has_no_room_and_the_same_command_goes_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch
 ):
+    """First a worker has no room for its shard, and then its parent for the rows of one that is whole."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     command.arguments += ["--precision", "99%"]  # so few samples that 20 KiB hold a shard and not its rows
-    status, said = command.finish(limit_of(kib))
-    assert status == 2, said
-    assert said.startswith(f"Error: {command.folder}")
-    assert " cannot be written: " in said
-    assert said.count("\n") == 1
-    (shard,) = shards(command.folder)
-    block, measured = shard.stem.removeprefix("shard-"), shard.read_text().count("Timed")
+    measured = 0
+    for kib in (10, 20):
+        status, said = command.finish(limit_of(kib))
+        assert says_that_nothing_can_be_written(command, status, said)
+        (shard,) = shards(command.folder)
+        assert shard.read_text().count("Timed") > measured
+        block, measured = shard.stem.removeprefix("shard-"), shard.read_text().count("Timed")
     assert command.finish() == (0, "")
     rows = complete(command.folder)
     assert summary(rows) == command.whole
     assert doubled(rows) == 0
-    assert sum(len(row.samples) for row in rows if row.block == block) >= measured > 0
+    assert sum(len(row.samples) for row in rows if row.block == block) >= measured
     assert (command.folder / RECORDS).stat().st_size > kib * 2**10
+
+
+def says_that_nothing_can_be_written(command: Command, status: int, said: str) -> bool:
+    """Whether a command ended with one line that says so of its folder."""
+    begins = said.startswith(f"Error: {command.folder}")
+    return status == 2 and begins and " cannot be written: " in said and said.count("\n") == 1
 
 
 @contextmanager
@@ -157,19 +163,17 @@ def file_system(kib: int) -> Iterator[Path]:
             subprocess.run(("umount", "--lazy", folder), check=True)
 
 
-@pytest.mark.parametrize(("kib", "has_samples"), [(12, False), (32, True)])
-def test_a_run_on_a_file_system_that_is_full_goes_on_when_it_has_grown(kib: int, has_samples: bool):
-    with file_system(kib) as small:
+def test_a_run_on_a_file_system_that_is_full_goes_on_when_it_has_grown():
+    """At first there is no room for a sample, then for some."""
+    with file_system(12) as small:
         command = Command(small / "run", [2, 3])
-        status, said = command.finish()
-        assert status == 2, said
-        assert said.startswith(f"Error: {command.folder}")
-        assert " cannot be written: " in said
-        assert said.count("\n") == 1
-        there = [sample for row in complete(command.folder) for sample in row.samples]
-        measured = sum(shard.read_text().count("Timed") for shard in shards(command.folder))
-        assert bool(measured + len(there)) == has_samples
-        subprocess.run(("mount", "-o", "remount,size=64m", small), check=True)
+        for has_samples, larger in ((False, "32k"), (True, "64m")):
+            status, said = command.finish()
+            assert says_that_nothing_can_be_written(command, status, said), said
+            there = [sample for row in complete(command.folder) for sample in row.samples]
+            measured = sum(shard.read_text().count("Timed") for shard in shards(command.folder))
+            assert bool(measured + len(there)) == has_samples
+            subprocess.run(("mount", "-o", f"remount,size={larger}", small), check=True)
         assert command.finish() == (0, "")
         rows = complete(command.folder)
         assert summary(rows) == command.whole
