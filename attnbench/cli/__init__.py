@@ -4,6 +4,7 @@ A command's file has a function, whose docstring is the command's help, and EXAM
 """
 
 import errno
+import gc
 import platform
 import sys
 import traceback
@@ -53,12 +54,16 @@ COLUMNS      how wide to print
 """
 
 
+COLLECTED_EACH = 50_000  # new values; rows stay to the end, and to look through them more often finds nothing
+
+
 @quiet_output()
 def main() -> None:
     """Run a command; a mistake that the user can mend is one line on standard error and exit status 2.
 
     Any other exception is a fault of attnbench itself, whose traceback is shown: exit status 70.
     """
+    gc.set_threshold(COLLECTED_EACH)
     try:
         require_words(sys.argv[1:])
         with whole_words():

@@ -51,8 +51,11 @@ def resampled_medians(
     for before, here in pairwise(drawn):
         here += before
     ordered, middle = flat[order], len(flat) // 2
-    above: NDArray[np.float64] = ordered[_ranks(drawn, middle)]
-    return above if len(flat) % 2 else (ordered[_ranks(drawn, middle - 1)] + above) / 2
+    medians = ordered.take(_ranks(drawn, middle), mode="clip")  # all are there: "clip" alone looks no further
+    if len(flat) % 2 == 0:
+        medians += ordered.take(_ranks(drawn, middle - 1), mode="clip")
+        medians /= 2
+    return medians
 
 
 def _ranks(drawn: NDArray[Any], place: int) -> NDArray[Any]:
