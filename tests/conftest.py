@@ -85,10 +85,14 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--one-core", action="store_true", help="leave others to tests of another process")
+
+
 @pytest.fixture(autouse=True)
-def _one_core_each() -> None:
+def _one_core_each(request: pytest.FixtureRequest) -> None:
     """Tests beside tests of another process leave it a core."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if request.config.getoption("--one-core") or "PYTEST_XDIST_WORKER" in os.environ:
         torch.set_num_threads(1)
 
 
