@@ -10,7 +10,7 @@ from attnbench.analysis.rows import Measured, Row, case_of, identity, rows
 from attnbench.cases.protocol import KEPT, SYSTEM
 from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 from attnbench.machine.fingerprint import Machine, differences
-from attnbench.records.record import Record
+from attnbench.records.record import EMULATED, Record
 from attnbench.records.record_file import RecordFile
 from attnbench.records.rounds import Values, ratios
 from attnbench.statistics import Comparison, Estimate, Verdict, compare_apart, verdicts
@@ -147,8 +147,10 @@ def _differences(before: Record, after: Record) -> list[Difference]:
 
 
 def _settings(record: Record) -> dict[str, str]:
+    """What decides its time beside the machine; how slowly that emulates a format does not."""
     allocator = KEPT if _keeps_freed_memory(record) else SYSTEM
-    return {**record.conditions.flags, "allocator": allocator, "threads": str(record.conditions.threads)}
+    flags = {name: value for name, value in record.conditions.flags.items() if not name.startswith(EMULATED)}
+    return {**flags, "allocator": allocator, "threads": str(record.conditions.threads)}
 
 
 def _without_allocator_variables(record: Record) -> Machine:

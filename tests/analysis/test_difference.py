@@ -171,6 +171,7 @@ def test_runs_are_unlike_where_something_decides_their_times():
 def test_what_decides_no_time_does_not_make_runs_unlike():
     assert differing(machine=replace(MACHINE, attnbench="9", commit="abc", gpu="Jacquard")) == []
     assert differing(started_at="2027-01-01T00:00:00+00:00", source="other source") == []
+    assert differing(flags={"emulated.bfloat16": "4.1"}) == []  # measured anew in each run
 
 
 def test_a_difference_is_told_once_with_both_values():
