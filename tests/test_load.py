@@ -68,6 +68,16 @@ def test_where_there_is_no_run_it_says_what_makes_one(tmp_path: Path):
         attnbench.load(tmp_path)
 
 
+def test_a_file_of_a_run_and_a_folder_of_runs_are_told_from_a_run(tmp_path: Path):
+    run = tmp_path / "run"
+    run.mkdir()
+    append(run, [record("msa")])
+    with pytest.raises(attnbench.AttnbenchError, match=rf"it is a file\. Name the folder .* {run}\.$"):
+        attnbench.load(run / RECORDS)
+    with pytest.raises(attnbench.AttnbenchError, match=rf"holds the folders of 1 run\. .* such as {run}\.$"):
+        attnbench.load(tmp_path)
+
+
 def test_a_run_without_rows_is_refused(tmp_path: Path):
     (tmp_path / RECORDS).touch()
     with pytest.raises(attnbench.AttnbenchError, match="holds no rows"):

@@ -53,6 +53,11 @@ def overview(results: Path) -> list[Overview]:
     A folder without any is an `AttnbenchError`.
     """
     folders = sorted(path.parent for path in results.glob(f"*/{RECORDS}"))
+    if not folders and (results / RECORDS).is_file():
+        raise AttnbenchError(
+            f"{results} is a run itself; `attnbench compare {results}` shows it, and `attnbench runs "
+            f"{results.parent}` those beside it."
+        )
     if not folders:
         raise AttnbenchError(f"There is no run in {results}. `attnbench run` makes one, or name its folder.")
     return sorted(map(_overview, folders), key=lambda each: each.started_at, reverse=True)

@@ -12,6 +12,7 @@ from attnbench.machine.fingerprint import differences
 from attnbench.records import lines
 from attnbench.records.record import Record
 from attnbench.records.record_line import from_line, to_line
+from attnbench.words import plural
 
 RECORDS = "records.jsonl"
 TAIL_BYTES = 2**16  # read at a time from the end of a file; a record is about as long
@@ -51,9 +52,7 @@ def read(folder: Path) -> RecordFile:
     with reading(path):
         is_there = path.is_file()
     if not is_there:
-        raise AttnbenchError(
-            f"There is no run in {folder}: it holds no {RECORDS}. `attnbench run` makes one."
-        )
+        raise AttnbenchError(f"There is no run in {folder}: {_lacking(folder)}")
     records: dict[int, Record] = {}
     warnings: list[str] = []
     with reading(path), path.open("rb") as file:
@@ -64,6 +63,15 @@ def read(folder: Path) -> RecordFile:
                 warnings.append(f"{path}: the last line was cut off while it was written, and is left out.")
     _require_one_machine_a_block(records, path)
     return RecordFile(folder, tuple(records.values()), tuple(warnings))
+
+
+def _lacking(folder: Path) -> str:
+    """Why there is no run there, and what to do."""
+    if folder.is_file():
+        return f"it is a file. Name the folder of a run, such as {folder.parent}."
+    if runs := sorted(path.parent for path in folder.glob(f"*/{RECORDS}")):
+        return f"it holds the folders of {plural(len(runs), 'run')}. Name one of them, such as {runs[0]}."
+    return f"it holds no {RECORDS}. `attnbench run` makes one."
 
 
 def newest(results: Path) -> Path:

@@ -44,6 +44,13 @@ def test_a_run_that_cannot_be_read_is_a_line_that_says_why(attnbench: Run, tmp_p
     assert "line 1" in bad["problem"]
 
 
+def test_a_run_itself_is_told_from_a_folder_of_runs(attnbench: Run, tmp_path: Path):
+    a_run(tmp_path / "mine", "2026-01-02")
+    done = attnbench("runs", tmp_path / "mine")
+    assert done.status == 2
+    assert f"mine is a run itself; `attnbench compare {tmp_path / 'mine'}` shows it" in done.err
+
+
 def test_a_folder_without_runs_is_a_mistake_in_the_call(attnbench: Run, tmp_path: Path):
     done = attnbench("runs", tmp_path)
     assert done.status == 2
