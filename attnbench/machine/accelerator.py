@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attnbench.machine import torch_build
@@ -98,6 +98,9 @@ class Accelerator(Device):
 
     def copy_bytes(self) -> int:
         return 2**30
+
+    def in_use(self) -> Sequence[int]:
+        return range(self.module.device_count()) if self.module.is_initialized() else ()
 
     def _event(self) -> Any:
         import torch

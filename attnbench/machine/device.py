@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +141,10 @@ class Device(ABC):
     def energy_meter(self) -> Callable[[], float] | None:
         """Joules used since some moment; None where nobody may read that."""
         return None
+
+    def in_use(self) -> Sequence[int]:
+        """The numbers of those of its kind that this process has begun to use; of GPUs alone."""
+        return ()
 
     def is_lost(self) -> bool:
         """Whether it answers no more in this process."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attnbench.errors import AttnbenchError
@@ -64,6 +64,10 @@ class Mps(Accelerator):
     def total_bytes(self) -> int:
         """What Metal recommends to use of the memory that it shares with the host."""
         return int(self.module.recommended_max_memory())
+
+    def in_use(self) -> Sequence[int]:
+        """It is from the beginning."""
+        return range(self.module.device_count())
 
     def activities(self) -> list[Any]:
         raise AttnbenchError("torch's profiler does not see what MPS does; profile on --device cpu.")

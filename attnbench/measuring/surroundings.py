@@ -24,6 +24,7 @@ from attnbench.measuring import seeds
 
 TORCH = str(Path(torch.__file__).parent)
 PATCHABLE: tuple[ModuleType | type, ...] = (torch, F, torch.Tensor)
+HOST = torch.device("cpu")
 SUBNORMAL = 2.0**-1060
 AT_FIRST = frozenset(os.environ)
 
@@ -79,6 +80,11 @@ def _set_deterministic(state: tuple[bool, bool]) -> None:
     torch.use_deterministic_algorithms(state[0], warn_only=state[1])
 
 
+def _set_default_device(device: torch.device) -> None:
+    """That of the host is set by setting none, for one that is set slows down every call."""
+    torch.set_default_device(None if device == HOST else device)
+
+
 def _flushes() -> bool:
     """Whether what is too small for a normal number is 0 for this thread, in Python as in torch."""
     return SUBNORMAL * len(SHARED[:1]) == 0.0  # which no compiler of Python's works out beforehand
@@ -107,7 +113,7 @@ def _set_handlers(before: dict[int, Any]) -> None:
 SHARED = (
     Shared("the number of threads", torch.get_num_threads, torch.set_num_threads),
     Shared("the default number format", torch.get_default_dtype, torch.set_default_dtype),
-    Shared("the default device", torch.get_default_device, lambda _: torch.set_default_device(None)),
+    Shared("the default device", torch.get_default_device, _set_default_device),
     Shared("whether gradients are asked for", torch.is_grad_enabled, torch.set_grad_enabled),
     Shared(
         "the precision of float32 products",
