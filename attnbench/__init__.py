@@ -49,7 +49,7 @@ def __getattr__(name: str) -> str:
 
 
 def measure(
-    layers: "Mapping[str, nn.Module | str] | nn.Module | str",
+    layers: "Mapping[str, nn.Module | str | Path] | nn.Module | str | Path",
     x: "Tensor | None" = None,
     *,
     shape: "Sequence[int] | None" = None,
@@ -69,15 +69,19 @@ def measure(
     there are several layers; a `full` table has all that `load` has. `plot` draws either.
 
     `layers` are modules, or words as `attnbench run` takes them (`msa`, `hilo:alpha=0.5`,
-    `package.module:Class`, a file), under names of yours; one of either may come alone. `x` is a batch of
+    `package.module:Class`, a file), under names of yours; one of either may come alone. A name is the `label`
+    of a module, and the title, in figures too, of a word, whose label it is itself. `x` is a batch of
     tokens `[B, N, C]`, of maps `[B, C, H, W]` or, with `layout="images"`, of images `[B, 3, H, W]` for whole
     models; its shape, number format and device are those of the calls, which get random numbers, and `shape`
-    stands for one in float32 on the CPU. `layout` says what modules take where that is not what `x` is (see
-    `Mechanism`). `heads` are for words alone: C / 64 unless told.
+    stands for one in float32 on the CPU. N tokens are a square map, or else a single row; `[B, C, H, W]` with
+    `layout="tokens"` are those of another map. `layout` says what modules take where that is not what `x` is
+    (see `Mechanism`). `heads` are for words alone: C / 64, or 1 where that is no number, unless told.
 
     Speeds are relative to `baseline`, or to the first, in paired rounds of `seconds` in all. Words alone are
     timed in two processes of their own. Modules cannot be sent to one: copies of them, and all that is beside
-    them, are timed in this process, whose intervals say nothing of the next; `sessions` is 1 then.
+    them, are timed in this process, whose intervals say nothing of the next; `sessions` is 1 then. What its
+    code has set does not count there, such as `torch.no_grad`, `torch.autocast` or a default device, and is
+    left as it was.
 
     Raises `AttnbenchError` for what has no meaning. A layer that fails is a line with its `reason`.
     """
@@ -149,7 +153,8 @@ def plot(
     by label, and all but those in `highlight` are grey. `width` is inches, or a word of `--width` such as
     `cvpr`; a `bare` figure has no note on setting and machine.
 
-    Lines of a frame may be chosen, sorted and joined before; its columns must stay. What it does not hold,
+    Lines of a frame may be chosen, sorted and joined before, the last of what `measure` gave where that is
+    `full`; its columns must stay. What it does not hold,
     rounds to pair and the machine but for its processor, is not drawn: `kernels` wants the folder.
 
     The figure belongs to no window and to no state of pyplot: notebooks show it, `savefig` saves it.

@@ -7,10 +7,11 @@ does. A module that lives in this process is timed here, and so is all that it i
 from __future__ import annotations
 
 import copy
-import math
+import gc
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -18,17 +19,18 @@ from typing import TYPE_CHECKING, cast
 from attnbench.analysis.analysis import rows_of
 from attnbench.analysis.rows import Row, rows
 from attnbench.analysis.selection import Selection, label_in
-from attnbench.cases.case import Mode
+from attnbench.cases.case import Block, Mode
 from attnbench.cases.choice import Choice
-from attnbench.cases.places import is_place, opened
+from attnbench.cases.places import Opened, is_place, opened
 from attnbench.cases.protocol import QUICK
 from attnbench.cases.registry import Registry
+from attnbench.cases.request import MOST_THREADS
 from attnbench.cases.sweep import sweep
-from attnbench.cases.variant import Variant
+from attnbench.cases.variant import KERNELS, Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import require
 from attnbench.machine.system import physical_cores
-from attnbench.mechanism import COLOURS, CONTIGUOUS, IMAGES, LAYOUTS, TOKENS, Geometry, Mechanism, Setting
+from attnbench.mechanism import Geometry, Mechanism, Setting
 from attnbench.records.folder import held
 from attnbench.records.journal import Worker
 from attnbench.records.record_file import read
@@ -41,25 +43,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
+    from attnbench.measuring.arguments import Asked, Layer
     from attnbench.report.frame import Source
-
-LAYER = "layer"  # what a module is called that came without a name
-HEAD_DIM = 64  # of heads where nobody says how many
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a call is made with: images of tokens on a map, in a number format on a device."""
-
-    geometry: Geometry
-    batch: int
-    dtype: str
-    device: str
-    layout: str
 
 
 def measured_rows(
-    layers: Mapping[str, nn.Module | str] | nn.Module | str,
+    layers: Mapping[str, nn.Module | str | Path] | nn.Module | str | Path,
     x: Tensor | None,
     *,
     shape: Sequence[int] | None,
@@ -73,29 +62,50 @@ def measured_rows(
     seed: int,
 ) -> list[Row]:
     """The rows of layers that are measured now; `attnbench.measure` has what all these mean."""
-    asked = _asked(x, shape, heads, layout)
-    require(asked.device)
-    named = layers if isinstance(layers, Mapping) else {LAYER: layers}
-    if not named:
-        raise AttnbenchError("There is no layer to measure; give at least one.")
-    registry, choices, plugins = _chosen(named, asked)
+    from attnbench.measuring.arguments import read_input, read_layers, read_seconds, read_whole, read_word
+
+    asked, named = read_input(x, shape, heads, layout), read_layers(layers)
+    count = physical_cores() if threads is None else read_whole("threads", threads, most=MOST_THREADS)
+    way = Variant(read_word("kernel", kernel, KERNELS), asked.dtype)
+    calls = Mode(read_word("mode", mode, [each.value for each in Mode]))
     here = any(not isinstance(layer, str) for layer in named.values())
-    worker = _worker(registry) if here else None
-    protocol = replace(QUICK, max_seconds=seconds, seed=seed, sessions=1 if here else QUICK.sessions)
-    setup = Setup(plugins, protocol, worker=worker)
-    base = next((choice for name, choice in choices.items() if name == baseline), None)
-    if baseline and base is None:
-        raise AttnbenchError(f"baseline is {baseline!r}; it must be one of {', '.join(choices)}.")
-    blocks = sweep(
-        list(choices.values()),
-        [asked.geometry],
-        [asked.device],
-        batches=[asked.batch],
-        threads=[threads or physical_cores()],
-        modes=[_mode(mode)],
-        variants=[Variant(kernel, asked.dtype)],
-        baseline=base or next(iter(choices.values())),
+    protocol = replace(
+        QUICK,
+        max_seconds=read_seconds("seconds", seconds),
+        seed=read_whole("seed", seed, least=0),
+        sessions=1 if here else QUICK.sessions,
     )
+    require(asked.device)
+    with _collector_unfrozen():
+        registry, choices, plugins = _chosen(named, asked)
+        base = next(iter(choices)) if baseline is None else read_word("baseline", baseline, list(choices))
+        setup = Setup(plugins, protocol, worker=_worker(registry) if here else None)
+        blocks = sweep(
+            list(choices.values()),
+            [asked.geometry],
+            [asked.device],
+            batches=[asked.batch],
+            threads=[count],
+            modes=[calls],
+            variants=[way],
+            baseline=choices[base],
+        )
+        table = _measured(blocks, setup)
+    return Selection(names=_titles(layers, choices)).among(table)
+
+
+def _titles(layers: object, choices: Mapping[str, Choice]) -> dict[str, str]:
+    """The names that a caller gave words that are others, by label."""
+    words = layers if isinstance(layers, Mapping) else {}
+    return {
+        choice.label: name
+        for name, choice in choices.items()
+        if words.get(name, name) != name != choice.label
+    }
+
+
+def _measured(blocks: Sequence[Block], setup: Setup) -> list[Row]:
+    """The rows of blocks that are measured into a folder which is gone then."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         plan = runner.survey(blocks, setup)
@@ -104,6 +114,17 @@ def measured_rows(
         if not finished:
             raise KeyboardInterrupt
         return rows(read(path).records)
+
+
+@contextmanager
+def _collector_unfrozen() -> Iterator[None]:
+    """At the end garbage is looked for wherever it was before, though mechanisms are loaded to stay."""
+    frozen = gc.get_freeze_count()
+    try:
+        yield
+    finally:
+        if not frozen:
+            gc.unfreeze()
 
 
 def drawn(
@@ -119,19 +140,25 @@ def drawn(
     """The figure of a run or of several; `attnbench.plot` has what all these mean."""
     from attnbench.report.figure.run import MATRICES, drawings, named, side_by_side
 
+    if not isinstance(figure, str):
+        raise AttnbenchError(f"figure is {figure!r}; name one, such as 'throughput'.")
+    if not (rename is None or (isinstance(rename, Mapping) and _are_texts([*rename, *rename.values()]))):
+        raise AttnbenchError(
+            f"rename is {rename!r}; it must be a dict of labels and names, {{'mine': 'Ours'}}."
+        )
     sources: Sequence[Source] = source if isinstance(source, list | tuple) else [cast("Source", source)]
     if figure == MATRICES and not all(isinstance(each, str | Path) for each in sources):
         raise AttnbenchError(
             f"The figure {figure!r} pairs the rounds of variants, which a frame does not hold; give the "
             "folder of the run."
         )
-    selection, tables = Selection(_several(only), rename or {}), _tables(sources)
+    selection, tables = Selection(_several("only", only), rename or {}), _tables(sources)
     shown = {name: selection.among(table) for name, table in tables.items()}
     rows = [row for table in shown.values() for row in table]
     wanted = PrintSize(
         width=_inches(width),
         bare=bare,
-        highlight=frozenset(label_in(rows, text) for text in _several(highlight)),
+        highlight=frozenset(label_in(rows, text) for text in _several("highlight", highlight)),
     )
     found = side_by_side(shown, wanted) if len(shown) > 1 else drawings(rows, wanted)
     return named(list(found), figure).page()
@@ -153,80 +180,86 @@ def _tables(sources: Sequence[Source]) -> dict[str, Sequence[Row]]:
     return tables
 
 
-def _several(labels: str | Sequence[str] | None) -> tuple[str, ...]:
+def _several(name: str, labels: object) -> tuple[str, ...]:
     """Labels of which one may come alone."""
-    return (labels,) if isinstance(labels, str) else tuple(labels or ())
+    several = (labels,) if isinstance(labels, str) else () if labels is None else labels
+    if not (isinstance(several, Iterable) and _are_texts(several)):
+        raise AttnbenchError(f"{name} is {labels!r}; it must be a label, or a list of them, such as 'msa'.")
+    return tuple(several)
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(each, str) for each in values)
 
 
 def _inches(width: float | str | None) -> float | None:
     """A width in inches, or by the words of the command line; None leaves each figure its own."""
     if width is None:
         return None
+    if not isinstance(width, float | int | str):
+        raise AttnbenchError(
+            f"width is {width!r}; it must be a number of inches, or a word such as 'column'."
+        )
     return read_width(width if isinstance(width, str) else f"{width:g}in", "width")
 
 
-def _asked(x: Tensor | None, shape: Sequence[int] | None, heads: int | None, layout: str | None) -> Asked:
-    """What an input, or its shape, asks for."""
-    sizes = tuple(shape) if x is None and shape else tuple(x.shape) if x is not None else ()
-    if len(sizes) not in (3, 4) or min(sizes) < 1:
-        raise AttnbenchError(
-            f"The input's shape is {list(sizes)}; give tokens [B, N, C], maps [B, C, H, W] or images "
-            "[B, 3, H, W], as a tensor or with shape=."
-        )
-    if layout is not None and layout not in LAYOUTS:
-        raise AttnbenchError(f"layout is {layout!r}; it must be one of {', '.join(map(repr, LAYOUTS))}.")
-    return Asked(
-        _geometry(sizes, heads, layout),
-        sizes[0],
-        "float32" if x is None else str(x.dtype).removeprefix("torch."),
-        "cpu" if x is None else x.device.type,
-        layout or (CONTIGUOUS if len(sizes) == 4 else TOKENS),
-    )
-
-
-def _geometry(sizes: Sequence[int], heads: int | None, layout: str | None) -> Geometry:
-    """What layers are built for that get an input of this shape."""
-    if layout == IMAGES:
-        if len(sizes) != 4 or sizes[1] != COLOURS:
-            raise AttnbenchError(f"The input's shape is {list(sizes)}; images are [B, 3, H, W].")
-        return Geometry.image(*sizes[2:])
-    if len(sizes) == 4:
-        _, dim, height, width = sizes
-    else:
-        _, tokens, dim = sizes
-        side = math.isqrt(tokens)
-        height, width = (side, side) if side**2 == tokens else (1, tokens)
-    return Geometry(dim, heads or _heads(dim), height, width)
-
-
-def _heads(dim: int) -> int:
-    """Heads of the usual width; one where that does not divide the channels."""
-    return dim // HEAD_DIM if dim % HEAD_DIM == 0 else 1
-
-
-def _mode(text: str) -> Mode:
-    if text not in list(Mode):
-        raise AttnbenchError(f"mode is {text!r}; it must be {' or '.join(Mode)}.")
-    return Mode(text)
-
-
-def _chosen(
-    layers: Mapping[str, nn.Module | str], asked: Asked
-) -> tuple[Registry, dict[str, Choice], tuple[str, ...]]:
+def _chosen(layers: Mapping[str, Layer], asked: Asked) -> tuple[Registry, dict[str, Choice], tuple[str, ...]]:
     """All layers as mechanisms, under their names, and the plugins that some of them are from."""
-    words = [layer for layer in layers.values() if isinstance(layer, str)]
-    there = opened([word for word in words if is_place(word)], None)
+    there = opened([layer for layer in layers.values() if isinstance(layer, str) and is_place(layer)], None)
     registry = there.registry
     choices: dict[str, Choice] = {}
+    names: dict[str, str] = {}
     for name, layer in layers.items():
         if isinstance(layer, str):
-            (word,) = opened([layer], None).words if is_place(layer) else [layer]
-            choices[name] = registry.choose(word)
+            choice = registry.choose(_word(there, layer))
         else:
+            _require_copies(name, layer)
             mechanism = Mechanism(name, name, build=_Copy(layer), layout=asked.layout)
             registry.add(mechanism, "this process")
-            choices[name] = Choice(mechanism, {}, "this process")
+            choice = Choice(mechanism, {}, "this process")
+        _require_input(name, choice, asked)
+        if (other := names.setdefault(choice.label, name)) != name:
+            raise AttnbenchError(f"{other} and {name} are both {choice.label}; leave one of them out.")
+        choices[name] = choice
     return registry, choices, there.plugins
+
+
+def _require_copies(name: str, layer: nn.Module) -> None:
+    """Raise `AttnbenchError` for a module that cannot be copied, as it is for each step."""
+    try:
+        copy.deepcopy(layer).cpu()
+    except Exception as error:
+        raise AttnbenchError(
+            f"{name} is measured as a copy, and torch makes none: "
+            f"{str(error).partition('  ')[0].rstrip('.')}. Give a module "
+            "that has weights, and that was not called since it was built, if it keeps tensors."
+        ) from error
+
+
+def _word(there: Opened[Registry], layer: str) -> str:
+    """The word of a layer that is named by one, or by where it is."""
+    if not is_place(layer):
+        return layer
+    words = there.registry.of(Path(layer))
+    if len(words) != 1:
+        raise AttnbenchError(
+            f"{layer} holds {len(words)} mechanisms, {', '.join(words)}, where one is needed; give each "
+            "a file of its own, or give modules."
+        )
+    return words[0]
+
+
+def _require_input(name: str, choice: Choice, asked: Asked) -> None:
+    """Raise `AttnbenchError` where a model is given tokens, or a layer images."""
+    if choice.mechanism.is_model and not asked.geometry.images:
+        raise AttnbenchError(
+            f"{name} is a model, which takes images; say layout='images', with a shape of [B, 3, H, W]."
+        )
+    if asked.geometry.images and not choice.mechanism.is_model:
+        raise AttnbenchError(
+            f"{name} is a layer, which takes no images; leave layout='images' out, and give the shape of its "
+            "tokens, [B, N, C]."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +269,11 @@ class _Copy:
     module: nn.Module
 
     def __call__(self, _geometry: Geometry, **_settings: Setting) -> nn.Module:
-        return copy.deepcopy(self.module).cpu()
+        from torch import get_default_device
+
+        return copy.deepcopy(self.module).to(
+            get_default_device()
+        )  # where layers are built, maybe without memory
 
 
 def _worker(registry: Registry) -> Worker:

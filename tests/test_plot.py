@@ -117,6 +117,12 @@ def test_what_measure_gave_can_be_drawn_whatever_columns_it_shows():
         ({"highlight": ["nobody"]}, "The run has no 'nobody'"),
         ({"width": "wide"}, "width is 'wide'; it must be column"),
         ({"width": 0.5}, "width is '0.5in'; it must be column"),
+        ({"width": (3, 2)}, "width is (3, 2); it must be a number of inches, or a word such as 'column'"),
+        ({"figure": None}, "figure is None; name one, such as 'throughput'"),
+        ({"rename": {"hilo": 3}}, "rename is {'hilo': 3}; it must be a dict of labels and names"),
+        ({"only": [3]}, "only is [3]; it must be a label, or a list of them"),
+        ({"highlight": 3}, "highlight is 3; it must be a label, or a list of them"),
+        ({"rename": "hilo=Ours"}, "rename is 'hilo=Ours'; it must be a dict of labels and names"),
     ],
 )
 def test_what_is_not_there_is_an_error(folder: Path, how: dict[str, Any], says: str):
@@ -136,6 +142,24 @@ def test_variants_are_drawn_from_a_folder_alone(tmp_path: Path):
 def test_nothing_to_draw_is_said():
     with pytest.raises(AttnbenchError, match="There is no run to draw"):
         attnbench.plot([])
+
+
+@pytest.mark.parametrize("kind", ["Series", "NoneType", "dict"])
+def test_what_is_no_frame_is_refused(folder: Path, kind: str):
+    table = attnbench.load(folder)
+    given: dict[str, Any] = {"Series": table.loc[0], "NoneType": None, "dict": table.to_dict()}
+    with pytest.raises(
+        AttnbenchError, match=f"What is to be drawn is a {kind}; give the folder of a run, or"
+    ):
+        attnbench.plot(given[kind])
+
+
+@pytest.mark.parametrize("broken", [{"mode": "train"}, {"dim": "wide"}, {"batch": None}])
+def test_a_frame_with_a_value_that_means_nothing_says_in_which_line(folder: Path, broken: dict[str, Any]):
+    with pytest.raises(
+        AttnbenchError, match="Line 0 of the frame, of msa, holds a value that its column cannot"
+    ):
+        attnbench.plot(attnbench.load(folder).assign(**broken), "scaling")
 
 
 def test_a_line_that_was_cut_off_is_a_warning(folder: Path):

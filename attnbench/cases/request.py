@@ -13,6 +13,7 @@ from attnbench.file_marks import SPARSE
 from attnbench.words import plural
 
 AS_MANY_AS_FIT = "max"  # for a number of images that a node's memory decides
+MOST_THREADS = 4096  # more than any machine has cores for
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typer.models import OptionInfo
 from attnbench.cases import ranges
 from attnbench.cases.case import Mode
 from attnbench.cases.labels import closest, did_you_mean
-from attnbench.cases.request import AS_MANY_AS_FIT
+from attnbench.cases.request import AS_MANY_AS_FIT, MOST_THREADS
 from attnbench.cases.variant import DTYPES
 from attnbench.cli.completion import among, mechanisms, runs
 from attnbench.cli.help import EFFORT, HOW, SHOWN, WHAT, WHERE, argument, flag, option
@@ -21,8 +21,6 @@ from attnbench.report.figure.print_size import EVERY, KINDS, VENUES, PrintSize, 
 
 if TYPE_CHECKING:
     from attnbench.analysis.selection import Selection
-
-MOST_THREADS = 4096  # more than any machine has cores for
 
 
 class Format(StrEnum):

@@ -80,8 +80,15 @@ def telling(table: pd.DataFrame) -> pd.DataFrame:
 def rows_in(table: pd.DataFrame) -> list[Row]:
     """The rows that a frame was made of, as far as figures draw them, in its order.
 
-    Raises `AttnbenchError` where the frame lacks a column, or is empty.
+    Raises `AttnbenchError` where the frame lacks a column, or is empty, and where it is none.
     """
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise AttnbenchError(
+            f"What is to be drawn is a {type(table).__name__}; give the folder of a run, or a data frame, "
+            "even of one line: table[table['label'] == 'msa']."
+        )
     untold = table.attrs.get(UNTOLD, {})
     lines = [{**untold.get(line.get("label"), {}), **line} for line in _lines(table)]
     if not lines:
@@ -89,9 +96,21 @@ def rows_in(table: pd.DataFrame) -> list[Row]:
     if lacking := [name for name in NEEDED if any(name not in line for line in lines)]:
         raise AttnbenchError(
             f"The frame lacks {', '.join(lacking)}, so that it cannot be drawn. Plot what attnbench.load or "
-            "attnbench.measure gave: its lines may be chosen, sorted and joined, but all columns must stay."
+            "attnbench.measure gave: its lines may be chosen and sorted, but all columns must stay. "
+            "Joined, or read from a file, what measure gave must be its `full` table."
         )
-    return list(map(row_from, lines))
+    return [_row(number, line) for number, line in enumerate(lines)]
+
+
+def _row(number: int, line: dict[str, object]) -> Row:
+    """The row of a line; an `AttnbenchError` says which one holds what its column cannot."""
+    try:
+        return row_from(line)
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        raise AttnbenchError(
+            f"Line {number} of the frame, of {line['label']}, holds a value that its column cannot have: "
+            f"{error}. Plot what attnbench.load or attnbench.measure gave."
+        ) from error
 
 
 def _lines(table: pd.DataFrame) -> list[dict[str, object]]:
