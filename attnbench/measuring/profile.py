@@ -25,7 +25,7 @@ from attnbench.machine.allocator import keep_freed_memory
 from attnbench.machine.clock import Clock
 from attnbench.machine.devices import device_of
 from attnbench.machine.system import quieten_profiler
-from attnbench.measuring.execution import require_runnable
+from attnbench.measuring.execution import CannotRun, require_runnable
 from attnbench.measuring.failures import told
 from attnbench.measuring.layers import WrongOutput, build, check_results, make_call, make_data, untouched
 from attnbench.measuring.operators import operations
@@ -190,6 +190,8 @@ def _failures(case: Case) -> Iterator[None]:
         yield
     except AttnbenchError:
         raise
+    except CannotRun as refusal:
+        raise AttnbenchError(f"{case.label} cannot be profiled: {refusal}.") from refusal
     except WrongOutput as wrong:
         raise AttnbenchError(
             f"{case.label} cannot be profiled: {wrong}. `attnbench check` says more."

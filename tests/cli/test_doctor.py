@@ -35,8 +35,8 @@ def test_ceilings_are_rates_with_their_interval(attnbench: Run, workers: Workers
     done = attnbench("doctor", "--device", "cpu", "--dtype", "bfloat16", "--threads", "1")
     assert done.status == 0
     lines = done.out.splitlines()
-    assert "Large matmul on cpu in bfloat16, 1 threads: 10 [5, 10] G multiply-adds/s" in lines
-    assert "Large copy on cpu in bfloat16, 1 threads: 5.0 [2.5, 5.0] GB/s, read and written" in lines
+    assert "Large matmul on cpu in bfloat16, 1 thread: 10 [5, 10] G multiply-adds/s" in lines
+    assert "Large copy on cpu in bfloat16, 1 thread: 5.0 [2.5, 5.0] GB/s, read and written" in lines
 
 
 def test_the_machine_is_shown_as_a_run_records_it(attnbench: Run, workers: Workers):

@@ -128,3 +128,8 @@ def test_a_folder_that_is_a_file_is_the_users_mistake(attnbench: Run, tmp_path: 
     done = attnbench("profile", "msa", *SMALL, "--out", tmp_path / "taken")
     assert done.status == 2
     assert "cannot be written" in done.err
+
+
+def test_what_a_device_refuses_is_told_without_the_name_of_an_exception(attnbench: Run, tmp_path: Path):
+    done = attnbench("profile", "msa", *SMALL, "--dtype", "tf32", "--out", tmp_path)
+    assert done.err.startswith("Error: msa cannot be profiled: TF32 is how a CUDA device may round float32;")

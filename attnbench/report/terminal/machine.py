@@ -8,6 +8,7 @@ from attnbench.machine.fingerprint import Machine
 from attnbench.records.record import Record
 from attnbench.report.digits import estimated
 from attnbench.report.terminal.grid import Grid, GridColumn
+from attnbench.words import plural
 
 UNITS = {"matmul": "G multiply-adds/s", "copy": "GB/s, read and written"}
 
@@ -24,7 +25,7 @@ def ceiling_lines(records: Sequence[Record]) -> list[str]:
     """The rate of each ceiling with its interval, or why it has none."""
     return [
         f"{record.case.title} on {record.case.device} in {record.case.variant.dtype}, "
-        f"{record.conditions.threads} threads: {_rate(record)}"
+        f"{plural(record.conditions.threads, 'thread')}: {_rate(record)}"
         for record in records
     ]
 
