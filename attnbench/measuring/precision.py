@@ -43,20 +43,15 @@ def exact_float32() -> Iterator[None]:
     for read, write in OLD:
         with suppress(RuntimeError):
             old.append((write, read()))
-    _say_nothing_new()
+    for each in NEW:
+        each.fp32_precision = UNSAID
     _allow_cudnn(False)
     _allow_matmul(False)
     torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
-        _say_nothing_new()
         for write, value in old:
             write(value)
         for each, value in zip(NEW, new, strict=True):
             each.fp32_precision = value
-
-
-def _say_nothing_new() -> None:
-    for each in NEW:
-        each.fp32_precision = UNSAID

@@ -80,6 +80,13 @@ def state() -> dict[str, Any]:
     }
 
 
+class Mine(nn.Linear):
+    """Makes a tensor of its own in each call, as many position codes are made."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + torch.ones(x.shape[-1])
+
+
 class Stopped(nn.Linear):
     """Is interrupted in a later call, as by somebody who does not want to wait."""
 
@@ -95,13 +102,14 @@ class Stopped(nn.Linear):
 @pytest.mark.parametrize("mode", ["inference", "training"])
 @pytest.mark.parametrize("name", AROUND)
 def test_what_the_code_around_has_set_neither_counts_nor_changes(name: str, mode: str):
-    layers: dict[str, nn.Module | str] = {"mine": nn.Linear(16, 16), "theirs": "xca"}
+    layers: dict[str, nn.Module | str] = {"mine": Mine(16, 16), "theirs": "xca"}
     with AROUND[name]():
         before = state()
         table = attnbench.measure(layers, mode=mode, full=True, **FEW)
         assert state() == before
     assert list(table["outcome"]) == ["measured"] * 2, list(table["reason"])
     assert table.set_index("label").loc["mine", "macs"] == 16 * 16 * 16
+    assert table.set_index("label").loc["xca", "predicted_bytes"] > 0
     assert set(table["dtype"]) == {"float32"}
 
 
@@ -125,10 +133,10 @@ def test_it_can_be_called_from_a_thread_and_again():
     assert state() == before
 
 
-@pytest.mark.usefixtures("workers_in_process")
 def test_words_leave_the_collector_as_it_was():
     gc.unfreeze()
-    attnbench.measure("xca", **FEW)
+    with pytest.raises(attnbench.AttnbenchError, match="are both msa"):  # once all mechanisms are loaded
+        attnbench.measure({"a": "msa", "b": "msa"}, **FEW)
     assert gc.get_freeze_count() == 0
 
 
