@@ -109,7 +109,7 @@ def test_what_the_code_around_has_set_neither_counts_nor_changes(name: str, mode
         assert state() == before
     assert list(table["outcome"]) == ["measured"] * 2, list(table["reason"])
     assert table.set_index("label").loc["mine", "macs"] == 16 * 16 * 16
-    assert table.set_index("label").loc["xca", "predicted_bytes"] > 0
+    assert table.set_index("label")["predicted_bytes"].notna()["xca"]
     assert set(table["dtype"]) == {"float32"}
 
 
