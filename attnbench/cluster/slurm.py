@@ -64,6 +64,10 @@ def submit(script: str, options: Sequence[str]) -> str:
         done = _run("sbatch", "--parsable", *options, text=script)
     except FileNotFoundError:
         raise AttnbenchError("There is no sbatch here; run this where Slurm's commands are.") from None
+    except subprocess.TimeoutExpired:
+        raise AttnbenchError(
+            f"Slurm did not say in {ANSWER_S:g} s whether it took the jobs; run the same command again later."
+        ) from None
     if done.returncode:
         remedy = UNCONFIGURED if "configuration source" in done.stderr else REFUSED
         raise AttnbenchError(f"Slurm did not take the jobs: {_last_words(done.stderr)}. {remedy}")
@@ -71,9 +75,9 @@ def submit(script: str, options: Sequence[str]) -> str:
 
 
 def cancel(names: Iterable[str]) -> None:
-    """End all jobs of these names, waiting or running."""
+    """End all jobs of these names, waiting or running; `NoAnswer` where Slurm does not do it."""
     for name in names:
-        _run("scancel", f"--name={name}")
+        _answer("scancel", f"--name={name}")
 
 
 def members(names: Sequence[str]) -> dict[tuple[str, int], JobState]:

@@ -137,5 +137,10 @@ def by_files(those: Sequence[Part]) -> list[Standing]:
 
 
 def cancel(run: Path) -> None:
-    """End all jobs of a run that wait or run."""
-    slurm.cancel(one.name for kind in (COUNTING, MEASURING) for one in submissions(run, kind))
+    """End all jobs of a run that wait or run; an `AttnbenchError` where Slurm does not say that it did."""
+    try:
+        slurm.cancel(one.name for kind in (COUNTING, MEASURING) for one in submissions(run, kind))
+    except NoAnswer as error:
+        raise AttnbenchError(
+            f"Slurm does not answer: {error}. The jobs of {run} may go on; try again when it does."
+        ) from error

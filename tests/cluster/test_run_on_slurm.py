@@ -329,6 +329,17 @@ def test_cancel_ends_the_jobs_of_the_command(slurm: FakeSlurm, command: Run):
     assert "Submitted 3 blocks of 3" in command("--detach").out
 
 
+@pytest.mark.parametrize("word", ["--cancel", "--fresh"])
+def test_jobs_are_not_said_to_be_cancelled_while_slurm_does_not_answer(
+    slurm: FakeSlurm, command: Run, word: str
+):
+    command("--detach")
+    (slurm.folder / "down").touch()
+    done = command("--detach", word)
+    assert (done.status, "The jobs of run may go on" in " ".join(done.err.split())) == (2, True)
+    assert ("are cancelled" in done.out, len(submissions(Path("run")))) == (False, 1)
+
+
 def test_starting_over_measures_everything_again(slurm: FakeSlurm, command: Run):
     command("--detach")
     list(slurm.work_off())
@@ -353,6 +364,15 @@ def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing_behind(slurm
     assert done.status == 2
     said = " ".join(done.err.split())
     assert "Slurm did not take the jobs: invalid partition specified: gpu. `sinfo` shows what this" in said
+    assert submissions(Path("run")) == []
+
+
+def test_a_controller_that_is_too_busy_to_take_jobs_is_told_and_leaves_nothing_behind(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("attnbench.cluster.slurm.ANSWER_S", 1e-6)
+    done = command("--detach")
+    assert (done.status, "whether it took the jobs" in " ".join(done.err.split())) == (2, True)
     assert submissions(Path("run")) == []
 
 
