@@ -29,7 +29,10 @@ def share_of_work(row: Row) -> float | None:
 
 
 def expected(rows: Sequence[Row]) -> list[Expected]:
-    """The models whose layers, and whose baseline's, were timed alone too, at the same sizes and batch."""
+    """The models whose layers, and whose baseline's, were timed alone too, at the same sizes and batch.
+
+    None where the baseline's layers alone took longer than all of it: what it does besides is not known then.
+    """
     alone = {identity(row.record): row for row in believed(rows)}
     found = []
     for row in believed(rows):
@@ -40,8 +43,8 @@ def expected(rows: Sequence[Row]) -> list[Expected]:
         if base is None:
             continue
         ours_s, theirs_s = (_mixing_s(each, alone) for each in (row, base))
-        if ours_s is not None and theirs_s is not None:
-            base_s = base.timing.time_s.value
+        base_s = base.timing.time_s.value
+        if ours_s is not None and theirs_s is not None and theirs_s < base_s:
             found.append(Expected(row, base, base_s / (base_s - theirs_s + ours_s)))
     return found
 

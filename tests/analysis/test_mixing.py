@@ -7,6 +7,7 @@ import pytest
 
 from attnbench.analysis.mixing import expected, share_of_work
 from attnbench.analysis.rows import rows
+from attnbench.cases.case import Role
 from attnbench.cases.models import Mixing
 from attnbench.mechanism import Geometry
 from attnbench.records.record import Record
@@ -76,3 +77,15 @@ def test_a_reader_is_told_of_both():
     assert (
         "By the times of their layers alone A/XCA would be 1.25 × A/MSA (cpu 64x64 images batch 2);" in told
     )
+
+
+def test_nothing_is_expected_where_layers_alone_take_longer_than_the_model_that_holds_them():
+    slow = [alone("msa", LARGE, 0.5), *LAYERS[1:]]
+    assert expected(rows([*models(TIMES), *slow])) == []
+
+
+def test_a_layer_whose_time_is_impossible_makes_nobody_expect_anything():
+    fast = alone("xca", LARGE, 0.2, macs=10**9)
+    limit = record("ceiling/matmul", [1.0] * 6, batch=2, macs=10**6, role=Role.ceiling, mechanism="matmul")
+    limit = replace(limit, block=fast.block)
+    assert expected(rows([*models(TIMES), LAYERS[0], fast, LAYERS[2], limit])) == []
