@@ -78,7 +78,7 @@ def expect(registry: Registry, case: Case, seed: int, data: Data, index: int) ->
     rough = ROUGHLY[case.variant.computed]
     scales = [max(pair) for pair in zip_longest(scales, scales_of(together, case.variant), fillvalue=0.0)]
     if is_constant(together[0] if alone is None else torch.cat([alone[0], together[0]])):
-        _requirenumbers_of_its_own(last[0])
+        _require_numbers_of_its_own(last[0])
         _require_finished(last, together)
     if not any(scales):
         return Expected(index, (), (), False, "its results hardly depend on its input")
@@ -266,7 +266,7 @@ def _require_finished(results: Results, before: Sketch) -> None:
         raise WrongOutput("its results change after the call has returned: the work goes on without it")
 
 
-def _requirenumbers_of_its_own(output: Tensor) -> None:
+def _require_numbers_of_its_own(output: Tensor) -> None:
     """Raise `WrongOutput` for an output that is the same for every input and of which few numbers exist."""
     if output.untyped_storage().nbytes() < output.nbytes:
         raise WrongOutput("its output is a view of fewer numbers, and does not depend on the input")
