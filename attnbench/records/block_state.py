@@ -214,7 +214,7 @@ class BlockState:
         """
         members = (case for case in self.job.cases if case.role is Role.member)
         begins = not self.witnesses and all(case.variant == PLAIN for case in members)
-        return bool(self.without_memory) and not (begins and self.sessions_left)
+        return bool(self.without_memory) and not begins
 
     @property
     def unfinished(self) -> bool:

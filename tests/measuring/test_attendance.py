@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from attnbench.cases.case import Role, samples_in_round
 from attnbench.cases.variant import PLAIN
@@ -81,15 +82,22 @@ def test_those_are_imprecise_whose_ratio_to_the_baseline_scatters():
     assert imprecise(state_of({0: 0.001, 1: 0.001, 2: 0.001})) == []
 
 
-def test_a_level_that_scatters_is_asked_for_once_all_ratios_are_known():
+@pytest.mark.parametrize(("share", "asked"), [(0.2, [0, 1, 2]), (0.08, [])])
+def test_a_level_that_scatters_is_asked_for_once_all_ratios_are_known(share: float, asked: list[int]):
     told = state_of({})
-    drift = np.random.default_rng(0).lognormal(0, 0.2, 40).tolist()
+    drift = np.random.default_rng(0).lognormal(0, share, 40).tolist()
     together = [
         Timed(case, Sample(0, number, 0, seconds, seconds))
         for case in (0, 1, 2)
         for number, seconds in enumerate(drift)
     ]
-    assert imprecise(BlockState([*told.facts, *together])) == [0, 1, 2]
+    assert imprecise(BlockState([*told.facts, *together])) == asked
+
+
+def test_the_first_of_several_sessions_need_not_be_as_precise_as_all_together():
+    alone = state_of({0: 0.001, 1: 0.06, 2: 0.001})
+    first = BlockState([job(protocol=PROTOCOL), *alone.facts[1:]])
+    assert (imprecise(alone), imprecise(first)) == ([1], [])
 
 
 def test_a_look_at_the_precision_comes_more_rarely_as_the_rounds_grow():

@@ -107,6 +107,12 @@ def test_a_layer_is_predicted_as_it_infers():
     assert predicted_peak_bytes(lambda: nn.Dropout(0.5), SHAPE, torch.float32) == X_BYTES
 
 
+def test_the_gradient_of_a_models_scores_has_their_shape():
+    asked = (lambda: nn.Linear(C, 3), SHAPE, torch.float32, Mode.training, "cpu")
+    assert predicted_peak_bytes(*asked, output_shape=(*SHAPE[:2], 3)) is not None
+    assert predicted_peak_bytes(*asked) is None
+
+
 @pytest.mark.parametrize(
     "build",
     [lambda: nn.Linear(C, 2**35), lambda: Layer(lambda x: x.repeat(1, 2**30, 1))],

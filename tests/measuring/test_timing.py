@@ -79,13 +79,13 @@ def test_a_sample_is_the_time_of_one_call():
 
 def test_a_sample_in_which_the_process_stood_still_is_marked():
     clock = FakeClock()
-    lengths = iter([0.2, 0.1, 60.0, 0.1, 0.9, 5.0])
+    lengths = iter([0.2, 0.1, 60.0, 60.0, 0.9, 5.0])
 
     def call() -> None:
         clock.now += next(lengths)
 
     taken = list(islice(turns([Member(call, 1)], clock), 6))
-    assert [turn.paused for turn in taken] == [False, False, True, False, False, False]
+    assert [turn.paused for turn in taken] == [False, False, True, True, False, False]
 
 
 def test_a_layer_that_is_slow_has_not_stood_still():
@@ -138,6 +138,16 @@ def test_warm_up_that_never_settles_ends_at_its_cap_and_says_so():
     warmup = warm_up(call, clock, PROTOCOL)
     assert not warmup.stable
     assert 5 <= warmup.seconds < 12
+
+
+def test_the_longer_a_warm_up_is_the_longer_are_the_stretches_that_must_agree():
+    clock = FakeClock()
+    durations = (0.1 * 0.994**index for index in range(100))
+
+    def call() -> None:
+        clock.now += next(durations)
+
+    assert not warm_up(call, clock, replace(PROTOCOL, least_warmup_s=2.0)).stable
 
 
 def test_warm_up_may_be_cut_to_its_share_of_the_time():

@@ -3,7 +3,7 @@
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,18 +12,23 @@ from attnbench.cases.sweep import ceilings
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import (
+    Attended,
     Began,
+    Checked,
     Ended,
     Expected,
     Fact,
     Failed,
+    Powered,
     Predicted,
+    PutRight,
     Referenced,
     Returned,
     Started,
+    Timed,
     Uncounted,
 )
-from attnbench.records.record import Prediction, Warmup
+from attnbench.records.record import Check, Energy, Prediction, Sample, Warmup
 from attnbench.records.rounds import paired
 from tests.fakes import changed, witness
 from tests.shards import (
@@ -36,7 +41,9 @@ from tests.shards import (
     allocated,
     case,
     counted,
+    fitted,
     job,
+    priced,
     session,
     timed,
     warmed,
@@ -58,9 +65,15 @@ EVERY_KIND: list[Fact] = [
     changed(counted(0), uncounted=("aten::x",)),
     Uncounted(1, "ValueError: ²", None),
     Failed(1, "wrong", "NaN"),
+    priced(0),
+    fitted(1),
+    Checked(0, Check(1e-7, 2.5), "on a map of 7x7 alone"),
+    Attended(0, ("flash", "math")),
+    PutRight(1, ("the seed",)),
     warmed(0),
     timed(0),
-    Ended(witness()),
+    Powered(0, Energy(0, 64.0, 2.0, 10, None)),
+    Ended(witness(gpu_temperature_c=-4)),
 ]
 
 
@@ -69,7 +82,13 @@ def state(*more: Fact, **changes: Any) -> BlockState:
     return BlockState([job(protocol=replace(PROTOCOL, **changes)), *more])
 
 
+def test_what_a_layer_changed_is_told_once():
+    told = state(PutRight(0, ("the seed",)), PutRight(0, ("the seed", "the threads")))
+    assert told.put_right == {0: ("the seed", "the threads")}
+
+
 def test_every_fact_survives_its_way_as_a_line():
+    assert {type(fact) for fact in EVERY_KIND} == set(get_args(Fact))
     assert [journal.parse(journal.to_line(fact).encode()) for fact in EVERY_KIND] == EVERY_KIND
     assert all(journal.to_line(fact).count("\n") == 1 for fact in EVERY_KIND)
 
@@ -134,6 +153,8 @@ def test_layers_come_to_a_session_first_and_are_examined_after_it():
 def test_another_way_to_run_a_layer_is_examined_first():
     fused = job(tuple(changed(case, kernel="fused") for case in CASES))
     assert BlockState([fused]).examines_next
+    beside = job((MSA, changed(HILO, kernel="fused"), *CASES[2:]))
+    assert BlockState([beside]).examines_next
 
 
 def test_where_nobody_can_be_timed_nobody_is_examined():
@@ -184,6 +205,8 @@ def test_precision_is_asked_of_all_sessions_together():
 
 def test_time_spent_is_that_of_warm_up_and_of_every_call_of_a_sample():
     assert state(warmed(0), timed(0), timed(0, number=1)).spent_s == pytest.approx(1.0 + 2 * 2 * 0.1)
+    on_a_gpu = Timed(0, Sample(0, 0, 0, seconds=0.1, wall_s=0.3))
+    assert state(warmed(0), on_a_gpu).spent_s == pytest.approx(1.0 + 2 * 0.3)
 
 
 def test_calls_of_a_sample_are_those_of_its_own_session():
@@ -223,6 +246,26 @@ def test_rounds_in_which_the_machine_was_not_as_fast_yet_count_for_nothing():
     assert [(each.session, each.round) for each in told.samples[1] if each.settling] == [(1, 0), (1, 1)]
     assert told.seconds_of(0) == told.seconds_of(1) == dict.fromkeys(told.seconds_of(0), (0.1,))
     assert len(told.seconds_of(0)) == 23
+
+
+def test_ceilings_do_not_say_whether_the_machine_had_settled():
+    slow = [timed(case, 0, number, 0.9) for number in (0, 1) for case in (3, 4)]
+    steady = [timed(0, 0, number, 0.1) for number in range(24)]
+    later = [timed(case, 0, number, 0.1) for number in range(2, 24) for case in (3, 4)]
+    assert not any(each.settling for each in state(*slow, *steady, *later).samples[0])
+
+
+def test_a_round_is_as_slow_as_the_median_of_what_a_member_took_in_it():
+    once = [timed(0, 0, number, 0.9 if number < 2 else 0.1) for number in range(24)]
+    again = [timed(0, 0, number, 0.1) for number in range(24) for _ in range(2)]
+    assert not any(each.settling for each in state(*once, *again).samples[0])
+
+
+def test_first_rounds_settle_though_the_first_member_is_in_later_ones_alone():
+    later = [timed(case, 0, number, 0.1) for number in range(2, 24) for case in (0, 1)]
+    slow = [timed(1, 0, number, 0.9) for number in (0, 1)]
+    told = state(*slow, *later).samples[1]
+    assert [each.round for each in told if each.settling] == [0, 1]
 
 
 def test_the_baseline_is_the_case_whose_twin_is_there():

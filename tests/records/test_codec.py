@@ -11,6 +11,8 @@ import pytest
 
 from attnbench.file_marks import FLAT, SPARSE
 from attnbench.records.codec import from_row, to_row
+from attnbench.records.readers import sharing
+from attnbench.records.record import Cost
 from attnbench.records.record_file import RECORDS, append, read
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -69,10 +71,25 @@ def test_a_flat_value_that_is_missing_is_nothing_in_each_of_its_fields():
     assert to_row(found) == row
 
 
+def test_a_flat_value_of_noughts_is_there():
+    noughts = Outer("one", Inner(Shade.dark), Spare(0, ()), ())
+    assert from_row(Outer, to_row(noughts)) == noughts
+
+
 def test_a_sparse_field_is_written_only_where_it_is_not_its_default():
     row = {name: value for name, value in ROW.items() if name != "odd"}
     assert not from_row(Outer, row).odd
     assert to_row(from_row(Outer, row)) == row
+
+
+def test_a_sparse_field_may_be_nought_where_its_default_is_none():
+    cost = Cost(1, 5, {}, (), 3, macs_of_another=0)
+    assert from_row(Cost, to_row(cost)) == cost
+
+
+def test_what_is_kept_once_is_told_apart_by_its_type():
+    read = sharing(lambda part: part)
+    assert [read(1), read("1"), read(1)] == [1, "1", 1]
 
 
 @pytest.mark.parametrize(

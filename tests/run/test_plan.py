@@ -61,6 +61,15 @@ def test_the_forecast_has_no_more_rounds_than_the_time_buys_beside_warm_up():
     assert forecast.rounds == 99  # of a second each, beside 0.3 of warm-up
 
 
+def test_every_session_warms_up():
+    long = replace(PROTOCOL, sessions=3, max_seconds=1e6, least_warmup_s=1.0, most_warmup_s=2.0)
+    without, with_it = (
+        forecasts([planned((MSA,))], each)[0]
+        for each in (replace(long, least_warmup_s=0, most_warmup_s=0), long)
+    )
+    assert with_it.seconds - without.seconds == pytest.approx(3 * 1.0)
+
+
 def test_what_is_compiled_takes_longer_once_and_in_every_session():
     eager, (compiled,) = MSA, [replace(MSA, variant=Variant(compile="default"))]
     plain, longer = forecasts([planned((eager,)), planned((compiled,))], PROTOCOL)
