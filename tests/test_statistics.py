@@ -17,6 +17,7 @@ from attnbench.statistics import (
     Estimate,
     Scatter,
     Verdict,
+    between_quartiles,
     bootstrap,
     compare_apart,
     compare_pairs,
@@ -181,6 +182,10 @@ def test_sessions_are_as_far_apart_as_their_medians():
     assert session_spread(values, [0] * 10) is None
 
 
+def test_quartiles_stand_around_what_they_are_told_is_in_the_middle():
+    assert between_quartiles(49.0, range(101)) == Estimate(49.0, 25.0, 75.0)
+
+
 def test_rank_correlation_is_one_for_the_same_order_and_minus_one_for_the_opposite():
     assert rank_correlation([1, 2, 3], [10, 20, 99]) == pytest.approx(1.0)
     assert rank_correlation([1, 2, 3], [9, 5, 1]) == pytest.approx(-1.0)
@@ -307,6 +312,11 @@ def test_the_same_asks_for_every_session_or_for_their_mean_within_the_margin_too
 def test_an_effect_below_the_noise_floor_is_no_verdict():
     assert [verdict(CLEAR, floor) for floor in (0.19, 0.21)] == [Verdict.faster, Verdict.unclear]
     assert [verdict(SLOWER, floor) for floor in (0.24, 0.26)] == [Verdict.slower, Verdict.unclear]
+
+
+def test_the_margin_is_as_wide_for_the_slower_of_two_as_for_the_faster():
+    near = Comparison(Estimate(0.9705, 0.9704, 0.9706), 1e-6, (0.9705,))  # the other is 1.0304 times as fast
+    assert verdict(near) is Verdict.slower
 
 
 def test_the_noise_floor_is_the_far_end_of_the_twins_interval():
@@ -455,6 +465,19 @@ def test_variances_of_members_that_scatter_unlike_are_shrunk_towards_each_other(
     assert members[0].freedom > 3
 
 
+def test_a_reference_that_tells_of_no_scatter_has_the_usual_one_by_its_weight():
+    ratios = np.outer([0.1, -0.1, 1e-3, -1e-3], [1.0, -1.0])
+    usual, weight = scatter._prior((ratios**2).sum(axis=1) / (3 / 4), np.full(4, 3 / 4))
+    reference, _ = session_scatter(ratios)
+    assert reference.variance == pytest.approx(weight * usual / (weight + 1))
+
+
+def test_one_variance_that_is_not_nought_is_what_all_have_in_common():
+    usual, weight = scatter._prior(np.array([0.0, 0.5]), np.full(2, 3.0))
+    assert usual == pytest.approx(0.5 * 1.5 / math.exp(special.digamma(1.5)))
+    assert math.isinf(weight)
+
+
 def test_the_prior_is_found_again_in_many_variances_drawn_from_it():
     random, freedom, weight, usual = np.random.default_rng(0), 4.0, 6.0, 0.5
     truths = usual * weight / random.chisquare(weight, 20_000)
@@ -463,6 +486,17 @@ def test_the_prior_is_found_again_in_many_variances_drawn_from_it():
     )
     assert found == pytest.approx(usual, rel=0.05)
     assert counts == pytest.approx(weight, rel=0.1)
+
+
+def test_the_prior_has_the_mean_and_the_spread_of_few_logarithms():
+    freedoms = np.full(3, 3.0)
+    usual, weight = scatter._prior(np.array([0.1, 1.0, 20.0]), freedoms)
+    logarithms = np.log([0.1, 1.0, 20.0]) - special.digamma(1.5) + math.log(1.5)
+    assert special.polygamma(1, weight / 2) == pytest.approx(
+        logarithms.var(ddof=1) - special.polygamma(1, 1.5)
+    )
+    mean = math.log(usual) - special.digamma(weight / 2) + math.log(weight / 2)
+    assert mean == pytest.approx(logarithms.mean())
 
 
 def test_of_a_single_member_the_sessions_alone_tell_the_scatter():
@@ -543,12 +577,25 @@ def test_every_session_of_one_run_is_set_beside_every_session_of_the_other():
     sessions = [0] * 5 + [1] * 5
     found = compare_apart(([2.0] * 5 + [4.0] * 5, sessions), ([1.0] * 5 + [0.5] * 5, sessions))
     assert sorted(found.by_session) == pytest.approx([2.0, 4.0, 4.0, 8.0])
+    assert found.between is not None
+    assert [found.between.value, found.between.low, found.between.high] == pytest.approx([4.0, 2.0, 8.0])
+
+
+def test_runs_are_ranked_by_their_rounds_and_not_by_the_samples_in_those():
+    slow, fast = (np.linspace(first, first + 0.1, 15).reshape(5, 3) for first in (1.0, 2.0))
+    assert compare_apart((fast, [0] * 5), (slow, [0] * 5)).p_value == pytest.approx(2 / math.comb(10, 5))
 
 
 def test_runs_of_too_few_rounds_give_no_interval():
     few, many = ([1.0] * 4, [0] * 4), ([2.0] * 30, SESSIONS)
     assert compare_apart(many, few).ratio.low is compare_apart(few, many).ratio.low is None
     assert compare_apart(many, few).ratio.value == pytest.approx(2.0)
+
+
+def test_sessions_of_one_run_that_do_not_scatter_leave_the_others_to_tell():
+    still, wild = [0.0, 0.0], [0.5, 1.5]
+    runs = [(np.exp(np.repeat(each, 5)), np.repeat([0, 1], 5)) for each in (wild, still)]
+    assert compare_apart(*runs).p_value == pytest.approx(stats.ttest_ind(wild, still, equal_var=False).pvalue)
 
 
 @pytest.mark.parametrize("sessions", [(2, 2), (3, 5), (6, 2)])
@@ -574,7 +621,7 @@ def test_intervals_end_at_the_percentiles(count: int):
     assert [estimate.percentile_interval(each) for each in values] == list(zip(*ends, strict=True))
 
 
-@pytest.mark.parametrize(("rounds", "samples"), [(5, 1), (12, 1), (31, 3), (100, 3), (300, 1)])
+@pytest.mark.parametrize(("rounds", "samples"), [(5, 1), (12, 1), (31, 3), (100, 3), (600, 1)])
 def test_a_resample_has_the_median_of_the_rounds_that_it_drew(rounds: int, samples: int):
     values = np.random.default_rng(rounds).normal(size=(rounds, samples)).round(1)
     sessions = np.arange(rounds) % 2
