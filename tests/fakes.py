@@ -1,5 +1,6 @@
 """Stand-ins that tests share."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -121,6 +122,13 @@ def block(times_s: Mapping[str, Sequence[float]], sessions: int = 1, **changes: 
     """Records that were timed in turn: members by label, and a twin that takes as long as the first."""
     members = [record(label, seconds, sessions, **changes) for label, seconds in times_s.items()]
     return [*members, changed(members[0], role=Role.twin)]
+
+
+def in_sessions(label: str, *logarithms: float, first: int = 0, **changes: Any) -> Record:
+    """A record whose sessions, of five rounds each, have these logarithms of seconds per call."""
+    found = record(label, [math.exp(each) for each in logarithms for _ in range(5)], len(logarithms))
+    samples = (replace(each, session=first + each.session) for each in found.samples)
+    return changed(found, samples=tuple(samples), **changes)
 
 
 def claim(**changes: Any) -> Claim:

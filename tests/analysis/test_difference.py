@@ -64,6 +64,17 @@ def test_a_layer_whose_time_is_impossible_has_become_neither_faster_nor_slower()
     assert relative["hilo"].verdict is Verdict.unclear
 
 
+@pytest.mark.parametrize("label", ["msa", "hilo"])
+@pytest.mark.parametrize(("old_s", "new_s"), [(0.5, 4.0), (4.0, 0.5)])
+def test_a_time_that_is_impossible_in_one_run_alone_gives_no_verdict(label: str, old_s: float, new_s: float):
+    limits = [changed(record(name, STEADY), role=Role.ceiling, mechanism=name) for name in ("matmul", "copy")]
+    before, after = (
+        [*block({"msa": [1.5] * 12, "hilo": [3.0] * 12} | {label: [time_s] * 12}), *limits]
+        for time_s in (old_s, new_s)
+    )
+    assert compared(before, after)["hilo"].verdict is Verdict.unclear
+
+
 def test_the_baseline_itself_shows_the_machine_and_has_no_verdict():
     control = compared(block({"msa": STEADY}), block({"msa": [1.25] * 12}))["msa"]
     assert control.control

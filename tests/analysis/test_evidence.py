@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from attnbench.analysis.block import blocks
 from attnbench.analysis.evidence import Evidence, evidence, groups, listed
 from attnbench.cases.case import Role
 from attnbench.cases.variant import Variant
 from attnbench.paper.claims import Claim, Conditions, Metric, Relation
 from attnbench.records.record import Record
 from attnbench.statistics import Estimate
-from tests.fakes import MACHINE, MEMORY, changed, claim, exactly, record
+from tests.fakes import MACHINE, MEMORY, changed, claim, exactly, in_sessions, record
 
 TIMES = [0.3] * 6
 COUNT: dict[str, Any] = {"metric": Metric.flops, "relation": Relation.less, "times": None, "device": None}
@@ -36,6 +37,19 @@ def test_a_ratio_is_paired_within_one_block():
     apart = [record("hilo", TIMES, block="one"), record("sra", TIMES, block="two")]
     assert ratio(claim(), apart) is None
     assert found(claim(), apart).lacking == "measured apart: SRA"
+
+
+def test_a_ratio_has_the_scatter_that_its_block_tells_of_both():
+    hilo, sra = in_sessions("hilo", 0.0, 0.5), in_sessions("sra", 0.0, 1e-3)
+    twin = in_sessions("msa", 0.0, 2e-3, role=Role.twin)
+    records = [in_sessions("msa", 0.0, 1e-3), hilo, sra, twin]
+    assert found(claim(), records).comparisons["sra"] == blocks(records)["block"].compared(hilo, sra)
+
+
+def test_each_claim_of_a_group_has_a_ratio_of_its_own():
+    candidates = groups([*pair(), record("van", [0.1] * 6)], Metric.speed)
+    there = [evidence(claim(mechanism=label), candidates).comparisons["sra"] for label in ("hilo", "van")]
+    assert [each.ratio for each in there] == [exactly(1.5), exactly(3.0)]
 
 
 def test_what_was_measured_again_as_a_control_counts_in_its_block():

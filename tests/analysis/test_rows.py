@@ -94,6 +94,9 @@ def test_rounds_are_told_apart_by_their_session():
     assert found["hilo"].speed == exactly(2.0)
     assert (found["hilo"].rounds, found["hilo"].sessions) == (12, 2)
     assert found["hilo"].session_spread == pytest.approx(2.0)
+    gap = [replace(one, samples=tuple(replace(each, session=3 * each.session) for each in one.samples))
+           for one in block({"msa": drift}, 2)]  # fmt: skip
+    assert timings(rows(gap))["msa"].sessions == 2
 
 
 def test_the_spread_of_speeds_is_that_of_the_sessions_ratios():
@@ -101,6 +104,7 @@ def test_the_spread_of_speeds_is_that_of_the_sessions_ratios():
     assert found["hilo"].speed_spread == pytest.approx(1.0)
     assert found["hilo"].session_spread == 0.0
     assert found["msa"].speed_spread is None
+    assert timings(rows(block({"msa": STEADY})))["msa"].session_spread is None
     assert timings(rows(block({"msa": STEADY, "hilo": STEADY})))["hilo"].speed_spread is None
 
 
@@ -249,6 +253,27 @@ def test_the_share_of_the_limit_is_paired_by_round_and_leaves_out_rounds_that_ar
     assert row.timing.limit.fraction == exactly(0.5)
 
 
+def test_each_rounds_share_of_the_limit_is_that_of_its_median_sample():
+    several = [
+        Sample(0, number, n, seconds, seconds)
+        for number in range(6)
+        for n, seconds in enumerate((5.0, 10.0, 30.0))
+    ]
+    ours = record("msa", samples=tuple(several), batch=1, macs=5_000_000, least_bytes=1)
+    (row,) = measured(rows([ours, ceiling("matmul", [1.0] * 6), ceiling("copy", [1.0] * 6)]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction == exactly(0.5)
+
+
+def test_the_interval_of_a_share_of_the_limit_draws_rounds_within_their_sessions():
+    ours = record("msa", [10.0] * 6 + [20.0] * 6, 2, batch=1, macs=5_000_000, least_bytes=1)
+    second = tuple(replace(each, seconds=1.0) for each in ours.samples)
+    limits = [replace(ceiling(name, []), samples=second) for name in ("matmul", "copy")]
+    (row,) = measured(rows([ours, *limits]))
+    assert row.timing.limit is not None
+    assert row.timing.limit.fraction == exactly(0.375)
+
+
 def judged(ours: Record, matmul_s: float, copy_s: float) -> bool:
     """Whether a record is impossible, where 1 M multiply-adds and 1 MB take so many seconds."""
     matmul, copy = ceiling("matmul", [matmul_s] * 6), ceiling("copy", [copy_s] * 6)
@@ -281,10 +306,25 @@ def test_what_could_not_be_counted_is_judged_by_bytes_alone():
     assert [judged(through, 1e-9, second) for second in (0.02, 0.03)] == [False, True]
 
 
+def test_what_autocast_returns_may_be_in_the_format_of_its_products():
+    dtype = "autocast-bfloat16"  # 64 · 196 · 768 numbers of 4 bytes in, of 2 bytes out, less 32 MiB
+    through = changed(replace(record("msa", [1.0] * 6), cost=None), dtype=dtype)
+    for second, expected in ((0.03, False), (0.05, True)):
+        copy = changed(ceiling("copy", [second] * 6), dtype="bfloat16")
+        assert timings(rows([through, copy]))["msa"].impossible is expected
+
+
 def test_an_impossible_time_needs_an_interval_that_is_all_beyond_the_limit():
     ours = record("msa", [1.0] * 5 + [0.5] * 6, batch=1, macs=600_000, least_bytes=0)
     assert not judged(ours, 1.0, 1e-9)  # 1.2 in the median, 0.6 at the low end
     assert not judged(record("msa", [1.0] * 4, batch=1, macs=10_000_000, least_bytes=0), 1.0, 1e-9)
+
+
+def test_no_verdict_rests_on_a_control_whose_time_is_impossible():
+    msa, hilo, twin = block({"msa": [0.5] * 12, "hilo": [0.9] * 12}, batch=1, macs=1_000_000)
+    control = changed(msa, role=Role.control)
+    found = timings(rows([control, hilo, twin, ceiling("matmul", [0.8] * 12)]))
+    assert (found["hilo"].verdict, found["hilo"].impossible) == (Verdict.unclear, False)
 
 
 def test_no_verdict_rests_on_a_time_that_is_impossible():
@@ -321,6 +361,7 @@ def test_a_row_has_converged_when_its_ratio_is_precise_and_the_baseline_when_its
     wide, drifting = [0.9, 1.1] * 6, [0.97, 1.03] * 6
     found = timings(rows(block({"msa": STEADY, "hilo": STEADY, "sra": wide})))
     assert [found[name].converged for name in ("msa", "hilo", "sra")] == [True, True, False]
+    assert not timings(rows(block({"msa": STEADY, "hilo": drifting})))["hilo"].converged
     assert not timings(rows(block({"msa": wide, "hilo": STEADY})))["hilo"].converged  # its level is precise
     together = timings(rows(block({"msa": wide, "hilo": wide})))
     assert [together[name].converged for name in ("msa", "hilo")] == [False, True]
@@ -359,6 +400,11 @@ def test_the_published_row_stands_beside_its_own_setting_only():
     assert published_ratio(asked) == pytest.approx(710 / 1029)
 
 
+def test_nothing_is_published_of_a_device_that_the_paper_has_not():
+    (row,) = rows([record("hilo", STEADY, device="xpu")])
+    assert row.published is None
+
+
 def test_only_inference_in_float32_is_set_beside_the_paper():
     others = rows([record("hilo", STEADY, mode="training"), record("hilo", STEADY, dtype="bfloat16")])
     assert [row.published for row in others] == [None, None]
@@ -390,6 +436,8 @@ def test_what_differs_in_size_and_mode_alone_is_one_family():
         "device": "cuda",
     }
     others = rows([record("msa"), *(record("msa", **{name: value}) for name, value in settings.items())])
+    model = replace(record("msa").case.workload.geometry, images=True)
+    assert len(grouped(rows([record("msa"), record("msa", geometry=model)]), family)) == 2
     assert len(grouped(others, family)) == 7
 
 
@@ -411,6 +459,13 @@ def test_a_host_that_is_slower_than_its_device_is_noticed():
     slow = changed(record("msa"), samples=tuple(Sample(0, n, 0, 1.0, 1.3) for n in range(5)), device="cuda")
     fast = changed(slow, samples=tuple(Sample(0, n, 0, 1.0, 1.1) for n in range(5)), height=7)
     assert [row.timing.launch_bound for row in measured(rows([slow, fast]))] == [True, False]
+
+
+def test_neither_settling_samples_nor_a_single_slow_one_make_a_layer_launch_bound():
+    settling = [Sample(0, n, 0, 9.0, 99.0, settling=True) for n in range(6)]
+    later = [Sample(0, n, 0, 1.0, 9.0 if n == 6 else 1.1) for n in range(6, 11)]
+    (row,) = measured(rows([changed(record("msa"), samples=(*settling, *later), device="cuda")]))
+    assert not row.timing.launch_bound
 
 
 @pytest.mark.parametrize(

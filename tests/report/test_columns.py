@@ -177,3 +177,12 @@ def test_a_lower_bound_has_no_place():
     least, *others = (record(str(power), macs=10**power) for power in (6, 7, 8, 9))
     places = standings(FLOPS, rows([changed(least, uncounted=("aten::cdist",)), *others]))
     assert places == [None, Standing.best, Standing.second, None]
+
+
+def test_the_smallest_of_the_rows_decides_on_the_unit():
+    small, large = rows([record("msa", params=40_000), record("hilo", params=4_000_000)])
+    assert [PARAMS.fitting(those).unit for those in ([small, large], [large, small], [large])] == [
+        "K",
+        "K",
+        "M",
+    ]

@@ -11,10 +11,10 @@ from attnbench.analysis.difference import changes
 from attnbench.analysis.rows import measured, rows
 from attnbench.cases.case import Mode, Role
 from attnbench.cases.protocol import Protocol
-from attnbench.records.record import Record
+from attnbench.records.record import Energy, Record
 from attnbench.records.record_file import RecordFile
 from attnbench.report.caption import TRAINING, facts, how_measured, what_marks_mean
-from attnbench.report.notes import notes, too_noisy
+from attnbench.report.notes import disturbances, notes, too_noisy
 from attnbench.report.terminal.table import change_table, result_table
 from tests.fakes import MEMORY, block, changed, record, witness
 
@@ -482,6 +482,26 @@ def test_above_all_stands_that_nothing_is_usable_where_two_identical_layers_diff
     assert too_noisy(rows(quiet)) == []
     (said,) = too_noisy(rows(noisy))
     assert said.startswith("Not usable: two identical layers differed by up to 30 %. ")
+
+
+def test_the_noisiest_and_every_disturbed_block_are_told_of():
+    quiet = block({"msa": [0.4] * 12}, block="quiet", height=7, witnesses=(witness(),))
+    noisy = block({"msa": [0.4] * 12}, block="noisy", witnesses=(witness(others_cpu_s=90.0),))
+    noisy[-1] = replace(
+        noisy[-1], samples=record("msa", [0.4 * each for each in (1, 1.3, 1 / 1.3) * 4]).samples
+    )
+    (said,) = too_noisy(rows([*quiet, *noisy]))
+    why, *others = disturbances(rows([*quiet, *noisy]))
+    assert any("14x14" in line for line in (why, *others))
+    assert said == f"Not usable: two identical layers differed by up to 30 %. {why}"
+
+
+def test_energy_that_one_row_asked_for_and_none_has_is_said_not_to_be_measured():
+    asked, other = record("msa", TIMES, energy_s=1.0), record("hilo", TIMES)
+    lacking = "Energy is not measured on"
+    assert any(note.startswith(lacking) for note in notes(rows([asked, other])))
+    had = replace(asked, energies=(Energy(0, 64.0, 2.0, 10, None),))
+    assert not any(note.startswith(lacking) for note in notes(rows([had, other])))
 
 
 def test_a_layer_that_asks_for_fused_attention_itself_is_not_explicit():
