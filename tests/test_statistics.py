@@ -184,6 +184,7 @@ def test_sessions_are_as_far_apart_as_their_medians():
 
 def test_quartiles_stand_around_what_they_are_told_is_in_the_middle():
     assert between_quartiles(49.0, range(101)) == Estimate(49.0, 25.0, 75.0)
+    assert between_quartiles(2.0, [1.0, 2.0, 3.0]) == Estimate(2.0)
 
 
 def test_rank_correlation_is_one_for_the_same_order_and_minus_one_for_the_opposite():

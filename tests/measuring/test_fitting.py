@@ -52,6 +52,7 @@ def images(found: Sequence[Fitted | Failed]) -> list[int | str]:
 def test_images_are_halved_until_they_fit():
     assert largest(64, 100, lambda images: 10 * images) == (8, 160)
     assert largest(8, 100, lambda images: 10 * images) == (8, None)
+    assert largest(64, 80, lambda images: 10 * images) == (8, 160)
 
 
 def test_where_one_image_does_not_fit_there_is_none_and_where_nobody_can_tell_all_are_tried():

@@ -82,6 +82,11 @@ def state(*more: Fact, **changes: Any) -> BlockState:
     return BlockState([job(protocol=replace(PROTOCOL, **changes)), *more])
 
 
+def test_the_environment_is_that_of_the_last_worker():
+    moved = replace(ENVIRONMENT, macs_per_s=2e9)
+    assert state(ENVIRONMENT, moved).environment == moved
+
+
 def test_what_a_layer_changed_is_told_once():
     told = state(PutRight(0, ("the seed",)), PutRight(0, ("the seed", "the threads")))
     assert told.put_right == {0: ("the seed", "the threads")}

@@ -16,7 +16,7 @@ from attnbench.cases.case import Mode, Role
 from attnbench.records.codec import to_row
 from attnbench.records.record import Energy, Memory, Record
 from attnbench.report.columns import ALL_COLUMNS
-from attnbench.report.data import case_line, names_of, row_line
+from attnbench.report.data import case_line, estimate_cells, names_of, row_line
 from attnbench.report.export import table_csv, write_table
 from attnbench.report.formats.json_object import json_object
 from attnbench.report.formats.long_csv import long_csv
@@ -26,6 +26,7 @@ from attnbench.report.notes import notes
 from attnbench.report.objects import run_json
 from attnbench.report.profile import setting_line
 from attnbench.report.terminal.table import result_table
+from attnbench.statistics import Estimate
 from tests.fakes import block, record, run_of
 from tests.report.profiles import PROFILE
 
@@ -211,3 +212,8 @@ def test_backends_and_settings_are_a_text_in_csv_and_none_in_json():
 def test_kept_tables_have_columns_of_today_in_their_order(path: Path):
     kept = path.read_text(encoding="utf-8").splitlines()[0].split(",")
     assert [name for name in names_of(ALL_COLUMNS) if name in kept] == kept
+
+
+def test_an_estimate_has_its_value_and_its_ends_under_their_names():
+    assert estimate_cells("x", Estimate(2.0, 1.0, 3.0)) == {"x": 2.0, "x_low": 1.0, "x_high": 3.0}
+    assert estimate_cells("x", None) == {"x": None, "x_low": None, "x_high": None}

@@ -42,3 +42,11 @@ def test_decimals_that_are_asked_for_are_given():
 
 def test_what_was_not_measured_is_a_dash():
     assert estimated(None) == "—"
+
+
+def test_a_deviation_is_the_distance_from_the_value_to_either_end():
+    assert shown(Estimate(10.0, 8.0, 12.0), 0, deviates=True).text == "10 ± 2"
+
+
+def test_without_an_interval_there_are_three_digits_from_ten_and_from_a_hundred_on():
+    assert [shown(Estimate(value)).text for value in (9.0, 10.0, 100.0)] == ["9.00", "10.0", "100"]

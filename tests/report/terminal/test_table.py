@@ -496,6 +496,13 @@ def test_the_noisiest_and_every_disturbed_block_are_told_of():
     assert said == f"Not usable: two identical layers differed by up to 30 %. {why}"
 
 
+def test_from_five_rounds_on_nothing_is_said_of_too_few():
+    said = [
+        any("give no interval" in note for note in notes(rows([record("msa", [0.4] * n)]))) for n in (4, 5)
+    ]
+    assert said == [True, False]
+
+
 def test_energy_that_one_row_asked_for_and_none_has_is_said_not_to_be_measured():
     asked, other = record("msa", TIMES, energy_s=1.0), record("hilo", TIMES)
     lacking = "Energy is not measured on"
