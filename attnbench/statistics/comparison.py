@@ -149,7 +149,7 @@ def _corrected(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     ranked = p_values[order] * len(order) / np.arange(1, len(order) + 1)
     corrected = np.empty_like(p_values)
     corrected[order] = np.minimum.accumulate(ranked[::-1])[::-1]
-    return np.minimum(corrected, 1)
+    return corrected
 
 
 def _verdict(comparison: Comparison, significant: bool, floor: float) -> Verdict:

@@ -352,6 +352,12 @@ def test_a_call_of_training_has_the_work_of_three_forward_passes():
     assert row.timing.limit.fraction == exactly(0.5)
 
 
+def test_what_holds_no_product_has_no_share_of_a_limit():
+    ours = record("msa", STEADY, macs=0)
+    (row,) = measured(rows([ours, ceiling("matmul", STEADY), ceiling("copy", STEADY)]))
+    assert row.timing.limit is None
+
+
 def test_without_both_ceilings_there_is_no_share_of_a_limit():
     (row,) = measured(rows([record("msa", STEADY), ceiling("matmul", STEADY)]))
     assert row.timing.limit is None
