@@ -80,6 +80,12 @@ def state() -> dict[str, Any]:
     }
 
 
+@pytest.fixture(autouse=True)
+def _nothing_frozen() -> None:
+    """Mechanisms that another test has loaded are kept from the collector until rounds have been timed."""
+    gc.unfreeze()
+
+
 class Mine(nn.Linear):
     """Makes a tensor of its own in each call, as many position codes are made."""
 
@@ -134,7 +140,6 @@ def test_it_can_be_called_from_a_thread_and_again():
 
 
 def test_words_leave_the_collector_as_it_was():
-    gc.unfreeze()
     with pytest.raises(attnbench.AttnbenchError, match="are both msa"):  # once all mechanisms are loaded
         attnbench.measure({"a": "msa", "b": "msa"}, **FEW)
     assert gc.get_freeze_count() == 0
