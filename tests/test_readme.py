@@ -334,7 +334,10 @@ def test_ratios_to_plain_forms_are_what_their_command_prints(capsys: pytest.Capt
     assert f"{most} in the mean" in readable(TEXTS[MECHANISMS])
 
 
-@pytest.mark.parametrize("run", ["fourteen-plain-cpu", "against-plain-xeon-cpu"])
+@pytest.mark.parametrize(
+    "run",
+    ["fourteen-plain-cpu", "fourteen-plain-busy-cpu", "against-plain-xeon-cpu", "litv2-fillings-plain-cpu"],
+)
 def test_ratios_to_plain_forms_on_the_other_cpu_are_what_the_command_prints_of_a_run(
     run: str, capsys: pytest.CaptureFixture[str]
 ):

@@ -54,7 +54,7 @@ def is_plain(row: Measured) -> bool:
 
 def ours_of(row: Measured) -> tuple[str, str]:
     """The mechanism that a row stands for, plain or not, and its number format."""
-    return row.record.case.label.removeprefix(PREFIX), row.record.case.variant.dtype
+    return row.record.case.label.replace(PREFIX, ""), row.record.case.variant.dtype
 
 
 def speed(row: Measured, plain: Measured) -> Estimate:
