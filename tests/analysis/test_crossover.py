@@ -10,6 +10,7 @@ from rich.console import Console
 
 from attnbench.analysis.crossover import crossovers, foremost, several_sizes
 from attnbench.analysis.rows import rows
+from attnbench.cases.case import Role
 from attnbench.records.record import Record
 from attnbench.records.record_file import append
 from attnbench.report.export import write_crossovers
@@ -73,6 +74,12 @@ def test_members_that_were_not_timed_in_turn_are_not_compared():
     first = a_run({7: {"a": 1.0, "b": 2.0}, 28: {"a": 2.0}})
     apart = record("b", [1.0] * 6, height=28, width=28, block="another")
     assert told([*first, apart]) == []
+
+
+def test_a_time_that_is_impossible_crosses_no_other():
+    run = a_run({7: {"msa": 1.0, "hilo": 2.0}, 28: {"msa": 2.0, "hilo": 1.0}})
+    limit = record("matmul", [1.5 * drift for drift in DRIFT], role=Role.ceiling, block=run[-1].block)
+    assert told([*run, limit]) == []
 
 
 def test_crossovers_are_sorted_by_size():

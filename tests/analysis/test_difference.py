@@ -122,8 +122,10 @@ def test_a_control_without_a_row_is_a_baseline_too():
     assert found["hilo"].speed == exactly(1.0)
 
 
-def test_noise_of_both_runs_counts():
+@pytest.mark.parametrize("code", ["source", "other source"])
+def test_noise_of_both_runs_counts_whether_their_baselines_are_the_same_or_not(code: str):
     before, after = (block({"msa": STEADY, "hilo": [time] * 12}) for time in (1.0, 1.06))
+    after = [changed(each, source=code) if each.case.label == "msa" else each for each in after]
     before[-1] = replace(before[-1], samples=record("msa", [1.03] * 12).samples)
     assert compared(before, after)["hilo"].verdict is Verdict.slower  # 6 % over a floor of 3 %
     after[-1] = replace(after[-1], samples=record("msa", [1.055] * 12).samples)

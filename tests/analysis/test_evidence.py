@@ -150,6 +150,11 @@ def test_the_variant_of_the_claim_is_judged_even_where_another_has_more_mechanis
     assert found(claim(), run).lacking == "crashed: SRA"
 
 
+def test_of_variants_as_near_to_the_claim_float32_is_judged_even_where_another_has_more_mechanisms():
+    fused = [record("hilo", TIMES, kernel="fused"), record("sra", outcome="crashed", kernel="fused")]
+    assert found(claim(), [*pair(dtype="bfloat16"), *fused]).lacking == "crashed: SRA"
+
+
 def test_a_batch_that_has_both_is_asked_before_a_nearer_one_that_has_not():
     run = [record("hilo", TIMES), *pair(0.1, batch=1, block="other")]
     assert ratio(claim(), run) == exactly(3.0)

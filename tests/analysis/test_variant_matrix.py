@@ -25,7 +25,7 @@ from attnbench.records.record import Record
 from attnbench.report.export import write_matrices
 from attnbench.report.terminal.variants import matrix_table, report, swap_sentences
 from attnbench.statistics import Estimate
-from tests.fakes import changed, exactly, record
+from tests.fakes import changed, exactly, in_sessions, record
 
 FUSED = Variant(kernel="fused")
 HALF = Variant(dtype="bfloat16")
@@ -50,6 +50,13 @@ def a_run(times_s: Times, **changes: Any) -> list[Record]:
     ]
     first = next(member for member in members if member.samples)
     return [*members, changed(first, role=Role.twin)]
+
+
+def in_two_sessions(first: str, second: str) -> list[Record]:
+    """Two that change order: their own two sessions leave it open, and the scatter of the block does not."""
+    plain, fused = in_sessions(first, 0.0, 0.0), in_sessions(first, -1.0, -1.0, kernel="fused")
+    others = [in_sessions(second, -0.5, -0.6, kernel=kernel) for kernel in ("explicit", "fused")]
+    return [plain, fused, *others, changed(plain, role=Role.twin)]
 
 
 def ceilings(macs: int, moved: int) -> list[Record]:
@@ -126,18 +133,19 @@ def test_variants_that_were_not_timed_in_turn_are_not_compared():
     assert gains(matrix_of(apart), FUSED) == {"msa": None}
 
 
-def test_each_device_size_batch_and_mode_with_several_variants_has_a_matrix():
+def test_each_device_size_batch_mode_and_number_of_threads_with_several_variants_has_a_matrix():
     settings: list[dict[str, Any]] = [
         {},
         {"device": "cuda"},
         {"height": 7},
         {"batch": 4},
         {"mode": "training"},
+        {"threads": 1},
     ]
     records = [found for changes in settings for found in a_run(SWAPPED, block=f"block {changes}", **changes)]
     single = record("van", [1.0] * 6, height=28, block="other")
     table = rows([*records, single])
-    assert [len(matrix.rows) for matrix in matrices(table)] == [6] * 5
+    assert [len(matrix.rows) for matrix in matrices(table)] == [6] * 6
     assert [row.record.case.label for row in without_matrix(table)] == ["van"]
 
 
@@ -208,6 +216,12 @@ def test_of_two_variants_that_differ_in_the_kernel_alone_the_first_stands_for_a_
     matrix = matrix_of([case("mine", variant, each, **OWN) for variant, each in times.items()])
     assert matrix.best("mine") == HALF
     assert gains(matrix, half_fused)["mine"] is not None
+
+
+def test_what_does_the_same_as_a_variant_whose_time_is_impossible_stands_for_itself():
+    """The matmul makes the 32 G multiply-adds of a call possible in 0.32 s."""
+    run = [case("mine", variant, [time_s] * 8, **OWN) for variant, time_s in ((PLAIN, 0.1), (FUSED, 0.4))]
+    assert matrix_of([*run, *ceilings(10**11, 10**12)]).best("mine") == FUSED
 
 
 @pytest.mark.parametrize(
@@ -331,6 +345,20 @@ def test_a_lead_below_the_noise_floor_is_no_swap():
     assert swaps(matrix_of(records)) == []
 
 
+def test_the_noisiest_of_several_blocks_decides_what_is_no_swap():
+    noisy = a_run({PLAIN: {"msa": 0.4, "hilo": 0.2}}, block="noisy")
+    calm = a_run({FUSED: {"msa": 0.36, "hilo": 0.4}}, block="calm")
+    assert len(swaps(matrix_of([*noisy, *calm]))) == 1
+    noisy[-1] = replace(noisy[-1], samples=case("msa", PLAIN, [0.5 * drift for drift in DRIFT]).samples)
+    assert swaps(matrix_of([*noisy, *calm])) == []
+
+
+def test_a_swap_is_as_clear_as_the_scatter_of_its_whole_block_makes_it():
+    *pair, twin = in_two_sessions("msa", "hilo")
+    assert swaps(matrix_of(pair)) == []
+    assert len(swaps(matrix_of([*pair, twin]))) == 1
+
+
 def test_the_largest_five_swaps_are_told_and_the_others_counted():
     names = "abcdefg"
     falling = {name: 2.0**place for place, name in enumerate(names)}
@@ -376,6 +404,11 @@ def test_an_order_that_the_paper_claims_is_judged_in_every_variant():
     noisy[-1] = replace(noisy[-1], samples=case(shifted, PLAIN, [0.5 * drift for drift in DRIFT]).samples)
     (judged,) = judged_claims(matrix_of(noisy))
     assert judged.findings[PLAIN].ruling is Ruling.unclear
+
+
+def test_a_claim_is_judged_with_the_scatter_of_its_whole_block():
+    (judged,) = judged_claims(matrix_of(in_two_sessions("shifted-window", "local-window")))
+    assert [found.ruling for found in judged.findings.values()] == [Ruling.holds, Ruling.fails]
 
 
 def test_a_claim_is_judged_among_mechanisms_that_were_timed_in_turn():
