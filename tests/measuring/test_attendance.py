@@ -82,6 +82,10 @@ def test_those_are_imprecise_whose_ratio_to_the_baseline_scatters():
     assert imprecise(state_of({0: 0.001, 1: 0.001, 2: 0.001})) == []
 
 
+def test_too_few_rounds_leave_every_ratio_open_and_the_baseline_has_none():
+    assert imprecise(state_of({0: 0.001, 1: 0.001, 2: 0.001}, rounds=4)) == [1, 2]
+
+
 @pytest.mark.parametrize(("share", "asked"), [(0.2, [0, 1, 2]), (0.08, [])])
 def test_a_level_that_scatters_is_asked_for_once_all_ratios_are_known(share: float, asked: list[int]):
     told = state_of({})

@@ -35,11 +35,12 @@ def fitted(
     limit: int | None = None,
     variants: Sequence[Variant] = (PLAIN,),
     mode: Mode = Mode.inference,
+    known: Sequence[Fitted] = (),
 ) -> list[Fitted | Failed]:
-    """What a worker says of these layers, one after the other."""
+    """What a worker says of these layers, one after the other, where some are known already."""
     choices = [registry.choose(text) for text in texts]
     (block,) = sweep(choices, [GEOMETRY], ["cpu"], batches=[None], variants=variants, modes=[mode])
-    journal.save(shard, [Job("fit", block.members, (), 1, PROTOCOL, "", limit)])
+    journal.save(shard, [Job("fit", block.members, (), 1, PROTOCOL, "", limit), *known])
     with shard.open("a") as file:
         work(shard, JournalWriter(file))
     return [fact for fact in journal.read(shard) if isinstance(fact, Fitted | Failed)]
@@ -109,6 +110,12 @@ def test_each_layer_gets_no_more_than_those_before_it_and_no_reason_of_its_own(
     assert isinstance(msa, Fitted)
     assert isinstance(light, Fitted)
     assert (light.images, light.limit) == (msa.images, msa.limit)
+
+
+def test_what_an_earlier_worker_found_limits_those_after_it(registry: Registry, tmp_path: Path):
+    known = Fitted(0, 4, "8 of MSA are too many")
+    found = fitted(registry, tmp_path / "shard", "msa", "global-filter", known=[known])
+    assert found == [known, Fitted(1, 4, known.limit)]
 
 
 def test_what_does_not_fit_at_all_or_cannot_run_limits_nobody(registry: Registry, tmp_path: Path):

@@ -110,6 +110,16 @@ def test_what_takes_a_device_no_time_is_no_work(least_warmup_s: float):
         warm_up(lambda: None, FakeClock(), protocol)
 
 
+def test_one_reading_of_no_time_is_not_taken_for_no_work():
+    clock = FakeClock()
+    durations = iter([0.0, *[0.01] * 99])
+
+    def call() -> None:
+        clock.now += next(durations)
+
+    assert warm_up(call, clock, PROTOCOL).per_call_s == pytest.approx(0.01)
+
+
 def test_warm_up_goes_on_until_calls_stop_getting_faster():
     clock = FakeClock()
     durations = iter([2.0, 1.0, 0.5, 0.25, *[0.1] * 20])

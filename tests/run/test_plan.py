@@ -1,10 +1,11 @@
 """What is known before anything is measured."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from attnbench.cases.case import Block, Mode
+from attnbench.cases.case import Block, Case, Mode
 from attnbench.cases.protocol import WORKER_START_S
 from attnbench.cases.variant import Variant
 from attnbench.records.journal import Failed, Predicted, Uncounted
@@ -17,22 +18,28 @@ from tests.shards import CASES, ENVIRONMENT, HILO, MSA, PROTOCOL, counted, plann
 TOO_LARGE = Failed(1, "out_of_memory", "too large")
 
 
-def test_the_estimate_follows_batch_and_work_up_to_the_limit():
+def test_the_estimate_follows_layers_batch_and_work_up_to_the_limit():
     def seconds(
-        batch: int = 1, macs: int = 10**9, max_seconds: float = 1e9, mode: Mode = Mode.inference
+        cases: Sequence[Case] = (MSA,),
+        batch: int = 1,
+        macs: int = 10**9,
+        max_seconds: float = 1e9,
+        mode: Mode = Mode.inference,
     ) -> float:
         protocol = replace(
             PROTOCOL, sessions=2, precision=0.9, max_seconds=max_seconds, least_rounds=5, most_warmup_s=0,
             least_warmup_s=0,
         )  # fmt: skip
-        block = Block((changed(MSA, batch=batch, mode=mode),))
-        found = Planned(block, ENVIRONMENT, {MSA.row: (changed(counted(0), macs=macs),)})
+        block = Block(tuple(changed(case, batch=batch, mode=mode) for case in cases))
+        counts = {case.row: (changed(counted(0), macs=macs),) for case in cases}
+        found = Planned(block, ENVIRONMENT, counts)
         (forecast,) = forecasts([found], protocol)
         return forecast.seconds - 3 * WORKER_START_S
 
     one_call = plan.SLOWER_THAN_MATMUL
     calls = 10 + plan.MEMORY_CALLS
     assert seconds() == pytest.approx(calls * one_call)
+    assert seconds((MSA, HILO)) == pytest.approx(2 * calls * one_call)
     assert seconds(batch=4) == pytest.approx(4 * calls * one_call)
     assert seconds(macs=2 * 10**9) == pytest.approx(2 * calls * one_call)
     assert seconds(mode=Mode.training) == pytest.approx(3 * calls * one_call)
