@@ -12,6 +12,8 @@ from rich.console import Console
 from attnbench import Geometry
 from attnbench.cases.registry import discover
 from attnbench.measuring.catalogue import points
+from attnbench.records.cost import BranchCost, Point
+from attnbench.report.notes import flops_notes
 from attnbench.report.terminal.costs import flops_table
 from tests.conftest import Run
 
@@ -103,6 +105,12 @@ def test_a_crossover_that_padding_takes_back_names_its_sizes(attnbench: Run, tmp
     sizes = ("--res", "1x700,60,70", "--dim", "48", "--heads", "6")  # 7x700, 63x63 and 70x70 with padding
     done = attnbench("flops", "hilo:alpha=0.5,window=7", *sizes, "--out", tmp_path)
     assert "Lo-Fi costs more than Hi-Fi at 1x700, 70x70." in done.out
+
+
+def test_a_branch_that_costs_as_much_as_another_costs_no_more():
+    alike = tuple(BranchCost(title, 100, 1) for title in ("Hi-Fi", "Lo-Fi"))
+    point = Point(discover().choose("hilo"), Geometry(8, 2, 7, 7), 200, alike)
+    assert flops_notes([point]) == ["HiLo: Lo-Fi costs no more than Hi-Fi at any of these sizes."]
 
 
 def test_a_map_that_a_closed_form_refuses_is_a_dash_and_a_note(attnbench: Run, tmp_path: Path):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from attnbench import Geometry
 from attnbench.analysis.rows import Row, rows
 from attnbench.cases.case import Role
 from attnbench.report import columns
@@ -60,6 +61,13 @@ def test_the_papers_values_stand_in_the_same_units_with_the_papers_digits():
         "2.04",
         "",
     ]
+
+
+def test_the_papers_counts_of_models_are_whole_and_its_ratios_are_not():
+    times = {"litv2-s/msa": SLOW, "litv2-s/hilo": FAST}
+    row = rows(block(times, device="cuda", geometry=Geometry.image(224, 224)))[1]
+    shown = [column.published_text(row) for column in (PARAMS, FLOPS, THROUGHPUT, SPEED)]
+    assert shown == ["28", "3,700", "1,471", "1.14"]
 
 
 def test_outside_the_papers_setting_there_is_no_published_value():

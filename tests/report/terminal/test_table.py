@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from attnbench.analysis.difference import changes
@@ -519,11 +520,13 @@ def test_a_layer_that_asks_for_fused_attention_itself_is_not_explicit():
     ) in notes(rows([own, record("msa", TIMES)]))
 
 
-def test_samples_in_which_the_process_stood_still_are_said():
+@pytest.mark.parametrize(("count", "told"), [(1, "1 sample"), (2, "2 samples")])
+def test_samples_in_which_the_process_stood_still_are_said(count: int, told: str):
     paced = record("msa", TIMES)
-    stood = replace(paced, samples=(replace(paced.samples[0], paused=True), *paced.samples[1:]))
+    paused = [replace(each, paused=True) for each in paced.samples[:count]]
+    stood = replace(paced, samples=(*paused, *paced.samples[count:]))
     assert any(
-        line.startswith("The measuring process stood still in 1 sample of MSA: it was stopped, or the ")
+        line.startswith(f"The measuring process stood still in {told} of MSA: it was stopped, or the ")
         for line in notes(rows([stood]))
     )
     assert not any("stood still" in line for line in notes(rows([paced])))
