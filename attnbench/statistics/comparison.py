@@ -67,10 +67,10 @@ def compare_pairs(
     """
     logarithms = log_ratios(numerators, denominators)
     medians = session_medians(logarithms, np.asarray(sessions))
-    p_value, between = _over_sessions(medians, scatter)
+    p_value, between = _tested(logarithms, medians, scatter)
     return Comparison(
         exponential(median_with_interval(logarithms, sessions)),
-        max(_sign_test(logarithms), p_value),
+        p_value,
         tuple(np.exp(medians).tolist()),
         between,
     )
@@ -81,8 +81,8 @@ def p_value_of_pairs(
 ) -> float:
     """That of the comparison of the same pairs, without its intervals."""
     logarithms = log_ratios(numerators, denominators)
-    p_value, _ = _over_sessions(session_medians(logarithms, np.asarray(sessions)), scatter)
-    return max(_sign_test(logarithms), p_value)
+    p_value, _ = _tested(logarithms, session_medians(logarithms, np.asarray(sessions)), scatter)
+    return p_value
 
 
 def session_ratios(numerators: Floats, denominators: Floats, sessions: Integers) -> dict[int, float]:
@@ -139,7 +139,7 @@ def verdicts(
     p_values = _corrected(np.array([*(comparison.p_value for comparison in comparisons), *beside]))
     return [
         _verdict(comparison, p_value < 1 - CONFIDENCE, floor)
-        for comparison, p_value, floor in zip(comparisons, p_values, floors, strict=False)
+        for comparison, p_value, floor in zip(comparisons, p_values[: len(comparisons)], floors, strict=True)
     ]
 
 
@@ -170,6 +170,14 @@ def _verdict(comparison: Comparison, significant: bool, floor: float) -> Verdict
 
 def _within_margin(*ratios: float | None) -> bool:
     return all(ratio is not None and 1 / (1 + MARGIN) <= ratio <= 1 + MARGIN for ratio in ratios)
+
+
+def _tested(
+    logarithms: NDArray[np.float64], medians: NDArray[np.float64], scatter: Scatter | None
+) -> tuple[float, Estimate | None]:
+    """The larger p-value of the tests over rounds and over sessions, and the ratio as sessions tell it."""
+    p_value, between = _over_sessions(medians, scatter)
+    return max(_sign_test(logarithms), p_value), between
 
 
 def _sign_test(logarithms: NDArray[np.float64]) -> float:
