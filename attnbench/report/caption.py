@@ -6,10 +6,11 @@ from attnbench.analysis.rows import Row, Timing, believed, measured
 from attnbench.cases.case import Mode
 from attnbench.paper import DEVICES
 from attnbench.report.column import IMPOSSIBLE, OPEN, OWN_KERNEL
-from attnbench.report.columns import MEMORY
+from attnbench.report.columns import FLOPS, MEMORY
 from attnbench.report.notes import remarks, too_noisy
 from attnbench.report.paper_table import Group, PaperTable
 from attnbench.report.spread import Spread
+from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.statistics import MARGIN, Estimate
 from attnbench.words import plural
 
@@ -28,7 +29,7 @@ def caption(paper_table: PaperTable) -> list[str]:
     spread = paper_table.style.spread
     where = _by_group(paper_table, lambda group: group.machine)
     where += _by_group(paper_table, lambda group: _protocol(group, spread))
-    what = [*facts(rows), *what_marks_mean(rows), *remarks(rows)]
+    what = [*facts(rows, paper_table.style), *what_marks_mean(rows), *remarks(rows)]
     lines = [*too_noisy(rows), *filter(None, [paper_table.setting])]
     return [*map(sentence, lines), *where, *map(sentence, what)]
 
@@ -38,13 +39,14 @@ def sentence(line: str) -> str:
     return f"{line[0].upper()}{line[1:].removesuffix('.')}."
 
 
-def facts(rows: Sequence[Row]) -> list[str]:
-    """What the columns of a table mean."""
-    lines = [CONVENTION]
-    if any(row.published for row in rows):
+def facts(rows: Sequence[Row], style: TableStyle = STYLE) -> list[str]:
+    """What the columns of a table mean, those that it shows."""
+    first = [CONVENTION] if style.shows(FLOPS) else []
+    if style.shows_paper and any(row.published for row in rows):
         models = rows[0].record.case.workload.geometry.images
-        lines[0] += f"; paper: {TABLES_OF_MODELS if models else TABLE_OF_LAYERS}"
-    if any(row.record.memory for row in rows):
+        first.append(f"paper: {TABLES_OF_MODELS if models else TABLE_OF_LAYERS}")
+    lines = ["; ".join(first)] if first else []
+    if style.shows(MEMORY) and any(row.record.memory for row in rows):
         lines.append(MEMORY.definition)
     if any(row.record.case.workload.mode is Mode.training for row in rows):
         lines.append(TRAINING)

@@ -57,6 +57,15 @@ class TableStyle:
     bare: bool = False
     pivot: bool = False
 
+    @property
+    def shows_paper(self) -> bool:
+        """Whether the paper's numbers may stand beside ours."""
+        return not self.columns or any(each.is_paper for each in self.columns)
+
+    def shows(self, column: Column) -> bool:
+        """Whether a column, or the paper's numbers of the same quantity, may be there."""
+        return not self.columns or any(each.column.name == column.name for each in self.columns)
+
     def level(self, rows: Sequence[Row]) -> Quantity:
         """What tells how fast calls are: time where one image is all that a call has, else throughput."""
         alone = all(row.record.case.workload.batch == 1 for row in rows)

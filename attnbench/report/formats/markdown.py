@@ -9,6 +9,7 @@ from attnbench.report.caption import caption, has_interval, sentence, verdicts
 from attnbench.report.column import Standing
 from attnbench.report.columns import SPEED
 from attnbench.report.convergence import unclear_notes
+from attnbench.report.fields import VERDICT
 from attnbench.report.paper_table import Field, PaperTable, paper_tables
 from attnbench.report.table_style import STYLE, TableStyle
 from attnbench.report.text_column import TextColumn
@@ -34,8 +35,9 @@ def _table(paper_table: PaperTable) -> str:
     )
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in (heading, rule, *lines))
     timings = [row.timing for row in measured(paper_table.rows)]
-    said = [sentence(verdicts(timings))] if timings else []
-    why = [sentence(line) for line in unclear_notes(paper_table.rows)]
+    judged = paper_table.style.shows(VERDICT)
+    said = [sentence(verdicts(timings))] if timings and judged else []
+    why = [sentence(line) for line in unclear_notes(paper_table.rows) if judged]
     told = [*map(_plain, [*caption(paper_table), *why]), LEGEND, *said]
     if paper_table.style.bare:
         told = told[:1]

@@ -131,7 +131,7 @@ def _title(table: PaperTable) -> str:
 def _caption(table: PaperTable) -> str:
     timings = [row.timing for row in measured(table.rows)]
     how = [how_measured(timings, spread=table.style.spread), verdicts(timings)] if timings else []
-    return "\n".join([*facts(table.rows), *how, *what_marks_mean(table.rows)])
+    return "\n".join([*facts(table.rows, table.style), *how, *what_marks_mean(table.rows)])
 
 
 def _changed(change: Change, text: Callable[[Row], str]) -> str:

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from attnbench.records.record import Record
+import pytest
+
+from attnbench.records.record import Memory, Record
 from attnbench.report.formats.markdown import markdown
 from attnbench.report.spread import Spread
 from attnbench.report.table_style import TableStyle, read_columns
@@ -76,6 +78,30 @@ def test_a_caption_says_machine_protocol_and_meaning():
     assert "Medians of 18 paired rounds in 1 session, 95 % bootstrap intervals; noise floor ±0.0 %" in caption
     assert "paper: Table IV, batch 64, Intel i9-10900X and NVIDIA RTX 3090." in caption
     assert "Bold = best, italic = second best of a column. Same = within ±3 %;" in caption
+
+
+MEMORY = Memory(2**20, 2**20, "cpu", True, None, None)
+MEANINGS = {
+    "macs": "1 FLOP = 1 multiply-add",
+    "macs_published": "Paper: Table IV",
+    "memory_bytes": "Memory = the most",
+    "verdict": "Same = within ±3 %",
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("macs", ["macs"]),
+        ("imgs_per_s_published", ["macs_published"]),
+        ("memory_bytes", ["memory_bytes"]),
+        ("verdict", ["verdict"]),
+        ("params", []),
+    ],
+)
+def test_a_caption_explains_no_column_that_is_not_there(asked: str, told: list[str]):
+    text = markdown([run_of("mine", block(TIMES, memory=MEMORY))], TableStyle(read_columns([asked])))
+    assert [name for name, meaning in MEANINGS.items() if meaning in text] == told
 
 
 def test_what_differs_between_groups_is_said_of_each():
