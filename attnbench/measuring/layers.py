@@ -188,7 +188,9 @@ def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
     """
     expected = case.workload.output_shape
     if tuple(output.shape) != expected:
-        raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}")
+        scores = output.ndim == 2 and not case.workload.geometry.images
+        hint = "; a model, which gives scores of images, needs layout='images'" if scores else ""
+        raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}{hint}")
     asked = output_dtypes(case.variant)
     if output.dtype not in asked:
         raise WrongOutput(f"the output is {output.dtype}, where the tokens are {asked[0]}")

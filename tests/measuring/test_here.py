@@ -145,6 +145,13 @@ def test_words_leave_the_collector_as_it_was():
     assert gc.get_freeze_count() == 0
 
 
+def test_what_a_caller_keeps_from_the_collector_is_kept_from_it_then():
+    gc.freeze()
+    attnbench.measure(Mine(8, 8), **FEW)
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
+
+
 def test_a_gpu_that_is_not_in_use_yet_keeps_the_seed_of_its_user(monkeypatch: pytest.MonkeyPatch):
     seeds: list[int] = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)

@@ -528,6 +528,7 @@ def test_threads_and_precision_are_fixed_and_told():
     ("output", "says"),
     [
         (torch.zeros(3, 6, 9), r"shape \(3, 6, 9\) instead of \(3, 6, 8\)"),
+        (torch.zeros(3, 9), r"shape \(3, 9\) instead of .*; a model, .* needs layout='images'"),
         (torch.full((3, 6, 8), float("inf")), "NaN or infinite"),
         (
             torch.zeros(3, 6, 8, dtype=torch.float64),
