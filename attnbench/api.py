@@ -277,9 +277,10 @@ class _Copy:
     def __call__(self, _geometry: Geometry, **_settings: Setting) -> nn.Module:
         from torch import get_default_device
 
-        return copy.deepcopy(self.module).to(
-            get_default_device()
-        )  # where layers are built, maybe without memory
+        from attnbench.measuring.prediction import stand_ins
+
+        layer = copy.deepcopy(self.module, stand_ins(self.module))
+        return layer.to(get_default_device())  # where layers are built, maybe without memory
 
 
 def _worker(registry: Registry) -> Worker:

@@ -13,6 +13,7 @@ from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of, exact_device
 from attnbench.measuring.accuracy import EXACT, IMAGES
+from attnbench.measuring.apart import answer_to
 from attnbench.measuring.ceiling import work
 from attnbench.measuring.cost import Count, Uncountable, count, count_on_meta
 from attnbench.measuring.execution import dtype_of, require_runnable
@@ -212,7 +213,7 @@ def _cost(
     case = state.job.cases[index]
     make = partial(build, registry, case, state.job.protocol.seed)
     operators = registry[case.mechanism].operators
-    cost = count_on_meta(make, case.workload.geometry, operators) if on_meta else None
+    cost = answer_to(partial(count_on_meta, make, case.workload.geometry, operators)) if on_meta else None
     if cost:
         return cost
     there = _available_bytes(state, "cpu")
@@ -220,7 +221,7 @@ def _cost(
         return count(make(), case.workload.geometry, operators)
     one_image = predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
     if one_image is not None and one_image > there:
-        cost = count_on_meta(make, case.workload.geometry, operators, must_trace=False)
+        cost = answer_to(partial(count_on_meta, make, case.workload.geometry, operators, must_trace=False))
         if cost is None:
             raise TooLarge(f"one image needs {gib(one_image)} GiB")
         return cost
@@ -282,10 +283,18 @@ def predicted_bytes(
     """What a call of so many images is expected to need at once; None where nobody can tell."""
     make = partial(build, registry, case, state.job.protocol.seed)
     asked, variant = replace(case.workload, batch=batch), case.variant
+    ask = partial(
+        predicted_peak_bytes,
+        make,
+        asked.shape,
+        dtype_of(variant),
+        mode,
+        device,
+        asked.output_shape,
+        variant.autocast,
+    )
     with use_kernel(variant.kernel):
-        return predicted_peak_bytes(
-            make, asked.shape, dtype_of(variant), mode, device, asked.output_shape, variant.autocast
-        )
+        return answer_to(ask)
 
 
 def _available_bytes(state: BlockState, device: str) -> int:

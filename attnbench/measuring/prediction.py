@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 import torch
 from torch import Tensor, UntypedStorage, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -92,6 +92,21 @@ def predicted_peak_bytes(
         except Exception as error:
             return MOST_BYTES if any(said in str(error) for said in UNCOUNTABLE) else None
     return storages.peak_bytes
+
+
+def stand_ins(module: nn.Module) -> dict[int, Tensor]:
+    """Fake tensors for those of a module that is copied inside a prediction, by `id`; elsewhere none.
+
+    It lives outside of it, and holds numbers, which fake tensors refuse to be used with.
+    """
+    if not isinstance(torch.empty(0), FakeTensor):
+        return {}
+    found: dict[int, Tensor] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        fake = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype)
+        own = isinstance(tensor, nn.Parameter)
+        found[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if own else fake
+    return found
 
 
 class _LiveStorages(TorchDispatchMode):
