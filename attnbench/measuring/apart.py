@@ -53,7 +53,8 @@ def answer_to(ask: Callable[[], Answer]) -> Answer | None:
 def in_a_copy(ask: Callable[[], Answer]) -> Answer | None:
     """What `ask` returns, asked in a copy; None where it raises, ends the copy or takes too long.
 
-    The copy computes with one thread, since others are not copied.
+    The copy computes with one thread, since others are not copied. A torch that is built for GPUs refuses to
+    go backward in one, once its process has.
     """
     theirs, ours = os.pipe()
     with warnings.catch_warnings():

@@ -128,7 +128,8 @@ def test_what_the_code_around_has_set_neither_counts_nor_changes(name: str, mode
         assert state() == before
     assert list(table["outcome"]) == ["measured"] * 2, list(table["reason"])
     assert table.set_index("label").loc["mine", "macs"] == 16 * 16 * 16
-    assert table.set_index("label")["predicted_bytes"].notna()["xca"]
+    if mode == "inference" or torch.version.cuda is None:  # built for GPUs, torch goes backward in no copy
+        assert table["predicted_bytes"].notna().all()
     assert set(table["dtype"]) == {"float32"}
 
 
