@@ -14,6 +14,8 @@ from attnbench.attention import use_kernel
 from attnbench.cases.variant import Variant
 from attnbench.machine.devices import device_of
 from attnbench.machine.system import quieten_profiler
+from attnbench.measuring.precision import read_precision, set_precision, write_precision
+from attnbench.measuring.surroundings import Meddled
 
 BACKENDS = {
     "aten::_scaled_dot_product_flash_attention": "flash",
@@ -109,21 +111,22 @@ def _word(dtype: torch.dtype) -> str:
 
 @contextmanager
 def running(variant: Variant) -> Iterator[None]:
-    """Calls of a variant's layer belong inside."""
-    with use_kernel(variant.kernel), _tf32(variant.dtype == "tf32"):
-        yield
+    """Calls of a variant's layer belong inside.
 
-
-@contextmanager
-def _tf32(allowed: bool) -> Iterator[None]:
-    """Let products of float32 numbers be rounded to TF32 inside, or not."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+    A layer that makes products of float32 in another way there is `Meddled`: at the end that is undone, and
+    nobody would see that its time is not one of this number format.
+    """
+    before = read_precision()
+    set_precision(tf32=variant.dtype == "tf32")
+    asked = read_precision()
     try:
-        yield
+        with use_kernel(variant.kernel):
+            yield
+        left = read_precision()
     finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
+        write_precision(before)
+    if left != asked:
+        raise Meddled.by_calls(["the precision of float32 products"])
 
 
 def backends_of(call: Callable[[], object]) -> tuple[str, ...]:

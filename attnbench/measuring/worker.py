@@ -23,6 +23,7 @@ from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measuring import timing
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent
+from attnbench.measuring.precision import set_precision
 from attnbench.measuring.session import time_session
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
@@ -40,8 +41,8 @@ def work(shard: Path, writer: JournalWriter, registry: Registry | None = None) -
     Without one they are all that the job can find.
     """
     state = BlockState(journal.read(shard))
-    flags = set_up_torch(state.job.threads)
     registry = registry or discover([Path(plugin) for plugin in state.job.plugins])
+    flags = set_up_torch(state.job.threads)  # after plugins, which may set some of it when they are imported
     if state.job.task == "count":
         on_host = {case.device: device_of(case.device).on_host for case in state.job.cases}
         if any(on_host.values()):
@@ -70,8 +71,7 @@ def work(shard: Path, writer: JournalWriter, registry: Registry | None = None) -
 def set_up_torch(threads: int) -> dict[str, str]:
     """Fix what decides a number, and return it: float32 means float32, on a GPU too."""
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    set_precision(tf32=False)
     return {
         "threads": str(torch.get_num_threads()),
         "cuda.matmul.allow_tf32": str(torch.backends.cuda.matmul.allow_tf32),

@@ -1,7 +1,7 @@
 """A variant is carried out: its kernel and numbers around calls, its graphs in place of them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from attnbench.measuring.execution import (
     running,
 )
 from attnbench.measuring.layers import build
+from attnbench.measuring.surroundings import Meddled
 
 TF32 = Variant(dtype="tf32")
 
@@ -39,6 +40,22 @@ def test_tf32_is_float32_with_the_flags_set_for_as_long_as_it_runs():
         with running(TF32):
             assert flags() == (True, True)
         assert flags() == (False, False)
+
+
+@pytest.mark.parametrize("variant", [PLAIN, TF32])
+def test_products_are_not_made_otherwise_inside_without_being_told(variant: Variant):
+    before = flags()
+    with pytest.raises(Meddled, match="the precision of float32 products"), running(variant):
+        torch.backends.cuda.matmul.allow_tf32 = variant is PLAIN
+    assert flags() == before
+
+
+def test_what_fails_inside_is_told_and_not_how_its_products_were_made():
+    before = flags()
+    with suppress(KeyError), running(PLAIN):
+        torch.backends.cuda.matmul.allow_tf32 = True
+        raise KeyError
+    assert flags() == before
 
 
 def test_a_variant_runs_with_its_kernel_and_no_other():
