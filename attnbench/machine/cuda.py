@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,9 @@ HELD_BACK = {
     "hw_power_brake_slowdown": "power brake",
 }
 """The driver's counters of time at a clock that nobody chose, as `nvidia-smi` names them."""
+
+FIRST_WITH_TF32 = (8, 0)  # compute capability
+TF32_OVERRIDE = "NVIDIA_TF32_OVERRIDE"  # to which cuBLAS and cuDNN listen, and torch does not
 
 FIRST_SLEEP_S = 0.0005  # of the device, before anything is known of how long the host queues a call
 SPARE_SLEEP_S = 0.0001  # beyond what the host is expected to take
@@ -65,6 +70,33 @@ class Cuda(Accelerator):
 
         return bool(torch.cuda.is_available())
 
+    def absent(self) -> str | None:
+        return super().absent() or self._without_code()
+
+    def _without_code(self) -> str | None:
+        """That torch was built without code for the GPU, on which then nothing at all runs."""
+        import torch
+
+        capability, built = self._capability(), torch.cuda.get_arch_list()
+        if not (capability and built) or any(_runs(code, capability) for code in built):
+            return None
+        name = torch.cuda.get_device_properties(torch.cuda.current_device()).name
+        return (
+            f"torch {torch.__version__} was built for {' '.join(built)}, and has no code for this GPU, "
+            f"{name} ({_named(capability)}): install a build that has it (https://pytorch.org/get-started), "
+            "choose another GPU by CUDA_VISIBLE_DEVICES, or use --device cpu."
+        )
+
+    def _capability(self) -> tuple[int, int] | None:
+        """NVIDIA's number for the kind of GPU; None where none is seen, or it is another maker's."""
+        import torch
+
+        if torch.version.hip or not torch.cuda.is_available():
+            return None
+        with warnings.catch_warnings():  # torch says of any GPU of the machine what it has no code for
+            warnings.simplefilter("ignore")
+            return torch.cuda.get_device_capability(torch.cuda.current_device())
+
     def _absence(self, build: Mapping[str, str | None]) -> str:
         built_for = f"built for CUDA {build.get('cuda')}" if build.get("cuda") else "built without CUDA"
         seen = self.module.device_count() if torch_build.is_loaded() else 0
@@ -78,10 +110,9 @@ class Cuda(Accelerator):
 
         if self.absent():
             return None
-        properties = torch.cuda.get_device_properties(0)
-        driver, power_limit, ecc, clock_max = query_gpu(
-            "driver_version", "power.limit", "ecc.mode.current", "clocks.max.sm"
-        )
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        asked = ("driver_version", "power.limit", "ecc.mode.current", "clocks.max.sm")
+        driver, power_limit, ecc, clock_max = query_gpu(*asked, uuid=_uuid())
         return Gpu(
             name=properties.name,
             memory_bytes=properties.total_memory,
@@ -102,6 +133,11 @@ class Cuda(Accelerator):
         return CudaClock(torch.cuda), WallClock(self.wait)
 
     def refuses(self, *, dtype: str, cuda_graph: bool) -> str | None:
+        """Where there is no TF32, torch makes the products in float32, whatever it is told."""
+        if dtype == "tf32" and os.environ.get(TF32_OVERRIDE) == "0":
+            return f"{TF32_OVERRIDE}=0 forbids TF32 to all of CUDA's libraries: unset it, or take float32"
+        if dtype == "tf32" and (capability := self._capability()) and capability < FIRST_WITH_TF32:
+            return f"this GPU ({_named(capability)}) has no TF32, which came with 8.0; take float32 here"
         return None
 
     def state(self) -> State:
@@ -119,6 +155,8 @@ class Cuda(Accelerator):
 
             pynvml.nvmlInit()
             handle = pynvml.nvmlDeviceGetHandleByUUID(_uuid())
+            if _is_parted(pynvml, handle):
+                return None  # the counter is that of the whole GPU, with what others do on it
             pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
         except Exception:  # a driver that is odd in any way has no counter for us
             return None
@@ -146,6 +184,22 @@ class Cuda(Accelerator):
         return float(event.device_time_total)
 
 
+def _named(capability: tuple[int, int]) -> str:
+    return "compute capability {}.{}".format(*capability)
+
+
+def _runs(code: str, capability: tuple[int, int]) -> bool:
+    """Whether code such as `sm_86`, or `compute_90` that the driver compiles, runs on such a GPU."""
+    kind, _, number = code.partition("_")
+    digits = number.rstrip("af")
+    if not digits.isdigit():
+        return True  # what we do not know we do not refuse
+    major, minor = divmod(int(digits), 10)
+    if kind == "compute":
+        return (major, minor) <= capability
+    return major == capability[0] and minor <= capability[1]
+
+
 def _uuid() -> str | None:
     """The driver's name of the GPU that torch computes on; None where torch does not know it."""
     import torch
@@ -154,6 +208,15 @@ def _uuid() -> str | None:
         return None
     properties = torch.cuda.get_device_properties(torch.cuda.current_device())
     return f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else None
+
+
+def _is_parted(nvml: Any, handle: Any) -> bool:
+    """Whether a GPU is shared out in MIG's parts, of which torch sees one."""
+    try:
+        current, _pending = nvml.nvmlDeviceGetMigMode(handle)
+    except nvml.NVMLError:  # of a kind that has no parts
+        return False
+    return bool(current)
 
 
 def _reasons(bits: str | None) -> frozenset[str] | None:
