@@ -143,9 +143,14 @@ def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable
     return train if case.workload.mode is Mode.training else lambda x: (forward(x), None)
 
 
+SHORTAGES = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+"""How torch's allocators say it, a GPU's driver, and CUDA's libraries, which allocate for themselves."""
+
+
 def is_shortage(error: Exception) -> bool:
     """Whether it says that there was no memory left."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in SHORTAGES)
+    return said or isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
 class WrongOutput(Exception):  # noqa: N818

@@ -13,6 +13,7 @@ from attnbench import Geometry, Mechanism, attention
 from attnbench.cases.case import Case, Mode
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.variant import Variant
+from attnbench.machine.cuda import Cuda
 from attnbench.measuring.accuracy import (
     BOUNDS,
     IMAGES,
@@ -233,6 +234,12 @@ def test_images_that_see_each_other_are_not_compared_where_the_batch_is_too_larg
     found = agreement(with_layer(Normalised), asked("msa", Variant("fused"), Mode.training))
     assert found.error is None
     assert "its images see each other, and there is no reference for the whole batch" in found.remark
+
+
+def test_a_device_that_is_lost_in_a_second_comparison_is_told_of(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Cuda, "is_lost", lambda _: True)
+    with pytest.raises(MemoryError):
+        agreement(with_layer(Normalised), asked("msa", Variant("fused"), Mode.training))
 
 
 def test_the_time_of_a_first_call_is_not_that_of_other_comparisons():

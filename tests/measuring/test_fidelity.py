@@ -14,6 +14,7 @@ from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
+from attnbench.machine.cuda import Cuda
 from attnbench.measuring import fidelity
 from attnbench.measuring.contract import examine
 from attnbench.measuring.fidelity import expect, renew, require_fidelity, what_is_returned
@@ -292,6 +293,15 @@ def test_a_layer_that_takes_no_single_image_is_compared_as_a_batch(registry: Reg
         require_done(registry, case_of(registry, "normalised", TRAINING, geometry=Geometry(8, 2, 1, 1))) == ""
     )
     assert require_done(registry, case_of(registry, "in-pairs")) == ""
+
+
+def test_a_device_that_is_lost_with_a_single_image_is_told_of(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Cuda, "is_lost", lambda _: True)
+    case = case_of(registry, "in-pairs")
+    with pytest.raises(AssertionError):
+        expect(registry, case, 5, make_data(case, 5), 0)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])

@@ -541,6 +541,12 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         check_results(output, nn.Identity(), cases(registry, "msa")[0])
 
 
+ADVICE = """Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda for more information.
+CUDA kernel errors might be asynchronously reported at some other API call.
+For debugging consider passing CUDA_LAUNCH_BLOCKING=1
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."""
+
+
 @pytest.mark.parametrize(
     ("error", "outcome", "reason"),
     [
@@ -552,6 +558,18 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         (torch.OutOfMemoryError("CUDA out of memory.\nA long story"), "out_of_memory", "CUDA out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory",
          "RuntimeError: DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        (RuntimeError(f"CUDA error: out of memory\n{ADVICE}"), "out_of_memory",
+         "RuntimeError: CUDA error: out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+         "out_of_memory",
+         "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), "out_of_memory",
+         "RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        (RuntimeError("MPS backend out of memory"), "out_of_memory",
+         "RuntimeError: MPS backend out of memory"),
+        (RuntimeError(f"CUDA error: device-side assert triggered\n{ADVICE}\n"), "crashed",
+         "RuntimeError: CUDA error: device-side assert triggered"),
+        (ValueError("a table\nof two lines"), "crashed", "ValueError: a table\nof two lines"),
     ],
 )  # fmt: skip
 def test_a_failure_becomes_a_fact_and_ends_nothing(
