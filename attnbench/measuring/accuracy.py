@@ -228,8 +228,9 @@ def _results(
     if draw:
         seed_torch(seed + draw)
     few, dtype = case.workload.batch, dtype_of(case.variant)
-    batch, gradient = (x[:few].to(case.device, dtype, copy=True) for x in (batch, gradient))
-    step = make_step(layer, case, gradient)
+    training = case.workload.mode is Mode.training
+    batch = batch[:few].to(case.device, dtype, copy=True)
+    step = make_step(layer, case, gradient[:few].to(case.device, dtype, copy=True) if training else None)
     with running(case.variant):
         out, input_gradient = _replayed(step, batch) if case.variant.cuda_graph else step(batch)
     check_results(out, layer, case)

@@ -16,7 +16,7 @@ from attnbench.cases.variant import Variant
 from attnbench.measuring.execution import autocast, cast, compiled, dtype_of, graphed, output_dtypes, running
 from attnbench.measuring.layouts import layer_of
 from attnbench.measuring.seeds import seed_torch
-from attnbench.measuring.surroundings import Surroundings
+from attnbench.measuring.surroundings import HOST, Surroundings
 from attnbench.mechanism import Shape
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
@@ -159,17 +159,22 @@ class WrongOutput(Exception):  # noqa: N818
 
 @contextmanager
 def untouched(data: Data) -> Iterator[None]:
-    """Raise `WrongOutput` where calls inside change what they are given; it is put right for others."""
+    """Raise `WrongOutput` where calls inside change what they are given; it is put right for others.
+
+    What it was is kept on the host: beside a call there may be no room for it on a device.
+    """
     given = [*data.inputs, *([] if data.gradient is None else [data.gradient])]
-    before = [each.clone() for each in given]
+    before = [each.to(HOST, copy=True) for each in given]
     failure: Exception | None = None
     try:
         yield
     except Exception as error:
         failure = error
-    changed = [each for each, kept in zip(given, before, strict=True) if not torch.equal(each, kept)]
+    changed = []
     for each, kept in zip(given, before, strict=True):
-        each.copy_(kept)
+        if not torch.equal(each.cpu(), kept):
+            changed.append(each)
+            each.copy_(kept)
     if changed and changed[0] is data.gradient:
         raise WrongOutput("its backward pass changes the gradient that it is given") from failure
     if changed:
