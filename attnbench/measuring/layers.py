@@ -93,10 +93,16 @@ def build(registry: Registry, case: Case, seed: int, changes: list[str] | None =
     return layer
 
 
+def number_of_inputs(case: Case, most: int = MOST_INPUTS) -> int:
+    """Enough to leave the caches."""
+    each_bytes = math.prod(case.workload.shape) * dtype_of(case.variant).itemsize
+    return min(most, math.ceil(INPUTS_BYTES / each_bytes))
+
+
 def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
     """Random numbers in the case's dtype on its device; inputs enough to leave the caches."""
     shape, dtype = case.workload.shape, dtype_of(case.variant)
-    number = min(most_inputs, math.ceil(INPUTS_BYTES / (math.prod(shape) * dtype.itemsize)))
+    number = number_of_inputs(case, most_inputs)
     generator = torch.Generator().manual_seed(seed)
 
     def draw(shape: Shape) -> Tensor:
