@@ -23,6 +23,11 @@ OUTCOMES = ("measured", "unsupported", "out_of_memory", "timed_out", "crashed", 
 EMULATED = "emulated."  # before a number format, in the flags: how many times as long a product takes
 
 
+def emulation_of(device: str, dtype: str) -> str:
+    """The flag that says so of a format on a device; the CPU's goes without its name."""
+    return f"{EMULATED}{'' if device == 'cpu' else f'{device}.'}{dtype}"
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Seconds per call in one round of one session; `position` is the case's turn in that round.
