@@ -37,6 +37,7 @@ HELD_BACK = {
 """The driver's counters of time at a clock that nobody chose, as `nvidia-smi` names them."""
 
 FIRST_WITH_TF32 = (8, 0)  # compute capability
+UNCACHED = "PYTORCH_NO_CUDA_MEMORY_CACHING"  # with any value
 TF32_OVERRIDE = "NVIDIA_TF32_OVERRIDE"  # to which cuBLAS and cuDNN listen, and torch does not
 
 FIRST_SLEEP_S = 0.0005  # of the device, before anything is known of how long the host queues a call
@@ -139,6 +140,10 @@ class Cuda(Accelerator):
         if dtype == "tf32" and (capability := self._capability()) and capability < FIRST_WITH_TF32:
             return f"this GPU ({_named(capability)}) has no TF32, which came with 8.0; take float32 here"
         return None
+
+    def peak_bytes(self, call: Callable[[], object]) -> int | None:
+        """None where torch was told to allocate without its allocator, which then counts nothing."""
+        return None if UNCACHED in os.environ else super().peak_bytes(call)
 
     def state(self) -> State:
         uuid = _uuid()

@@ -76,9 +76,12 @@ def _why_not_autocast(products: str | None, device: str) -> str | None:
         return None
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        with torch.autocast(device, getattr(torch, products)):
-            if torch.is_autocast_enabled(device):
-                return None
+        try:
+            with torch.autocast(device, getattr(torch, products)):
+                if torch.is_autocast_enabled(device):
+                    return None
+        except RuntimeError as refusal:  # as of bfloat16 on an old GPU
+            return f"torch.autocast makes no products in {products} here: {refusal}"
     told = " ".join(line.strip() for each in said for line in str(each.message).splitlines())
     return f"torch.autocast makes no products in {products} here: {told or 'it stays off'}"
 

@@ -70,7 +70,8 @@ def test_a_variant_runs_with_its_kernel_and_no_other():
 @pytest.mark.parametrize(
     ("variant", "says"), [(TF32, "TF32 is how a CUDA device"), (Variant(cuda_graph=True), "a CUDA graph is")]
 )
-def test_what_only_cuda_has_cannot_run_on_a_cpu(variant: Variant, says: str):
+def test_what_only_cuda_has_cannot_run_on_a_cpu(monkeypatch: pytest.MonkeyPatch, variant: Variant, says: str):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     require_runnable(variant, "cuda")
     require_runnable(Variant("efficient", "bfloat16", "max-autotune"), "cpu")
     with pytest.raises(CannotRun, match=says):
@@ -236,6 +237,15 @@ def test_without_autocast_a_forward_pass_is_itself():
 def test_an_output_may_be_in_the_format_of_the_tokens_or_of_products():
     assert output_dtypes(PLAIN) == [torch.float32]
     assert output_dtypes(Variant(dtype="autocast-float16")) == [torch.float32, torch.float16]
+
+
+def test_what_torch_refuses_autocast_for_cannot_run_in_its_words(monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object) -> None:
+        raise RuntimeError("Current CUDA Device does not support bfloat16.")
+
+    monkeypatch.setattr(torch, "autocast", refused)
+    with pytest.raises(CannotRun, match=r"makes no products in bfloat16 here: Current CUDA Device does not"):
+        require_runnable(Variant(dtype="autocast-bfloat16"), "cuda")
 
 
 def test_what_torch_leaves_autocast_off_for_cannot_run_in_its_words():
