@@ -14,7 +14,7 @@ from attnbench.attention import use_kernel
 from attnbench.cases.variant import Variant
 from attnbench.machine.devices import device_of
 from attnbench.machine.system import quieten_profiler
-from attnbench.measuring.precision import read_precision, set_precision, write_precision
+from attnbench.measuring.precision import precision_of, read_precision, write_precision
 from attnbench.measuring.surroundings import Meddled
 
 BACKENDS = {
@@ -119,15 +119,16 @@ def running(variant: Variant) -> Iterator[None]:
     A layer that makes products of float32 in another way there is `Meddled`: at the end that is undone, and
     nobody would see that its time is not one of this number format.
     """
-    before = read_precision()
-    set_precision(tf32=variant.dtype == "tf32")
-    asked = read_precision()
+    before, asked = read_precision(), precision_of(tf32=variant.dtype == "tf32")
+    if before != asked:
+        write_precision(asked)
     try:
         with use_kernel(variant.kernel):
             yield
-        left = read_precision()
     finally:
-        write_precision(before)
+        left = read_precision()
+        if left != before:
+            write_precision(before)
     if left != asked:
         raise Meddled.by_calls(["the precision of float32 products"])
 

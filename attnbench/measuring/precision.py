@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -69,6 +70,16 @@ def set_precision(*, tf32: bool) -> None:
     torch.set_float32_matmul_precision("highest")
     _allow_cudnn(tf32)
     _allow_matmul(tf32)
+
+
+@cache
+def precision_of(*, tf32: bool) -> Precision:
+    """How they are made where that is asked for; found out once, for it takes as long as a small layer."""
+    before = read_precision()
+    set_precision(tf32=tf32)
+    asked = read_precision()
+    write_precision(before)
+    return asked
 
 
 @contextmanager
