@@ -167,14 +167,17 @@ def ready_compiler(device: str) -> None:
 def graphed(step: Callable[[Tensor], Results], inputs: Sequence[Tensor]) -> Callable[[], Results]:
     """A call that replays `step` on the next of the inputs; the first one captures it for all of them.
 
-    Results are those of the capture's own memory: a later replay on the same input writes them anew.
+    Results are those of the capture's own memory: a later replay on the same input writes them anew. The
+    gradients of parameters are those of the last capture, and replays on other inputs may write there, so
+    that the first call replays that one.
     """
     replays: Iterator[tuple[torch.cuda.CUDAGraph, Results]] | None = None
 
     def replay() -> Results:
         nonlocal replays
         if replays is None:
-            replays = itertools.cycle(_capture(step, inputs))
+            *others, last = _capture(step, inputs)
+            replays = itertools.cycle([last, *others])
         graph, results = next(replays)
         graph.replay()
         return results
