@@ -106,11 +106,9 @@ class FakeCuda:
     def reset_peak_memory_stats(self) -> None:
         self.peak = self.allocated
 
-    def memory_allocated(self) -> int:
-        return self.allocated
-
-    def max_memory_allocated(self) -> int:
-        return self.peak
+    def memory_stats(self) -> dict[str, int]:
+        levels = {"current": self.allocated, "peak": self.peak}
+        return {f"requested_bytes.all.{which}": level for which, level in levels.items()}
 
     def max_memory_reserved(self) -> int:
         return self.peak

@@ -76,15 +76,24 @@ class Accelerator(Device):
         return lambda: event.synchronize()
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Workspaces that a library keeps are there from the first call on, and not in it."""
+        """Workspaces that a library keeps are there from the first call on, and not in it.
+
+        What is asked for counts, and not the blocks that the allocator has for it: those may be up to a MiB
+        larger, by what was there before.
+        """
         allocator = self.module
         allocator.synchronize()
         allocator.empty_cache()
         allocator.reset_peak_memory_stats()
-        before = allocator.memory_allocated()
+        before = self._given_out("current")
         call()
         allocator.synchronize()
-        return int(allocator.max_memory_allocated() - before)
+        return self._given_out("peak") - before
+
+    def _given_out(self, which: str) -> int:
+        """The bytes now, or at most; those of blocks where an allocator keeps no others."""
+        told = self.module.memory_stats()
+        return int(told.get(f"requested_bytes.all.{which}") or told.get(f"allocated_bytes.all.{which}", 0))
 
     def reserved_bytes(self) -> int | None:
         return int(self.module.max_memory_reserved())

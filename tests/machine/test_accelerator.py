@@ -35,12 +35,14 @@ MIB, GIB = 2**20, 2**30
 class FakeGpu:
     """Stands in for `torch.mps` and `torch.xpu`; `log` has what was asked of it, in order.
 
-    Of what it gives out it keeps the most, as Intel's allocator does.
+    Of what it gives out it keeps the most, as Intel's allocator does, and of the blocks of 512 bytes that
+    this is in; where it does not `count` what is asked for, of the blocks alone.
     """
 
     fp64: bool = True
     allocated: int = 100
     highest: int = 0
+    count: bool = True
     log: list[str] = field(default_factory=list)
 
     def synchronize(self) -> None:
@@ -51,11 +53,11 @@ class FakeGpu:
     def reset_peak_memory_stats(self) -> None:
         self.highest = self.allocated
 
-    def memory_allocated(self) -> int:
-        return self.allocated
-
-    def max_memory_allocated(self) -> int:
-        return self.highest
+    def memory_stats(self) -> dict[str, int]:
+        levels = {"current": self.allocated, "peak": self.highest}
+        requested = {f"requested_bytes.all.{which}": level * self.count for which, level in levels.items()}
+        blocks = {f"allocated_bytes.all.{which}": -(-level // 512) * 512 for which, level in levels.items()}
+        return requested | blocks
 
     def max_memory_reserved(self) -> int:
         return 4096
@@ -220,6 +222,12 @@ def test_ceilings_leave_a_small_gpu_to_the_layers(
     assert (device_of(name).matmul_side(1), device_of(name).copy_bytes()) == (side, copied)
     held = 3 * 4 * side**2 + 2 * copied
     assert held < total / 8
+
+
+def test_an_allocator_that_counts_blocks_alone_tells_those(gpu: FakeGpu):
+    gpu.count = False
+    assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == 0
+    assert device_of("xpu").peak_bytes(lambda: gpu.takes(700)) == 512
 
 
 @pytest.mark.parametrize(("there", "free"), [(10**6, 600), (250, 250)])
