@@ -83,6 +83,24 @@ def _set_kernels(enabled: tuple[bool, ...]) -> None:
         enable(flag)
 
 
+def _gpu() -> tuple[int, Any] | None:
+    """The GPU that CUDA's calls go to, and its stream, on which events are; None where none is in use."""
+    if not torch.cuda.is_initialized():
+        return None
+    return torch.cuda.current_device(), torch.cuda.current_stream()
+
+
+def _set_gpu(gpu: tuple[int, Any] | None) -> None:
+    if gpu:
+        torch.cuda.set_device(gpu[0])
+        torch.cuda.set_stream(gpu[1])
+
+
+def _is_another_gpu(before: tuple[int, Any] | None, now: tuple[int, Any] | None) -> bool:
+    """Whether there was one before, and it is another one now."""
+    return before is not None and before != now
+
+
 def _deterministic() -> tuple[bool, bool]:
     return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
 
@@ -127,6 +145,7 @@ SHARED = (
     Shared("the default device", torch.get_default_device, _set_default_device),
     Shared("whether gradients are asked for", torch.is_grad_enabled, torch.set_grad_enabled),
     Shared("the precision of float32 products", read_precision, write_precision),
+    Shared("the current GPU or its stream", _gpu, _set_gpu, differs=_is_another_gpu),
     Shared("how cuDNN chooses", _cudnn, _set_cudnn),
     Shared("how products of 16 bits are added", _sums, _set_sums),
     Shared("which fused attention is allowed", _kernels, _set_kernels),

@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,30 @@ def test_whichever_way_it_is_changed_it_is_put_right(way: str):
     assert surroundings.put_right() == (name,)
     assert surroundings.put_right() == ()
     assert MATMUL.allow_tf32 is False
+
+
+@pytest.mark.parametrize("changed", ["device", "stream"])
+def test_a_layer_that_moves_to_another_gpu_or_stream_has_no_time(
+    monkeypatch: pytest.MonkeyPatch, changed: str
+):
+    now: dict[str, Any] = {"device": 0, "stream": "first"}
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    for name in now:
+        monkeypatch.setattr(torch.cuda, f"current_{name}", partial(now.get, name))
+        monkeypatch.setattr(torch.cuda, f"set_{name}", partial(now.__setitem__, name))
+    surroundings = Surroundings()
+    now[changed] = "another"
+    with pytest.raises(Meddled, match="the current GPU or its stream"):
+        surroundings.require_as_before(thorough=False)
+    assert now == {"device": 0, "stream": "first"}
+
+
+def test_a_gpu_that_comes_into_use_is_not_another_one(monkeypatch: pytest.MonkeyPatch):
+    surroundings = Surroundings()
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "first")
+    assert surroundings.require_as_before() == ()
 
 
 @pytest.mark.parametrize("name", DECISIVE)
