@@ -12,6 +12,7 @@ from attnbench.cases.case import Case
 from attnbench.cases.models import Mixing
 from attnbench.cases.protocol import Protocol
 from attnbench.file_marks import COLUMNS, FLAT, SHARED, SPARSE
+from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
@@ -24,8 +25,8 @@ EMULATED = "emulated."  # before a number format, in the flags: how many times a
 
 
 def emulation_of(device: str, dtype: str) -> str:
-    """The flag that says so of a format on a device; the CPU's goes without its name."""
-    return f"{EMULATED}{'' if device == 'cpu' else f'{device}.'}{dtype}"
+    """The flag that says so of a format on a device; the host's goes without its name."""
+    return f"{EMULATED}{'' if device_of(device).on_host else f'{device}.'}{dtype}"
 
 
 @dataclass(frozen=True, slots=True)
