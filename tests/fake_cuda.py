@@ -24,7 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from attnbench.cases.case import Mode
 from attnbench.machine.clock import Clock, WallClock
 from attnbench.machine.cpu import Cpu
-from attnbench.machine.cuda import Cuda, CudaClock
+from attnbench.machine.cuda import Cuda
+from attnbench.machine.cuda_clock import CudaClock
 from attnbench.machine.device import Gpu
 from attnbench.measuring import counting
 from attnbench.measuring.prediction import predicted_peak_bytes

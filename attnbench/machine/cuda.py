@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attnbench.machine import torch_build
 from attnbench.machine.accelerator import Accelerator
-from attnbench.machine.clock import Clock, Reading, WallClock
+from attnbench.machine.clock import Clock, WallClock
+from attnbench.machine.cuda_clock import CudaClock
 from attnbench.machine.device import DECIDE_ANY_TIME, IDLE, Gpu, State
 from attnbench.machine.system import decimal, query_gpu
 
@@ -39,13 +38,6 @@ HELD_BACK = {
 FIRST_WITH_TF32 = (8, 0)  # compute capability
 UNCACHED = "PYTORCH_NO_CUDA_MEMORY_CACHING"  # with any value
 TF32_OVERRIDE = "NVIDIA_TF32_OVERRIDE"  # to which cuBLAS and cuDNN listen, and torch does not
-
-FIRST_SLEEP_S = 0.0005  # of the device, before anything is known of how long the host queues a call
-SPARE_SLEEP_S = 0.0001  # beyond what the host is expected to take
-MARGIN = 1.5  # times what the host took at best
-LONGEST_SLEEP_S = 0.25
-PATIENCE = 3  # tries at a number of calls, each behind twice the sleep of the one before it
-CALIBRATION_CYCLES = 1_000_000  # about half a millisecond of a GPU
 
 
 class Cuda(Accelerator):
@@ -230,97 +222,3 @@ def _reasons(bits: str | None) -> frozenset[str] | None:
     except ValueError:
         return None
     return frozenset(name for bit, name in REASONS.items() if active & bit)
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """What the device took from the first event to the last, and the host to queue what is between them."""
-
-    device_s: float
-    host_s: float
-    ahead: bool
-
-
-@dataclass(slots=True)
-class Queueing:
-    """How fast the host queues a call, and how many of it the device takes in at once.
-
-    `most_calls` of 0 is a call that the host waits for itself, which nothing can be queued before.
-    """
-
-    host_s: float | None = None
-    most_calls: int | None = None
-
-
-class CudaClock:
-    """The device's own time between two events around the queued calls.
-
-    The device sleeps first, for longer than the host takes to queue the calls, so that the time holds no
-    launch gaps. Whether it did is looked at in each sample: the first event must still be to come when the
-    last one is queued. A sample whose launches do not fit into the device's queue is timed in parts. `cuda`
-    is torch's module of this name, or what a test simulates.
-    """
-
-    def __init__(self, cuda: Any, now: Callable[[], float] = time.perf_counter) -> None:
-        self.cuda = cuda
-        self.now = now
-        self._cycles_per_s = 0.0
-        self._queueing: dict[Callable[[], object], Queueing] = {}
-
-    def time(self, call: Callable[[], object], calls: int) -> Reading:
-        """Seconds of the device in `calls` calls."""
-        if not self._cycles_per_s:
-            self._cycles_per_s = self._clock_rate()
-        known = self._queueing.setdefault(call, Queueing())
-        done, seconds = 0, 0.0
-        while done < calls and known.most_calls != 0:
-            part = min(calls - done, known.most_calls or calls)
-            part_s = self._behind_a_sleep(call, part, known)
-            if part_s is None:
-                known.most_calls = part // 2
-            else:
-                done, seconds = done + part, seconds + part_s
-        if done == calls:
-            return Reading(seconds)
-        queued = self._queue(call, calls, FIRST_SLEEP_S)
-        return Reading(queued.device_s, host_paced=True)
-
-    def _behind_a_sleep(self, call: Callable[[], object], calls: int, known: Queueing) -> float | None:
-        """Seconds of calls that were all queued while the device slept; None where that cannot be had."""
-        for attempt in range(PATIENCE):
-            expected_s = 0.0 if known.host_s is None else MARGIN * known.host_s * calls
-            sleep_s = max(FIRST_SLEEP_S, expected_s + SPARE_SLEEP_S) * 2**attempt
-            queued = self._queue(call, calls, min(LONGEST_SLEEP_S, sleep_s))
-            host_s = queued.host_s / calls
-            known.host_s = host_s if known.host_s is None else min(known.host_s, host_s)
-            if queued.ahead:
-                return queued.device_s
-        return None
-
-    def _clock_rate(self) -> float:
-        """Cycles a second of the device, from the second of two sleeps: the first may load code."""
-        for _ in range(2):
-            first, last = (self.cuda.Event(enable_timing=True) for _ in range(2))
-            first.record()
-            self.cuda._sleep(CALIBRATION_CYCLES)
-            last.record()
-            last.synchronize()
-        return CALIBRATION_CYCLES / (float(first.elapsed_time(last)) / 1000)
-
-    def _queue(self, call: Callable[[], object], calls: int, sleep_s: float) -> Queued:
-        """Queue a sleep and the calls behind it, and wait for all; the sleep tells the clock rate."""
-        asleep, first, last = (self.cuda.Event(enable_timing=True) for _ in range(3))
-        cycles = round(sleep_s * self._cycles_per_s)
-        self.cuda.synchronize()
-        asleep.record()
-        self.cuda._sleep(cycles)
-        first.record()
-        started = self.now()
-        for _ in range(calls):
-            call()
-        last.record()
-        host_s = self.now() - started
-        ahead = not first.query()
-        last.synchronize()
-        self._cycles_per_s = cycles / (asleep.elapsed_time(first) / 1000)
-        return Queued(first.elapsed_time(last) / 1000, host_s, ahead)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attnbench.machine.clock import WallClock
-from attnbench.machine.cuda import CudaClock
+from attnbench.machine.cuda_clock import CudaClock
 from attnbench.machine.devices import device_of
 from tests.simulated_cuda import SimulatedCuda
 
