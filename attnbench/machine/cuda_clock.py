@@ -11,7 +11,7 @@ FIRST_SLEEP_S = 0.0005  # of the device, before anything is known of how long th
 SPARE_SLEEP_S = 0.0001  # beyond what the host is expected to take
 MARGIN = 1.5  # times what the host took at best
 LONGEST_SLEEP_S = 0.25
-PATIENCE = 3  # tries at a number of calls, each behind twice the sleep of the one before it
+PATIENCE = 3  # tries at a number of calls, each behind twice the sleep of the one before it, and samples
 CALIBRATION_CYCLES = 1_000_000  # about half a millisecond of a GPU
 
 
@@ -28,11 +28,31 @@ class Queued:
 class Queueing:
     """How fast the host queues a call, and how many of it the device takes in at once.
 
-    `most_calls` of 0 is a call that the host waits for itself, which nothing can be queued before.
+    `waits` counts the samples on end in which not even one call could be queued ahead. After some of them
+    it is a call that the host waits for itself: `most_calls` is 0 then. A host that was held up once takes
+    twice as many each time, until as many are `too_many` again.
     """
 
     host_s: float | None = None
     most_calls: int | None = None
+    waits: int = 0
+    grown: bool = False
+    too_many: bool = False
+
+    def went(self, calls: int) -> None:
+        """So many were queued ahead."""
+        self.waits = 0
+        if self.most_calls == calls and not self.too_many:
+            self.most_calls, self.grown = 2 * calls, True
+
+    def was_too_much(self, calls: int) -> None:
+        """So many could not be, and there are fewer."""
+        self.most_calls, self.too_many = calls // 2, self.grown
+
+    def waited(self) -> None:
+        """Not even one could be."""
+        self.waits += 1
+        self.most_calls = 0 if self.waits == PATIENCE else 1
 
 
 class CudaClock:
@@ -59,10 +79,14 @@ class CudaClock:
         while done < calls and known.most_calls != 0:
             part = min(calls - done, known.most_calls or calls)
             part_s = self._behind_a_sleep(call, part, known)
-            if part_s is None:
-                known.most_calls = part // 2
-            else:
+            if part_s is not None:
                 done, seconds = done + part, seconds + part_s
+                known.went(part)
+            elif part > 1:
+                known.was_too_much(part)
+            else:
+                known.waited()
+                break
         if done == calls:
             return Reading(seconds)
         queued = self._queue(call, calls, FIRST_SLEEP_S)
