@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from attnbench.machine.fingerprint import Machine
 
 KEEPING_UP = 0.9  # of the device's time; a host that needs more of it to launch leaves gaps
+LARGE_BYTES = 2**34  # of memory, more than cards of 16 GB have left
+COPIED_SHARE = 32  # of all memory is copied, a GiB at most
 
 
 class Accelerator(Device):
@@ -74,30 +76,43 @@ class Accelerator(Device):
         return lambda: event.synchronize()
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Workspaces that a library keeps are there from the first call on, and not in it."""
+        """Workspaces that a library keeps are there from the first call on, and not in it.
+
+        What is asked for counts, and not the blocks that the allocator has for it: those may be up to a MiB
+        larger, by what was there before.
+        """
         allocator = self.module
         allocator.synchronize()
         allocator.empty_cache()
         allocator.reset_peak_memory_stats()
-        before = allocator.memory_allocated()
+        before = self._given_out("current")
         call()
         allocator.synchronize()
-        return int(allocator.max_memory_allocated() - before)
+        return self._given_out("peak") - before
+
+    def _given_out(self, which: str) -> int:
+        """The bytes now, or at most; those of blocks where an allocator keeps no others."""
+        told = self.module.memory_stats()
+        return int(told.get(f"requested_bytes.all.{which}") or told.get(f"allocated_bytes.all.{which}", 0))
 
     def reserved_bytes(self) -> int | None:
         return int(self.module.max_memory_reserved())
 
     def free_bytes(self) -> int:
+        """What torch's allocator keeps for later is free, too."""
+        self.module.empty_cache()
         return int(self.module.mem_get_info()[0])
 
     def total_bytes(self) -> int:
         return int(self.module.mem_get_info()[1])
 
     def matmul_side(self, threads: int) -> int:
-        return 8192
+        """On a small GPU a smaller one, for it lies beside the layers."""
+        return 8192 if self.total_bytes() >= LARGE_BYTES else 4096
 
     def copy_bytes(self) -> int:
-        return 2**30
+        """A small share of the memory, which is many times what any GPU's cache holds."""
+        return min(2**30, self.total_bytes() // COPIED_SHARE // 2**20 * 2**20)
 
     def in_use(self) -> Sequence[int]:
         return range(self.module.device_count()) if self.module.is_initialized() else ()

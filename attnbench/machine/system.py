@@ -28,11 +28,8 @@ MATTERING_NAMES = ("ATEN_CPU_CAPABILITY", "GLIBC_TUNABLES", "NVIDIA_TF32_OVERRID
 HARMLESS = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS"),  # the runner sets them for its workers, as --threads says
     *("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_COMPILE_THREADS"),  # and these, for every worker alike
-    *(
-        "CUDA_VISIBLE_DEVICES",
-        "CUDA_VERSION",
-        "TORCH_CUDA_ARCH_LIST",
-    ),  # decide what is used or built, no speed
+    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),  # decide what is used, no speed
+    *("CUDA_VERSION", "TORCH_CUDA_ARCH_LIST"),  # or what is built
 )
 
 
@@ -104,18 +101,14 @@ def control_groups(controller: str) -> list[str]:
     return folders
 
 
-def query_gpu(*fields: str, uuid: str | None = None) -> list[str | None]:
-    """What nvidia-smi says of one GPU, a value for each field, without units; one call.
+def query_gpu(*fields: str, uuid: str | None) -> list[str | None]:
+    """What nvidia-smi says of the GPU of this `uuid`, a value for each field, without units; one call.
 
-    The GPU is that of the `uuid`, or else the first that is visible.
+    A number would not do: CUDA's order is not the driver's where GPUs differ, and the environment may name
+    some of them alone.
     """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
-    line = _first_line(
-        "nvidia-smi",
-        f"--id={uuid or visible.split(',')[0]}",
-        f"--query-gpu={','.join(fields)}",
-        "--format=csv,noheader,nounits",
-    )
+    options = (f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
+    line = _first_line("nvidia-smi", f"--id={uuid}", *options) if uuid else None
     values = [value.strip() for value in (line or "").split(",")]
     if len(values) != len(fields):
         return [None] * len(fields)

@@ -20,6 +20,7 @@ from attnbench.measuring.execution import dtype_of, require_runnable
 from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import build
 from attnbench.measuring.prediction import MOST_BYTES, TooLarge, gib, predicted_peak_bytes, shortage
+from attnbench.measuring.room import beside_bytes
 from attnbench.mechanism import Geometry
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import (
@@ -141,7 +142,7 @@ def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
     need = priced.predicted_bytes if priced else None
     if need is None:
         need = predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
-    there = _available_bytes(state, case.device)
+    there = _available_bytes(state, case.device, beside_bytes(case, state.job.cases, state.job.threads))
     tokens = 2 * math.prod(case.workload.shape) * dtype_of(case.variant).itemsize  # given, and returned
     least = min(tokens, MOST_BYTES) if tokens > there else None
     return Predicted(index, Prediction(least if need is None else need, there))
@@ -297,8 +298,11 @@ def predicted_bytes(
         return answer_to(ask)
 
 
-def _available_bytes(state: BlockState, device: str) -> int:
-    """What a case may allocate on `device`: what is free, or the limit of the job if less."""
-    free = device_of(device).free_bytes()
+def _available_bytes(state: BlockState, device: str, beside: int = 0) -> int:
+    """What a case may allocate on `device`: what is free, or the limit of the job if less.
+
+    So many bytes of what is free now will lie `beside` it.
+    """
+    free = max(0, device_of(device).free_bytes() - beside)
     limit = state.job.memory_limit_bytes
     return free if limit is None else min(free, limit)

@@ -30,13 +30,16 @@ class Spent:
 def kept_busy(member: Member, mark: Callable[[], Callable[[], None]]) -> Callable[[], int]:
     """Makes some calls, and says how many are done: those of the time before, while its own are queued.
 
-    To read a counter takes milliseconds, in which a device that has nothing queued would rest.
+    To read a counter takes milliseconds, in which a device that has nothing queued would rest. What others
+    have left queued is waited for first, for its energy is theirs.
     """
     ahead: Callable[[], None] | None = None
     calls = SAMPLES_AT_ONCE * member.calls
 
     def some_calls() -> int:
         nonlocal ahead
+        if ahead is None:
+            mark()()
         with member.around():
             for _ in range(calls):
                 member.call()

@@ -83,8 +83,9 @@ def _lacks_energy(rows: Sequence[Row]) -> bool:
 
 
 def _emulation_notes(rows: Sequence[Row]) -> list[str]:
-    on_host = [row.record for row in rows if device_of(row.device).on_host]
-    lines = (emulation(each.conditions.flags, [each.case.variant.computed]) for each in on_host)
+    lines = (
+        emulation(row.record.conditions.flags, [row.record.case.variant.computed], row.device) for row in rows
+    )
     return list(dict.fromkeys(line for those in lines for line in those))
 
 

@@ -59,8 +59,7 @@ profiles() {
 }
 export -f profiles; export WORK
 
-TESTS="tests/measuring/test_clock.py tests/measuring/test_memory.py tests/measuring/test_profile.py tests/measuring/test_worker.py
-       tests/measuring/test_overhead.py tests/measuring/test_agreement.py"
+TESTS=$(cd "$ROOT" && grep -rl '^@pytest.mark.cuda' tests --include='test_*.py' | sort | tr '\n' ' ')
 PYTEST="env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $PY -m pytest -p no:cacheprovider -q -rfE --tb=line $TESTS"
 RUN="$A run --device $DEVICE $SIZE"
 

@@ -28,6 +28,24 @@ def test_its_stages_run_and_leave_what_they_promise(tmp_path: Path):
     assert (tmp_path / "out/gpu_day.tar.gz").stat().st_size > 5_000
 
 
+def test_its_tests_are_those_that_want_a_gpu(tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *pytest*) echo "$@";; *) exec {sys.executable} "$@";; esac\n')
+    python.chmod(0o755)
+    environment = os.environ | {
+        "DEVICE": "cpu", "PY": str(python), "ONLY": "pytest",
+        "OUT": str(tmp_path / "out"), "WORK": str(tmp_path / "work"),
+    }  # fmt: skip
+    root = HERE.parents[1]
+    subprocess.run(["bash", HERE / "gpu_day.sh"], cwd=root, env=environment, check=True, capture_output=True)
+    files = [word for word in (tmp_path / "work/pytest.txt").read_text().split() if word.endswith(".py")]
+    marked = [
+        file for file in (root / "tests").rglob("test_*.py") if "\n@pytest.mark.cuda\n" in file.read_text()
+    ]
+    assert len(marked) > 5
+    assert sorted(files) == sorted(str(file.relative_to(root)) for file in marked)
+
+
 @pytest.mark.parametrize("script", ["smoke", "micro"])
 def test_its_python_files_import_what_there_is(script: str):
     code = f"import runpy; runpy.run_path({str(HERE / script) + '.py'!r}, run_name='dry')"

@@ -28,18 +28,21 @@ from tests.simulated_cuda import SimulatedCuda
 
 FAST_S, SLOW_S = 200e-6, 4e-3
 OTHERS = ["mps", "xpu"]
+MIB, GIB = 2**20, 2**30
 
 
 @dataclass
 class FakeGpu:
     """Stands in for `torch.mps` and `torch.xpu`; `log` has what was asked of it, in order.
 
-    Of what it gives out it keeps the most, as Intel's allocator does.
+    Of what it gives out it keeps the most, as Intel's allocator does, and of the blocks of 512 bytes that
+    this is in; where it does not `count` what is asked for, of the blocks alone.
     """
 
     fp64: bool = True
     allocated: int = 100
     highest: int = 0
+    count: bool = True
     log: list[str] = field(default_factory=list)
 
     def synchronize(self) -> None:
@@ -50,11 +53,11 @@ class FakeGpu:
     def reset_peak_memory_stats(self) -> None:
         self.highest = self.allocated
 
-    def memory_allocated(self) -> int:
-        return self.allocated
-
-    def max_memory_allocated(self) -> int:
-        return self.highest
+    def memory_stats(self) -> dict[str, int]:
+        levels = {"current": self.allocated, "peak": self.highest}
+        requested = {f"requested_bytes.all.{which}": level * self.count for which, level in levels.items()}
+        blocks = {f"allocated_bytes.all.{which}": -(-level // 512) * 512 for which, level in levels.items()}
+        return requested | blocks
 
     def max_memory_reserved(self) -> int:
         return 4096
@@ -192,6 +195,39 @@ def test_the_peak_is_what_a_call_takes_beyond_what_was_there(gpu: FakeGpu):
     assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == 300
     assert device_of("xpu").reserved_bytes() == 4096
     assert device_of("xpu").free_bytes() == 700
+
+
+def test_what_the_allocator_keeps_for_later_is_free(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch):
+    kept = [200]
+    monkeypatch.setattr(gpu, "empty_cache", kept.clear)
+    monkeypatch.setattr(gpu, "mem_get_info", lambda: (700 - sum(kept), 1000))
+    assert device_of("xpu").free_bytes() == 700
+
+
+@pytest.mark.parametrize(
+    ("total", "side", "copied"),
+    [
+        (80 * GIB, 8192, GIB),
+        (24 * GIB - 5**12, 8192, 760 * MIB),
+        (16 * GIB - 5**12, 4096, 504 * MIB),
+        (8 * GIB, 4096, 256 * MIB),
+        (4 * GIB, 4096, 128 * MIB),
+    ],
+)
+@pytest.mark.parametrize("name", ["cuda", "xpu"])
+def test_ceilings_leave_a_small_gpu_to_the_layers(
+    monkeypatch: pytest.MonkeyPatch, name: str, total: int, side: int, copied: int
+):
+    monkeypatch.setattr(torch, name, SimpleNamespace(mem_get_info=lambda: (0, total)))
+    assert (device_of(name).matmul_side(1), device_of(name).copy_bytes()) == (side, copied)
+    held = 3 * 4 * side**2 + 2 * copied
+    assert held < total / 8
+
+
+def test_an_allocator_that_counts_blocks_alone_tells_those(gpu: FakeGpu):
+    gpu.count = False
+    assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == 0
+    assert device_of("xpu").peak_bytes(lambda: gpu.takes(700)) == 512
 
 
 @pytest.mark.parametrize(("there", "free"), [(10**6, 600), (250, 250)])

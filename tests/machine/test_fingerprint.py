@@ -304,10 +304,19 @@ def test_the_gpu_is_asked_once_and_may_not_answer(
     monkeypatch: pytest.MonkeyPatch, line: str | None, values: list[str | None]
 ):
     fields = ("driver_version", "power.limit", "ecc.mode.current")
-    answers = {("--id=3", "--query-gpu=driver_version,power.limit,ecc.mode.current"): line}
+    answers = {("--id=GPU-7", "--query-gpu=driver_version,power.limit,ecc.mode.current"): line}
     monkeypatch.setattr(system, "_first_line", lambda *command: answers.pop(command[1:3]))
+    assert query_gpu(*fields, uuid="GPU-7") == values
+
+
+def test_no_gpu_is_asked_for_another_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(system, "_first_line", lambda *command: "1980")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
-    assert query_gpu(*fields) == values
+    assert query_gpu("clocks.sm", uuid=None) == [None]
+
+
+def test_which_gpus_are_seen_and_in_which_order_is_no_speed():
+    assert environment({"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}) == {}
 
 
 @pytest.mark.parametrize(("changes", "commit"), [("", "abc"), (" M file.py", "abc+")])

@@ -7,6 +7,7 @@ import pytest
 from attnbench.measuring.energy import Spent, kept_busy, spent
 from attnbench.measuring.timing import Member
 from tests.fakes import FakeClock
+from tests.simulated_cuda import SimulatedCuda
 
 
 def counter(clock: FakeClock, watts: float, step_s: float = 0.1) -> Callable[[], float]:
@@ -58,4 +59,24 @@ def test_something_is_always_queued_while_the_counter_is_read():
 
     some_calls = kept_busy(Member(lambda: log.append("call"), 1), mark)
     assert [some_calls() for _ in range(3)] == [0, 4, 4]
-    assert log == [*["call"] * 4, "mark", *["call"] * 4, "mark", "wait", *["call"] * 4, "mark", "wait"]
+    assert log[:2] == ["mark", "wait"]
+    assert log[2:] == [*["call"] * 4, "mark", *["call"] * 4, "mark", "wait", *["call"] * 4, "mark", "wait"]
+
+
+def test_what_another_layer_left_queued_is_not_this_ones():
+    device, ticks = SimulatedCuda(), 0.004
+    device.layer(1, 0.2)()
+
+    def mark() -> Callable[[], None]:
+        event = device.Event(enable_timing=True)
+        event.record()
+        return event.synchronize
+
+    def joules() -> float:
+        device.now += 0.002
+        return 100 * ticks * (device.now // ticks)
+
+    member = Member(device.layer(1, 0.005), 1)
+    found = spent(kept_busy(member, mark), joules, 0.5, lambda: device.now)
+    assert found is not None
+    assert found.seconds / found.calls == pytest.approx(0.005, rel=0.05)

@@ -1,6 +1,7 @@
 """What one worker does with a layer."""
 
 import errno
+import math
 import os
 import re
 import time
@@ -26,8 +27,9 @@ from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
 from attnbench.machine.cpu import Cpu
+from attnbench.machine.cuda import Cuda
 from attnbench.machine.devices import DEVICES
-from attnbench.measuring import counting, worker
+from attnbench.measuring import counting, timing, worker
 from attnbench.measuring import session as session_module
 from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.measuring.cost import Count
@@ -60,6 +62,7 @@ from attnbench.records.journal import (
 )
 from attnbench.records.record import Check
 from tests import own_fused
+from tests.fake_cuda import installed
 from tests.fakes import FakeClock, changed
 from tests.shards import ENVIRONMENT, allocated, session
 
@@ -542,6 +545,12 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         check_results(output, nn.Identity(), cases(registry, "msa")[0])
 
 
+ADVICE = """Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda for more information.
+CUDA kernel errors might be asynchronously reported at some other API call.
+For debugging consider passing CUDA_LAUNCH_BLOCKING=1
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."""
+
+
 @pytest.mark.parametrize(
     ("error", "outcome", "reason"),
     [
@@ -553,6 +562,18 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         (torch.OutOfMemoryError("CUDA out of memory.\nA long story"), "out_of_memory", "CUDA out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory",
          "RuntimeError: DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        (RuntimeError(f"CUDA error: out of memory\n{ADVICE}"), "out_of_memory",
+         "RuntimeError: CUDA error: out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+         "out_of_memory",
+         "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), "out_of_memory",
+         "RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        (RuntimeError("MPS backend out of memory"), "out_of_memory",
+         "RuntimeError: MPS backend out of memory"),
+        (RuntimeError(f"CUDA error: device-side assert triggered\n{ADVICE}\n"), "crashed",
+         "RuntimeError: CUDA error: device-side assert triggered"),
+        (ValueError("a table\nof two lines"), "crashed", "ValueError: a table\nof two lines"),
     ],
 )  # fmt: skip
 def test_a_failure_becomes_a_fact_and_ends_nothing(
@@ -924,8 +945,31 @@ def test_every_mechanism_runs_on_a_gpu_and_equals_the_cpu(registry: Registry, ke
 def test_a_format_is_emulated_whose_products_take_much_longer(monkeypatch: pytest.MonkeyPatch):
     seconds = {torch.float32: iter([2.0, 1.0, 9.0, 9.0, 9.0]), torch.bfloat16: iter([1.4] * 5)}
     seconds[torch.float16] = iter([60.0, 58.4, 70.0, 80.0, 90.0])
-    monkeypatch.setattr(worker, "_matmul_s", lambda dtype: next(seconds[dtype]))
-    assert worker.emulated() == {"emulated.float16": "58"}
+    monkeypatch.setattr(worker, "_matmul_s", lambda device, dtype: next(seconds[dtype]))
+    assert worker.emulated("cpu") == {"emulated.float16": "58"}
+
+
+def test_a_gpu_that_emulates_a_format_says_so_under_its_own_name(monkeypatch: pytest.MonkeyPatch):
+    seconds = {torch.float32: 1.0, torch.bfloat16: 3.0, torch.float16: math.inf}
+    monkeypatch.setattr(worker, "_matmul_s", lambda device, dtype: seconds[dtype])
+    assert worker.emulated("cuda") == {"emulated.cuda.bfloat16": "3"}
+
+
+def test_a_gpus_products_are_timed_by_its_own_clock(monkeypatch: pytest.MonkeyPatch):
+    clocks = [object(), object()]
+    monkeypatch.setattr(worker, "MIDDLING", 8)
+    monkeypatch.setattr(timing, "sample", lambda _call, _calls, clock: clocks.index(clock))
+    with installed(monkeypatch).computing(meta_is_here=False):
+        monkeypatch.setattr(Cuda, "clocks", lambda _: clocks)
+        assert worker._matmul_s("cuda", torch.bfloat16) == 0
+
+
+def test_a_format_that_a_device_has_no_products_in_is_no_emulated_one(monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object) -> float:
+        raise RuntimeError("CUBLAS_STATUS_NOT_SUPPORTED")
+
+    monkeypatch.setattr(timing, "sample", refused)
+    assert worker._matmul_s("cpu", torch.bfloat16) == math.inf
 
 
 def test_a_layer_that_asks_for_fused_attention_itself_is_looked_at_under_the_explicit_kernel(tmp_path: Path):
