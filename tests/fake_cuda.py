@@ -106,11 +106,10 @@ class FakeCuda:
     def reset_peak_memory_stats(self) -> None:
         self.peak = self.allocated
 
-    def memory_allocated(self) -> int:
-        return self.allocated
-
-    def max_memory_allocated(self) -> int:
-        return self.peak
+    def memory_stats(self) -> dict[str, int]:
+        names = ("requested_bytes.all", "allocated_bytes.all")
+        numbers = {"current": self.allocated, "peak": self.peak}
+        return {f"{name}.{when}": number for name in names for when, number in numbers.items()}
 
     def max_memory_reserved(self) -> int:
         return self.peak

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from attnbench.machine.fingerprint import Machine
 
 KEEPING_UP = 0.9  # of the device's time; a host that needs more of it to launch leaves gaps
+COUNTED = ("requested_bytes.all", "allocated_bytes.all")
+"""What torch's allocators count: CUDA's own the second alone, and none at all where nothing is cached."""
 
 
 class Accelerator(Device):
@@ -79,10 +81,12 @@ class Accelerator(Device):
         allocator.synchronize()
         allocator.empty_cache()
         allocator.reset_peak_memory_stats()
-        before = allocator.memory_allocated()
+        before = allocator.memory_stats()
         call()
         allocator.synchronize()
-        return int(allocator.max_memory_allocated() - before)
+        after = allocator.memory_stats()
+        counted = next((name for name in COUNTED if before.get(f"{name}.current")), None)
+        return int(after[f"{counted}.peak"] - before[f"{counted}.current"]) if counted else None
 
     def reserved_bytes(self) -> int | None:
         return int(self.module.max_memory_reserved())

@@ -101,7 +101,7 @@ class Device(ABC):
 
     @abstractmethod
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """The most that torch's allocator gives out at once during the call, beyond what it had before.
+        """The most that torch's allocator is asked for at once during the call, beyond what it was before.
 
         None where it keeps no peak.
         """

@@ -28,6 +28,7 @@ from tests.simulated_cuda import SimulatedCuda
 
 FAST_S, SLOW_S = 200e-6, 4e-3
 OTHERS = ["mps", "xpu"]
+BLOCK = 512  # of memory, of which less was asked for
 
 
 @dataclass
@@ -38,6 +39,7 @@ class FakeGpu:
     """
 
     fp64: bool = True
+    told: tuple[str, ...] = ("requested_bytes", "allocated_bytes")
     allocated: int = 100
     highest: int = 0
     log: list[str] = field(default_factory=list)
@@ -50,14 +52,21 @@ class FakeGpu:
     def reset_peak_memory_stats(self) -> None:
         self.highest = self.allocated
 
-    def memory_allocated(self) -> int:
-        return self.allocated
-
-    def max_memory_allocated(self) -> int:
-        return self.highest
-
     def max_memory_reserved(self) -> int:
         return 4096
+
+    def memory_stats(self) -> dict[str, int]:
+        """Blocks are larger than what is asked for; what an allocator does not count is 0."""
+        counts = {
+            "allocated_bytes": (self.allocated, self.highest + BLOCK),
+            "requested_bytes": (self.allocated, self.highest),
+        }
+        told = {name: both if name in self.told else (0, 0) for name, both in counts.items()}
+        return {
+            f"{name}.all.{when}": number
+            for name, both in told.items()
+            for when, number in zip(("current", "peak"), both, strict=True)
+        }
 
     def mem_get_info(self) -> tuple[int, int]:
         return 700, 1000
@@ -192,6 +201,21 @@ def test_the_peak_is_what_a_call_takes_beyond_what_was_there(gpu: FakeGpu):
     assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == 300
     assert device_of("xpu").reserved_bytes() == 4096
     assert device_of("xpu").free_bytes() == 700
+
+
+@pytest.mark.parametrize(
+    ("told", "peak"),
+    [
+        (("requested_bytes", "allocated_bytes"), 300),
+        (("allocated_bytes",), 300 + BLOCK),
+        ((), None),
+    ],
+)
+def test_a_peak_is_of_what_was_asked_for_or_of_blocks_where_nobody_tells_that(
+    gpu: FakeGpu, told: tuple[str, ...], peak: int | None
+):
+    gpu.told = told
+    assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == peak
 
 
 @pytest.mark.parametrize(("there", "free"), [(10**6, 600), (250, 250)])
