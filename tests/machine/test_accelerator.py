@@ -24,7 +24,7 @@ from attnbench.measuring.memory import memory_of
 from attnbench.measuring.sketch import sketch
 from tests.fakes import MACHINE, changed
 from tests.shards import case
-from tests.simulated_cuda import SimulatedCuda
+from tests.simulated_cuda import Event, SimulatedCuda
 
 FAST_S, SLOW_S = 200e-6, 4e-3
 OTHERS = ["mps", "xpu"]
@@ -159,6 +159,33 @@ def test_a_sample_begins_when_nothing_is_in_flight():
     device = SimulatedCuda(depth=2)
     device.launch(1.0)
     assert not clock_of(device).time(device.layer(4, SLOW_S), 1).host_paced
+
+
+@dataclass
+class MetalEvent(Event):
+    """As torch's events of MPS: one notice that it is over, which whoever waits for it uses up.
+
+    Its elapsed time waits for that of the later event, in vain where somebody has waited for it before.
+    """
+
+    used_up: bool = False
+
+    def synchronize(self) -> None:
+        super().synchronize()
+        self.used_up = True
+
+    def elapsed_time(self, other: Event) -> float:
+        assert isinstance(other, MetalEvent)
+        assert other.query(), "read before it is over"
+        assert not other.used_up, "waits for ever"
+        return super().elapsed_time(other)
+
+
+def test_nobody_waits_for_an_event_whose_elapsed_time_would_then_never_come():
+    device = SimulatedCuda()
+    clock = EventClock(lambda: MetalEvent(device), device.synchronize, lambda: device.now)
+    for calls in (1, 25):
+        assert clock.time(device.layer(10, SLOW_S), calls).seconds / calls == pytest.approx(SLOW_S, rel=0.02)
 
 
 @pytest.mark.parametrize("name", OTHERS)
