@@ -76,7 +76,11 @@ class Accelerator(Device):
         return lambda: event.synchronize()
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Workspaces that a library keeps are there from the first call on, and not in it."""
+        """The bytes that are asked for, and not the blocks of memory that are found for them.
+
+        A block may be up to a MiB larger, by what was free when it was looked for. Workspaces that a library
+        keeps are there from the first call on, and not in it.
+        """
         allocator = self.module
         allocator.synchronize()
         allocator.empty_cache()

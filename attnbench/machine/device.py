@@ -43,7 +43,7 @@ class Gpu:
 
     name: str
     memory_bytes: int
-    processors: int
+    processors: int | None
     driver: str | None = None
     power_limit_w: float | None = None
     ecc: str | None = None

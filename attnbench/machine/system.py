@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -132,8 +133,13 @@ def decimal(text: str | None) -> float | None:
 
 def cpu_name() -> str:
     """The model name as the kernel gives it, or else the architecture."""
-    name = _cpuinfo("model name") or platform.processor() or platform.machine()
+    name = _cpuinfo("model name") or _apple_chip() or platform.processor() or platform.machine()
     return name.replace("(R)", "").replace("(TM)", "")
+
+
+def _apple_chip() -> str | None:
+    """macOS's name of its chip, such as Apple M4, which is that of the GPU in it too."""
+    return _first_line("sysctl", "-n", "machdep.cpu.brand_string") if sys.platform == "darwin" else None
 
 
 def _cpuinfo(key: str) -> str | None:

@@ -14,7 +14,7 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine import system
 from attnbench.machine.accelerator import EventClock
-from attnbench.machine.device import State
+from attnbench.machine.device import Gpu, State
 from attnbench.machine.devices import DEVICES, device_of, exact_device, present, require
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measuring.accuracy import ask_in_float64
@@ -335,6 +335,17 @@ def test_machines_say_which_gpu_they_have(gpu: FakeGpu, monkeypatch: pytest.Monk
     machine = inspect_machine()
     assert (machine.gpu, machine.gpu_memory_bytes, machine.gpu_processors) == ("Apple M4", 1000, 10)
     assert machine.describe("mps", 2).startswith("Apple M4, torch")
+
+
+def test_a_torch_that_tells_nothing_of_an_apple_gpu_names_its_chip(
+    gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+):
+    """As those before 2.9."""
+    seen(monkeypatch, "mps")
+    for name in ("get_name", "get_core_count"):
+        monkeypatch.delattr(torch.backends.mps, name)
+    monkeypatch.setattr(system, "cpu_name", lambda: "Apple M4")
+    assert device_of("mps").gpu() == Gpu("Apple M4", 1000, None)
 
 
 def test_what_drives_an_accelerator_decides_its_times():

@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import platform
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -151,6 +152,13 @@ def test_the_governor_and_the_chosen_page_size_are_the_kernels(root: Path):
 def test_turbo_is_read_from_either_drivers_switch(root: Path, switch: str, value: str, turbo: str):
     write(root, {f"sys/devices/system/cpu/{switch}": value})
     assert inspect_machine().turbo == turbo
+
+
+def test_a_chip_of_apples_has_the_name_that_macos_gives_it(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    told = {("sysctl", "-n", "machdep.cpu.brand_string"): "Apple M4"}
+    monkeypatch.setattr(system, "_first_line", lambda *command: told.get(command))
+    assert system.cpu_name() == "Apple M4"
 
 
 @pytest.mark.parametrize(
