@@ -113,7 +113,7 @@ class Cuda(Accelerator):
         told = {reason: us for reason, us in held if us is not None}
         return State(decimal(clock), decimal(temperature), decimal(power), _reasons(bits), told or None)
 
-    def energy_meter(self) -> Callable[[], float] | None:
+    def energy_meter(self) -> Callable[[], float | None] | None:
         try:
             import pynvml
 
@@ -122,7 +122,14 @@ class Cuda(Accelerator):
             pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
         except Exception:  # a driver that is odd in any way has no counter for us
             return None
-        return lambda: float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+
+        def joules() -> float | None:
+            try:
+                return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+            except pynvml.NVMLError:
+                return None
+
+        return joules
 
     def is_lost(self) -> bool:
         """Whether an error stays, as most do, or a capture has not come to its end."""

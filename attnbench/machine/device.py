@@ -138,8 +138,8 @@ class Device(ABC):
         """How it is now, as far as it tells."""
         return State()
 
-    def energy_meter(self) -> Callable[[], float] | None:
-        """Joules used since some moment; None where nobody may read that."""
+    def energy_meter(self) -> Callable[[], float | None] | None:
+        """Joules used since some moment, None when it does not tell; None where nobody may read that."""
         return None
 
     def in_use(self) -> Sequence[int]:

@@ -233,6 +233,17 @@ def test_the_energy_of_all_packages_goes_on_where_a_counter_begins_anew(root: Pa
     assert joules() == pytest.approx(2.0 + 1.5)
 
 
+def test_a_package_that_falls_silent_adds_nothing(root: Path):
+    package = "sys/class/powercap/intel-rapl:0"
+    write(root, {f"{package}/max_energy_range_uj": "5000000", f"{package}/energy_uj": "1000000"})
+    joules = Cpu().energy_meter()
+    assert joules
+    write(root, {f"{package}/energy_uj": ""})
+    assert joules() is None
+    write(root, {f"{package}/energy_uj": "3000000"})
+    assert joules() == 2.0
+
+
 def test_energy_that_nobody_may_read_is_unknown(root: Path):
     assert Cpu().energy_meter() is None
     write(root, {"sys/class/powercap/intel-rapl:0/max_energy_range_uj": "5000000"})
