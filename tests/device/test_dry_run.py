@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_it_is_prepared_from_a_worktree_too_and_where_nothing_is_downloaded(tmp_
     subprocess.run([*git, "worktree", "add", "-q", "tree"], cwd=tmp_path, check=True)
     stub = tmp_path / "bin/python3"  # in place of pip
     stub.parent.mkdir()
-    stub.write_text("#!/bin/sh\n")
+    stub.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     stub.chmod(0o755)
     environment = os.environ | {"PATH": f"{stub.parent}:{os.environ['PATH']}"}
     tree = tmp_path / "tree"
@@ -63,3 +64,17 @@ def test_it_is_prepared_from_a_worktree_too_and_where_nothing_is_downloaded(tmp_
     assert (tree / ".gpu/gpu_day.sh").read_text() == (HERE / "gpu_day.sh").read_text()
     seen = subprocess.run(["git", "status", "--short"], cwd=tree, capture_output=True, check=True)
     assert seen.stdout == b""
+    assert "nvidia-ml-py" in (tmp_path / "asked").read_text().split()  # or no energy is measured
+
+
+def test_what_the_machine_lacks_is_laid_out_from_wheels(tmp_path: Path):
+    """A Python that sees no packages lacks them all."""
+    wheels, folder = tmp_path / "whl", tmp_path / "site"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "nvidia_ml_py-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("pynvml.py", "")
+    subprocess.run(
+        [sys.executable, "-I", "-S", HERE / "layout.py", folder, wheels, HERE.parents[1]], check=True
+    )
+    assert (folder / "pynvml.py").exists()
+    assert "attnbench = attnbench" in next(folder.glob("*.dist-info/entry_points.txt")).read_text()
