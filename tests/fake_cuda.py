@@ -108,8 +108,9 @@ class FakeCuda:
         self.peak = self.allocated
 
     def memory_stats(self) -> dict[str, int]:
-        levels = {"current": self.allocated, "peak": self.peak}
-        return {f"requested_bytes.all.{which}": level for which, level in levels.items()}
+        names = ("requested_bytes.all", "allocated_bytes.all")
+        numbers = {"current": self.allocated, "peak": self.peak}
+        return {f"{name}.{when}": number for name in names for when, number in numbers.items()}
 
     def max_memory_reserved(self) -> int:
         return self.peak

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 KEEPING_UP = 0.9  # of the device's time; a host that needs more of it to launch leaves gaps
 LARGE_BYTES = 2**34  # of memory, more than cards of 16 GB have left
 COPIED_SHARE = 32  # of all memory is copied, a GiB at most
+COUNTED = ("requested_bytes.all", "allocated_bytes.all")
+"""What torch's allocators count: CUDA's own the second alone, and none at all where nothing is cached."""
 
 
 class Accelerator(Device):
@@ -76,24 +78,21 @@ class Accelerator(Device):
         return lambda: event.synchronize()
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Workspaces that a library keeps are there from the first call on, and not in it.
+        """The bytes that are asked for, and not the blocks of memory that are found for them.
 
-        What is asked for counts, and not the blocks that the allocator has for it: those may be up to a MiB
-        larger, by what was there before.
+        A block may be up to a MiB larger, by what was free when it was looked for. Workspaces that a library
+        keeps are there from the first call on, and not in it.
         """
         allocator = self.module
         allocator.synchronize()
         allocator.empty_cache()
         allocator.reset_peak_memory_stats()
-        before = self._given_out("current")
+        before = allocator.memory_stats()
         call()
         allocator.synchronize()
-        return self._given_out("peak") - before
-
-    def _given_out(self, which: str) -> int:
-        """The bytes now, or at most; those of blocks where an allocator keeps no others."""
-        told = self.module.memory_stats()
-        return int(told.get(f"requested_bytes.all.{which}") or told.get(f"allocated_bytes.all.{which}", 0))
+        after = allocator.memory_stats()
+        counted = next((name for name in COUNTED if before.get(f"{name}.current")), None)
+        return int(after[f"{counted}.peak"] - before[f"{counted}.current"]) if counted else None
 
     def reserved_bytes(self) -> int | None:
         return int(self.module.max_memory_reserved())
@@ -151,6 +150,6 @@ class EventClock:
             call()
         last.record()
         host_s = self.now() - started
-        last.synchronize()
+        self.wait()  # for all: who waits for an event of MPS's uses up what its elapsed time waits for
         seconds = float(first.elapsed_time(last)) / 1000
         return Reading(seconds, host_paced=host_s > KEEPING_UP * seconds)

@@ -36,7 +36,6 @@ HELD_BACK = {
 """The driver's counters of time at a clock that nobody chose, as `nvidia-smi` names them."""
 
 FIRST_WITH_TF32 = (8, 0)  # compute capability
-UNCACHED = "PYTORCH_NO_CUDA_MEMORY_CACHING"  # with any value
 TF32_OVERRIDE = "NVIDIA_TF32_OVERRIDE"  # to which cuBLAS and cuDNN listen, and torch does not
 
 
@@ -133,10 +132,6 @@ class Cuda(Accelerator):
             return f"this GPU ({_named(capability)}) has no TF32, which came with 8.0; take float32 here"
         return None
 
-    def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """None where torch was told to allocate without its allocator, which then counts nothing."""
-        return None if UNCACHED in os.environ else super().peak_bytes(call)
-
     def state(self) -> State:
         uuid = _uuid()
         asked = ("clocks.sm", "temperature.gpu", "power.draw", "clocks_throttle_reasons.active")
@@ -146,7 +141,7 @@ class Cuda(Accelerator):
         told = {reason: us for reason, us in held if us is not None}
         return State(decimal(clock), decimal(temperature), decimal(power), _reasons(bits), told or None)
 
-    def energy_meter(self) -> Callable[[], float] | None:
+    def energy_meter(self) -> Callable[[], float | None] | None:
         try:
             import pynvml
 
@@ -157,7 +152,14 @@ class Cuda(Accelerator):
             pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
         except Exception:  # a driver that is odd in any way has no counter for us
             return None
-        return lambda: float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+
+        def joules() -> float | None:
+            try:
+                return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+            except pynvml.NVMLError:
+                return None
+
+        return joules
 
     def is_lost(self) -> bool:
         """Whether an error stays, as most do, or a capture has not come to its end."""

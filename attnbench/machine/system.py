@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -125,8 +126,13 @@ def decimal(text: str | None) -> float | None:
 
 def cpu_name() -> str:
     """The model name as the kernel gives it, or else the architecture."""
-    name = _cpuinfo("model name") or platform.processor() or platform.machine()
+    name = _cpuinfo("model name") or _apple_chip() or platform.processor() or platform.machine()
     return name.replace("(R)", "").replace("(TM)", "")
+
+
+def _apple_chip() -> str | None:
+    """macOS's name of its chip, such as Apple M4, which is that of the GPU in it too."""
+    return _first_line("sysctl", "-n", "machdep.cpu.brand_string") if sys.platform == "darwin" else None
 
 
 def _cpuinfo(key: str) -> str | None:
@@ -224,11 +230,12 @@ def quieten_profiler() -> None:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 
-def package_energy_meter() -> Callable[[], float] | None:
+def package_energy_meter() -> Callable[[], float | None] | None:
     """Joules that all processor packages have used since this call, memory and devices left out.
 
     The kernel's RAPL counters have them in µJ, some of its users alone may read them, and each begins at 0
-    again behind its range: to be asked more often than once a minute. None where they cannot be read.
+    again behind its range: to be asked more often than once a minute. None where they cannot be read, or can
+    no more.
     """
     folders = sorted((ROOT / POWERCAP).glob("intel-rapl:[0-9]*"))
     packages = [f"{POWERCAP}/{folder.name}" for folder in folders if folder.name.count(":") == 1]
@@ -238,12 +245,13 @@ def package_energy_meter() -> Callable[[], float] | None:
         return None
     total_uj = 0
 
-    def joules() -> float:
+    def joules() -> float | None:
         nonlocal before, total_uj
         now = [_whole(system_text(f"{package}/energy_uj")) for package in packages]
         for late, early, full in zip(now, before, ranges, strict=True):
-            step = (late or 0) - (early or 0)
-            total_uj += step if step >= 0 else step + full
+            if late is None or early is None:
+                return None
+            total_uj += late - early if late >= early else late - early + full
         before = now
         return total_uj / 1e6
 

@@ -14,7 +14,7 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine import system
 from attnbench.machine.accelerator import EventClock
-from attnbench.machine.device import State
+from attnbench.machine.device import Gpu, State
 from attnbench.machine.devices import DEVICES, device_of, exact_device, present, require
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measuring.accuracy import ask_in_float64
@@ -24,25 +24,25 @@ from attnbench.measuring.memory import memory_of
 from attnbench.measuring.sketch import sketch
 from tests.fakes import MACHINE, changed
 from tests.shards import case
-from tests.simulated_cuda import SimulatedCuda
+from tests.simulated_cuda import Event, SimulatedCuda
 
 FAST_S, SLOW_S = 200e-6, 4e-3
 OTHERS = ["mps", "xpu"]
 MIB, GIB = 2**20, 2**30
+BLOCK = 512  # of memory, of which less was asked for
 
 
 @dataclass
 class FakeGpu:
     """Stands in for `torch.mps` and `torch.xpu`; `log` has what was asked of it, in order.
 
-    Of what it gives out it keeps the most, as Intel's allocator does, and of the blocks of 512 bytes that
-    this is in; where it does not `count` what is asked for, of the blocks alone.
+    Of what it gives out it keeps the most, as Intel's allocator does.
     """
 
     fp64: bool = True
+    told: tuple[str, ...] = ("requested_bytes", "allocated_bytes")
     allocated: int = 100
     highest: int = 0
-    count: bool = True
     log: list[str] = field(default_factory=list)
 
     def synchronize(self) -> None:
@@ -53,14 +53,21 @@ class FakeGpu:
     def reset_peak_memory_stats(self) -> None:
         self.highest = self.allocated
 
-    def memory_stats(self) -> dict[str, int]:
-        levels = {"current": self.allocated, "peak": self.highest}
-        requested = {f"requested_bytes.all.{which}": level * self.count for which, level in levels.items()}
-        blocks = {f"allocated_bytes.all.{which}": -(-level // 512) * 512 for which, level in levels.items()}
-        return requested | blocks
-
     def max_memory_reserved(self) -> int:
         return 4096
+
+    def memory_stats(self) -> dict[str, int]:
+        """Blocks are larger than what is asked for; what an allocator does not count is 0."""
+        counts = {
+            "allocated_bytes": (self.allocated, self.highest + BLOCK),
+            "requested_bytes": (self.allocated, self.highest),
+        }
+        told = {name: both if name in self.told else (0, 0) for name, both in counts.items()}
+        return {
+            f"{name}.all.{when}": number
+            for name, both in told.items()
+            for when, number in zip(("current", "peak"), both, strict=True)
+        }
 
     def mem_get_info(self) -> tuple[int, int]:
         return 700, 1000
@@ -155,6 +162,33 @@ def test_a_sample_begins_when_nothing_is_in_flight():
     assert not clock_of(device).time(device.layer(4, SLOW_S), 1).host_paced
 
 
+@dataclass
+class MetalEvent(Event):
+    """As torch's events of MPS: one notice that it is over, which whoever waits for it uses up.
+
+    Its elapsed time waits for that of the later event, in vain where somebody has waited for it before.
+    """
+
+    used_up: bool = False
+
+    def synchronize(self) -> None:
+        super().synchronize()
+        self.used_up = True
+
+    def elapsed_time(self, other: Event) -> float:
+        assert isinstance(other, MetalEvent)
+        assert other.query(), "read before it is over"
+        assert not other.used_up, "waits for ever"
+        return super().elapsed_time(other)
+
+
+def test_nobody_waits_for_an_event_whose_elapsed_time_would_then_never_come():
+    device = SimulatedCuda()
+    clock = EventClock(lambda: MetalEvent(device), device.synchronize, lambda: device.now)
+    for calls in (1, 25):
+        assert clock.time(device.layer(10, SLOW_S), calls).seconds / calls == pytest.approx(SLOW_S, rel=0.02)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_clocks_take_torchs_events_of_the_device_and_wait_for_it(
     name: str, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
@@ -224,10 +258,19 @@ def test_ceilings_leave_a_small_gpu_to_the_layers(
     assert held < total / 8
 
 
-def test_an_allocator_that_counts_blocks_alone_tells_those(gpu: FakeGpu):
-    gpu.count = False
-    assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == 0
-    assert device_of("xpu").peak_bytes(lambda: gpu.takes(700)) == 512
+@pytest.mark.parametrize(
+    ("told", "peak"),
+    [
+        (("requested_bytes", "allocated_bytes"), 300),
+        (("allocated_bytes",), 300 + BLOCK),
+        ((), None),
+    ],
+)
+def test_a_peak_is_of_what_was_asked_for_or_of_blocks_where_nobody_tells_that(
+    gpu: FakeGpu, told: tuple[str, ...], peak: int | None
+):
+    gpu.told = told
+    assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == peak
 
 
 @pytest.mark.parametrize(("there", "free"), [(10**6, 600), (250, 250)])
@@ -320,6 +363,17 @@ def test_machines_say_which_gpu_they_have(gpu: FakeGpu, monkeypatch: pytest.Monk
     machine = inspect_machine()
     assert (machine.gpu, machine.gpu_memory_bytes, machine.gpu_processors) == ("Apple M4", 1000, 10)
     assert machine.describe("mps", 2).startswith("Apple M4, torch")
+
+
+def test_a_torch_that_tells_nothing_of_an_apple_gpu_names_its_chip(
+    gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+):
+    """As those before 2.9."""
+    seen(monkeypatch, "mps")
+    for name in ("get_name", "get_core_count"):
+        monkeypatch.delattr(torch.backends.mps, name)
+    monkeypatch.setattr(system, "cpu_name", lambda: "Apple M4")
+    assert device_of("mps").gpu() == Gpu("Apple M4", 1000, None)
 
 
 def test_what_drives_an_accelerator_decides_its_times():

@@ -13,7 +13,6 @@ from attnbench.errors import AttnbenchError
 from attnbench.machine import system
 from attnbench.machine.devices import device_of, require
 from attnbench.measuring.execution import CannotRun, require_runnable
-from tests.fake_cuda import FakeCuda
 
 TF32 = Variant(dtype="tf32")
 PASCAL, TURING, AMPERE, ADA, BLACKWELL = (6, 1), (7, 5), (8, 0), (8, 9), (12, 0)
@@ -112,13 +111,6 @@ def test_a_gpu_that_torch_has_code_for_is_used(
 ):
     seen(monkeypatch, capability, built)
     require("cuda")
-
-
-def test_no_peak_is_told_where_torchs_allocator_does_not_count(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch, "cuda", FakeCuda())
-    assert device_of("cuda").peak_bytes(lambda: None) == 0
-    monkeypatch.setenv("PYTORCH_NO_CUDA_MEMORY_CACHING", "1")
-    assert device_of("cuda").peak_bytes(lambda: None) is None
 
 
 class NoPartsError(Exception):

@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import platform
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,6 +154,13 @@ def test_turbo_is_read_from_either_drivers_switch(root: Path, switch: str, value
     assert inspect_machine().turbo == turbo
 
 
+def test_a_chip_of_apples_has_the_name_that_macos_gives_it(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    told = {("sysctl", "-n", "machdep.cpu.brand_string"): "Apple M4"}
+    monkeypatch.setattr(system, "_first_line", lambda *command: told.get(command))
+    assert system.cpu_name() == "Apple M4"
+
+
 @pytest.mark.parametrize(
     ("flags", "product", "virtual"),
     [
@@ -223,6 +231,17 @@ def test_the_energy_of_all_packages_goes_on_where_a_counter_begins_anew(root: Pa
     assert joules() == 0.0
     write(root, {f"{packages[0]}/energy_uj": "1000000", f"{packages[1]}/energy_uj": "1500007"})
     assert joules() == pytest.approx(2.0 + 1.5)
+
+
+def test_a_package_that_falls_silent_adds_nothing(root: Path):
+    package = "sys/class/powercap/intel-rapl:0"
+    write(root, {f"{package}/max_energy_range_uj": "5000000", f"{package}/energy_uj": "1000000"})
+    joules = Cpu().energy_meter()
+    assert joules
+    write(root, {f"{package}/energy_uj": ""})
+    assert joules() is None
+    write(root, {f"{package}/energy_uj": "3000000"})
+    assert joules() == 2.0
 
 
 def test_energy_that_nobody_may_read_is_unknown(root: Path):

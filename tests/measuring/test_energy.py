@@ -50,6 +50,17 @@ def test_a_counter_that_does_not_move_gives_nothing_and_takes_no_longer_than_fou
     assert clock.now == pytest.approx(2, abs=0.02)
 
 
+@pytest.mark.parametrize("silent_after_s", [0, 0.01, 0.575])
+def test_a_counter_that_falls_silent_gives_nothing_and_is_asked_no_more(silent_after_s: float):
+    clock = FakeClock()
+    tells = counter(clock, watts=100)
+    asked = spent(
+        calls(clock, 0.01, 1), lambda: tells() if clock.now <= silent_after_s else None, 0.45, clock
+    )
+    assert asked is None
+    assert clock.now == pytest.approx(silent_after_s, abs=0.0101)
+
+
 def test_something_is_always_queued_while_the_counter_is_read():
     log: list[str] = []
 

@@ -33,10 +33,11 @@ from attnbench.measuring import counting, timing, worker
 from attnbench.measuring import session as session_module
 from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.measuring.cost import Count
+from attnbench.measuring.energy import kept_busy
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measuring.prediction import predicted_peak_bytes
-from attnbench.measuring.timing import Turn
+from attnbench.measuring.timing import Member, Turn
 from attnbench.measuring.worker import set_up_torch, work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
@@ -712,6 +713,25 @@ def test_a_session_measures_energy_where_its_device_has_a_counter(
         assert fact.energy.joules / fact.energy.seconds == pytest.approx(50, rel=0.05)
         assert fact.energy.idle_w == pytest.approx(50, rel=0.05)
         assert fact.energy.calls > 0
+    assert isinstance(said[-1], Ended)
+
+
+def test_a_layer_that_fails_while_its_energy_is_measured_fails_alone(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Cpu, "energy_meter", lambda device: lambda: 50 * time.perf_counter())
+    fails = iter([True, False])
+
+    def busy(member: Member, mark: Callable[[], Callable[[], None]]) -> Callable[[], int]:
+        if next(fails):
+            raise RuntimeError("bang")
+        return kept_busy(member, mark)
+
+    monkeypatch.setattr(session_module, "kept_busy", busy)
+    asked = job("measure", cases(registry, "msa")[:2], energy_s=0.02)
+    said = worked(tmp_path / "shard", asked, *READY)
+    assert [fact.case for fact in said if isinstance(fact, Failed)] == [0]
+    assert [fact.case for fact in said if isinstance(fact, Powered)] == [1]
     assert isinstance(said[-1], Ended)
 
 
