@@ -135,7 +135,10 @@ class Cuda(Accelerator):
     def state(self) -> State:
         uuid = _uuid()
         asked = ("clocks.sm", "temperature.gpu", "power.draw", "clocks_throttle_reasons.active")
-        clock, temperature, power, bits = query_gpu(*asked, uuid=uuid)
+        answers = query_gpu(*asked, uuid=uuid)
+        if not any(answers):  # nvidia-smi says nothing at all where it does not know one of the names
+            answers = [*query_gpu(*asked[:-1], uuid=uuid), None]
+        clock, temperature, power, bits = answers
         counters = [f"clocks_event_reasons_counters.{name}" for name in HELD_BACK]
         held = zip(HELD_BACK.values(), map(decimal, query_gpu(*counters, uuid=uuid)), strict=True)
         told = {reason: us for reason, us in held if us is not None}

@@ -120,7 +120,7 @@ class Smi:
     def __init__(
         self,
         monkeypatch: pytest.MonkeyPatch,
-        states: Sequence[Sequence[str]],
+        states: Sequence[Sequence[str | None]],
         counters: Sequence[list[str | None]],
     ) -> None:
         self.states, self.counters = iter(states), iter(counters)
@@ -164,6 +164,14 @@ def test_a_reason_that_has_no_counter_here_is_seen_by_the_states(monkeypatch: py
 def test_a_gpu_that_was_idle_at_the_start_is_said_to_be(monkeypatch: pytest.MonkeyPatch):
     Smi(monkeypatch, [["210", "30", "60", "0x1"], ["1980", "60", "500", "0x0"]], [["0"] * 4] * 2)
     assert witness("cuda").gpu_throttle_reasons == "idle"
+
+
+def test_a_driver_that_has_another_name_for_its_reasons_tells_the_rest(monkeypatch: pytest.MonkeyPatch):
+    unknown, rest = [None] * 4, ["1980", "40", "120.5"]
+    Smi(monkeypatch, [unknown, rest, unknown, rest], [])
+    seen = witness("cuda")
+    assert (seen.gpu_clock_mhz_start, seen.gpu_temperature_c, seen.gpu_power_w) == (1980.0, 40.0, 120.5)
+    assert seen.gpu_throttle_reasons is None
 
 
 @pytest.mark.parametrize("odd", ["[Unknown Error]", "Not Active", "err"])
