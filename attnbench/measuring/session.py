@@ -1,7 +1,8 @@
 """One session of a block: every case that is alive is warmed up, and then timed in rounds."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -24,7 +25,15 @@ from attnbench.measuring.journal_writer import (
     failure_ends_process,
     write_changes,
 )
-from attnbench.measuring.layers import Call, build, check_results, make_call, make_data_by_dtype, untouched
+from attnbench.measuring.layers import (
+    Call,
+    build,
+    check_results,
+    is_shortage,
+    make_call,
+    make_data_by_dtype,
+    untouched,
+)
 from attnbench.measuring.strangers import explained
 from attnbench.measuring.surroundings import Surroundings
 from attnbench.measuring.timing import Member, calls_per_sample, collector_paused, rounds, warm_up
@@ -105,6 +114,20 @@ def _rest() -> int:
     return 1
 
 
+@contextmanager
+def beside_graphs(number: int) -> Iterator[None]:
+    """A shortage of memory says that so many captured layers keep what their calls take, if there are any."""
+    try:
+        yield
+    except Exception as error:
+        if not (number and is_shortage(error)):
+            raise
+        raise torch.OutOfMemoryError(
+            f"{number} CUDA graphs of its block keep the memory of their calls, and leave too little for it: "
+            f"ask for fewer at once ({error})"
+        ) from error
+
+
 def _warm(
     state: BlockState,
     registry: Registry,
@@ -124,7 +147,12 @@ def _warm(
         case = job.cases[index]
         dtype, around = dtype_of(case.variant), partial(running, case.variant)
         make = partial(build, registry, case, job.protocol.seed)
-        with failure_as_fact(index, writer, case.variant), explained(make, case.workload.geometry):
+        graphs = sum(job.cases[each].variant.cuda_graph for each in ready)
+        with (
+            failure_as_fact(index, writer, case.variant),
+            beside_graphs(graphs),
+            explained(make, case.workload.geometry),
+        ):
             writer.write(Started(index, "its construction"))
             run: Callable[[], object]
             first_s = 0.0

@@ -7,7 +7,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,10 +26,11 @@ from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
+from attnbench.machine.clock import WallClock
 from attnbench.machine.cpu import Cpu
 from attnbench.machine.cuda import Cuda
 from attnbench.machine.devices import DEVICES
-from attnbench.measuring import counting, timing, worker
+from attnbench.measuring import counting, layers, timing, worker
 from attnbench.measuring import session as session_module
 from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.measuring.cost import Count
@@ -37,6 +38,7 @@ from attnbench.measuring.energy import kept_busy
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measuring.prediction import predicted_peak_bytes
+from attnbench.measuring.surroundings import Surroundings
 from attnbench.measuring.timing import Member, Turn
 from attnbench.measuring.worker import set_up_torch, work
 from attnbench.records import journal
@@ -685,6 +687,43 @@ def test_a_capture_that_fails_ends_its_worker(tmp_path: Path, error: Exception):
         raise error
     written, _ = journal.news(tmp_path / "shard", 0)
     assert [fact.case for fact in written if isinstance(fact, Failed)] == [4]
+
+
+@pytest.mark.parametrize(
+    ("graphs", "error", "says"),
+    [
+        (
+            3,
+            torch.OutOfMemoryError("CUDA out of memory."),
+            r"^3 CUDA graphs .* at once \(CUDA out of memory.\)",
+        ),
+        (0, torch.OutOfMemoryError("CUDA out of memory."), "^CUDA out of memory"),
+        (3, RuntimeError("no capture"), "^no capture"),
+    ],
+)
+def test_a_shortage_beside_graphs_says_what_keeps_the_memory(graphs: int, error: Exception, says: str):
+    with pytest.raises(type(error), match=says), session_module.beside_graphs(graphs):
+        raise error
+
+
+def test_graphs_that_are_ready_are_those_that_keep_memory(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    beside: list[int] = []
+
+    def noted(number: int) -> AbstractContextManager[None]:
+        beside.append(number)
+        return nullcontext()
+
+    monkeypatch.setattr(session_module, "beside_graphs", noted)
+    monkeypatch.setattr(layers, "graphed", lambda step, inputs: lambda: step(inputs[0]))
+    msa, hilo, *_, matmul, _ = cases(registry, "msa", "hilo")
+    graphs = [replace(each, variant=Variant(cuda_graph=True)) for each in (msa, hilo)]
+    state = BlockState([job("measure", [*graphs, msa, matmul])])
+    with (tmp_path / "shard").open("a") as file:
+        clock, writer = WallClock(lambda: None), JournalWriter(file)
+        session_module._warm(state, registry, clock, 0, writer, Surroundings())
+    assert beside == [0, 1, 2, 2]
 
 
 def test_a_case_that_runs_out_of_memory_in_a_sample_is_that_and_ends_the_process(
