@@ -251,6 +251,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
         "absent": lambda _: None,
         "gpu": lambda _: Gpu("Pretence", MEMORY_BYTES, processors=1, driver="1.0"),
         "clocks": lambda _: cuda.clocks(),
+        "_event": lambda _: cuda.stream.Event(enable_timing=True),
         "matmul_side": lambda _, threads: 256,
         "copy_bytes": lambda _: 2**22,
     }

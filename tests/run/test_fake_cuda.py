@@ -5,6 +5,7 @@ the quick tests; the slow ones have each.
 """
 
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import discover
 from attnbench.cases.variant import Variant
 from attnbench.cli import main, protocol_options
+from attnbench.machine.cuda import Cuda
 from attnbench.measuring import counting
 from attnbench.measuring.accuracy import BOUNDS
 from attnbench.paper import published
@@ -39,7 +41,7 @@ ONCE = replace(PROTOCOL, sessions=1)
 DTYPES, KERNELS = ("float32", "tf32", "bfloat16", "float16"), ("explicit", "fused")
 WAYS = [Variant(kernel, dtype) for kernel in KERNELS for dtype in DTYPES]
 EVERY_WAY = ("--dtype", ",".join(DTYPES), "--kernel", ",".join(KERNELS))
-SIZE = ("--res", "7", "--dim", "48", "--heads", "6", "--batch", "3", "--threads", "1")
+SIZE = ("--res", "7", "--dim", "48", "--heads", "6", "--threads", "1")
 FAULTY = Path(__file__).parents[1] / "faulty.py"
 
 
@@ -74,6 +76,7 @@ def ran(
     free: int = MEMORY_BYTES,
     protocol: Protocol = PROTOCOL,
     stand_ins: Mapping[str, object] = MappingProxyType({}),
+    batch: str = "3",
 ) -> Ran:
     """`attnbench run` on a faked device, with as little effort as there can be; `stand_ins` count instead."""
     said = StringIO()
@@ -83,7 +86,18 @@ def ran(
             patch.setattr(counting, name, stand_in)
         patch.setattr(protocol_options, "DEFAULT", protocol)
         patch.setenv("COLUMNS", "160")
-        words = ("attnbench", "run", *words, *SIZE, "--device", "cuda", "--out", str(folder))
+        words = (
+            "attnbench",
+            "run",
+            *words,
+            *SIZE,
+            "--batch",
+            batch,
+            "--device",
+            "cuda",
+            "--out",
+            str(folder),
+        )
         patch.setattr(sys, "argv", list(words))
         with suppress(SystemExit):
             main()
@@ -158,6 +172,25 @@ def test_the_tables_are_of_the_device(runs: Runs, attnbench: Run):
     text = " ".join(done.out.split())
     assert "CUDA img/s" in text
     assert all(way.dtype in text and f"{way.kernel} kernel" in text for way in WAYS)
+
+
+def test_energy_is_that_of_calls_of_which_some_are_always_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Cuda, "energy_meter", lambda _: lambda: 50 * time.perf_counter())
+    monkeypatch.setattr(protocol_options, "ENERGY_S", 0.02)
+    (record,) = ran(tmp_path, "msa", "--energy").rows("msa")
+    assert [energy.session for energy in record.energies] == [0, 1]
+    for energy in record.energies:
+        assert energy.calls > 0
+        assert (energy.joules / energy.seconds, energy.idle_w) == pytest.approx((50, 50), rel=0.1)
+
+
+def test_the_batch_that_fits_is_found_for_a_gpu_too(tmp_path: Path):
+    (record,) = ran(tmp_path, "msa", batch="max").rows("msa")
+    assert record.outcome == "measured"
+    assert record.case.workload.batch > 64
+    assert "256×256" in (record.batch_note or "")  # its own matmul, and not the CPU's
 
 
 def test_what_would_not_fit_is_not_tried(tmp_path: Path):
