@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from attnbench import attention
 from attnbench.attention import KERNELS, Kernel, attend, explicit, use_kernel
-from attnbench.measuring.execution import backends_of
+from attnbench.measuring.execution import BACKENDS, backends_of
 
 
 def by_hand(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -83,6 +83,13 @@ def test_more_windows_than_a_grid_has_are_computed_all_the_same(kernel: str):
     with torch.inference_mode(), use_kernel(kernel):
         out = attend(q, k, v)
     torch.testing.assert_close(out, explicit(q, k, v, None), atol=0.05, rtol=0.05)
+
+
+def test_every_form_of_fused_attention_that_torch_has_is_known():
+    """Those of MPS and XPUs are in every build of torch."""
+    operators = {schema.name for schema in torch._C._jit_get_all_schemas()}
+    forms = {name for name in operators if name.startswith("aten::_scaled_dot_product")}
+    assert {name for name in forms if not name.endswith("_backward")} == BACKENDS.keys()
 
 
 def test_the_choice_of_kernel_ends_with_its_context(monkeypatch: pytest.MonkeyPatch):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.profiler import profile  # torch.profiler's would load the compiler, for seconds
 
-from attnbench.attention import use_kernel
+from attnbench.attention import PINNED, use_kernel
 from attnbench.cases.variant import Variant
 from attnbench.machine.devices import device_of
 from attnbench.machine.system import quieten_profiler
@@ -23,6 +23,8 @@ BACKENDS = {
     "aten::_scaled_dot_product_efficient_attention": "efficient",
     "aten::_scaled_dot_product_cudnn_attention": "cudnn",
     "aten::_scaled_dot_product_attention_math": "math",
+    "aten::_scaled_dot_product_attention_math_for_mps": "math",
+    "aten::_scaled_dot_product_fused_attention_overrideable": "overrideable",  # of XPUs: oneDNN's
 }
 """torch's forms of fused attention, by the operators that stand for them."""
 
@@ -140,6 +142,15 @@ def backends_of(call: Callable[[], object]) -> tuple[str, ...]:
         call()
     names = {event.name() for event in profiler.kineto_results.events()}
     return tuple(sorted({BACKENDS[name] for name in names & BACKENDS.keys()}))
+
+
+def require_pinned(variant: Variant, backends: Sequence[str]) -> None:
+    """Raise `CannotRun` where torch took another form than the one that was asked for alone.
+
+    It refuses what a CUDA device cannot do so, but MPS and XPUs take what they have instead.
+    """
+    if variant.kernel in PINNED and backends and set(backends) != {variant.kernel}:
+        raise CannotRun(f"torch ran {', '.join(backends)} attention, where {variant.kernel} was asked for")
 
 
 def compiled(layer: nn.Module, variant: Variant) -> Callable[..., Any]:

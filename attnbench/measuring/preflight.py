@@ -18,7 +18,13 @@ from attnbench.measuring.accuracy import (
     call_once,
     require_agreement,
 )
-from attnbench.measuring.execution import backends_of, dtype_of, forget_compiled, ready_compiler
+from attnbench.measuring.execution import (
+    backends_of,
+    dtype_of,
+    forget_compiled,
+    ready_compiler,
+    require_pinned,
+)
 from attnbench.measuring.fidelity import expect, renew, require_fidelity
 from attnbench.measuring.journal_writer import JournalWriter, failure_as_fact, write_changes
 from attnbench.measuring.layers import build, make_call, make_data_by_dtype, untouched
@@ -65,6 +71,7 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
                     eager = replace(case, variant=replace(case.variant, cuda_graph=False))
                     with untouched(mine):
                         backends = backends_of(make_call(layer, eager, mine))
+                    require_pinned(case.variant, backends)
                     writer.write(Attended(index, backends))
                 writer.write(Started(index, "the measurement of its memory", case.variant.patience))
                 memory = memory_of(layer, case, mine, _predicted_bytes(state, index))

@@ -30,7 +30,7 @@ from attnbench.machine.clock import WallClock
 from attnbench.machine.cpu import Cpu
 from attnbench.machine.cuda import Cuda
 from attnbench.machine.devices import DEVICES
-from attnbench.measuring import counting, layers, timing, worker
+from attnbench.measuring import counting, layers, preflight, timing, worker
 from attnbench.measuring import session as session_module
 from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.measuring.cost import Count
@@ -1029,6 +1029,19 @@ def test_a_format_that_a_device_has_no_products_in_is_no_emulated_one(monkeypatc
 
     monkeypatch.setattr(timing, "sample", refused)
     assert worker._matmul_s("cpu", torch.bfloat16) == math.inf
+
+
+def test_a_pinned_kernel_in_whose_place_torch_ran_another_is_unsupported(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(preflight, "backends_of", lambda call: ("math",))
+    plain, *_ = cases(registry, "msa")
+    ways = [replace(plain, variant=Variant(kernel)) for kernel in ("flash", "math", "fused")]
+    said = worked(tmp_path / "shard", job("measure", ways), ENVIRONMENT)
+    (failed,) = (fact for fact in said if isinstance(fact, Failed))
+    assert (failed.case, failed.outcome) == (0, "unsupported")
+    assert failed.reason == "torch ran math attention, where flash was asked for"
+    assert [fact.case for fact in said if isinstance(fact, Allocated)] == [1, 2]
 
 
 def test_a_layer_that_asks_for_fused_attention_itself_is_looked_at_under_the_explicit_kernel(tmp_path: Path):
