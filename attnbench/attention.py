@@ -133,7 +133,8 @@ _kernel: Kernel = explicit  # not a ContextVar, which torch.compile cannot trace
 def use_kernel(name: str) -> Iterator[None]:
     """Compute every `attend` inside the context with the kernel of this name: of `KERNELS`, or `PINNED`.
 
-    A back-end that cannot compute a call, on this device or at all, makes it raise.
+    A back-end that cannot compute a call, on this device or at all, makes it raise; MPS and XPUs take
+    another.
     """
     global _kernel
     before, _kernel = _kernel, KERNELS[form_of(name)]

@@ -64,27 +64,28 @@ PYTEST="env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $PY -m pytest -p no:cacheprovider -
 RUN="$A run --device $DEVICE $SIZE"
 
 stage info 60 5 bash -c info
-stage smoke 85 30 $PY "$HERE/smoke.py" eager "$WORK/smoke.jsonl"
+if [ -n "$TINY" ]; then stage pytest 200 30 $PYTEST -m "not slow" -k "clock or overhead"
+else stage pytest 80 25 $PYTEST -m cuda -k "not compiled"; fi
 stage table 190 70 $RUN --dtype "$DTYPES" --max-seconds $L --out "$WORK/table-iv-cuda"
+stage energy 80 40 $RUN --dtype tf32,bfloat16 --energy --max-seconds 12 --out "$WORK/energy-cuda"
+stage micro 40 15 $PY "$HERE/micro.py" "$WORK/micro.jsonl"
+stage profile 70 25 bash -c profiles
+stage graph 50 20 $PY "$HERE/smoke.py" graph "$WORK/graph.jsonl"
 stage kernels 130 50 $RUN --kernel explicit,fused --dtype bfloat16 $WAYS --quick --max-seconds $S --out "$WORK/kernels-cuda"
 stage plain 100 40 $RUN --plugin tests/plain --kernel explicit,fused --dtype bfloat16 --quick --max-seconds $S \
   --out "$WORK/against-plain-cuda"
-stage sweep 150 50 $A run --device "$DEVICE" $SWEEP --quick --max-seconds 8 --out "$WORK/scaling-cuda"
-stage energy 80 40 $RUN --dtype tf32,bfloat16 --energy --quick --max-seconds 12 --out "$WORK/energy-cuda"
-stage micro 40 15 $PY "$HERE/micro.py" "$WORK/micro.jsonl"
-stage training 150 50 $A run --device "$DEVICE" $SWEEP --mode training --quick --max-seconds 8 --out "$WORK/scaling-training-cuda"
-if [ -n "$TINY" ]; then stage pytest 200 30 $PYTEST -m "not slow" -k "clock or overhead"
-else stage pytest 80 25 $PYTEST -m cuda -k "not compiled"; fi
-stage graph 50 20 $PY "$HERE/smoke.py" graph "$WORK/graph.jsonl"
-stage profile 70 25 bash -c profiles
 stage compile 150 60 $A run msa hilo sra local-window van hornet --device "$DEVICE" $SIZE --dtype bfloat16 --kernel fused \
   --compile off,default --quick --max-seconds $L --timeout 60 --out "$WORK/compiled-cuda"
+stage smoke 85 30 $PY "$HERE/smoke.py" eager "$WORK/smoke.jsonl"
+stage sweep 150 50 $A run --device "$DEVICE" $SWEEP --quick --max-seconds 8 --out "$WORK/scaling-cuda"
+stage training 150 50 $A run --device "$DEVICE" $SWEEP --mode training --quick --max-seconds 8 --out "$WORK/scaling-training-cuda"
 stage doctor 40 15 $A doctor --device "$DEVICE" --dtype bfloat16
 [ -z "$TINY" ] && stage pytest2 60 30 $PYTEST -m cuda -k "compiled and (msa or van)"
 
 {
   cat "$WORK/stages.txt"
   for name in pytest pytest2; do grep -hE "^(FAILED|ERROR|E  )|passed|failed" "$WORK/$name.txt" 2>/dev/null | cut -c1-170 | head -20; done
+  grep -h "outside" "$WORK/profile.txt" 2>/dev/null
   $PY "$HERE/summary.py" "$WORK"
 } > "$OUT/summary.txt" 2>&1
 pack

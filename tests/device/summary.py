@@ -59,6 +59,14 @@ for r in lines(folder / "micro.jsonl"):
     print(r["what"], r.get("name", ""), r.get("dtype", "").removeprefix("torch."), rest)
 for records in sorted(folder.glob("*/records.jsonl")):
     rows = lines(records)
+    found = [
+        (row["memory"]["peak_bytes"] + row["memory"]["entry_bytes"]) / row["predicted_bytes"]
+        for row in rows
+        if row.get("memory") and row.get("predicted_bytes")
+    ]
+    watts = [
+        (each["joules"] / each["seconds"], each["idle_w"]) for row in rows for each in row.get("energies", ())
+    ]
     outcomes: dict[str, int] = {}
     for row in rows:
         if row["role"] == "member":
@@ -69,3 +77,11 @@ for records in sorted(folder.glob("*/records.jsonl")):
         *{f"{r['outcome']}: {(r['reason'] or '')[:110]}" for r in rows if r["outcome"] != "measured"},
         sep="\n   ",
     )
+    if found:
+        exact = sum(share == 1 for share in found)
+        print(
+            f"   memory: {exact} of {len(found)} as predicted, {min(found):.3f} to {max(found):.3f} of that"
+        )
+    if watts:
+        at_work, at_rest = zip(*watts, strict=True)
+        print(f"   watts: {min(at_work):.0f} to {max(at_work):.0f}, at rest {at_rest[0]}")

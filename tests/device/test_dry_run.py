@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-STAGES = ("info", "table", "pytest")
+STAGES = ("info", "pytest", "table")
 
 pytestmark = pytest.mark.slow
 
@@ -58,12 +58,22 @@ def test_its_python_files_import_what_there_is(script: str):
 def test_its_summary_reads_what_runs_leave(tmp_path: Path):
     (tmp_path / "run").mkdir()
     row = {"role": "member", "outcome": "crashed", "reason": "bang"}
+    known = {
+        "role": "twin", "outcome": "measured", "predicted_bytes": 80,
+        "memory": {"peak_bytes": 40, "entry_bytes": 40},
+        "energies": [{"joules": 200.0, "seconds": 2.0, "idle_w": 30.0}],
+    }  # fmt: skip
     begun = '{"role": "mem'  # the last line of a stage that was cut off
-    (tmp_path / "run/records.jsonl").write_text(f"{json.dumps(row)}\n{begun}")
+    (tmp_path / "run/records.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(known)}\n{begun}")
     (tmp_path / "micro.jsonl").write_text(begun)
     command = [sys.executable, str(HERE / "summary.py"), str(tmp_path)]
     said = subprocess.run(command, text=True, capture_output=True, check=True).stdout
-    assert said.splitlines()[-2:] == ["   {'crashed': 1}", "   crashed: bang"]
+    assert said.splitlines()[-4:] == [
+        "   {'crashed': 1}",
+        "   crashed: bang",
+        "   memory: 1 of 1 as predicted, 1.000 to 1.000 of that",
+        "   watts: 100 to 100, at rest 30.0",
+    ]
 
 
 def test_it_is_prepared_from_a_worktree_too_and_where_nothing_is_downloaded(tmp_path: Path):
