@@ -47,13 +47,16 @@ WARMUP_SHARE = 0.1  # of a session's time, at most
 WORKER_START_S = 5.0  # a worker imports torch and builds its layers; for estimates only
 
 
-def lasting(protocol: Protocol, seconds: float, blocks: int) -> Protocol:
+def lasting(protocol: Protocol, seconds: float, blocks: int, cases: int = 0) -> Protocol:
     """The protocol whose run of so many blocks takes about so long, of which at least half goes into timing.
 
-    The rest is for starting a block's processes: one that examines its layers, and one for each session.
+    The rest is for starting a block's processes, one that examines its layers and one for each session, and
+    for the energy of all blocks' `cases` in each, and of the device at rest.
     """
     share_s = seconds / blocks
-    return replace(protocol, max_seconds=max(share_s / 2, share_s - (protocol.sessions + 1) * WORKER_START_S))
+    rest_s = (protocol.sessions + 1) * WORKER_START_S
+    rest_s += protocol.sessions * protocol.energy_s * (cases / blocks + 1)
+    return replace(protocol, max_seconds=max(share_s / 2, share_s - rest_s))
 
 
 DEFAULT = Protocol(sessions=3, precision=0.02, max_seconds=300)

@@ -55,7 +55,8 @@ def run_here(
             baseline=registry.choose(asked.baseline) if asked.baseline else None,
         )
     ]
-    protocol = lasting(asked.protocol, asked.seconds, len(blocks)) if asked.seconds else asked.protocol
+    cases = sum(len(block.cases) for block in blocks)
+    protocol = lasting(asked.protocol, asked.seconds, len(blocks), cases) if asked.seconds else asked.protocol
     setup = Setup(
         plugins=there.plugins,
         protocol=protocol,

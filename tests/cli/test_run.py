@@ -255,10 +255,12 @@ def test_a_gpu_that_is_not_there_is_said_with_what_torch_sees(attnbench: Run):
          replace(QUICK, precision=0.04, sessions=1, max_seconds=9, timeout_s=7, seed=4)),
         (["--for", "2min"], replace(DEFAULT, max_seconds=120 - 4 * WORKER_START_S)),
         (["--rigorous", "--for", "30s"], replace(RIGOROUS, max_seconds=15)),
+        (["--for", "2min", "--energy"],  # of MSA, its twin and two ceilings, and of the machine at rest
+         replace(DEFAULT, energy_s=0.5, max_seconds=120 - 4 * WORKER_START_S - 3 * 0.5 * (4 + 1))),
         (["--precision", "0.03"], replace(DEFAULT, precision=0.03)),
         (["--allocator", "system"], replace(DEFAULT, allocator="system")),
     ],
-    ids=["default", "quick", "rigorous", "each", "duration", "short", "share", "allocator"],
+    ids=["default", "quick", "rigorous", "each", "duration", "short", "energy", "share", "allocator"],
 )  # fmt: skip
 def test_a_row_says_with_how_much_effort_it_was_measured(
     attnbench: Run, workers: Workers, tmp_path: Path, arguments: list[str], protocol: Protocol
