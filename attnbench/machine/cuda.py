@@ -78,10 +78,9 @@ class Cuda(Accelerator):
 
         if self.absent():
             return None
-        properties = torch.cuda.get_device_properties(0)
-        driver, power_limit, ecc, clock_max = query_gpu(
-            "driver_version", "power.limit", "ecc.mode.current", "clocks.max.sm"
-        )
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        asked = ("driver_version", "power.limit", "ecc.mode.current", "clocks.max.sm")
+        driver, power_limit, ecc, clock_max = query_gpu(*asked, uuid=_uuid())
         return Gpu(
             name=properties.name,
             memory_bytes=properties.total_memory,
