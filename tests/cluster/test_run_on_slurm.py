@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cluster import job
-from attnbench.cluster.standing import in_words
+from attnbench.cluster import job, standing
+from attnbench.cluster.standing import Phase, in_words, standings
 from attnbench.cluster.submission import submissions
 from attnbench.errors import AttnbenchError
 from attnbench.machine.node import Allocation
@@ -90,6 +90,19 @@ def test_a_command_that_waits_ends_with_the_table(
     assert "3 blocks: 3 waiting (Resources)" in done.out
     assert "6 rows in run/records.jsonl" in done.out
     assert not Path("run/plan.json").exists()
+
+
+def test_a_job_that_finishes_while_slurm_is_asked_has_not_ended_early(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    def states(_: object) -> dict[str, object]:
+        assert {*slurm.work_off()} == {0}
+        return {}
+
+    command("--detach")
+    those = parts(Path("run"))
+    monkeypatch.setattr(standing, "states", states)
+    assert [each.phase for each in standings(Path("run"), those)] == [Phase.done] * 3
 
 
 def test_how_a_job_ended_is_noted_before_slurm_forgets_it(
@@ -182,7 +195,7 @@ def test_what_ends_three_jobs_by_its_own_fault_is_a_row_with_slurms_reason(
         command("--detach")
         planned_and_killed(number)
         for _, index in slurm.waiting:
-            slurm.put(number, index, state, "None", "0:9")
+            slurm.put(number, index, state if number == 2 else "FAILED", "None", "0:9")
     attnbench("collect", "run")
     members = [row for row in rows() if row.case.role == "member"]
     assert [row.outcome for row in members] == [outcome] * 6
@@ -359,7 +372,9 @@ def test_a_size_that_is_named_twice_is_one_block(slurm: FakeSlurm, command: Run)
 
 
 def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing_behind(slurm: FakeSlurm, command: Run):
-    (slurm.folder / "refusal").write_text("sbatch: error: invalid partition specified: gpu")
+    (slurm.folder / "refusal").write_text(
+        "sbatch: warning: no account is named\nsbatch: error: invalid partition specified: gpu"
+    )
     done = command("--detach")
     assert done.status == 2
     said = " ".join(done.err.split())

@@ -25,6 +25,7 @@ from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
+from attnbench.machine.clock import Clock, WallClock
 from attnbench.machine.cpu import Cpu
 from attnbench.machine.devices import DEVICES
 from attnbench.measuring import counting, worker
@@ -34,7 +35,7 @@ from attnbench.measuring.cost import Count
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measuring.prediction import predicted_peak_bytes
-from attnbench.measuring.timing import Turn
+from attnbench.measuring.timing import Pace, Turn
 from attnbench.measuring.worker import set_up_torch, work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
@@ -58,7 +59,7 @@ from attnbench.records.journal import (
     Uncounted,
     Warmed,
 )
-from attnbench.records.record import Check
+from attnbench.records.record import Check, Sample, Warmup
 from tests import own_fused
 from tests.fakes import FakeClock, changed
 from tests.shards import ENVIRONMENT, allocated, session
@@ -378,6 +379,16 @@ def test_a_layer_that_fails_before_it_is_examined_is_in_no_process_that_times(
     assert {fact.case for fact in said if isinstance(fact, Timed)} == {0}
 
 
+def test_a_layer_that_fails_once_it_is_examined_costs_the_others_no_process(
+    registry: Registry, tmp_path: Path
+):
+    msa, *_ = cases(registry, "msa")
+    asked = job("measure", [msa, replace(msa, settings={"no": "such setting"})])
+    said = worked(tmp_path / "shard", asked, *READY)
+    assert [fact.case for fact in said if isinstance(fact, Failed)] == [1]
+    assert {fact.case for fact in said if isinstance(fact, Timed)} == {0}
+
+
 def test_a_worker_that_times_does_one_session(registry: Registry, tmp_path: Path):
     start = job("measure", cases(registry, "msa", "hilo"))
     said = worked(tmp_path / "shard", start, *READY, *session(0, range(5)))
@@ -411,6 +422,49 @@ def test_a_session_whose_time_is_over_ends_after_one_round(registry: Registry, t
     )
     assert {fact.sample.round for fact in said if isinstance(fact, Timed)} == {0}
     assert isinstance(said[-1], Ended)
+
+
+def test_a_session_has_its_share_of_the_time_and_keeps_all_that_is_seen_of_a_sample(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    deadlines: list[float] = []
+
+    def rounds(*_: object, deadline: float, **__: object) -> Iterator[Turn]:
+        deadlines.append(deadline)
+        yield Turn(0, 3, 2, is_last=True, seconds=0.5, wall_s=0.75, host_paced=True, paused=True)
+
+    monkeypatch.setattr(session_module, "rounds", rounds)
+    asked, before = job("measure", cases(registry, "msa", "hilo"), max_seconds=1000), time.perf_counter()
+    said = worked(tmp_path / "shard", asked, *READY, Failed(0, "crashed", "it does"))
+    (timed,) = (fact for fact in said if isinstance(fact, Timed))
+    assert timed == Timed(1, Sample(0, 3, 2, 0.5, 0.75, True, paused=True))
+    assert 1000 / 2 <= deadlines[0] - before < 1000 / 2 + 300
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+def test_layers_are_warmed_up_by_the_wall_clock_for_their_share_of_a_tenth_of_the_time(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_host: bool
+):
+    clock, wall = WallClock(lambda: None), WallClock(lambda: None)
+    shares: set[float] = set()
+    firsts: list[float] = []
+
+    def warm_up(_: object, by: Clock, protocol: Protocol, first_s: float) -> Pace:
+        assert by is wall
+        shares.add(protocol.most_warmup_s)
+        firsts.append(first_s)
+        return Pace(calls=7, seconds=1.5, per_call_s=0.0004, stable=True)
+
+    monkeypatch.setattr(session_module, "warm_up", warm_up)
+    monkeypatch.setattr(Cpu, "clocks", lambda _: (clock, wall))
+    monkeypatch.setattr(Cpu, "on_host", on_host)
+    members = cases(registry, "msa", "hilo")[:3]
+    asked = job("measure", members, max_seconds=1000, most_warmup_s=1e9)
+    said = worked(tmp_path / "shard", asked, *READY, Failed(0, "crashed", "it does"))
+    assert shares == {0.1 * 1000 / 2 / 2}
+    assert [first_s > 0 for first_s in firsts] == [on_host] * 2
+    warmed = [fact for fact in said if isinstance(fact, Warmed)]
+    assert warmed == [Warmed(index, Warmup(0, 7, 1.5, True, calls_per_sample=3)) for index in (1, 2)]
 
 
 def test_the_order_of_a_session_follows_from_seed_and_session(registry: Registry, tmp_path: Path):

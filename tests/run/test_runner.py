@@ -42,7 +42,7 @@ from attnbench.records.journal import (
 from attnbench.records.record import Prediction, Record
 from attnbench.records.record_file import read
 from attnbench.run import runner
-from attnbench.run.block_records import records_of, rows_to_be
+from attnbench.run.block_records import give_up, records_of, rows_to_be
 from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded
 from attnbench.run.runner import measure, pending, survey
@@ -512,6 +512,13 @@ def test_a_worker_has_the_time_for_a_step_that_the_protocol_says(
     monkeypatch.setattr(runner, "facts_of_worker", spy)
     run(folder)
     assert seen == {PROTOCOL.timeout_s}
+
+
+def test_who_gives_a_block_up_leaves_what_failed_by_itself_as_it_is(tmp_path: Path):
+    journal.save(shard := tmp_path / "shard", [job(), ENVIRONMENT, Failed(1, "wrong", "no numbers")])
+    msa, hilo, *_ = give_up(shard, "timed_out", "no time")
+    assert (msa.outcome, msa.reason, msa.complete) == ("timed_out", "no time", True)
+    assert (hilo.outcome, hilo.reason, hilo.complete) == ("wrong", "no numbers", True)
 
 
 @pytest.mark.parametrize("allocator", ALLOCATORS)
