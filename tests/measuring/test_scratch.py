@@ -38,7 +38,7 @@ def test_operands_and_results_are_copied_into_the_format_that_contains_both():
     assert told(aten.add_.Tensor, half, single) == measured(aten.add_.Tensor, half, single) == 8 * NUMBERS
     assert told(aten.add.Tensor, half, single) == measured(aten.add.Tensor, half, single) == 4 * NUMBERS
     assert told(aten.gt.Tensor, half, single) == measured(aten.gt.Tensor, half, single) == 4 * NUMBERS
-    assert told(aten.add.Tensor, single, double) == measured(aten.add.Tensor, single, double) == 8 * NUMBERS
+    assert told(aten.add_.Tensor, double, half) == measured(aten.add_.Tensor, double, half) == 8 * NUMBERS
 
 
 def test_a_mask_is_not_copied_into_the_format_of_what_it_chooses():
@@ -77,6 +77,16 @@ def test_a_transform_takes_what_a_few_images_let_expect(
 ):
     args = tensor(images, 8, 6, 6, dtype=dtype), *how
     assert told(operator, *args) == measured(operator, *args)
+
+
+def test_how_maps_lie_in_memory_decides_what_a_convolution_takes():
+    x, *how = convolved(3, device="cpu")
+    last = x.contiguous(memory_format=torch.channels_last)
+    needs = [
+        (told(aten.convolution.default, each, *how), measured(aten.convolution.default, each, *how))
+        for each in (x, last)
+    ]
+    assert all(told == measured for told, measured in needs)
 
 
 def test_no_image_and_a_need_that_shrinks_take_nothing(monkeypatch: pytest.MonkeyPatch):

@@ -53,6 +53,7 @@ from attnbench.records.journal import (
     Powered,
     Predicted,
     Priced,
+    PutRight,
     Referenced,
     Started,
     Timed,
@@ -389,6 +390,12 @@ def test_a_layer_that_fails_once_it_is_examined_costs_the_others_no_process(
     assert {fact.case for fact in said if isinstance(fact, Timed)} == {0}
 
 
+def test_a_session_in_which_nothing_is_left_has_seen_nothing(registry: Registry, tmp_path: Path):
+    broken = replace(cases(registry, "msa")[0], settings={"no": "such setting"})
+    said = worked(tmp_path / "shard", job("measure", [broken]), *READY[:2])
+    assert [type(fact) for fact in said] == [Began, Started, Failed]
+
+
 def test_a_worker_that_times_does_one_session(registry: Registry, tmp_path: Path):
     start = job("measure", cases(registry, "msa", "hilo"))
     said = worked(tmp_path / "shard", start, *READY, *session(0, range(5)))
@@ -465,6 +472,50 @@ def test_layers_are_warmed_up_by_the_wall_clock_for_their_share_of_a_tenth_of_th
     assert [first_s > 0 for first_s in firsts] == [on_host] * 2
     warmed = [fact for fact in said if isinstance(fact, Warmed)]
     assert warmed == [Warmed(index, Warmup(0, 7, 1.5, True, calls_per_sample=3)) for index in (1, 2)]
+
+
+def test_what_was_put_right_once_makes_the_rest_of_a_session_suspicious(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first two answers are those of the warm-up: of one layer, and of all that are left."""
+    looks: list[bool] = []
+    changes = iter([[], [], ["a flag"], []])
+    put_right = iter([[], ["another flag"], [], []])
+
+    class Looking:
+        def require_as_before(self, *, thorough: bool = False) -> list[str]:
+            looks.append(thorough)
+            return next(changes)
+
+        def put_right(self) -> list[str]:
+            return next(put_right)
+
+    def rounds(*_: object, **__: object) -> Iterator[Turn]:
+        for number in range(3):
+            yield Turn(0, number, 0, True, 1.0, 1.0, False, False)
+
+    monkeypatch.setattr(session_module, "Surroundings", Looking)
+    monkeypatch.setattr(session_module, "rounds", rounds)
+    asked = job("measure", cases(registry, "msa", "hilo")[:2])
+    said = worked(tmp_path / "shard", asked, *READY, Failed(0, "crashed", "it does"))
+    assert looks == [False, False, True, True]
+    assert [fact for fact in said if isinstance(fact, PutRight)] == [PutRight(1, ("a flag",))]
+
+
+def test_a_session_is_over_when_all_samples_together_are_precise(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[set[int]] = []
+
+    def imprecise(state: BlockState) -> list[int]:
+        seen.append({sample.session for sample in state.samples[0]})
+        return []
+
+    monkeypatch.setattr(session_module, "imprecise", imprecise)
+    asked = job("measure", cases(registry, "msa")[:2])
+    said = worked(tmp_path / "shard", asked, *READY, *session(0, range(2)))
+    assert seen == [{0, 1}]
+    assert max(fact.sample.round for fact in said if isinstance(fact, Timed)) == 4
 
 
 def test_the_order_of_a_session_follows_from_seed_and_session(registry: Registry, tmp_path: Path):
