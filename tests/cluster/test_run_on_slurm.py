@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cluster import job, standing
+from attnbench.cluster import job
 from attnbench.cluster.standing import Phase, in_words, standings
 from attnbench.cluster.submission import submissions
 from attnbench.errors import AttnbenchError
-from attnbench.machine.node import Allocation
-from attnbench.records.folder import held
+from attnbench.machine.node import Allocation, fingerprint
+from attnbench.records.folder import held, salt
 from attnbench.records.parts import End, Part, parts
 from attnbench.records.record_file import read
 from attnbench.run import runner
@@ -92,17 +92,21 @@ def test_a_command_that_waits_ends_with_the_table(
     assert not Path("run/plan.json").exists()
 
 
-def test_a_job_that_finishes_while_slurm_is_asked_has_not_ended_early(
+def test_what_a_job_left_is_looked_for_again_before_it_is_said_to_have_ended_early(
     slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
 ):
-    def states(_: object) -> dict[str, object]:
-        assert {*slurm.work_off()} == {0}
-        return {}
+    """A file system that others write to may know of it only then."""
+
+    def look_again(part: Part) -> Part:
+        fresh.add(part.key)
+        return part
 
     command("--detach")
-    those = parts(Path("run"))
-    monkeypatch.setattr(standing, "states", states)
-    assert [each.phase for each in standings(Path("run"), those)] == [Phase.done] * 3
+    slurm.forget()
+    fresh: set[str] = set()
+    monkeypatch.setattr(Part, "looked_at_again", look_again)
+    monkeypatch.setattr(Part, "is_finished", property(lambda part: part.key in fresh))
+    assert [each.phase for each in standings(Path("run"), parts(Path("run")))] == [Phase.done] * 3
 
 
 def test_how_a_job_ended_is_noted_before_slurm_forgets_it(
@@ -245,6 +249,39 @@ def test_a_word_that_means_nothing_is_told_once_and_can_be_mended(slurm: FakeSlu
     assert "3 refused" in done.out
     again = attnbench(*words, "--detach")
     assert "Submitted 3 blocks of 3" in again.out
+
+
+def test_a_job_measures_what_was_asked_for_on_its_own_node(slurm: FakeSlurm, command: Run):
+    asked = ("--memory-limit", "2GiB", "--baseline", "hilo", "--mode", "training", "--threads", "2")
+    command("--detach", *asked)
+    found = {each: job.understood(each, WHOLE, shared=False) for each in parts(Path("run"))}
+    assert {(part.request.threads, block.threads) for part, (block, _) in found.items()} == {(1, 1), (2, 2)}
+    block, setup = next(iter(found.values()))
+    assert [case.label for case in block.cases if case.role == "twin"] == ["hilo"]
+    assert {case.workload.mode for case in block.members} == {"training"}
+    assert (setup.memory_limit_bytes, setup.allocation) == (2 * 2**30, WHOLE)
+    assert setup.node == fingerprint(salt(Path("run")))
+
+
+def test_a_job_without_the_device_that_was_asked_for_is_refused(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("attnbench.machine.cuda.Cuda.absent", lambda _: "There is no CUDA device here.")
+    command("--detach", "--device", "cuda")
+    assert Counter(slurm.work_off()) == {0: 3, job.REFUSED: 3}
+    refused = [each for each in parts(Path("run")) if each.refusal]
+    assert {(each.request.device, each.refusal) for each in refused} == {
+        ("cuda", "There is no CUDA device here.")
+    }
+
+
+def test_a_job_that_runs_again_after_its_end_measures_nothing(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    command("--detach")
+    assert next(slurm.work_off()) == 0
+    monkeypatch.setattr(runner, "facts_of_worker", None)
+    assert job.main(slurm.submission(0), 0) == 0
 
 
 def test_a_job_that_shares_its_node_is_refused_unless_the_site_says_so(

@@ -1,8 +1,11 @@
 """What one worker does with a layer."""
 
 import errno
+import io
+import json
 import os
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,13 +28,14 @@ from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
-from attnbench.machine.clock import Clock, WallClock
+from attnbench.machine.clock import Clock, Reading, WallClock
 from attnbench.machine.cpu import Cpu
 from attnbench.machine.devices import DEVICES
 from attnbench.measuring import counting, worker
 from attnbench.measuring import session as session_module
 from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.measuring.cost import Count
+from attnbench.measuring.energy import Spent
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measuring.prediction import predicted_peak_bytes
@@ -60,7 +64,7 @@ from attnbench.records.journal import (
     Uncounted,
     Warmed,
 )
-from attnbench.records.record import Check, Sample, Warmup
+from attnbench.records.record import Check, Energy, Sample, Warmup
 from tests import own_fused
 from tests.fakes import FakeClock, changed
 from tests.shards import ENVIRONMENT, allocated, session
@@ -154,11 +158,30 @@ def test_a_device_that_is_not_the_host_has_a_matmul_rate_of_its_own(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(DEVICES, "meta", Elsewhere())
+    monkeypatch.setattr(worker, "emulated", lambda: {"emulated.float16": "9"})
     here, *_ = cases(registry, "msa")
     environment, *_ = worked(tmp_path / "shard", job("count", [here, replace(here, device="meta")]))
     assert isinstance(environment, Environment)
+    assert environment.flags["emulated.float16"] == "9"
     assert environment.rates.keys() == {"meta"}
     assert environment.rate("meta") > 10 * environment.rate("cpu")
+
+
+@pytest.mark.parametrize(("on_host", "side"), [(True, 768), (False, 48)])
+def test_a_matmul_rate_is_that_of_the_best_of_three_by_the_wall_clock(
+    monkeypatch: pytest.MonkeyPatch, on_host: bool, side: int
+):
+    class Wall:
+        seconds = iter([1.5, 0.75, 2.25])
+
+        def time(self, call: Callable[[], object], calls: int) -> Reading:
+            assert calls == 3
+            return Reading(next(self.seconds))
+
+    monkeypatch.setattr(Cpu, "clocks", lambda _: (None, Wall()))
+    monkeypatch.setattr(Cpu, "on_host", on_host)
+    monkeypatch.setattr(Cpu, "matmul_side", lambda *_: 96)
+    assert worker.matmul_rate("cpu", 1) == side**3 / 0.25
 
 
 def test_heads_that_do_not_divide_the_channels_are_a_refusal_of_the_mechanism(
@@ -798,6 +821,17 @@ def test_a_session_measures_energy_where_its_device_has_a_counter(
     assert isinstance(said[-1], Ended)
 
 
+def test_a_case_has_the_energy_of_its_calls_beside_that_of_a_device_at_rest(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taken = iter([Spent(6.0, 4.0, 99), Spent(30.0, 2.0, 5)])
+    monkeypatch.setattr(Cpu, "energy_meter", lambda device: lambda: 0.0)
+    monkeypatch.setattr(session_module, "spent", lambda *_: next(taken))
+    said = worked(tmp_path / "shard", job("measure", cases(registry, "msa")[:1], energy_s=1.0), *READY[:2])
+    powered = [fact for fact in said if isinstance(fact, Powered)]
+    assert powered == [Powered(0, Energy(0, 30.0, 2.0, 5, 6.0 / 4.0))]
+
+
 def test_no_session_measures_energy_unasked(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -1025,11 +1059,32 @@ def test_every_mechanism_runs_on_a_gpu_and_equals_the_cpu(registry: Registry, ke
         torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-3, atol=1e-4)
 
 
-def test_a_format_is_emulated_whose_products_take_much_longer(monkeypatch: pytest.MonkeyPatch):
+def test_a_worker_that_was_started_ahead_is_told_its_shard_and_variables(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    order = {"shard": "run/shard-1.jsonl", "environment": {"TORCHINDUCTOR_CACHE_DIR": "compiled"}}
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "another")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{json.dumps(order)}\n"))
+    assert worker.told() == Path("run/shard-1.jsonl")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "compiled"
+
+
+def test_a_worker_whose_parent_is_gone_before_it_was_told_is_gone_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        worker.told()
+    assert ended.value.code == 1
+
+
+@pytest.mark.parametrize(("float16_s", "told"), [(58.4, "58"), (1.6, "1.6")])
+def test_a_format_is_emulated_whose_products_take_much_longer(
+    monkeypatch: pytest.MonkeyPatch, float16_s: float, told: str
+):
     seconds = {torch.float32: iter([2.0, 1.0, 9.0, 9.0, 9.0]), torch.bfloat16: iter([1.4] * 5)}
-    seconds[torch.float16] = iter([60.0, 58.4, 70.0, 80.0, 90.0])
+    seconds[torch.float16] = iter([60.0, float16_s, 70.0, 80.0, 90.0])
     monkeypatch.setattr(worker, "_matmul_s", lambda dtype: next(seconds[dtype]))
-    assert worker.emulated() == {"emulated.float16": "58"}
+    assert worker.emulated() == {"emulated.float16": told}
 
 
 def test_a_layer_that_asks_for_fused_attention_itself_is_looked_at_under_the_explicit_kernel(tmp_path: Path):
