@@ -200,7 +200,7 @@ def test_what_ends_three_jobs_by_its_own_fault_is_a_row_with_slurms_reason(
         planned_and_killed(number)
         for _, index in slurm.waiting:
             slurm.put(number, index, state if number == 2 else "FAILED", "None", "0:9")
-    attnbench("collect", "run")
+    assert "3 blocks: 3 done. " in attnbench("collect", "run").out
     members = [row for row in rows() if row.case.role == "member"]
     assert [row.outcome for row in members] == [outcome] * 6
     says = f"3 jobs of Slurm's ended before it was measured: {state}"
@@ -440,8 +440,10 @@ def test_what_is_finished_is_collected_where_there_is_no_slurm(
 ):
     command("--detach")
     next(slurm.work_off())
+    for number in (1, 2):
+        part(number).run.mkdir()
     (slurm.folder / "down").touch()
-    assert "1 done. 5 new" in attnbench("collect", "run").out
+    assert "3 blocks: 2 running, 1 done. 5 new" in attnbench("collect", "run").out
     assert len(rows()) == 5
 
 
@@ -472,6 +474,7 @@ def test_runs_say_how_many_blocks_are_done(slurm: FakeSlurm, command: Run, attnb
     attnbench("collect", "run")
     (line,) = json.loads(attnbench("runs", ".", "--format", "json").out)["runs"]
     assert (line["complete"], line["blocks"], line["blocks_done"]) == (False, 3, 1)
+    assert Path("run/plan.json").exists()
     assert "1/3 blocks" in " ".join(attnbench("runs", ".").out.split())
 
 

@@ -395,6 +395,23 @@ def test_a_session_after_the_examination_compares_what_it_timed_itself(registry:
     assert state.returned == {}
 
 
+def test_one_image_is_measured_against_another_and_not_against_itself(registry: Registry):
+    scales = []
+    for batch in (1, 64):
+        case = case_of(registry, "honest", batch=batch, geometry=Geometry(8, 2, 7, 7))
+        renew(data := make_data(case, 5), 5)
+        with torch.inference_mode():
+            scales.append(expect(registry, case, 5, data, 0).scales[0])
+    assert scales[1] / 3 < scales[0] < scales[1] * 3
+
+
+def test_what_is_expected_is_computed_without_a_compiler(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("it is compiled"))
+    case = case_of(registry, "honest", compile="default")
+    with torch.inference_mode():
+        assert expect(registry, case, 5, make_data(case, 5), 0).reason == ""
+
+
 def test_twins_and_ceilings_are_not_compared(registry: Registry, tmp_path: Path):
     (block,) = sweep([registry.choose("kept-by-shape")], [MAP], ["cpu"], batches=[4])
     shard = tmp_path / "shard"

@@ -29,17 +29,20 @@ from attnbench.records.journal import (
     PROCESS_SPENT,
     UNWRITABLE,
     Allocated,
+    Checked,
     Counted,
     Fact,
     Failed,
     Job,
+    Powered,
     Predicted,
+    PutRight,
     Referenced,
     Started,
     Timed,
     Uncounted,
 )
-from attnbench.records.record import Prediction, Record
+from attnbench.records.record import Check, Energy, Prediction, Record
 from attnbench.records.record_file import read
 from attnbench.run import runner
 from attnbench.run.block_records import give_up, records_of, rows_to_be
@@ -127,6 +130,21 @@ def test_a_row_holds_what_was_counted_and_what_decided_it(folder: Path, workers:
     ) == (8, 2, 2, 2, {"threads": "1"})
     assert [warmup.session for warmup in row.warmups] == [0, 1]
     assert [seen.session for seen in row.witnesses] == [0, 1]
+
+
+def test_a_row_holds_whatever_else_is_known_of_its_case():
+    energy, referenced = Energy(0, 30.0, 2.0, 5, 1.5), Referenced(0, 1, 2, 2, "it needs more")
+    facts: list[Fact] = [
+        *(referenced, Checked(0, Check(1e-7, None), "as it is")),
+        *(Powered(0, energy), PutRight(0, ("a flag",))),
+        *(Uncounted(0, "no formula", 7), Uncounted(1, "no formula", 7), Failed(1, "wrong", "no numbers")),
+    ]
+    msa, hilo, *_ = records_of(BlockState([job(), ENVIRONMENT, *facts]), complete=True)
+    assert (msa.energies, msa.put_right, msa.reference) == (
+        (energy,), ("a flag",), f"{referenced.remark}; as it is",
+    )  # fmt: skip
+    assert (msa.reason, msa.macs_closed_form) == ("not counted: no formula", 7)
+    assert (hilo.outcome, hilo.reason) == ("wrong", "no numbers")
 
 
 def test_a_plan_that_is_measured_leaves_nothing_to_do(folder: Path, workers: Workers):
