@@ -76,7 +76,7 @@ def measured_rows(
         sessions=1 if here else QUICK.sessions,
     )
     require(asked.device)
-    with _collector_unfrozen():
+    with _collector_as_before():
         registry, choices, plugins = _chosen(named, asked)
         base = next(iter(choices)) if baseline is None else read_word("baseline", baseline, list(choices))
         setup = Setup(plugins, protocol, worker=_worker(registry) if here else None)
@@ -117,14 +117,20 @@ def _measured(blocks: Sequence[Block], setup: Setup) -> list[Row]:
 
 
 @contextmanager
-def _collector_unfrozen() -> Iterator[None]:
-    """At the end garbage is looked for wherever it was before, though mechanisms are loaded to stay."""
+def _collector_as_before() -> Iterator[None]:
+    """At the end garbage is looked for wherever it was before, though mechanisms are loaded to stay.
+
+    Where a caller has frozen what it had, all that is left is frozen: there is no telling its objects from
+    others.
+    """
     frozen = gc.get_freeze_count()
     try:
         yield
     finally:
-        if not frozen:
-            gc.unfreeze()
+        gc.unfreeze()
+        if frozen:
+            gc.collect()
+            gc.freeze()
 
 
 def drawn(
@@ -271,9 +277,10 @@ class _Copy:
     def __call__(self, _geometry: Geometry, **_settings: Setting) -> nn.Module:
         from torch import get_default_device
 
-        return copy.deepcopy(self.module).to(
-            get_default_device()
-        )  # where layers are built, maybe without memory
+        from attnbench.measuring.prediction import stand_ins
+
+        layer = copy.deepcopy(self.module, stand_ins(self.module))
+        return layer.to(get_default_device())  # where layers are built, maybe without memory
 
 
 def _worker(registry: Registry) -> Worker:

@@ -24,7 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from attnbench.cases.case import Mode
 from attnbench.machine.clock import Clock, WallClock
 from attnbench.machine.cpu import Cpu
-from attnbench.machine.cuda import Cuda, CudaClock
+from attnbench.machine.cuda import Cuda
+from attnbench.machine.cuda_clock import CudaClock
 from attnbench.machine.device import Gpu
 from attnbench.measuring import counting
 from attnbench.measuring.prediction import predicted_peak_bytes
@@ -106,11 +107,10 @@ class FakeCuda:
     def reset_peak_memory_stats(self) -> None:
         self.peak = self.allocated
 
-    def memory_allocated(self) -> int:
-        return self.allocated
-
-    def max_memory_allocated(self) -> int:
-        return self.peak
+    def memory_stats(self) -> dict[str, int]:
+        names = ("requested_bytes.all", "allocated_bytes.all")
+        numbers = {"current": self.allocated, "peak": self.peak}
+        return {f"{name}.{when}": number for name in names for when, number in numbers.items()}
 
     def max_memory_reserved(self) -> int:
         return self.peak

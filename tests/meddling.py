@@ -1,6 +1,7 @@
 """A plugin with layers that change what all layers of their process share."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,32 @@ class LateThreads(Honest):
         return super().forward(x)
 
 
+class Rounds(Honest):
+    """Makes products in TF32 in each call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        return super().forward(x)
+
+
+class RoundsInTheNewerWay(Honest):
+    """Makes products in TF32 in each call, as torch has it since 2.9."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        matmul: Any = torch.backends.cuda.matmul
+        matmul.fp32_precision = "tf32"
+        return super().forward(x)
+
+
+class BuiltRounding(Honest):
+    """Wants products in TF32 while it is built, as torch has it since 2.9."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        matmul: Any = torch.backends.cuda.matmul
+        matmul.fp32_precision = "tf32"
+
+
 class SeedsItself(Honest):
     """Has the same weights whatever the run's seed is."""
 
@@ -86,6 +113,9 @@ def _mechanism(name: str, build: Callable[[Geometry], nn.Module]) -> Mechanism:
 once = _mechanism("once", AlwaysOneThread)
 each_call = _mechanism("each-call", OneThreadACall)
 late = _mechanism("late", LateThreads)
+rounds = _mechanism("rounds", Rounds)
+rounds_newly = _mechanism("rounds-in-the-newer-way", RoundsInTheNewerWay)
+built_rounding = _mechanism("built-rounding", BuiltRounding)
 seeds_itself = _mechanism("seeds-itself", SeedsItself)
 seeds_each_call = _mechanism("seeds-each-call", SeedsEachCall)
 draws = _mechanism("draws", Draws)

@@ -88,6 +88,7 @@ def test_a_layer_that_maps_no_tokens_is_a_line_with_its_reason():
             "baseline is 'msa'; it must be one of 'layer'",
         ),
         ("no-such", {"shape": (2, 4, 8)}, "No mechanism is called 'no-such'"),
+        ("@linear", {"shape": (2, 4, 8)}, "'@linear', a set of layers; give each of them a name of its own"),
     ],
 )
 def test_what_has_no_meaning_is_an_error(layers: object, how: dict[str, object], says: str):

@@ -10,7 +10,7 @@ from attnbench.machine.device import IDLE
 from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.witness import Witness
-from attnbench.records.record import EMULATED
+from attnbench.records.record import emulation_of
 from attnbench.words import plural
 
 
@@ -74,13 +74,15 @@ def _cpu_advice(machine: Machine, threads: int) -> list[str]:
     return lines
 
 
-def emulation(flags: Mapping[str, str], formats: Collection[str]) -> list[str]:
-    """Which of these number formats the CPU computes in another, as a run has found."""
+def emulation(flags: Mapping[str, str], formats: Collection[str], device: str) -> list[str]:
+    """Which of these number formats a device computes in another, as a run has found."""
+    on_host = device_of(device).on_host
+    this, more = ("CPU", ", and other operators more") if on_host else ("GPU", "")
     return [
-        f"{name} is emulated on this CPU: a product takes {flags[EMULATED + name]} times as long as in "
-        "float32, and other operators more. Its speeds say nothing of a processor that has it."
+        f"{name} is emulated on this {this}: a product takes {flags[flag]} times as long as in float32"
+        f"{more}. Its speeds say nothing of a processor that has it."
         for name in formats
-        if EMULATED + name in flags
+        if (flag := emulation_of(device, name)) in flags
     ]
 
 

@@ -1,27 +1,26 @@
-"""What a device's energy counter says of a layer: medians over sessions."""
+"""What a device's energy counter says of a layer: means over sessions, with their intervals."""
 
 from collections.abc import Iterable, Sequence
-from statistics import median
 
 from attnbench.analysis.rows import Row
 from attnbench.records.record import Energy
-from attnbench.statistics import Estimate
+from attnbench.statistics import Estimate, mean_of_sessions
 
 
 def joules_per_image(row: Row) -> Estimate | None:
     """Joules that one image takes; None where no energy was measured."""
     batch = row.record.case.workload.batch
-    return _median(energy.joules / (energy.calls * batch) for energy in _of(row))
+    return _mean(energy.joules / (energy.calls * batch) for energy in _of(row))
 
 
 def watts(row: Row) -> Estimate | None:
     """The power that the device draws while it makes call after call."""
-    return _median(energy.joules / energy.seconds for energy in _of(row))
+    return _mean(energy.joules / energy.seconds for energy in _of(row))
 
 
 def idle_w(row: Row) -> Estimate | None:
     """The power that the device draws before it has anything to do; None where that is not known."""
-    return _median(energy.idle_w for energy in _of(row) if energy.idle_w is not None)
+    return _mean(energy.idle_w for energy in _of(row) if energy.idle_w is not None)
 
 
 def _of(row: Row) -> Sequence[Energy]:
@@ -29,6 +28,6 @@ def _of(row: Row) -> Sequence[Energy]:
     return row.record.energies if row.timing else ()
 
 
-def _median(values: Iterable[float]) -> Estimate | None:
+def _mean(values: Iterable[float]) -> Estimate | None:
     known = list(values)
-    return Estimate(median(known)) if known else None
+    return mean_of_sessions(known) if known else None

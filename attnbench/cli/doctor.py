@@ -63,7 +63,7 @@ def doctor(
             records = runner.measure_ceilings(Geometry(1, 1, 1, 1), name, numbers, count, setup)
         machine = replace(records[0].conditions.machine, environment=chosen_variables(records[0]))
         standing = standing_advice(machine, name, count)
-        slow = emulation(records[0].conditions.flags, FORMATS)
+        slow = emulation(records[0].conditions.flags, FORMATS, name)
         seen[name] = Seen(records, [*standing, *slow, *advice(records[0].witnesses, count)])
         if here.form is Format.table:
             for line in ceiling_lines(records):

@@ -47,7 +47,8 @@ def plan_lines(
         )
         lines += [f"  {note}" for note in [planned.block.batch_note] if note]
         formats = dict.fromkeys(case.variant.computed for case in planned.block.members)
-        lines += [f"  {line}" for line in emulation(planned.environment.flags, formats)]
+        device = planned.block.cases[0].device
+        lines += [f"  {line}" for line in emulation(planned.environment.flags, formats, device)]
         lines += [
             f"  not timed: {case.heading}, {fact.outcome}: {fact.reason}" for case, fact in planned.unfit
         ]

@@ -57,6 +57,7 @@ def spectrum(
     from attnbench.cli.geometry_options import geometry_of
     from attnbench.cli.output import output
     from attnbench.errors import AttnbenchError, writing
+    from attnbench.measuring.catalogue import chosen
     from attnbench.measuring.spectrum import at_once, survey
     from attnbench.report.spectrum import spectrum_notes, write_profile
     from attnbench.report.terminal.spectrum import spectrum_table
@@ -65,7 +66,7 @@ def spectrum(
 
     figures = read_figures(width, plot=plot, svg=svg, bare=bare)
     there = opened(mechanisms, plugins)
-    choices = {choice.label: choice for choice in map(there.registry.choose, there.words or ["hilo"])}
+    choices = {choice.label: choice for choice in chosen(there.registry, there.words or ["hilo"])}
     for choice in choices.values():
         if choice.mechanism.is_model:
             raise AttnbenchError(

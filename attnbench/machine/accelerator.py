@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from attnbench.machine.fingerprint import Machine
 
 KEEPING_UP = 0.9  # of the device's time; a host that needs more of it to launch leaves gaps
+LARGE_BYTES = 2**34  # of memory, more than cards of 16 GB have left
+COPIED_SHARE = 32  # of all memory is copied, a GiB at most
+COUNTED = ("requested_bytes.all", "allocated_bytes.all")
+"""What torch's allocators count: CUDA's own the second alone, and none at all where nothing is cached."""
 
 
 class Accelerator(Device):
@@ -74,30 +78,40 @@ class Accelerator(Device):
         return lambda: event.synchronize()
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Workspaces that a library keeps are there from the first call on, and not in it."""
+        """The bytes that are asked for, and not the blocks of memory that are found for them.
+
+        A block may be up to a MiB larger, by what was free when it was looked for. Workspaces that a library
+        keeps are there from the first call on, and not in it.
+        """
         allocator = self.module
         allocator.synchronize()
         allocator.empty_cache()
         allocator.reset_peak_memory_stats()
-        before = allocator.memory_allocated()
+        before = allocator.memory_stats()
         call()
         allocator.synchronize()
-        return int(allocator.max_memory_allocated() - before)
+        after = allocator.memory_stats()
+        counted = next((name for name in COUNTED if before.get(f"{name}.current")), None)
+        return int(after[f"{counted}.peak"] - before[f"{counted}.current"]) if counted else None
 
     def reserved_bytes(self) -> int | None:
         return int(self.module.max_memory_reserved())
 
     def free_bytes(self) -> int:
+        """What torch's allocator keeps for later is free, too."""
+        self.module.empty_cache()
         return int(self.module.mem_get_info()[0])
 
     def total_bytes(self) -> int:
         return int(self.module.mem_get_info()[1])
 
     def matmul_side(self, threads: int) -> int:
-        return 8192
+        """On a small GPU a smaller one, for it lies beside the layers."""
+        return 8192 if self.total_bytes() >= LARGE_BYTES else 4096
 
     def copy_bytes(self) -> int:
-        return 2**30
+        """A small share of the memory, which is many times what any GPU's cache holds."""
+        return min(2**30, self.total_bytes() // COPIED_SHARE // 2**20 * 2**20)
 
     def in_use(self) -> Sequence[int]:
         return range(self.module.device_count()) if self.module.is_initialized() else ()
@@ -136,6 +150,6 @@ class EventClock:
             call()
         last.record()
         host_s = self.now() - started
-        last.synchronize()
+        self.wait()  # for all: who waits for an event of MPS's uses up what its elapsed time waits for
         seconds = float(first.elapsed_time(last)) / 1000
         return Reading(seconds, host_paced=host_s > KEEPING_UP * seconds)

@@ -63,7 +63,7 @@ class Cpu(Device):
         changes = [event for event in events if event.name() == "[memory]"]
         return highest(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))
 
-    def energy_meter(self) -> Callable[[], float] | None:
+    def energy_meter(self) -> Callable[[], float | None] | None:
         """That of all processor packages, where the kernel lets a user read it."""
         return system.package_energy_meter()
 

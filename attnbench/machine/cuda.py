@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
+import os
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attnbench.machine import torch_build
 from attnbench.machine.accelerator import Accelerator
-from attnbench.machine.clock import Clock, Reading, WallClock
+from attnbench.machine.clock import Clock, WallClock
+from attnbench.machine.cuda_clock import CudaClock
 from attnbench.machine.device import DECIDE_ANY_TIME, IDLE, Gpu, State
 from attnbench.machine.system import decimal, query_gpu
 
@@ -34,12 +35,8 @@ HELD_BACK = {
 }
 """The driver's counters of time at a clock that nobody chose, as `nvidia-smi` names them."""
 
-FIRST_SLEEP_S = 0.0005  # of the device, before anything is known of how long the host queues a call
-SPARE_SLEEP_S = 0.0001  # beyond what the host is expected to take
-MARGIN = 1.5  # times what the host took at best
-LONGEST_SLEEP_S = 0.25
-PATIENCE = 3  # tries at a number of calls, each behind twice the sleep of the one before it
-CALIBRATION_CYCLES = 1_000_000  # about half a millisecond of a GPU
+FIRST_WITH_TF32 = (8, 0)  # compute capability
+TF32_OVERRIDE = "NVIDIA_TF32_OVERRIDE"  # to which cuBLAS and cuDNN listen, and torch does not
 
 
 class Cuda(Accelerator):
@@ -64,6 +61,33 @@ class Cuda(Accelerator):
         import torch
 
         return bool(torch.cuda.is_available())
+
+    def absent(self) -> str | None:
+        return super().absent() or self._without_code()
+
+    def _without_code(self) -> str | None:
+        """That torch was built without code for the GPU, on which then nothing at all runs."""
+        import torch
+
+        capability, built = self._capability(), torch.cuda.get_arch_list()
+        if not (capability and built) or any(_runs(code, capability) for code in built):
+            return None
+        name = torch.cuda.get_device_properties(torch.cuda.current_device()).name
+        return (
+            f"torch {torch.__version__} was built for {' '.join(built)}, and has no code for this GPU, "
+            f"{name} ({_named(capability)}): install a build that has it (https://pytorch.org/get-started), "
+            "choose another GPU by CUDA_VISIBLE_DEVICES, or use --device cpu."
+        )
+
+    def _capability(self) -> tuple[int, int] | None:
+        """NVIDIA's number for the kind of GPU; None where none is seen, or it is another maker's."""
+        import torch
+
+        if torch.version.hip or not torch.cuda.is_available():
+            return None
+        with warnings.catch_warnings():  # torch says of any GPU of the machine what it has no code for
+            warnings.simplefilter("ignore")
+            return torch.cuda.get_device_capability(torch.cuda.current_device())
 
     def _absence(self, build: Mapping[str, str | None]) -> str:
         built_for = f"built for CUDA {build.get('cuda')}" if build.get("cuda") else "built without CUDA"
@@ -101,6 +125,11 @@ class Cuda(Accelerator):
         return CudaClock(torch.cuda), WallClock(self.wait)
 
     def refuses(self, *, dtype: str, cuda_graph: bool) -> str | None:
+        """Where there is no TF32, torch makes the products in float32, whatever it is told."""
+        if dtype == "tf32" and os.environ.get(TF32_OVERRIDE) == "0":
+            return f"{TF32_OVERRIDE}=0 forbids TF32 to all of CUDA's libraries: unset it, or take float32"
+        if dtype == "tf32" and (capability := self._capability()) and capability < FIRST_WITH_TF32:
+            return f"this GPU ({_named(capability)}) has no TF32, which came with 8.0; take float32 here"
         return None
 
     def state(self) -> State:
@@ -112,16 +141,25 @@ class Cuda(Accelerator):
         told = {reason: us for reason, us in held if us is not None}
         return State(decimal(clock), decimal(temperature), decimal(power), _reasons(bits), told or None)
 
-    def energy_meter(self) -> Callable[[], float] | None:
+    def energy_meter(self) -> Callable[[], float | None] | None:
         try:
             import pynvml
 
             pynvml.nvmlInit()
             handle = pynvml.nvmlDeviceGetHandleByUUID(_uuid())
+            if _is_parted(pynvml, handle):
+                return None  # the counter is that of the whole GPU, with what others do on it
             pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
         except Exception:  # a driver that is odd in any way has no counter for us
             return None
-        return lambda: float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+
+        def joules() -> float | None:
+            try:
+                return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+            except pynvml.NVMLError:
+                return None
+
+        return joules
 
     def is_lost(self) -> bool:
         """Whether an error stays, as most do, or a capture has not come to its end."""
@@ -145,6 +183,22 @@ class Cuda(Accelerator):
         return float(event.device_time_total)
 
 
+def _named(capability: tuple[int, int]) -> str:
+    return "compute capability {}.{}".format(*capability)
+
+
+def _runs(code: str, capability: tuple[int, int]) -> bool:
+    """Whether code such as `sm_86`, or `compute_90` that the driver compiles, runs on such a GPU."""
+    kind, _, number = code.partition("_")
+    digits = number.rstrip("af")
+    if not digits.isdigit():
+        return True  # what we do not know we do not refuse
+    major, minor = divmod(int(digits), 10)
+    if kind == "compute":
+        return (major, minor) <= capability
+    return major == capability[0] and minor <= capability[1]
+
+
 def _uuid() -> str | None:
     """The driver's name of the GPU that torch computes on; None where torch does not know it."""
     import torch
@@ -155,103 +209,18 @@ def _uuid() -> str | None:
     return f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else None
 
 
+def _is_parted(nvml: Any, handle: Any) -> bool:
+    """Whether a GPU is shared out in MIG's parts, of which torch sees one."""
+    try:
+        current, _pending = nvml.nvmlDeviceGetMigMode(handle)
+    except nvml.NVMLError:  # of a kind that has no parts
+        return False
+    return bool(current)
+
+
 def _reasons(bits: str | None) -> frozenset[str] | None:
     try:
         active = int(bits or "", base=16)
     except ValueError:
         return None
     return frozenset(name for bit, name in REASONS.items() if active & bit)
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """What the device took from the first event to the last, and the host to queue what is between them."""
-
-    device_s: float
-    host_s: float
-    ahead: bool
-
-
-@dataclass(slots=True)
-class Queueing:
-    """How fast the host queues a call, and how many of it the device takes in at once.
-
-    `most_calls` of 0 is a call that the host waits for itself, which nothing can be queued before.
-    """
-
-    host_s: float | None = None
-    most_calls: int | None = None
-
-
-class CudaClock:
-    """The device's own time between two events around the queued calls.
-
-    The device sleeps first, for longer than the host takes to queue the calls, so that the time holds no
-    launch gaps. Whether it did is looked at in each sample: the first event must still be to come when the
-    last one is queued. A sample whose launches do not fit into the device's queue is timed in parts. `cuda`
-    is torch's module of this name, or what a test simulates.
-    """
-
-    def __init__(self, cuda: Any, now: Callable[[], float] = time.perf_counter) -> None:
-        self.cuda = cuda
-        self.now = now
-        self._cycles_per_s = 0.0
-        self._queueing: dict[Callable[[], object], Queueing] = {}
-
-    def time(self, call: Callable[[], object], calls: int) -> Reading:
-        """Seconds of the device in `calls` calls."""
-        if not self._cycles_per_s:
-            self._cycles_per_s = self._clock_rate()
-        known = self._queueing.setdefault(call, Queueing())
-        done, seconds = 0, 0.0
-        while done < calls and known.most_calls != 0:
-            part = min(calls - done, known.most_calls or calls)
-            part_s = self._behind_a_sleep(call, part, known)
-            if part_s is None:
-                known.most_calls = part // 2
-            else:
-                done, seconds = done + part, seconds + part_s
-        if done == calls:
-            return Reading(seconds)
-        queued = self._queue(call, calls, FIRST_SLEEP_S)
-        return Reading(queued.device_s, host_paced=True)
-
-    def _behind_a_sleep(self, call: Callable[[], object], calls: int, known: Queueing) -> float | None:
-        """Seconds of calls that were all queued while the device slept; None where that cannot be had."""
-        for attempt in range(PATIENCE):
-            expected_s = 0.0 if known.host_s is None else MARGIN * known.host_s * calls
-            sleep_s = max(FIRST_SLEEP_S, expected_s + SPARE_SLEEP_S) * 2**attempt
-            queued = self._queue(call, calls, min(LONGEST_SLEEP_S, sleep_s))
-            host_s = queued.host_s / calls
-            known.host_s = host_s if known.host_s is None else min(known.host_s, host_s)
-            if queued.ahead:
-                return queued.device_s
-        return None
-
-    def _clock_rate(self) -> float:
-        """Cycles a second of the device, from the second of two sleeps: the first may load code."""
-        for _ in range(2):
-            first, last = (self.cuda.Event(enable_timing=True) for _ in range(2))
-            first.record()
-            self.cuda._sleep(CALIBRATION_CYCLES)
-            last.record()
-            last.synchronize()
-        return CALIBRATION_CYCLES / (float(first.elapsed_time(last)) / 1000)
-
-    def _queue(self, call: Callable[[], object], calls: int, sleep_s: float) -> Queued:
-        """Queue a sleep and the calls behind it, and wait for all; the sleep tells the clock rate."""
-        asleep, first, last = (self.cuda.Event(enable_timing=True) for _ in range(3))
-        cycles = round(sleep_s * self._cycles_per_s)
-        self.cuda.synchronize()
-        asleep.record()
-        self.cuda._sleep(cycles)
-        first.record()
-        started = self.now()
-        for _ in range(calls):
-            call()
-        last.record()
-        host_s = self.now() - started
-        ahead = not first.query()
-        last.synchronize()
-        self._cycles_per_s = cycles / (asleep.elapsed_time(first) / 1000)
-        return Queued(first.elapsed_time(last) / 1000, host_s, ahead)

@@ -43,7 +43,7 @@ class Gpu:
 
     name: str
     memory_bytes: int
-    processors: int
+    processors: int | None
     driver: str | None = None
     power_limit_w: float | None = None
     ecc: str | None = None
@@ -101,7 +101,7 @@ class Device(ABC):
 
     @abstractmethod
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """The most that torch's allocator gives out at once during the call, beyond what it had before.
+        """The most that torch's allocator is asked for at once during the call, beyond what it was before.
 
         None where it keeps no peak.
         """
@@ -138,8 +138,8 @@ class Device(ABC):
         """How it is now, as far as it tells."""
         return State()
 
-    def energy_meter(self) -> Callable[[], float] | None:
-        """Joules used since some moment; None where nobody may read that."""
+    def energy_meter(self) -> Callable[[], float | None] | None:
+        """Joules used since some moment, None when it does not tell; None where nobody may read that."""
         return None
 
     def in_use(self) -> Sequence[int]:

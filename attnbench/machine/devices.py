@@ -22,6 +22,11 @@ def present() -> tuple[str, ...]:
     return tuple(name for name, device in DEVICES.items() if not device.absent())
 
 
+def any_lost() -> bool:
+    """Whether one answers no more in this process: whatever is tried next fails, and not by its own fault."""
+    return any(device.is_lost() for device in DEVICES.values())
+
+
 def exact_device(name: str) -> str:
     """Where float64 is computed for a device: on it, or on the host where it has none."""
     return name if device_of(name).refuses(dtype="float64", cuda_graph=False) is None else Cpu.name

@@ -34,10 +34,11 @@ class Mps(Accelerator):
 
         if self.absent():
             return None
+        tells: Any = torch.backends.mps  # of the GPU itself not in every torch; it is named as its chip
         return Gpu(
-            name=torch.backends.mps.get_name(),
+            name=tells.get_name() if hasattr(tells, "get_name") else system.cpu_name(),
             memory_bytes=self.module.recommended_max_memory(),
-            processors=torch.backends.mps.get_core_count(),
+            processors=tells.get_core_count() if hasattr(tells, "get_core_count") else None,
         )
 
     def refuses(self, *, dtype: str, cuda_graph: bool) -> str | None:

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -28,11 +29,8 @@ MATTERING_NAMES = ("ATEN_CPU_CAPABILITY", "GLIBC_TUNABLES", "NVIDIA_TF32_OVERRID
 HARMLESS = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS"),  # the runner sets them for its workers, as --threads says
     *("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_COMPILE_THREADS"),  # and these, for every worker alike
-    *(
-        "CUDA_VISIBLE_DEVICES",
-        "CUDA_VERSION",
-        "TORCH_CUDA_ARCH_LIST",
-    ),  # decide what is used or built, no speed
+    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),  # decide what is used, no speed
+    *("CUDA_VERSION", "TORCH_CUDA_ARCH_LIST"),  # or what is built
 )
 
 
@@ -104,18 +102,14 @@ def control_groups(controller: str) -> list[str]:
     return folders
 
 
-def query_gpu(*fields: str, uuid: str | None = None) -> list[str | None]:
-    """What nvidia-smi says of one GPU, a value for each field, without units; one call.
+def query_gpu(*fields: str, uuid: str | None) -> list[str | None]:
+    """What nvidia-smi says of the GPU of this `uuid`, a value for each field, without units; one call.
 
-    The GPU is that of the `uuid`, or else the first that is visible.
+    A number would not do: CUDA's order is not the driver's where GPUs differ, and the environment may name
+    some of them alone.
     """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
-    line = _first_line(
-        "nvidia-smi",
-        f"--id={uuid or visible.split(',')[0]}",
-        f"--query-gpu={','.join(fields)}",
-        "--format=csv,noheader,nounits",
-    )
+    options = (f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
+    line = _first_line("nvidia-smi", f"--id={uuid}", *options) if uuid else None
     values = [value.strip() for value in (line or "").split(",")]
     if len(values) != len(fields):
         return [None] * len(fields)
@@ -132,8 +126,13 @@ def decimal(text: str | None) -> float | None:
 
 def cpu_name() -> str:
     """The model name as the kernel gives it, or else the architecture."""
-    name = _cpuinfo("model name") or platform.processor() or platform.machine()
+    name = _cpuinfo("model name") or _apple_chip() or platform.processor() or platform.machine()
     return name.replace("(R)", "").replace("(TM)", "")
+
+
+def _apple_chip() -> str | None:
+    """macOS's name of its chip, such as Apple M4, which is that of the GPU in it too."""
+    return _first_line("sysctl", "-n", "machdep.cpu.brand_string") if sys.platform == "darwin" else None
 
 
 def _cpuinfo(key: str) -> str | None:
@@ -231,11 +230,12 @@ def quieten_profiler() -> None:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 
-def package_energy_meter() -> Callable[[], float] | None:
+def package_energy_meter() -> Callable[[], float | None] | None:
     """Joules that all processor packages have used since this call, memory and devices left out.
 
     The kernel's RAPL counters have them in µJ, some of its users alone may read them, and each begins at 0
-    again behind its range: to be asked more often than once a minute. None where they cannot be read.
+    again behind its range: to be asked more often than once a minute. None where they cannot be read, or can
+    no more.
     """
     folders = sorted((ROOT / POWERCAP).glob("intel-rapl:[0-9]*"))
     packages = [f"{POWERCAP}/{folder.name}" for folder in folders if folder.name.count(":") == 1]
@@ -245,12 +245,13 @@ def package_energy_meter() -> Callable[[], float] | None:
         return None
     total_uj = 0
 
-    def joules() -> float:
+    def joules() -> float | None:
         nonlocal before, total_uj
         now = [_whole(system_text(f"{package}/energy_uj")) for package in packages]
         for late, early, full in zip(now, before, ranges, strict=True):
-            step = (late or 0) - (early or 0)
-            total_uj += step if step >= 0 else step + full
+            if late is None or early is None:
+                return None
+            total_uj += late - early if late >= early else late - early + full
         before = now
         return total_uj / 1e6
 

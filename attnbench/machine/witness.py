@@ -14,7 +14,7 @@ from typing import TypeVar
 import psutil
 
 from attnbench.machine.cuda import REASONS
-from attnbench.machine.device import IDLE, State
+from attnbench.machine.device import State
 from attnbench.machine.devices import device_of
 from attnbench.machine.system import control_groups, logical_cores, system_text
 
@@ -165,13 +165,17 @@ def _swapped_bytes() -> int | None:
 
 
 def _reasons(start: State, end: State) -> str | None:
-    """What held the device's clock back from one state to the other, and whether it was idle at either."""
+    """What held the device's clock back from one state to the other, and whether it was idle at either.
+
+    Its counters say so of what they count. Of other reasons, and of all where none is told, the states do.
+    """
     if start.reasons is None or end.reasons is None:
         return None
     either = start.reasons | end.reasons
     if start.held_back_us is not None and end.held_back_us is not None:
+        counted = end.held_back_us.keys()
         risen = {name for name, us in end.held_back_us.items() if us > start.held_back_us.get(name, us)}
-        either = (either & {IDLE}) | risen
+        either = (either - counted) | risen
     return ", ".join(name for name in REASONS.values() if name in either)
 
 

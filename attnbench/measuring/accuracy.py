@@ -14,7 +14,7 @@ from torch import Tensor
 from attnbench.cases.case import Case, Mode
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import PLAIN, Variant
-from attnbench.machine.devices import exact_device
+from attnbench.machine.devices import any_lost, exact_device
 from attnbench.measuring.execution import dtype_of, graphed, running
 from attnbench.measuring.failures import told
 from attnbench.measuring.layers import Results, WrongOutput, build, check_results, is_shortage, make_step
@@ -145,7 +145,8 @@ def _answer(
 ) -> list[Tensor] | None:
     """The reference's answer otherwise: on more images, in eval mode, or with other random numbers.
 
-    None where the reference cannot do that, as with too many images for the memory.
+    None where the reference cannot do that, as with too many images for the memory; a device that is lost
+    with it is told of.
     """
     workload = replace(question.reference.workload, batch=images)
     case = replace(question.reference, workload=workload)
@@ -161,6 +162,8 @@ def _answer(
             draw=draw,
         )
     except Exception:
+        if any_lost():
+            raise
         return None
 
 
@@ -225,8 +228,9 @@ def _results(
     if draw:
         seed_torch(seed + draw)
     few, dtype = case.workload.batch, dtype_of(case.variant)
-    batch, gradient = (x[:few].to(case.device, dtype, copy=True) for x in (batch, gradient))
-    step = make_step(layer, case, gradient)
+    training = case.workload.mode is Mode.training
+    batch = batch[:few].to(case.device, dtype, copy=True)
+    step = make_step(layer, case, gradient[:few].to(case.device, dtype, copy=True) if training else None)
     with running(case.variant):
         out, input_gradient = _replayed(step, batch) if case.variant.cuda_graph else step(batch)
     check_results(out, layer, case)

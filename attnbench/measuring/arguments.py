@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.cases.labels import closest, did_you_mean
+from attnbench.cases.places import SET
 from attnbench.cases.variant import FORMATS, Variant
 from attnbench.errors import AttnbenchError
 from attnbench.mechanism import COLOURS, CONTIGUOUS, IMAGES, LAYOUTS, TOKENS, Geometry, Mechanism
@@ -93,6 +94,11 @@ def read_word(name: str, value: object, allowed: Collection[str]) -> str:
 
 
 def _layer(name: str, layer: object) -> Layer:
+    if isinstance(layer, str) and layer.startswith(SET):
+        raise AttnbenchError(
+            f"{name} is {layer!r}, a set of layers; give each of them a name of its own, as `attnbench list "
+            f"{layer}` has them."
+        )
     if isinstance(layer, nn.Module | str):
         return layer
     if isinstance(layer, Path):

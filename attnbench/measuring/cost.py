@@ -17,8 +17,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from fvcore.nn import FlopCountAnalysis
-from fvcore.nn.jit_handles import get_shape
 from torch import Tensor, nn
 from torch._ops import HigherOrderOperator
 from torch.jit import TracerWarning  # type: ignore[attr-defined]
@@ -29,6 +27,11 @@ from attnbench.errors import AttnbenchError
 from attnbench.measuring.formulas import is_free, multiply_adds
 from attnbench.measuring.layers import without_memory
 from attnbench.mechanism import Geometry, OperatorMacs
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "`torch.jit")  # what fvcore uses, of which torch 2.14 tells everybody
+    from fvcore.nn import FlopCountAnalysis
+    from fvcore.nn.jit_handles import get_shape
 
 SIZED_BY_VALUES = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 Handle = Callable[[Sequence[Any], Sequence[Any]], float]

@@ -13,12 +13,14 @@ from attnbench.cases.variant import PLAIN
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import device_of, exact_device
 from attnbench.measuring.accuracy import EXACT, IMAGES
+from attnbench.measuring.apart import answer_to
 from attnbench.measuring.ceiling import work
 from attnbench.measuring.cost import Count, Uncountable, count, count_on_meta
 from attnbench.measuring.execution import dtype_of, require_runnable
 from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import build
 from attnbench.measuring.prediction import MOST_BYTES, TooLarge, gib, predicted_peak_bytes, shortage
+from attnbench.measuring.room import beside_bytes
 from attnbench.mechanism import Geometry
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import (
@@ -140,7 +142,7 @@ def _predict(state: BlockState, registry: Registry, index: int) -> Predicted:
     need = priced.predicted_bytes if priced else None
     if need is None:
         need = predicted_bytes(state, registry, case, case.workload.batch, case.workload.mode, case.device)
-    there = _available_bytes(state, case.device)
+    there = _available_bytes(state, case.device, beside_bytes(case, state.job.cases, state.job.threads))
     tokens = 2 * math.prod(case.workload.shape) * dtype_of(case.variant).itemsize  # given, and returned
     least = min(tokens, MOST_BYTES) if tokens > there else None
     return Predicted(index, Prediction(least if need is None else need, there))
@@ -212,7 +214,7 @@ def _cost(
     case = state.job.cases[index]
     make = partial(build, registry, case, state.job.protocol.seed)
     operators = registry[case.mechanism].operators
-    cost = count_on_meta(make, case.workload.geometry, operators) if on_meta else None
+    cost = answer_to(partial(count_on_meta, make, case.workload.geometry, operators)) if on_meta else None
     if cost:
         return cost
     there = _available_bytes(state, "cpu")
@@ -220,7 +222,7 @@ def _cost(
         return count(make(), case.workload.geometry, operators)
     one_image = predicted_bytes(state, registry, case, 1, Mode.inference, "cpu")
     if one_image is not None and one_image > there:
-        cost = count_on_meta(make, case.workload.geometry, operators, must_trace=False)
+        cost = answer_to(partial(count_on_meta, make, case.workload.geometry, operators, must_trace=False))
         if cost is None:
             raise TooLarge(f"one image needs {gib(one_image)} GiB")
         return cost
@@ -282,14 +284,25 @@ def predicted_bytes(
     """What a call of so many images is expected to need at once; None where nobody can tell."""
     make = partial(build, registry, case, state.job.protocol.seed)
     asked, variant = replace(case.workload, batch=batch), case.variant
+    ask = partial(
+        predicted_peak_bytes,
+        make,
+        asked.shape,
+        dtype_of(variant),
+        mode,
+        device,
+        asked.output_shape,
+        variant.autocast,
+    )
     with use_kernel(variant.kernel):
-        return predicted_peak_bytes(
-            make, asked.shape, dtype_of(variant), mode, device, asked.output_shape, variant.autocast
-        )
+        return answer_to(ask)
 
 
-def _available_bytes(state: BlockState, device: str) -> int:
-    """What a case may allocate on `device`: what is free, or the limit of the job if less."""
-    free = device_of(device).free_bytes()
+def _available_bytes(state: BlockState, device: str, beside: int = 0) -> int:
+    """What a case may allocate on `device`: what is free, or the limit of the job if less.
+
+    So many bytes of what is free now will lie `beside` it.
+    """
+    free = max(0, device_of(device).free_bytes() - beside)
     limit = state.job.memory_limit_bytes
     return free if limit is None else min(free, limit)

@@ -14,8 +14,8 @@ SAMPLES_AT_ONCE = 4  # as many calls as these have, so that they last longer tha
 PATIENCE = 4  # times what was asked for, until a counter that does not move is given up
 
 
-Meter = Callable[[], float]
-"""Joules that a device has used since some moment."""
+Meter = Callable[[], float | None]
+"""Joules that a device has used since some moment; None when it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,16 @@ class Spent:
 def kept_busy(member: Member, mark: Callable[[], Callable[[], None]]) -> Callable[[], int]:
     """Makes some calls, and says how many are done: those of the time before, while its own are queued.
 
-    To read a counter takes milliseconds, in which a device that has nothing queued would rest.
+    To read a counter takes milliseconds, in which a device that has nothing queued would rest. What others
+    have left queued is waited for first, for its energy is theirs.
     """
     ahead: Callable[[], None] | None = None
     calls = SAMPLES_AT_ONCE * member.calls
 
     def some_calls() -> int:
         nonlocal ahead
+        if ahead is None:
+            mark()()
         with member.around():
             for _ in range(calls):
                 member.call()
@@ -52,7 +55,7 @@ def kept_busy(member: Member, mark: Callable[[], Callable[[], None]]) -> Callabl
 def spent(
     some_calls: Callable[[], int], meter: Meter, least_s: float, now: Callable[[], float] = time.perf_counter
 ) -> Spent | None:
-    """What calls take over at least so many seconds of the counter; None where it hardly moves.
+    """What calls take over at least so many seconds of the counter; None where it hardly moves, or is silent.
 
     `some_calls` makes some calls, waits until they are done, and says how many they were.
     """
@@ -61,6 +64,8 @@ def spent(
     while now() - started < PATIENCE * least_s:
         calls += some_calls()
         moment, joules = now(), meter()
+        if joules is None:
+            return None
         if joules == before:
             continue
         before = joules

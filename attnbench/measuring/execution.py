@@ -14,6 +14,8 @@ from attnbench.attention import use_kernel
 from attnbench.cases.variant import Variant
 from attnbench.machine.devices import device_of
 from attnbench.machine.system import quieten_profiler
+from attnbench.measuring.precision import precision_of, read_precision, write_precision
+from attnbench.measuring.surroundings import Meddled
 
 BACKENDS = {
     "aten::_scaled_dot_product_flash_attention": "flash",
@@ -74,9 +76,12 @@ def _why_not_autocast(products: str | None, device: str) -> str | None:
         return None
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        with torch.autocast(device, getattr(torch, products)):
-            if torch.is_autocast_enabled(device):
-                return None
+        try:
+            with torch.autocast(device, getattr(torch, products)):
+                if torch.is_autocast_enabled(device):
+                    return None
+        except RuntimeError as refusal:  # as of bfloat16 on an old GPU
+            return f"torch.autocast makes no products in {products} here: {refusal}"
     told = " ".join(line.strip() for each in said for line in str(each.message).splitlines())
     return f"torch.autocast makes no products in {products} here: {told or 'it stays off'}"
 
@@ -109,21 +114,23 @@ def _word(dtype: torch.dtype) -> str:
 
 @contextmanager
 def running(variant: Variant) -> Iterator[None]:
-    """Calls of a variant's layer belong inside."""
-    with use_kernel(variant.kernel), _tf32(variant.dtype == "tf32"):
-        yield
+    """Calls of a variant's layer belong inside.
 
-
-@contextmanager
-def _tf32(allowed: bool) -> Iterator[None]:
-    """Let products of float32 numbers be rounded to TF32 inside, or not."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+    A layer that makes products of float32 in another way there is `Meddled`: at the end that is undone, and
+    nobody would see that its time is not one of this number format.
+    """
+    before, asked = read_precision(), precision_of(tf32=variant.dtype == "tf32")
+    if before != asked:
+        write_precision(asked)
     try:
-        yield
+        with use_kernel(variant.kernel):
+            yield
     finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
+        left = read_precision()
+        if left != before:
+            write_precision(before)
+    if left != asked:
+        raise Meddled.by_calls(["the precision of float32 products"])
 
 
 def backends_of(call: Callable[[], object]) -> tuple[str, ...]:
@@ -160,14 +167,17 @@ def ready_compiler(device: str) -> None:
 def graphed(step: Callable[[Tensor], Results], inputs: Sequence[Tensor]) -> Callable[[], Results]:
     """A call that replays `step` on the next of the inputs; the first one captures it for all of them.
 
-    Results are those of the capture's own memory: a later replay on the same input writes them anew.
+    Results are those of the capture's own memory: a later replay on the same input writes them anew. The
+    gradients of parameters are those of the last capture, and replays on other inputs may write there, so
+    that the first call replays that one.
     """
     replays: Iterator[tuple[torch.cuda.CUDAGraph, Results]] | None = None
 
     def replay() -> Results:
         nonlocal replays
         if replays is None:
-            replays = itertools.cycle(_capture(step, inputs))
+            *others, last = _capture(step, inputs)
+            replays = itertools.cycle([last, *others])
         graph, results = next(replays)
         graph.replay()
         return results

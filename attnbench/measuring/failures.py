@@ -14,6 +14,21 @@ NOBODYS = tuple(
 INSTALLED = "site-packages"
 
 
+ADVICE = (
+    "Search for `cuda",
+    "CUDA kernel errors might be",
+    "For debugging consider",
+    "Compile with `TORCH_USE",
+)
+"""Beginnings of the lines that torch puts behind whatever CUDA says."""
+
+
+def without_advice(error: BaseException) -> str:
+    """What an error says, without torch's standing advice to those who write kernels."""
+    lines = str(error).strip().splitlines()
+    return "\n".join(line for line in lines if not line.startswith(ADVICE))
+
+
 def told(error: BaseException) -> str:
     """The kind of an error and its first line, and behind it the file and line of the layer, if any."""
     first = str(error).strip().partition("\n")[0]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from attnbench.cases.case import Case, Role
 from attnbench.cases.registry import Registry
 from attnbench.cases.variant import Variant
+from attnbench.machine.devices import any_lost
 from attnbench.measuring.execution import cast, running
 from attnbench.measuring.journal_writer import JournalWriter, failure_as_fact
 from attnbench.measuring.layers import (
@@ -135,6 +136,8 @@ def what_is_returned(registry: Registry, call: Call, case: Case, seed: int, inde
         with call.around():
             results = call.run()
         given = sketch(results)
+        if case.variant.cuda_graph:
+            call.layer.zero_grad()  # gradients in memory where graphs of other inputs have written since
         check_results(results[0], call.layer, case)
         looks = _Looks(registry, case, seed, call.data, state)
         has_moved = bool(state) and looks.moved
@@ -206,7 +209,7 @@ class _Looks:
         try:
             sketches = [sketch(self._call(layer, slice(i, i + 1))) for i in range(len(self.batch))]
         except Exception as error:  # of any kind, as a stranger's layer may raise for one image
-            if is_shortage(error):
+            if is_shortage(error) or any_lost():
                 raise
             return None, []
         images = [torch.cat(parts) for parts in zip(*sketches, strict=True)]

@@ -11,6 +11,7 @@ import torch
 from attnbench.cases.registry import Registry
 from attnbench.errors import AttnbenchError
 from attnbench.machine.devices import DEVICES
+from attnbench.measuring.apart import apart
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent
 from attnbench.measuring.precision import exact_float32
 from attnbench.measuring.surroundings import HOST, Surroundings
@@ -28,7 +29,7 @@ def worker_here(registry: Registry) -> Worker:
 
     def facts(shard: Path, _environment: Mapping[str, str], _timeout_s: float) -> Generator[Fact]:
         known = len(journal.read(shard))
-        with _left_as_it_was(), _as_in_a_new_process(), _as_at_first():
+        with _left_as_it_was(), _as_in_a_new_process(), _as_at_first(), apart():
             try:
                 with warnings.catch_warnings(), shard.open("a", encoding="utf-8") as file:
                     work(shard, JournalWriter(file), registry)

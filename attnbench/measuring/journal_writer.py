@@ -13,9 +13,9 @@ import torch
 from attnbench.cases.case import Case
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import AttnbenchError, UnsupportedGeometry
-from attnbench.machine.devices import DEVICES
+from attnbench.machine.devices import any_lost
 from attnbench.measuring.execution import CannotRun
-from attnbench.measuring.failures import place_of
+from attnbench.measuring.failures import place_of, without_advice
 from attnbench.measuring.layers import WrongOutput, is_shortage
 from attnbench.measuring.surroundings import Meddled
 from attnbench.records import journal
@@ -91,7 +91,7 @@ def failure_as_fact(index: int, writer: JournalWriter, variant: Variant = PLAIN)
         writer.write(Failed(index, "crashed", f"it ends its process: SystemExit({leaving.code!r})"))
     except Exception as error:
         writer.write(Failed(index, *_what_failed(error, variant, said)))
-        if variant.cuda_graph or any(device.is_lost() for device in DEVICES.values()):
+        if variant.cuda_graph or any_lost():
             raise ProcessSpent from error
 
 
@@ -117,9 +117,9 @@ def _what_failed(
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "out_of_memory", str(error).partition("\n")[0]
     if is_shortage(error):
-        return "out_of_memory", f"{type(error).__name__}: {error}"
+        return "out_of_memory", f"{type(error).__name__}: {without_advice(error)}"
     if variant == PLAIN:
-        return "crashed", f"{type(error).__name__}: {error}{place_of(error)}"
+        return "crashed", f"{type(error).__name__}: {without_advice(error)}{place_of(error)}"
     return "unsupported", f"{_torchs_reason(error, said)}{place_of(error)}"
 
 

@@ -16,7 +16,7 @@ from attnbench.cases.variant import Variant
 from attnbench.measuring.execution import autocast, cast, compiled, dtype_of, graphed, output_dtypes, running
 from attnbench.measuring.layouts import layer_of
 from attnbench.measuring.seeds import seed_torch
-from attnbench.measuring.surroundings import Surroundings
+from attnbench.measuring.surroundings import HOST, Surroundings
 from attnbench.mechanism import Shape
 
 INPUTS_BYTES = 64 * 2**20  # inputs rotate over buffers of this size together, so that none stays in a cache
@@ -93,10 +93,16 @@ def build(registry: Registry, case: Case, seed: int, changes: list[str] | None =
     return layer
 
 
+def number_of_inputs(case: Case, most: int = MOST_INPUTS) -> int:
+    """Enough to leave the caches."""
+    each_bytes = math.prod(case.workload.shape) * dtype_of(case.variant).itemsize
+    return min(most, math.ceil(INPUTS_BYTES / each_bytes))
+
+
 def make_data(case: Case, seed: int, most_inputs: int = MOST_INPUTS) -> Data:
     """Random numbers in the case's dtype on its device; inputs enough to leave the caches."""
     shape, dtype = case.workload.shape, dtype_of(case.variant)
-    number = min(most_inputs, math.ceil(INPUTS_BYTES / (math.prod(shape) * dtype.itemsize)))
+    number = number_of_inputs(case, most_inputs)
     generator = torch.Generator().manual_seed(seed)
 
     def draw(shape: Shape) -> Tensor:
@@ -143,9 +149,14 @@ def make_step(layer: nn.Module, case: Case, gradient: Tensor | None) -> Callable
     return train if case.workload.mode is Mode.training else lambda x: (forward(x), None)
 
 
+SHORTAGES = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+"""How torch's allocators say it, a GPU's driver, and CUDA's libraries, which allocate for themselves."""
+
+
 def is_shortage(error: Exception) -> bool:
     """Whether it says that there was no memory left."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in SHORTAGES)
+    return said or isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
 class WrongOutput(Exception):  # noqa: N818
@@ -154,17 +165,22 @@ class WrongOutput(Exception):  # noqa: N818
 
 @contextmanager
 def untouched(data: Data) -> Iterator[None]:
-    """Raise `WrongOutput` where calls inside change what they are given; it is put right for others."""
+    """Raise `WrongOutput` where calls inside change what they are given; it is put right for others.
+
+    What it was is kept on the host: beside a call there may be no room for it on a device.
+    """
     given = [*data.inputs, *([] if data.gradient is None else [data.gradient])]
-    before = [each.clone() for each in given]
+    before = [each.to(HOST, copy=True) for each in given]
     failure: Exception | None = None
     try:
         yield
     except Exception as error:
         failure = error
-    changed = [each for each, kept in zip(given, before, strict=True) if not torch.equal(each, kept)]
+    changed = []
     for each, kept in zip(given, before, strict=True):
-        each.copy_(kept)
+        if not torch.equal(each.cpu(), kept):
+            changed.append(each)
+            each.copy_(kept)
     if changed and changed[0] is data.gradient:
         raise WrongOutput("its backward pass changes the gradient that it is given") from failure
     if changed:
@@ -188,7 +204,9 @@ def check_results(output: Tensor, layer: nn.Module, case: Case) -> None:
     """
     expected = case.workload.output_shape
     if tuple(output.shape) != expected:
-        raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}")
+        scores = output.ndim == 2 and not case.workload.geometry.images
+        hint = "; a model, which gives scores of images, needs layout='images'" if scores else ""
+        raise WrongOutput(f"the output has shape {tuple(output.shape)} instead of {expected}{hint}")
     asked = output_dtypes(case.variant)
     if output.dtype not in asked:
         raise WrongOutput(f"the output is {output.dtype}, where the tokens are {asked[0]}")

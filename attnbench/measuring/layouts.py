@@ -31,10 +31,14 @@ from attnbench.mechanism import (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a layer's forward is called with, made of tokens `[B, N, C]`, and tokens from what it returns."""
+    """What a layer's forward is called with, made of tokens `[B, N, C]`, and tokens from what it returns.
+
+    What it returns has so many `dims`: B, N and C, or those of a map.
+    """
 
     takes: Callable[[Tensor, Geometry], tuple[Any, ...]]
     gives: Callable[[Tensor], Tensor]
+    dims: int = 3
 
 
 def _as_it_is(x: Tensor) -> Tensor:
@@ -52,15 +56,18 @@ LAYOUTS = {
     SIZE: Layout(lambda x, geometry: (x, (geometry.height, geometry.width)), _as_it_is),
     QKV: Layout(lambda x, _: (x, x, x), _as_it_is),
     CHANNELS_FIRST: Layout(
-        lambda x, geometry: (_channels_first(x, geometry),), lambda out: out.flatten(2).mT
+        lambda x, geometry: (_channels_first(x, geometry),), lambda out: out.flatten(2).mT, dims=4
     ),
     CONTIGUOUS: Layout(
-        lambda x, geometry: (_channels_first(x, geometry).contiguous(),), lambda out: out.flatten(2).mT
+        lambda x, geometry: (_channels_first(x, geometry).contiguous(),),
+        lambda out: out.flatten(2).mT,
+        dims=4,
     ),
     IMAGES: Layout(lambda x, _: (x,), _as_it_is),
     CHANNELS_LAST: Layout(
         lambda x, geometry: (x.unflatten(1, (geometry.height, geometry.width)),),
         lambda out: out.flatten(1, 2),
+        dims=4,
     ),
 }
 
@@ -118,7 +125,7 @@ class InLayout(nn.Module):
             out = out[self.output] if isinstance(out, dict) else getattr(out, self.output)
         elif self.output is not None:
             out = out[self.output]
-        if not isinstance(out, Tensor):
+        if not (isinstance(out, Tensor) and out.ndim == self.layout.dims):
             return out  # for whoever asks what it is
         tokens = self.layout.gives(out)
         return tokens if self.prefix is None else tokens[:, self.prefix.shape[1] :]

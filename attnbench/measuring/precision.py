@@ -1,7 +1,9 @@
 """How products of float32 are made: torch has been told in two ways since 2.9, which refuse to be mixed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -36,22 +38,63 @@ OLD: Sequence[tuple[Callable[[], Any], Callable[[Any], None]]] = (
 """The older way, read and written; who has used the newer one may not read it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How products of float32 are made, said in either way.
+
+    The older one's None is what torch refuses to tell, as it does where both ways were used.
+    """
+
+    new: tuple[str, ...]
+    old: tuple[Any, ...]
+
+
+def read_precision() -> Precision:
+    """How they are made now."""
+    return Precision(tuple(each.fp32_precision for each in NEW), tuple(_told(read) for read, _ in OLD))
+
+
+def write_precision(precision: Precision) -> None:
+    """Make them so again."""
+    for (_, write), value in zip(OLD, precision.old, strict=True):
+        if value is not None:
+            write(value)
+    for each, said in zip(NEW, precision.new, strict=True):
+        each.fp32_precision = said
+
+
+def set_precision(*, tf32: bool) -> None:
+    """Make them in float32, or in TF32 where a GPU has it, whatever was asked for and in whichever way."""
+    for each in NEW:
+        each.fp32_precision = UNSAID
+    torch.set_float32_matmul_precision("highest")
+    _allow_cudnn(tf32)
+    _allow_matmul(tf32)
+
+
+@cache
+def precision_of(*, tf32: bool) -> Precision:
+    """How they are made where that is asked for; found out once, for it takes as long as a small layer."""
+    before = read_precision()
+    set_precision(tf32=tf32)
+    asked = read_precision()
+    write_precision(before)
+    return asked
+
+
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """Products of float32 are those of float32 inside, whichever way others were asked for."""
-    new, old = [each.fp32_precision for each in NEW], []
-    for read, write in OLD:
-        with suppress(RuntimeError):
-            old.append((write, read()))
-    for each in NEW:
-        each.fp32_precision = UNSAID
-    _allow_cudnn(False)
-    _allow_matmul(False)
-    torch.set_float32_matmul_precision("highest")
+    before = read_precision()
+    set_precision(tf32=False)
     try:
         yield
     finally:
-        for write, value in old:
-            write(value)
-        for each, value in zip(NEW, new, strict=True):
-            each.fp32_precision = value
+        write_precision(before)
+
+
+def _told(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except RuntimeError:
+        return None

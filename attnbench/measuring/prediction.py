@@ -5,13 +5,15 @@ is alive. It is the same on every machine, but for what kernels of a CPU take an
 as far as `scratch` can tell; of other devices that is not in it.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
 import torch
 from torch import Tensor, UntypedStorage, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -79,6 +81,7 @@ def predicted_peak_bytes(
         storages,
         torch.set_grad_enabled(training),
         truncated_normals_undrawn,
+        _unlogged(),
     ):
         try:
             layer = build()
@@ -92,6 +95,32 @@ def predicted_peak_bytes(
         except Exception as error:
             return MOST_BYTES if any(said in str(error) for said in UNCOUNTABLE) else None
     return storages.peak_bytes
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """What fails on fake tensors is no error of ours, and torch's log tells it with all that led to it."""
+    log = logging.getLogger(FakeTensorMode.__module__)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def stand_ins(module: nn.Module) -> dict[int, Tensor]:
+    """Fake tensors for those of a module that is copied inside a prediction, by `id`; elsewhere none.
+
+    It lives outside of it, and holds numbers, which fake tensors refuse to be used with.
+    """
+    if not isinstance(torch.empty(0), FakeTensor):
+        return {}
+    found: dict[int, Tensor] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        fake = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype)
+        own = isinstance(tensor, nn.Parameter)
+        found[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if own else fake
+    return found
 
 
 class _LiveStorages(TorchDispatchMode):

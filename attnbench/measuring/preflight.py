@@ -44,13 +44,13 @@ def preflight(state: BlockState, registry: Registry, writer: JournalWriter) -> N
             writer.write(Started(0, "the start of a compiler"))
             ready_compiler(job.cases[0].device)
         surroundings = Surroundings()
-        data = make_data_by_dtype(job.cases, job.protocol.seed, most_inputs=1)
-        for mine in data.values():
-            renew(mine, job.protocol.seed)
         for index in state.without_memory:
             if job.cases[index].variant != PLAIN and index not in state.checked:
                 _check(state, registry, writer, index)
                 surroundings.put_right()
+        data = make_data_by_dtype(job.cases, job.protocol.seed, most_inputs=1)
+        for mine in data.values():
+            renew(mine, job.protocol.seed)
         for index in BlockState([*state.facts, *writer.written]).without_memory:
             case = job.cases[index]
             make = partial(build, registry, case, job.protocol.seed)

@@ -89,11 +89,12 @@ def time_session(state: BlockState, registry: Registry, writer: JournalWriter) -
         if meter:
             for index, member in ready.items():
                 writer.write(Started(index, "its energy"))
-                if used := spent(kept_busy(member, device_of(device).mark), meter, protocol.energy_s):
-                    idle_w = idle.joules / idle.seconds if idle else None
-                    writer.write(
-                        Powered(index, Energy(session, used.joules, used.seconds, used.calls, idle_w))
-                    )
+                with failure_as_fact(index, writer, job.cases[index].variant):
+                    used = spent(kept_busy(member, device_of(device).mark), meter, protocol.energy_s)
+                    if used:
+                        idle_w = idle.joules / idle.seconds if idle else None
+                        energy = Energy(session, used.joules, used.seconds, used.calls, idle_w)
+                        writer.write(Powered(index, energy))
         compare_with_new_layers(state, registry, calls, writer)
     if ready:
         writer.write(Ended(seen))

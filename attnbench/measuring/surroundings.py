@@ -8,25 +8,27 @@ import gc
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import ne
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from attnbench.measuring import seeds
+from attnbench.measuring.precision import read_precision, write_precision
 
 TORCH = str(Path(torch.__file__).parent)
 PATCHABLE: tuple[ModuleType | type, ...] = (torch, F, torch.Tensor)
 HOST = torch.device("cpu")
 SUBNORMAL = 2.0**-1060
 AT_FIRST = frozenset(os.environ)
+REDUCTIONS = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +45,60 @@ class Shared:
     differs: Callable[[Any, Any], bool] = ne
 
 
-def _matmul() -> tuple[bool, bool]:
-    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+def _cudnn() -> tuple[bool, bool, bool]:
+    cudnn = torch.backends.cudnn
+    return cudnn.enabled, cudnn.benchmark, cudnn.deterministic
 
 
-def _set_matmul(allowed: tuple[bool, bool]) -> None:
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = allowed
+def _set_cudnn(flags: tuple[bool, bool, bool]) -> None:
+    cudnn = torch.backends.cudnn
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = flags
 
 
-def _cudnn() -> tuple[bool, bool]:
-    return torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+def _sums() -> tuple[bool, ...]:
+    matmul = torch.backends.cuda.matmul
+    return tuple(getattr(matmul, name) for name in REDUCTIONS)
 
 
-def _set_cudnn(flags: tuple[bool, bool]) -> None:
-    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = flags
+def _set_sums(allowed: tuple[bool, ...]) -> None:
+    for name, each in zip(REDUCTIONS, allowed, strict=True):
+        setattr(torch.backends.cuda.matmul, name, each)
 
 
 def _kernels() -> tuple[bool, ...]:
     cuda = torch.backends.cuda
-    return cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.math_sdp_enabled()
+    return (
+        *(cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled()),
+        *(cuda.math_sdp_enabled(), cuda.cudnn_sdp_enabled()),
+    )
 
 
 def _set_kernels(enabled: tuple[bool, ...]) -> None:
     cuda = torch.backends.cuda
-    for enable, flag in zip(
-        (cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp, cuda.enable_math_sdp), enabled, strict=True
-    ):
+    enabling = (
+        *(cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp),
+        *(cuda.enable_math_sdp, cuda.enable_cudnn_sdp),
+    )
+    for enable, flag in zip(enabling, enabled, strict=True):
         enable(flag)
+
+
+def _gpu() -> tuple[int, Any] | None:
+    """The GPU that CUDA's calls go to, and its stream, on which events are; None where none is in use."""
+    if not torch.cuda.is_initialized():
+        return None
+    return torch.cuda.current_device(), torch.cuda.current_stream()
+
+
+def _set_gpu(gpu: tuple[int, Any] | None) -> None:
+    if gpu:
+        torch.cuda.set_device(gpu[0])
+        torch.cuda.set_stream(gpu[1])
+
+
+def _is_another_gpu(before: tuple[int, Any] | None, now: tuple[int, Any] | None) -> bool:
+    """Whether there was one before, and it is another one now."""
+    return before is not None and before != now
 
 
 def _deterministic() -> tuple[bool, bool]:
@@ -115,13 +144,10 @@ SHARED = (
     Shared("the default number format", torch.get_default_dtype, torch.set_default_dtype),
     Shared("the default device", torch.get_default_device, _set_default_device),
     Shared("whether gradients are asked for", torch.is_grad_enabled, torch.set_grad_enabled),
-    Shared(
-        "the precision of float32 products",
-        torch.get_float32_matmul_precision,
-        torch.set_float32_matmul_precision,
-    ),
-    Shared("whether float32 may be TF32", _matmul, _set_matmul),
+    Shared("the precision of float32 products", read_precision, write_precision),
+    Shared("the current GPU or its stream", _gpu, _set_gpu, differs=_is_another_gpu),
     Shared("how cuDNN chooses", _cudnn, _set_cudnn),
+    Shared("how products of 16 bits are added", _sums, _set_sums),
     Shared("which fused attention is allowed", _kernels, _set_kernels),
     Shared("whether algorithms are deterministic", _deterministic, _set_deterministic),
     Shared("whether subnormal numbers are flushed", _flushes, torch.set_flush_denormal),
@@ -156,6 +182,11 @@ SHARED = (
 class Meddled(Exception):  # noqa: N818
     """Calls of a layer change what decides the times of all layers of the process."""
 
+    @classmethod
+    def by_calls(cls, changes: Sequence[str]) -> Self:
+        """That says what they change."""
+        return cls(f"its calls change {', '.join(changes)}, so their time is not one of the setting")
+
 
 class Surroundings:
     """What a process was like when this was made, which it is made again after each step of a layer.
@@ -181,7 +212,7 @@ class Surroundings:
         """
         changes = self._put_right(thorough=thorough)
         if decisive := [what for what, decides in changes if decides]:
-            raise Meddled(f"its calls change {', '.join(decisive)}, so their time is not one of the setting")
+            raise Meddled.by_calls(decisive)
         return tuple(what for what, _ in changes)
 
     def _put_right(self, *, thorough: bool = True) -> list[tuple[str, bool]]:

@@ -13,21 +13,22 @@ import json
 import os
 import sys
 import threading
+from math import inf
 from pathlib import Path
 
 import torch
 
 from attnbench.cases.registry import Registry, discover
-from attnbench.machine.clock import WallClock
 from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measuring import timing
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent
+from attnbench.measuring.precision import set_precision
 from attnbench.measuring.session import time_session
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
 from attnbench.records.journal import DISK_FAILED, PROCESS_SPENT, UNWRITABLE, Environment
-from attnbench.records.record import EMULATED
+from attnbench.records.record import emulation_of
 
 SLOW = 1.5  # times as long as in float32, from which a format is emulated and not merely no faster
 
@@ -40,12 +41,12 @@ def work(shard: Path, writer: JournalWriter, registry: Registry | None = None) -
     Without one they are all that the job can find.
     """
     state = BlockState(journal.read(shard))
-    flags = set_up_torch(state.job.threads)
     registry = registry or discover([Path(plugin) for plugin in state.job.plugins])
+    flags = set_up_torch(state.job.threads)  # after plugins, which may set some of it when they are imported
     if state.job.task == "count":
         on_host = {case.device: device_of(case.device).on_host for case in state.job.cases}
-        if any(on_host.values()):
-            flags |= emulated()
+        for name in sorted(on_host):
+            flags |= emulated(name)
         rates = {name: matmul_rate(name, state.job.threads) for name in sorted(on_host) if not on_host[name]}
         writer.write(Environment(inspect_machine(), flags, matmul_rate("cpu", state.job.threads), rates))
         from attnbench.measuring.counting import count_cases  # fvcore does not belong in a process that times
@@ -70,8 +71,7 @@ def work(shard: Path, writer: JournalWriter, registry: Registry | None = None) -
 def set_up_torch(threads: int) -> dict[str, str]:
     """Fix what decides a number, and return it: float32 means float32, on a GPU too."""
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    set_precision(tf32=False)
     return {
         "threads": str(torch.get_num_threads()),
         "cuda.matmul.allow_tf32": str(torch.backends.cuda.matmul.allow_tf32),
@@ -81,21 +81,28 @@ def set_up_torch(threads: int) -> dict[str, str]:
     }
 
 
-def emulated() -> dict[str, str]:
-    """The 16-bit formats whose products are slow on this CPU, and how many times as long as float32's.
+def emulated(name: str) -> dict[str, str]:
+    """The 16-bit formats whose products are slow on a device, and how many times as long as float32's.
 
     Without products of its own for them, it makes them of 32-bit ones, which costs more than it saves.
     """
     formats = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-    rounds = [{name: _matmul_s(dtype) for name, dtype in formats.items()} for _ in range(5)]
-    best_s = {name: min(times[name] for times in rounds) for name in formats}
-    slower = {name: seconds / best_s["float32"] for name, seconds in best_s.items()}
-    return {f"{EMULATED}{name}": f"{times:.2g}" for name, times in slower.items() if times > SLOW}
+    rounds = [{word: _matmul_s(name, dtype) for word, dtype in formats.items()} for _ in range(5)]
+    best_s = {word: min(times[word] for times in rounds) for word in formats}
+    slower = {word: seconds / best_s["float32"] for word, seconds in best_s.items()}
+    return {emulation_of(name, word): f"{times:.2g}" for word, times in slower.items() if SLOW < times < inf}
 
 
-def _matmul_s(dtype: torch.dtype, n: int = 256) -> float:
-    a = torch.ones(n, n, dtype=dtype)
-    return timing.sample(lambda: a @ a, 1, WallClock(lambda: None))
+def _matmul_s(name: str, dtype: torch.dtype) -> float:
+    """Seconds of a small product; endless where the device has none in the format."""
+    device = device_of(name)
+    n = 256 if device.on_host else MIDDLING
+    clock, _ = device.clocks()
+    try:
+        a = torch.ones(n, n, device=name, dtype=dtype)
+        return timing.sample(lambda: a @ a, 1 if device.on_host else 3, clock)
+    except (RuntimeError, TypeError):
+        return inf
 
 
 def matmul_rate(name: str, threads: int) -> float:

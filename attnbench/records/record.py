@@ -12,6 +12,7 @@ from attnbench.cases.case import Case
 from attnbench.cases.models import Mixing
 from attnbench.cases.protocol import Protocol
 from attnbench.file_marks import COLUMNS, FLAT, SHARED, SPARSE
+from attnbench.machine.devices import device_of
 from attnbench.machine.fingerprint import Machine
 from attnbench.machine.node import Allocation
 from attnbench.machine.witness import Witness
@@ -21,6 +22,11 @@ from attnbench.records.columns import Column, column_of
 SCHEMA = 5
 OUTCOMES = ("measured", "unsupported", "out_of_memory", "timed_out", "crashed", "wrong", "mistake")
 EMULATED = "emulated."  # before a number format, in the flags: how many times as long a product takes
+
+
+def emulation_of(device: str, dtype: str) -> str:
+    """The flag that says so of a format on a device; the host's goes without its name."""
+    return f"{EMULATED}{'' if device_of(device).on_host else f'{device}.'}{dtype}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """How many digits of a number are shown: as many as its interval bears, the same in every format.
 
 An interval is three to thirty units of the last digit wide: 165 [163, 168], 104.6 [103.2, 105.6], 118 [97,
-126]. So rounding moves no end by more than a sixth of the width, and no digit is shown that means nothing.
+126]. So rounding moves no end by more than a sixth of the width, and no digit is shown that means nothing. A
+count has the decimals of its column, and more where it would have fewer than two significant digits.
 """
 
 import math
@@ -41,8 +42,7 @@ def shown(estimate: Estimate, decimals: int | None = None, *, deviates: bool = F
     Where there is no interval, or one without width, three significant digits are. The ends of one that
     `deviates` are as far from the value, and that distance is shown.
     """
-    if decimals is None:
-        decimals = _decimals(estimate)
+    decimals = _decimals(estimate) if decimals is None else _enough(estimate.value, decimals)
     value = fixed(estimate.value, decimals)
     if estimate.low is None or estimate.high is None:
         return Shown(value)
@@ -56,9 +56,21 @@ def estimated(estimate: Estimate | None) -> str:
     return shown(estimate).text if estimate else NOTHING
 
 
+def millions(count: int | None, decimals: int = 1) -> str:
+    """A count in millions, with so many decimals or two significant digits; or a dash."""
+    return NOTHING if count is None else shown(Estimate(count / 1e6), decimals).value
+
+
 def fixed(value: float, decimals: int) -> str:
     """A number with so many decimals; with -1, whole tens."""
     return f"{round(value, decimals):,.{max(0, decimals)}f}"
+
+
+def _enough(value: float, decimals: int) -> int:
+    """So many decimals, or as many as two significant digits take."""
+    if not 0 < abs(value) < math.inf:
+        return decimals
+    return max(decimals, 1 - math.floor(math.log10(abs(value))))
 
 
 def _decimals(estimate: Estimate) -> int:

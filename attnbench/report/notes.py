@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import combinations
+from statistics import median
 
 from attnbench.analysis.advice import advice, emulation
+from attnbench.analysis.energy import idle_w
 from attnbench.analysis.mixing import expected, share_of_work
 from attnbench.analysis.orders import Agreement
 from attnbench.analysis.rows import Row, believed, grouped, measured
@@ -53,6 +55,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
         for name, device in devices.items()
         if _lacks_energy([row for row in with_time if row.device == name])
     ]
+    lines += _idle_notes(with_time)
     if any(row.timing.rounds < LEAST_ROUNDS for row in with_time):
         lines.append(
             f"Fewer than {LEAST_ROUNDS} rounds give no interval; --max-seconds gives them more time."
@@ -82,9 +85,22 @@ def _lacks_energy(rows: Sequence[Row]) -> bool:
     return asked and not any(row.record.energies for row in rows)
 
 
+def _idle_notes(rows: Sequence[Row]) -> list[str]:
+    """What a device draws without any layer, beside which the energy of layers is to be read."""
+    known: dict[str, list[float]] = {}
+    for row in rows:
+        if idle := idle_w(row):
+            known.setdefault(device_of(row.device).title, []).append(idle.value)
+    return [
+        f"The {title} draws {median(watts):.3g} W before it has anything to do, which its energy includes."
+        for title, watts in known.items()
+    ]
+
+
 def _emulation_notes(rows: Sequence[Row]) -> list[str]:
-    on_host = [row.record for row in rows if device_of(row.device).on_host]
-    lines = (emulation(each.conditions.flags, [each.case.variant.computed]) for each in on_host)
+    lines = (
+        emulation(row.record.conditions.flags, [row.record.case.variant.computed], row.device) for row in rows
+    )
     return list(dict.fromkeys(line for those in lines for line in those))
 
 

@@ -6,6 +6,7 @@ from attnbench.errors import writing
 from attnbench.machine.devices import device_of
 from attnbench.records.profile import SMALL, Profile
 from attnbench.report.csv_text import csv_text
+from attnbench.report.digits import millions
 from attnbench.report.fields import CASE, THREADS
 from attnbench.words import plural
 
@@ -41,11 +42,11 @@ def profile_notes(profile: Profile) -> list[str]:
     missing = 0 if profile.closed_form_macs is None else profile.closed_form_macs - profile.total.macs
     if missing > 0:
         notes.append(
-            f"The closed form has {missing / 1e6:,.1f} M multiply-adds more: those of norms, samplers and "
+            f"The closed form has {millions(missing)} M multiply-adds more: those of norms, samplers and "
             "element-wise products, or of an operator without a formula here."
         )
     if missing < 0:
-        notes.append(f"The closed form has {-missing / 1e6:,.1f} M multiply-adds less.")
+        notes.append(f"The closed form has {millions(-missing)} M multiply-adds less.")
     return notes
 
 

@@ -154,6 +154,7 @@ def _forecast(planned: Planned, protocol: Protocol) -> Forecast:
     first_s = WORKER_START_S + MEMORY_CALLS * sum(calls_s) + compiled * COMPILATION_S
     start_s = WORKER_START_S + compiled * COMPILED_BEFORE_S
     timing_s = protocol.sessions * warmup_s + rounds * round_s
+    start_s += protocol.energy_s * (len(planned.macs) + 1)  # of each layer, and of the device at rest
     return Forecast(first_s + protocol.sessions * start_s + timing_s, rounds)
 
 

@@ -30,6 +30,8 @@ FROM_OUTSIDE = frozenset(
 )
 """What a person, a scheduler or the system sends, and no fault of a layer raises."""
 COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+TRACEBACK = "Traceback (most recent call last):"
+THROWN = "what():"  # before what C++ says of an exception that nobody caught
 LONGEST_START_S = 300.0  # until a worker has imported torch and the mechanisms
 
 
@@ -196,10 +198,20 @@ def _is_told(worker: Spawned, shard: Path, environment: Mapping[str, str]) -> bo
 
 def _why(returncode: int, said: IO[str]) -> str:
     said.seek(0)
-    last = (said.read().strip().splitlines() or ["without a word"])[-1]
     how = (
         f"was ended by {signal.Signals(-returncode).name}"
         if returncode < 0
         else f"ended with status {returncode}"
     )
-    return f"the worker process {how}: {last}"
+    return f"the worker process {how}: {_last_words(said.read().strip().splitlines())}"
+
+
+def _last_words(lines: list[str]) -> str:
+    """What was raised, though lines of it or of a stack stand below; or else the last line."""
+    thrown = [line.strip() for line in lines if line.strip().startswith(THROWN)]
+    if thrown:
+        return thrown[-1].removeprefix(THROWN).strip()
+    if TRACEBACK in lines:
+        behind = lines[len(lines) - lines[::-1].index(TRACEBACK) :]
+        return next((line for line in behind if line and not line.startswith(" ")), TRACEBACK)
+    return lines[-1] if lines else "without a word"

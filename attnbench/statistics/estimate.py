@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.statistics.bootstrap import median, medians_of_rows, medians_of_sessions, resampled_medians
+from attnbench.statistics.distributions import student_t_quantile
 
 CONFIDENCE = 0.95
+LEAST_SESSIONS = 3  # the mean of fewer has none either
 LEAST_ROUNDS = 5  # the median of fewer rounds has no interval worth printing
 Floats = Sequence[float] | NDArray[np.float64]
 Integers = Sequence[int] | NDArray[np.int_]
@@ -52,6 +54,20 @@ def median_with_interval(values: Floats, sessions: Integers) -> Estimate:
     if len(array) < LEAST_ROUNDS:
         return Estimate(middle)
     return Estimate(middle, *percentile_interval(resampled_medians(array, np.asarray(sessions))))
+
+
+def mean_of_sessions(values: Floats) -> Estimate:
+    """The geometric mean of positive values, one of each session, with the interval of Student's t.
+
+    No interval below `LEAST_SESSIONS`: two say next to nothing of how far others lie.
+    """
+    logarithms = np.log(np.asarray(values, dtype=float))
+    mean, number = float(logarithms.mean()), len(logarithms)
+    if number < LEAST_SESSIONS:
+        return Estimate(math.exp(mean))
+    error = float(logarithms.std(ddof=1)) / math.sqrt(number)
+    reach = student_t_quantile(number - 1, (1 + CONFIDENCE) / 2) * error
+    return exponential(Estimate(mean, mean - reach, mean + reach))
 
 
 def mean_with_deviation(values: Floats) -> Estimate:

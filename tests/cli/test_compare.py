@@ -157,7 +157,7 @@ def test_runs_of_different_machines_are_one_table_in_which_each_ratio_is_of_its_
     lines = [line.split() for line in done.out.splitlines() if line.startswith("│ HILO")]
     assert [line[2] for line in lines] == ["(before)", "(after)"]
     assert [" ".join(line[3:]).split("│")[1:4] for line in lines] == [
-        [" 500,000.0 ", " 2.00 [2.00, 2.00] ", " "], [" 0.0 ", " ", " 4.00 [4.00, 4.00] "],
+        [" 500,000.0 ", " 2.00 [2.00, 2.00] ", " "], [" 0.0070 ", " ", " 4.00 [4.00, 4.00] "],
     ]  # fmt: skip
     said = " ".join(done.out.split())
     assert "they differ in cpu: Abacus → Slide rule; threads: 2 → 1. Each ratio is within its own run" in said

@@ -38,6 +38,14 @@ def test_nothing_is_drawn_unasked(attnbench: Run, tmp_path: Path):
     assert [line for line in out.splitlines() if "written: " in line] == [f"written: {tmp_path}/profile.csv"]
 
 
+def test_sets_and_sweeps_are_several_layers(attnbench: Run, tmp_path: Path):
+    done = attnbench("spectrum", "@convolution", "hilo:window=1,7", *SMALL, "--out", tmp_path)
+    assert done.status == 0, done.err
+    lines = csv.DictReader((tmp_path / "profile.csv").read_text().splitlines())
+    found = {line["mechanism"] for line in lines}
+    assert {"van", "hornet", "hilo:window=1", "hilo:window=7"} <= found
+
+
 @pytest.mark.parametrize("option", [["--width", "column"], ["--svg"], ["--bare"]])
 def test_how_to_draw_without_drawing_is_the_users_mistake(attnbench: Run, tmp_path: Path, option: list[str]):
     done = attnbench("spectrum", *SMALL, *option, "--out", tmp_path)

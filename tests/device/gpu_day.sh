@@ -59,9 +59,8 @@ profiles() {
 }
 export -f profiles; export WORK
 
-TESTS="tests/measuring/test_clock.py tests/measuring/test_memory.py tests/measuring/test_profile.py tests/measuring/test_worker.py
-       tests/measuring/test_overhead.py tests/measuring/test_agreement.py"
-PYTEST="env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $PY -m pytest -p no:cacheprovider -q -rfE --tb=line $TESTS"
+TESTS=$(cd "$ROOT" && grep -rl --include='test_*.py' 'mark\.cuda' tests | sort | tr '\n' ' ')
+PYTEST="env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $PY -m pytest -p no:cacheprovider -q -rfE --tb=line --continue-on-collection-errors $TESTS"
 RUN="$A run --device $DEVICE $SIZE"
 
 stage info 60 5 bash -c info

@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 folder, wheels, root = map(Path, sys.argv[1:])
-NEED = dict.fromkeys(("fvcore", "iopath", "yacs", "termcolor", "portalocker", "tabulate", "tqdm"), (0,))
+NEED = dict.fromkeys(
+    ("fvcore", "iopath", "yacs", "termcolor", "portalocker", "tabulate", "tqdm", "nvidia-ml-py"), (0,)
+)
 TYPER = (
     "typer",
     "pydantic",
@@ -31,7 +33,7 @@ def there(name: str, least: tuple[int, ...]) -> bool:
     return tuple(int(part) for part in found.split(".")[:2] if part.isdigit()) >= least
 
 
-wanted = [name for name, least in NEED.items() if not there(name, least)]
+wanted = [name.replace("-", "_") for name, least in NEED.items() if not there(name, least)]
 if not there("typer", (0, 28)):
     wanted += TYPER
 for name in wanted:

@@ -113,7 +113,7 @@ def one(registry: Registry, name: str, mode: Mode, variant: Variant, what: str) 
     assert memory is not None
     row["peak_mib"], row["repeatable"] = memory.peak_bytes / 2**20, memory.repeatable
     if DEVICE == "cuda":
-        row["requested_mib"] = requested_mib(make_call(layer, case, data))
+        row["blocks_mib"] = blocks_mib(make_call(layer, case, data))
     call = make_call(layer, case, data)
     clock, witness = device_of(DEVICE).clocks()
     with call.around():
@@ -142,15 +142,15 @@ def one(registry: Registry, name: str, mode: Mode, variant: Variant, what: str) 
     return row
 
 
-def requested_mib(call: Callable[[], object]) -> float:
-    """The most that one call asks the allocator for, without what that adds to round blocks up."""
+def blocks_mib(call: Callable[[], object]) -> float:
+    """The most memory in blocks that one call is given, which are larger than what it asks for."""
     call()
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_stats()["requested_bytes.all.current"]
+    before = torch.cuda.memory_allocated()
     call()
     torch.cuda.synchronize()
-    return (torch.cuda.memory_stats()["requested_bytes.all.peak"] - before) / 2**20
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 def launches(call: Callable[[], object]) -> Row:

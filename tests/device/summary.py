@@ -2,22 +2,25 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 folder = Path(sys.argv[1])
 
 
-def lines(name: str) -> list[dict[str, Any]]:
-    path = folder / name
-    return (
-        [json.loads(line) for line in path.read_text().splitlines() if line.strip()] if path.exists() else []
-    )
+def lines(path: Path) -> list[dict[str, Any]]:
+    """What a file has, line by line; of a stage that was cut off the last one may be a part."""
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
 
 
 graphs = {
     (r["kernel"], r["dtype"], r["name"]): r.get("graph_us")
-    for r in lines("graph.jsonl")
+    for r in lines(folder / "graph.jsonl")
     if r["mode"] == "inference"
 }
 print(
@@ -25,7 +28,7 @@ print(
 )
 shown = {"msa", "hilo", "van", "quadtree"}
 failures = 0
-for r in lines("smoke.jsonl") + [r for r in lines("graph.jsonl") if "failed" in r]:
+for r in lines(folder / "smoke.jsonl") + [r for r in lines(folder / "graph.jsonl") if "failed" in r]:
     way = f"{r['mode'][:5]} {r['kernel']} {r['dtype']}{' graph' * (r['what'] == 'graph')}"
     if "failed" in r:
         failures += 1
@@ -47,7 +50,7 @@ for r in lines("smoke.jsonl") + [r for r in lines("graph.jsonl") if "failed" in 
         )
 print(f"{failures} failures")
 print("micro (us):")
-for r in lines("micro.jsonl"):
+for r in lines(folder / "micro.jsonl"):
     rest = {
         k: (round(v) if isinstance(v, float) else v)
         for k, v in r.items()
@@ -55,7 +58,7 @@ for r in lines("micro.jsonl"):
     }
     print(r["what"], r.get("name", ""), r.get("dtype", "").removeprefix("torch."), rest)
 for records in sorted(folder.glob("*/records.jsonl")):
-    rows = [json.loads(line) for line in records.read_text().splitlines()]
+    rows = lines(records)
     outcomes: dict[str, int] = {}
     for row in rows:
         if row["role"] == "member":

@@ -14,7 +14,7 @@ from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
 from attnbench.machine import system
 from attnbench.machine.accelerator import EventClock
-from attnbench.machine.device import State
+from attnbench.machine.device import Gpu, State
 from attnbench.machine.devices import DEVICES, device_of, exact_device, present, require
 from attnbench.machine.fingerprint import inspect_machine
 from attnbench.measuring.accuracy import ask_in_float64
@@ -24,10 +24,12 @@ from attnbench.measuring.memory import memory_of
 from attnbench.measuring.sketch import sketch
 from tests.fakes import MACHINE, changed
 from tests.shards import case
-from tests.simulated_cuda import SimulatedCuda
+from tests.simulated_cuda import Event, SimulatedCuda
 
 FAST_S, SLOW_S = 200e-6, 4e-3
 OTHERS = ["mps", "xpu"]
+MIB, GIB = 2**20, 2**30
+BLOCK = 512  # of memory, of which less was asked for
 
 
 @dataclass
@@ -39,6 +41,7 @@ class FakeGpu:
 
     fp64: bool = True
     is_begun: bool = True
+    told: tuple[str, ...] = ("requested_bytes", "allocated_bytes")
     allocated: int = 100
     by_driver: int = 400
     reserved: int = 100
@@ -61,14 +64,21 @@ class FakeGpu:
     def reset_peak_memory_stats(self) -> None:
         self.highest, self.most_reserved = self.allocated, self.reserved
 
-    def memory_allocated(self) -> int:
-        return self.allocated
-
-    def max_memory_allocated(self) -> int:
-        return self.highest
-
     def max_memory_reserved(self) -> int:
         return self.most_reserved
+
+    def memory_stats(self) -> dict[str, int]:
+        """Blocks are larger than what is asked for; what an allocator does not count is 0."""
+        counts = {
+            "allocated_bytes": (self.allocated, self.highest + BLOCK),
+            "requested_bytes": (self.allocated, self.highest),
+        }
+        told = {name: both if name in self.told else (0, 0) for name, both in counts.items()}
+        return {
+            f"{name}.all.{when}": number
+            for name, both in told.items()
+            for when, number in zip(("current", "peak"), both, strict=True)
+        }
 
     def mem_get_info(self) -> tuple[int, int]:
         return 700, 1000
@@ -167,6 +177,33 @@ def test_a_sample_begins_when_nothing_is_in_flight():
     assert not clock_of(device).time(device.layer(4, SLOW_S), 1).host_paced
 
 
+@dataclass
+class MetalEvent(Event):
+    """As torch's events of MPS: one notice that it is over, which whoever waits for it uses up.
+
+    Its elapsed time waits for that of the later event, in vain where somebody has waited for it before.
+    """
+
+    used_up: bool = False
+
+    def synchronize(self) -> None:
+        super().synchronize()
+        self.used_up = True
+
+    def elapsed_time(self, other: Event) -> float:
+        assert isinstance(other, MetalEvent)
+        assert other.query(), "read before it is over"
+        assert not other.used_up, "waits for ever"
+        return super().elapsed_time(other)
+
+
+def test_nobody_waits_for_an_event_whose_elapsed_time_would_then_never_come():
+    device = SimulatedCuda()
+    clock = EventClock(lambda: MetalEvent(device), device.synchronize, lambda: device.now)
+    for calls in (1, 25):
+        assert clock.time(device.layer(10, SLOW_S), calls).seconds / calls == pytest.approx(SLOW_S, rel=0.02)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_clocks_take_torchs_events_of_the_device_and_wait_for_it(
     name: str, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
@@ -218,6 +255,48 @@ def test_a_gpu_is_in_use_once_a_process_has_begun_with_it(gpu: FakeGpu):
     assert [list(device_of(name).in_use()) for name in OTHERS] == [[0, 1], [0, 1]]
     gpu.is_begun = False
     assert [list(device_of(name).in_use()) for name in OTHERS] == [[0, 1], []]
+
+
+def test_what_the_allocator_keeps_for_later_is_free(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch):
+    kept = [200]
+    monkeypatch.setattr(gpu, "empty_cache", kept.clear)
+    monkeypatch.setattr(gpu, "mem_get_info", lambda: (700 - sum(kept), 1000))
+    assert device_of("xpu").free_bytes() == 700
+
+
+@pytest.mark.parametrize(
+    ("total", "side", "copied"),
+    [
+        (80 * GIB, 8192, GIB),
+        (24 * GIB - 5**12, 8192, 760 * MIB),
+        (16 * GIB - 5**12, 4096, 504 * MIB),
+        (8 * GIB, 4096, 256 * MIB),
+        (4 * GIB, 4096, 128 * MIB),
+    ],
+)
+@pytest.mark.parametrize("name", ["cuda", "xpu"])
+def test_ceilings_leave_a_small_gpu_to_the_layers(
+    monkeypatch: pytest.MonkeyPatch, name: str, total: int, side: int, copied: int
+):
+    monkeypatch.setattr(torch, name, SimpleNamespace(mem_get_info=lambda: (0, total)))
+    assert (device_of(name).matmul_side(1), device_of(name).copy_bytes()) == (side, copied)
+    held = 3 * 4 * side**2 + 2 * copied
+    assert held < total / 8
+
+
+@pytest.mark.parametrize(
+    ("told", "peak"),
+    [
+        (("requested_bytes", "allocated_bytes"), 300),
+        (("allocated_bytes",), 300 + BLOCK),
+        ((), None),
+    ],
+)
+def test_a_peak_is_of_what_was_asked_for_or_of_blocks_where_nobody_tells_that(
+    gpu: FakeGpu, told: tuple[str, ...], peak: int | None
+):
+    gpu.told = told
+    assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == peak
 
 
 @pytest.mark.parametrize(("there", "taken", "free"), [(10**6, 400, 600), (250, 400, 250), (10**6, 1200, 0)])
@@ -314,6 +393,17 @@ def test_machines_say_which_gpu_they_have(gpu: FakeGpu, monkeypatch: pytest.Monk
     machine = inspect_machine()
     assert (machine.gpu, machine.gpu_memory_bytes, machine.gpu_processors) == ("Apple M4", 1000, 10)
     assert machine.describe("mps", 2).startswith("Apple M4, torch")
+
+
+def test_a_torch_that_tells_nothing_of_an_apple_gpu_names_its_chip(
+    gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+):
+    """As those before 2.9."""
+    seen(monkeypatch, "mps")
+    for name in ("get_name", "get_core_count"):
+        monkeypatch.delattr(torch.backends.mps, name)
+    monkeypatch.setattr(system, "cpu_name", lambda: "Apple M4")
+    assert device_of("mps").gpu() == Gpu("Apple M4", 1000, None)
 
 
 def test_what_drives_an_accelerator_decides_its_times():

@@ -1,130 +1,140 @@
-"""NVIDIA's GPUs, with a driver made of answers: two GPUs, of which torch computes on the second."""
+"""NVIDIA's GPUs as torch and their driver tell of them, made of words and numbers."""
 
 import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch.profiler import ProfilerActivity
 
+from attnbench.cases.variant import Variant
+from attnbench.errors import AttnbenchError
 from attnbench.machine import system
-from attnbench.machine.cuda import Cuda
-from attnbench.machine.device import Gpu, State
-from attnbench.machine.devices import device_of
+from attnbench.machine.devices import device_of, require
+from attnbench.measuring.execution import CannotRun, require_runnable
 
-SMI = {
-    "driver_version": "570.1",
-    "power.limit": "350.00",
-    "ecc.mode.current": "Enabled",
-    "clocks.max.sm": "1980",
-    "clocks.sm": "1500",
-    "temperature.gpu": "84",
-    "power.draw": "199.9",
-    "clocks_throttle_reasons.active": "0x00000000000000EC",
-    "clocks_event_reasons_counters.sw_power_cap": "0",
-    "clocks_event_reasons_counters.sw_thermal_slowdown": "20",
-    "clocks_event_reasons_counters.hw_thermal_slowdown": "40",
-    "clocks_event_reasons_counters.hw_power_brake_slowdown": "[N/A]",
-}
-"""What nvidia-smi says of the GPU at work, as the driver names it; all that it says of the other is 0."""
+TF32 = Variant(dtype="tf32")
+PASCAL, TURING, AMPERE, ADA, BLACKWELL = (6, 1), (7, 5), (8, 0), (8, 9), (12, 0)
+BUILT = ["sm_75", "sm_80", "sm_86", "sm_90a", "compute_90"]
 
 
-class Nvml(SimpleNamespace):
-    """Stands in for `pynvml`: the millijoules of each GPU."""
-
-    nvmlInit = staticmethod(lambda: None)  # noqa: N815
-    nvmlDeviceGetHandleByUUID = staticmethod(str)  # noqa: N815
-    nvmlDeviceGetTotalEnergyConsumption = staticmethod({"GPU-two": 2500, "GPU-one": 0}.__getitem__)  # noqa: N815
-
-
-@pytest.fixture
-def gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two GPUs that torch and the driver see."""
-
-    def smi(_: str, who: str, query: str, form: str) -> str:
-        asked = query.removeprefix("--query-gpu=").split(",")
-        assert form == "--format=csv,noheader,nounits"
-        return ", ".join(SMI[field] if who == "--id=GPU-two" else "0" for field in asked)
-
-    properties = [
-        SimpleNamespace(name=name, total_memory=memory, multi_processor_count=count, uuid=uuid)
-        for name, memory, count, uuid in (("One", 2**30, 8, "one"), ("Two", 2**34, 132, "two"))
-    ]
-    monkeypatch.setattr(system, "_first_line", smi)
-    monkeypatch.setitem(sys.modules, "pynvml", Nvml())
-    for name, answer in {
+def seen(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] = AMPERE, built: Sequence[str] = BUILT
+) -> None:
+    """Let torch see two GPUs, of which it computes on the second, and be built for some kinds."""
+    properties = {
+        number: SimpleNamespace(
+            name=name, uuid=f"uuid-{number}", total_memory=2**33, multi_processor_count=20
+        )
+        for number, name in enumerate(("Other", "Loom"))
+    }
+    answers: dict[str, Any] = {
         "is_available": lambda: True,
         "current_device": lambda: 1,
         "get_device_properties": properties.__getitem__,
-    }.items():
+        "get_device_capability": {0: (1, 0), 1: capability}.__getitem__,
+        "get_arch_list": lambda: list(built),
+    }
+    for name, answer in answers.items():
         monkeypatch.setattr(torch.cuda, name, answer)
 
 
-def test_a_gpu_is_what_torch_and_the_driver_say_of_the_one_at_work(gpus: None):
-    assert device_of("cuda").gpu() == Gpu("Two", 2**34, 132, "570.1", 350.0, "Enabled", 1980.0)
+def test_the_driver_is_asked_of_the_gpu_that_torch_computes_on(monkeypatch: pytest.MonkeyPatch):
+    seen(monkeypatch)
+    lines = {"--id=GPU-uuid-1": "570.1, 250.00, Enabled, 1410"}
+    monkeypatch.setattr(system, "_first_line", lambda *command: lines.get(command[1]))
+    gpu = device_of("cuda").gpu()
+    assert gpu
+    assert (gpu.name, gpu.driver, gpu.power_limit_w, gpu.clock_max_mhz) == ("Loom", "570.1", 250.0, 1410.0)
 
 
-def test_its_state_is_that_of_the_gpu_at_work_with_what_held_it_back(gpus: None):
-    assert device_of("cuda").state() == State(
-        clock_mhz=1500.0,
-        temperature_c=84.0,
-        power_w=199.9,
-        reasons=frozenset(
-            {"power cap", "hardware slowdown", "heat (driver)", "heat (hardware)", "power brake"}
-        ),
-        held_back_us={"power cap": 0.0, "heat (driver)": 20.0, "heat (hardware)": 40.0},
-    )
+@pytest.mark.parametrize("capability", [PASCAL, TURING])
+def test_a_gpu_without_tf32_does_not_run_float32_under_its_name(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]
+):
+    seen(monkeypatch, capability)
+    with pytest.raises(CannotRun, match=rf"compute capability {capability[0]}.{capability[1]}\) has no TF32"):
+        require_runnable(TF32, "cuda")
+    require_runnable(Variant(dtype="float32"), "cuda")
 
 
-def test_its_energy_is_that_of_the_gpu_at_work_in_joules(gpus: None):
-    meter = device_of("cuda").energy_meter()
-    assert meter is not None
-    assert meter() == 2.5
+@pytest.mark.parametrize("capability", [AMPERE, ADA, BLACKWELL])
+def test_a_gpu_with_tf32_runs_it(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]):
+    seen(monkeypatch, capability)
+    require_runnable(TF32, "cuda")
 
 
-def test_a_driver_without_a_counter_has_no_meter(gpus: None, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delattr(Nvml, "nvmlDeviceGetTotalEnergyConsumption")
-    assert device_of("cuda").energy_meter() is None
-
-
-def fails(*_: object, **__: object) -> Any:
-    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+@pytest.mark.parametrize(("value", "runs"), [("0", False), ("1", True)])
+def test_tf32_that_the_environment_forbids_does_not_run(
+    monkeypatch: pytest.MonkeyPatch, value: str, runs: bool
+):
+    seen(monkeypatch)
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", value)
+    says = device_of("cuda").refuses(dtype="tf32", cuda_graph=False)
+    assert (says is None) == runs
+    assert device_of("cuda").refuses(dtype="float32", cuda_graph=False) is None
 
 
 @pytest.mark.parametrize(
-    ("answers", "is_lost"),
+    ("capability", "built"),
     [
-        ({}, False),
-        ({"is_initialized": lambda: False, "synchronize": fails}, False),
-        ({"is_current_stream_capturing": lambda: True}, True),
-        ({"synchronize": fails}, True),
-        ({"is_current_stream_capturing": fails}, True),
-        ({"ones": fails}, True),
-        ({"ones": lambda *_, **__: torch.tensor([3.0])}, True),
+        (PASCAL, BUILT),
+        (BLACKWELL, ["sm_80", "sm_90"]),
+        ((8, 0), ["sm_86"]),
+        ((10, 0), ["sm_90a"]),
     ],
-    ids=["well", "not begun", "capturing", "late error", "error", "no memory", "another number"],
 )
-def test_a_device_that_does_not_answer_any_more_is_lost(
-    monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], is_lost: bool
+def test_a_gpu_that_torch_has_no_code_for_is_refused_before_anything_fails(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built: list[str]
 ):
-    well = {
-        "is_initialized": lambda: True,
-        "synchronize": lambda: None,
-        "is_current_stream_capturing": lambda: False,
-        "ones": lambda *_, **__: torch.tensor([1.0]),
-    }
-    for name, answer in (well | answers).items():
-        monkeypatch.setattr(torch if name == "ones" else torch.cuda, name, answer)
-    assert device_of("cuda").is_lost() is is_lost
+    seen(monkeypatch, capability, built)
+    says = rf"{' '.join(built)}, and has no code for this GPU, Loom \(compute capability {capability[0]}"
+    with pytest.raises(AttnbenchError, match=says):
+        require("cuda")
 
 
-def test_devices_that_cannot_be_used_are_counted(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Cuda, "_is_seen", lambda _: False)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert "sees 2 devices. Check its build and the driver" in (device_of("cuda").absent() or "")
+@pytest.mark.parametrize(
+    ("capability", "built"),
+    [
+        (TURING, BUILT),
+        (ADA, BUILT),
+        (BLACKWELL, BUILT),
+        ((9, 0), ["sm_90a"]),
+        ((10, 3), ["sm_100f"]),
+        (ADA, []),
+        (ADA, ["gfx942"]),
+    ],
+)
+def test_a_gpu_that_torch_has_code_for_is_used(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built: list[str]
+):
+    seen(monkeypatch, capability, built)
+    require("cuda")
 
 
-def test_the_profiler_watches_it_and_its_host_and_counts_the_time_of_kernels():
-    assert device_of("cuda").activities() == [ProfilerActivity.CPU, ProfilerActivity.CUDA]
-    assert device_of("cuda").profiled_us(SimpleNamespace(device_time_total=3, cpu_time_total=5)) == 3.0
+class NoPartsError(Exception):
+    """Stands in for NVML's error of a GPU that has no parts."""
+
+
+@pytest.mark.parametrize(("mode", "told"), [((1, 1), False), ((0, 1), True), (NoPartsError(), True)])
+def test_energy_of_a_gpu_that_is_shared_out_in_parts_is_nobodys(
+    monkeypatch: pytest.MonkeyPatch, mode: Any, told: bool
+):
+    def mig_mode(_handle: str) -> Any:
+        if isinstance(mode, Exception):
+            raise mode
+        return mode
+
+    seen(monkeypatch)
+    nvml = SimpleNamespace(
+        NVMLError=NoPartsError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByUUID={"GPU-uuid-1": "handle"}.__getitem__,
+        nvmlDeviceGetMigMode=mig_mode,
+        nvmlDeviceGetTotalEnergyConsumption={"handle": 5000}.__getitem__,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    meter = device_of("cuda").energy_meter()
+    assert (meter is not None) == told
+    assert meter is None or meter() == 5.0

@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import platform
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,6 +170,13 @@ def test_turbo_is_read_from_either_drivers_switch(root: Path, switch: str, value
     assert inspect_machine().turbo == turbo
 
 
+def test_a_chip_of_apples_has_the_name_that_macos_gives_it(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    told = {("sysctl", "-n", "machdep.cpu.brand_string"): "Apple M4"}
+    monkeypatch.setattr(system, "_first_line", lambda *command: told.get(command))
+    assert system.cpu_name() == "Apple M4"
+
+
 @pytest.mark.parametrize(
     ("flags", "product", "virtual"),
     [
@@ -239,6 +247,17 @@ def test_the_energy_of_all_packages_goes_on_where_a_counter_begins_anew(root: Pa
     assert joules() == 0.0
     write(root, {f"{packages[0]}/energy_uj": "1000000", f"{packages[1]}/energy_uj": "1500007"})
     assert joules() == pytest.approx(2.0 + 1.5)
+
+
+def test_a_package_that_falls_silent_adds_nothing(root: Path):
+    package = "sys/class/powercap/intel-rapl:0"
+    write(root, {f"{package}/max_energy_range_uj": "5000000", f"{package}/energy_uj": "1000000"})
+    joules = Cpu().energy_meter()
+    assert joules
+    write(root, {f"{package}/energy_uj": ""})
+    assert joules() is None
+    write(root, {f"{package}/energy_uj": "3000000"})
+    assert joules() == 2.0
 
 
 def test_energy_that_nobody_may_read_is_unknown(root: Path):
@@ -320,10 +339,19 @@ def test_the_gpu_is_asked_once_and_may_not_answer(
     monkeypatch: pytest.MonkeyPatch, line: str | None, values: list[str | None]
 ):
     fields = ("driver_version", "power.limit", "ecc.mode.current")
-    answers = {("--id=3", "--query-gpu=driver_version,power.limit,ecc.mode.current"): line}
+    answers = {("--id=GPU-7", "--query-gpu=driver_version,power.limit,ecc.mode.current"): line}
     monkeypatch.setattr(system, "_first_line", lambda *command: answers.pop(command[1:3]))
+    assert query_gpu(*fields, uuid="GPU-7") == values
+
+
+def test_no_gpu_is_asked_for_another_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(system, "_first_line", lambda *command: "1980")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
-    assert query_gpu(*fields) == values
+    assert query_gpu("clocks.sm", uuid=None) == [None]
+
+
+def test_which_gpus_are_seen_and_in_which_order_is_no_speed():
+    assert environment({"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}) == {}
 
 
 @pytest.mark.parametrize(("changes", "commit"), [("", "abc"), (" M file.py", "abc+")])

@@ -155,6 +155,12 @@ def test_a_reason_that_no_counter_bears_out_held_nothing_back(monkeypatch: pytes
     assert witness("cuda").gpu_throttle_reasons == ""
 
 
+def test_a_reason_that_has_no_counter_here_is_seen_by_the_states(monkeypatch: pytest.MonkeyPatch):
+    slowed = ["1500", "60", "300", "0x000000000000000c"]
+    Smi(monkeypatch, [slowed, slowed], [["[N/A]", "5", "5", "5"]] * 2)
+    assert witness("cuda").gpu_throttle_reasons == "power cap, hardware slowdown"
+
+
 def test_a_gpu_that_was_idle_at_the_start_is_said_to_be(monkeypatch: pytest.MonkeyPatch):
     Smi(monkeypatch, [["210", "30", "60", "0x1"], ["1980", "60", "500", "0x0"]], [["0"] * 4] * 2)
     assert witness("cuda").gpu_throttle_reasons == "idle"

@@ -15,6 +15,7 @@ from attnbench import Geometry, Mechanism, attention
 from attnbench.cases.case import Case, Mode
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.variant import Variant
+from attnbench.machine.cuda import Cuda
 from attnbench.measuring import accuracy
 from attnbench.measuring.accuracy import (
     BOUNDS,
@@ -25,7 +26,7 @@ from attnbench.measuring.accuracy import (
     require_agreement,
 )
 from attnbench.measuring.execution import CannotRun
-from attnbench.measuring.layers import WrongOutput, make_data
+from attnbench.measuring.layers import Results, WrongOutput, make_data, make_step
 from tests.fakes import changed
 from tests.shards import case
 
@@ -355,6 +356,27 @@ def test_images_that_see_each_other_are_not_compared_where_the_batch_is_too_larg
     found = agreement(with_layer(Normalised), asked("msa", Variant("fused"), Mode.training))
     assert found.error is None
     assert "its images see each other, and there is no reference for the whole batch" in found.remark
+
+
+def test_a_device_that_is_lost_in_a_second_comparison_is_told_of(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Cuda, "is_lost", lambda _: True)
+    with pytest.raises(MemoryError):
+        agreement(with_layer(Normalised), asked("msa", Variant("fused"), Mode.training))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_gradient_is_on_the_device_where_one_goes_back_alone(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, mode: Mode
+):
+    given: list[Tensor | None] = []
+
+    def noted(layer: nn.Module, one: Case, gradient: Tensor | None) -> Callable[[Tensor], Results]:
+        given.append(gradient)
+        return make_step(layer, one, gradient)
+
+    monkeypatch.setattr(accuracy, "make_step", noted)
+    agreement(registry, asked("msa", Variant("fused"), mode))
+    assert {gradient is not None for gradient in given} == {mode is Mode.training}
 
 
 def test_the_time_of_a_first_call_is_not_that_of_other_comparisons():

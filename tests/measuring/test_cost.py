@@ -1,6 +1,8 @@
 """Counts are complete and exact where fvcore alone is silent or rounds."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -229,3 +231,8 @@ def test_a_complex_layer_is_counted_with_real_tokens():
     cost = count(Filter(), SMALL)
     assert cost.params == 56
     assert cost.macs == round(2 * 1.25 * 12 * 8 * math.log2(12))
+
+
+def test_counting_says_nothing_of_what_its_tracer_is_to_torch():
+    command = [sys.executable, "-W", "error:`torch.jit", "-c", "import attnbench.measuring.cost"]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stderr == ""

@@ -8,6 +8,7 @@ import pytest
 from attnbench.measuring.energy import Spent, kept_busy, spent
 from attnbench.measuring.timing import Member
 from tests.fakes import FakeClock
+from tests.simulated_cuda import SimulatedCuda
 
 
 def counter(clock: FakeClock, watts: float, step_s: float = 0.1) -> Callable[[], float]:
@@ -51,6 +52,17 @@ def test_a_counter_that_does_not_move_gives_nothing_and_takes_no_longer_than_fou
     assert clock.now == pytest.approx(2, abs=0.02)
 
 
+@pytest.mark.parametrize("silent_after_s", [0, 0.01, 0.575])
+def test_a_counter_that_falls_silent_gives_nothing_and_is_asked_no_more(silent_after_s: float):
+    clock = FakeClock()
+    tells = counter(clock, watts=100)
+    asked = spent(
+        calls(clock, 0.01, 1), lambda: tells() if clock.now <= silent_after_s else None, 0.45, clock
+    )
+    assert asked is None
+    assert clock.now == pytest.approx(silent_after_s, abs=0.0101)
+
+
 def test_something_is_always_queued_while_the_counter_is_read():
     log: list[str] = []
 
@@ -66,4 +78,23 @@ def test_something_is_always_queued_while_the_counter_is_read():
     some_calls = kept_busy(Member(lambda: log.append("call"), 2, around), mark)
     assert [some_calls() for _ in range(3)] == [0, 8, 8]
     queued = ["inside", *["call"] * 8, "mark"]
-    assert log == [*queued, *queued, "wait", *queued, "wait"]
+    assert log == ["mark", "wait", *queued, *queued, "wait", *queued, "wait"]
+
+
+def test_what_another_layer_left_queued_is_not_this_ones():
+    device, ticks = SimulatedCuda(), 0.004
+    device.layer(1, 0.2)()
+
+    def mark() -> Callable[[], None]:
+        event = device.Event(enable_timing=True)
+        event.record()
+        return event.synchronize
+
+    def joules() -> float:
+        device.now += 0.002
+        return 100 * ticks * (device.now // ticks)
+
+    member = Member(device.layer(1, 0.005), 1)
+    found = spent(kept_busy(member, mark), joules, 0.5, lambda: device.now)
+    assert found is not None
+    assert found.seconds / found.calls == pytest.approx(0.005, rel=0.05)

@@ -28,6 +28,7 @@ from attnbench.measuring.execution import (
     running,
 )
 from attnbench.measuring.layers import build
+from attnbench.measuring.surroundings import Meddled
 
 TF32 = Variant(dtype="tf32")
 
@@ -58,6 +59,22 @@ def test_what_was_allowed_before_is_allowed_after_a_call_that_failed():
         assert flags() == (False, True)
 
 
+@pytest.mark.parametrize("variant", [PLAIN, TF32])
+def test_products_are_not_made_otherwise_inside_without_being_told(variant: Variant):
+    before = flags()
+    with pytest.raises(Meddled, match="the precision of float32 products"), running(variant):
+        torch.backends.cuda.matmul.allow_tf32 = variant is PLAIN
+    assert flags() == before
+
+
+def test_what_fails_inside_is_told_and_not_how_its_products_were_made():
+    before = flags()
+    with suppress(KeyError), running(PLAIN):
+        torch.backends.cuda.matmul.allow_tf32 = True
+        raise KeyError
+    assert flags() == before
+
+
 def test_a_variant_runs_with_its_kernel_and_no_other():
     with running(Variant("flash")):
         assert attention._kernel is attention.fused
@@ -83,7 +100,8 @@ def test_the_form_of_fused_attention_that_ran_is_told_once(form: str):
 @pytest.mark.parametrize(
     ("variant", "says"), [(TF32, "TF32 is how a CUDA device"), (Variant(cuda_graph=True), "a CUDA graph is")]
 )
-def test_what_only_cuda_has_cannot_run_on_a_cpu(variant: Variant, says: str):
+def test_what_only_cuda_has_cannot_run_on_a_cpu(monkeypatch: pytest.MonkeyPatch, variant: Variant, says: str):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     require_runnable(variant, "cuda")
     require_runnable(Variant("efficient", "bfloat16", "max-autotune"), "cpu")
     with pytest.raises(CannotRun, match=says):
@@ -230,7 +248,7 @@ class FakeGraphs:
 def test_a_graph_is_replayed_on_each_input_in_turn_and_shares_its_memory(monkeypatch: pytest.MonkeyPatch):
     fake = FakeGraphs(monkeypatch)
     replay = graphed(fake.double, [torch.tensor([1.0]), torch.tensor([5.0])])
-    assert [replay().item() for _ in range(3)] == [2, 10, 2]
+    assert [replay().item() for _ in range(3)] == [10, 2, 10]
     assert fake.pools == ["the pool"] * 2
 
 
@@ -248,7 +266,7 @@ def test_a_capture_comes_after_calls_on_a_stream_of_their_own_as_torch_asks(monk
 def test_the_first_call_of_a_graph_replays_those_of_all_inputs_once(monkeypatch: pytest.MonkeyPatch):
     fake = FakeGraphs(monkeypatch)
     graphed(fake.double, [torch.tensor([1.0]), torch.tensor([5.0])])()
-    assert [graph.replays for graph in fake.captured] == [1 + 1, 1]
+    assert [graph.replays for graph in fake.captured] == [1, 1 + 1]
 
 
 def test_a_replay_sees_what_its_input_holds_now(monkeypatch: pytest.MonkeyPatch):
@@ -289,6 +307,15 @@ def test_without_autocast_a_forward_pass_is_itself():
 def test_an_output_may_be_in_the_format_of_the_tokens_or_of_products():
     assert output_dtypes(PLAIN) == [torch.float32]
     assert output_dtypes(Variant(dtype="autocast-float16")) == [torch.float32, torch.float16]
+
+
+def test_what_torch_refuses_autocast_for_cannot_run_in_its_words(monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object) -> None:
+        raise RuntimeError("Current CUDA Device does not support bfloat16.")
+
+    monkeypatch.setattr(torch, "autocast", refused)
+    with pytest.raises(CannotRun, match=r"makes no products in bfloat16 here: Current CUDA Device does not"):
+        require_runnable(Variant(dtype="autocast-bfloat16"), "cuda")
 
 
 def test_what_torch_leaves_autocast_off_for_cannot_run_in_its_words():

@@ -1,6 +1,6 @@
 """Whether layers that do less work when they are timed are found out, and none that does it is blamed."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,11 +16,12 @@ from attnbench.cases.protocol import Protocol
 from attnbench.cases.registry import Registry, discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import Variant
+from attnbench.machine.cuda import Cuda
 from attnbench.measuring import fidelity
 from attnbench.measuring.contract import examine
 from attnbench.measuring.fidelity import expect, renew, require_fidelity, what_is_returned
 from attnbench.measuring.journal_writer import JournalWriter, ProcessSpent
-from attnbench.measuring.layers import WrongOutput, build, make_call, make_data, untouched
+from attnbench.measuring.layers import Call, WrongOutput, build, make_call, make_data, untouched
 from attnbench.measuring.preflight import preflight
 from attnbench.measuring.sketch import distance, sketch
 from attnbench.measuring.worker import work
@@ -291,6 +292,22 @@ def test_dropout_that_is_off_is_compared(registry: Registry):
     assert require_done(registry, case_of(registry, "dropping")) == ""
 
 
+@pytest.mark.parametrize("graph", [False, True])
+def test_gradients_that_other_replays_may_have_written_into_are_not_looked_at(
+    registry: Registry, graph: bool
+):
+    case = case_of(registry, "msa", TRAINING)
+    data, layer = make_data(case, 5), build(registry, case, 5)
+    with make_call(layer, case, data).around():
+        results = make_call(layer, case, data).run()
+    for parameter in layer.parameters():
+        parameter.grad = torch.full_like(parameter, float("nan"))
+    graphed = replace(case, variant=Variant(cuda_graph=graph))
+    call = Call(lambda: results, graphed.variant, layer, data)
+    with nullcontext() if graph else pytest.raises(WrongOutput, match="the gradient of"):
+        what_is_returned(registry, call, graphed, 5, 0)
+
+
 def test_images_that_see_each_other_are_compared_as_a_batch(registry: Registry):
     case = case_of(registry, "normalised", TRAINING)
     data = make_data(case, 5)
@@ -345,6 +362,15 @@ def test_a_view_of_another_image_is_wrong(registry: Registry):
 @pytest.mark.parametrize("calls", [2, 3])
 def test_a_layer_is_compared_with_a_new_one_that_stands_where_it_stood(registry: Registry, calls: int):
     assert require_done(registry, case_of(registry, "alternating"), calls) == ""
+
+
+def test_a_device_that_is_lost_with_a_single_image_is_told_of(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Cuda, "is_lost", lambda _: True)
+    case = case_of(registry, "in-pairs")
+    with pytest.raises(AssertionError):
+        expect(registry, case, 5, make_data(case, 5), 0)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])

@@ -43,6 +43,13 @@ def test_what_gives_back_what_it_takes_maps_tokens_to_the_same_tokens(layout: st
     assert torch.equal(layer_of(mechanism(layer, layout=layout), GEOMETRY, {})(X), X)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_neither_map_nor_tokens_comes_back_as_it_is(layout: str):
+    scores = torch.zeros(2, 10)
+    layer = layer_of(mechanism(Sees(lambda *_: scores), layout=layout), GEOMETRY, {})
+    assert layer(X) is scores
+
+
 def test_sides_size_and_the_tokens_themselves_are_given():
     for layout, rest in (("tokens, height, width", (2, 3)), ("tokens, size", ((2, 3),))):
         layer = Sees()

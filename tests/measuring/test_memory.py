@@ -1,6 +1,8 @@
 """The measured peak is exact: what the shapes say by hand, and what a scripted allocation does."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 import torch
@@ -13,12 +15,17 @@ from attnbench.cases.registry import discover
 from attnbench.cases.variant import Variant
 from attnbench.machine.cpu import Cpu, highest
 from attnbench.measuring.counting import predicted_bytes
-from attnbench.measuring.layers import WrongOutput, build, make_data
+from attnbench.measuring.journal_writer import JournalWriter
+from attnbench.measuring.layers import Data, WrongOutput, build, make_data, untouched
 from attnbench.measuring.memory import memory_of
 from attnbench.measuring.prediction import predicted_peak_bytes
+from attnbench.measuring.preflight import preflight
+from attnbench.records import journal
 from attnbench.records.block_state import BlockState
+from attnbench.records.journal import Fact, Started
 from attnbench.records.record import Memory
-from tests.shards import case, job
+from tests.fake_cuda import FakeCuda, installed
+from tests.shards import ENVIRONMENT, case, job
 
 B, N, C, H = 4, 196, 768, 12
 GEOMETRY = Geometry(C, H, 14, 14)
@@ -246,6 +253,44 @@ def test_one_call_is_measured_where_it_takes_what_was_predicted_and_two_elsewher
         memory = known(memory_of(layer, asked, data, predicted + beyond))
     assert len(peaks) == measured
     assert (memory.peak_bytes + memory.entry_bytes, memory.repeatable) == (predicted, True)
+
+
+def test_what_a_call_is_given_is_kept_on_the_host_meanwhile():
+    cuda = FakeCuda()
+    with cuda.computing(meta_is_here=False):
+        x = torch.ones(B, N).to("cuda")
+        cuda.reset_peak_memory_stats()
+        with untouched(Data((x,), None)):
+            pass
+        assert cuda.peak == 4 * B * N
+        with pytest.raises(WrongOutput, match="changes its input"), untouched(Data((x,), None)):
+            x.add_(1)
+        assert float(x.sum()) == B * N
+
+
+class Noting(JournalWriter):
+    """Notes what is allocated on a device when a step begins."""
+
+    def __init__(self, shard: TextIO, cuda: FakeCuda) -> None:
+        super().__init__(shard)
+        self.cuda = cuda
+        self.there: dict[str, int] = {}
+
+    def write(self, fact: Fact) -> None:
+        if isinstance(fact, Started):
+            self.there[fact.step] = self.cuda.allocated
+        super().write(fact)
+
+
+def test_a_comparison_in_float64_has_the_device_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cuda, shard = installed(monkeypatch), tmp_path / "shard"
+    asked = case("msa", settings=discover().choose("msa").settings, device="cuda", variant=Variant("fused"))
+    journal.save(shard, [job((asked,)), ENVIRONMENT])
+    with shard.open("a") as file, cuda.computing(meta_is_here=True):
+        writer = Noting(file, cuda)
+        preflight(BlockState(journal.read(shard)), discover(), writer)
+    assert writer.there["its reference in float64"] == 0
+    assert writer.there["the measurement of its memory"] > 0
 
 
 def test_the_process_is_watched_while_it_is_called():

@@ -1,5 +1,6 @@
 """The predicted peak is exact where it can be worked out by hand, and takes no memory to make."""
 
+import logging
 import math
 from collections.abc import Callable
 
@@ -55,6 +56,14 @@ def test_attention_needs_most_while_its_softmax_has_both_logits_and_weights():
     """
     elements = PARAMS + B * N * C + 3 * B * N * C + 2 * B * HEADS * N**2
     assert peak_of_msa(B) == 4 * elements
+
+
+def test_what_fails_on_fake_tensors_is_told_by_nobody_but_the_answer(monkeypatch: pytest.MonkeyPatch):
+    told: list[logging.LogRecord] = []
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    monkeypatch.setattr(log, "handle", told.append)
+    assert peak_of(lambda x: torch.mm(x[0], x[0])) is None
+    assert (told, log.disabled) == ([], False)
 
 
 def test_beyond_its_parameters_a_layer_needs_as_much_for_each_image():

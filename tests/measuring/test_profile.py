@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -24,6 +25,13 @@ ADD = Operation("add", Part.element_wise, bytes=12, macs=0)
 MM = Operation("mm", Part.core, bytes=8, macs=4)
 
 
+class Kernel(NamedTuple):
+    """What a profiler's event has launched, in microseconds."""
+
+    name: str
+    duration: float
+
+
 @dataclass
 class Event:
     """A profiler's event, in microseconds."""
@@ -32,6 +40,7 @@ class Event:
     cpu_time_total: float
     cpu_children: list["Event"] = field(default_factory=list)
     device_time_total: float = 0.0
+    kernels: list[Kernel] = field(default_factory=list)
 
 
 def call_of(add: float, *, wrapped: str = "aten::add", whole: float = 10e6) -> Event:
@@ -92,6 +101,14 @@ def test_a_line_is_the_mean_over_the_middle_half_of_the_calls():
 
 def test_on_a_gpu_times_are_those_of_the_kernels():
     found = list(lines(*mean_times([call_of(2e6)], [ADD, MM], replace(case_of(), device="cuda"))))
+    assert [line.self_s for line in found] == [0, 2, 3]
+
+
+def test_the_span_of_a_call_on_a_gpu_is_no_kernel_of_it():
+    call = call_of(2e6)
+    call.kernels = [Kernel("Memset", 1e6), Kernel(RANGE, 4e6)]
+    call.device_time_total += 4e6
+    found = list(lines(*mean_times([call], [ADD, MM], replace(case_of(), device="cuda"))))
     assert [line.self_s for line in found] == [0, 2, 3]
 
 
@@ -176,3 +193,5 @@ def test_on_a_gpu_every_product_takes_time(tmp_path: Path):
     found = profiled(discover(), case_of("hilo", device="cuda"), tmp_path)
     assert found.total.macs == found.closed_form_macs
     assert all(line.self_s > 0 for line in found.lines if line.macs)
+    (outside,) = (line for line in found.lines if line.part is Part.between)
+    assert outside.self_s < 0.1 * found.total.self_s

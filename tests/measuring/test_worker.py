@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -30,16 +31,17 @@ from attnbench.errors import InvalidSetting
 from attnbench.machine import system
 from attnbench.machine.clock import Clock, Reading, WallClock
 from attnbench.machine.cpu import Cpu
+from attnbench.machine.cuda import Cuda
 from attnbench.machine.devices import DEVICES
-from attnbench.measuring import counting, worker
+from attnbench.measuring import counting, timing, worker
 from attnbench.measuring import session as session_module
 from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.measuring.cost import Count
-from attnbench.measuring.energy import Spent
+from attnbench.measuring.energy import Spent, kept_busy
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measuring.prediction import predicted_peak_bytes
-from attnbench.measuring.timing import Pace, Turn
+from attnbench.measuring.timing import Member, Pace, Turn
 from attnbench.measuring.worker import set_up_torch, work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
@@ -66,6 +68,7 @@ from attnbench.records.journal import (
 )
 from attnbench.records.record import Check, Energy, Sample, Warmup
 from tests import own_fused
+from tests.fake_cuda import installed
 from tests.fakes import FakeClock, changed
 from tests.shards import ENVIRONMENT, allocated, session
 
@@ -158,7 +161,7 @@ def test_a_device_that_is_not_the_host_has_a_matmul_rate_of_its_own(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(DEVICES, "meta", Elsewhere())
-    monkeypatch.setattr(worker, "emulated", lambda: {"emulated.float16": "9"})
+    monkeypatch.setattr(worker, "emulated", lambda _: {"emulated.float16": "9"})
     here, *_ = cases(registry, "msa")
     environment, *_ = worked(tmp_path / "shard", job("count", [here, replace(here, device="meta")]))
     assert isinstance(environment, Environment)
@@ -656,6 +659,7 @@ def test_threads_and_precision_are_fixed_and_told():
     ("output", "says"),
     [
         (torch.zeros(3, 6, 9), r"shape \(3, 6, 9\) instead of \(3, 6, 8\)"),
+        (torch.zeros(3, 9), r"shape \(3, 9\) instead of .*; a model, .* needs layout='images'"),
         (torch.full((3, 6, 8), float("inf")), "NaN or infinite"),
         (
             torch.zeros(3, 6, 8, dtype=torch.float64),
@@ -669,6 +673,12 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         check_results(output, nn.Identity(), cases(registry, "msa")[0])
 
 
+ADVICE = """Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda for more information.
+CUDA kernel errors might be asynchronously reported at some other API call.
+For debugging consider passing CUDA_LAUNCH_BLOCKING=1
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."""
+
+
 @pytest.mark.parametrize(
     ("error", "outcome", "reason"),
     [
@@ -680,6 +690,18 @@ def test_a_wrong_output_is_refused(registry: Registry, output: Tensor, says: str
         (torch.OutOfMemoryError("CUDA out of memory.\nA long story"), "out_of_memory", "CUDA out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory",
          "RuntimeError: DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        (RuntimeError(f"CUDA error: out of memory\n{ADVICE}"), "out_of_memory",
+         "RuntimeError: CUDA error: out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+         "out_of_memory",
+         "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), "out_of_memory",
+         "RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        (RuntimeError("MPS backend out of memory"), "out_of_memory",
+         "RuntimeError: MPS backend out of memory"),
+        (RuntimeError(f"CUDA error: device-side assert triggered\n{ADVICE}\n"), "crashed",
+         "RuntimeError: CUDA error: device-side assert triggered"),
+        (ValueError("a table\nof two lines"), "crashed", "ValueError: a table\nof two lines"),
     ],
 )  # fmt: skip
 def test_a_failure_becomes_a_fact_and_ends_nothing(
@@ -830,6 +852,25 @@ def test_a_case_has_the_energy_of_its_calls_beside_that_of_a_device_at_rest(
     said = worked(tmp_path / "shard", job("measure", cases(registry, "msa")[:1], energy_s=1.0), *READY[:2])
     powered = [fact for fact in said if isinstance(fact, Powered)]
     assert powered == [Powered(0, Energy(0, 30.0, 2.0, 5, 6.0 / 4.0))]
+
+
+def test_a_layer_that_fails_while_its_energy_is_measured_fails_alone(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Cpu, "energy_meter", lambda device: lambda: 50 * time.perf_counter())
+    fails = iter([True, False])
+
+    def busy(member: Member, mark: Callable[[], Callable[[], None]]) -> Callable[[], int]:
+        if next(fails):
+            raise RuntimeError("bang")
+        return kept_busy(member, mark)
+
+    monkeypatch.setattr(session_module, "kept_busy", busy)
+    asked = job("measure", cases(registry, "msa")[:2], energy_s=0.02)
+    said = worked(tmp_path / "shard", asked, *READY)
+    assert [fact.case for fact in said if isinstance(fact, Failed)] == [0]
+    assert [fact.case for fact in said if isinstance(fact, Powered)] == [1]
+    assert isinstance(said[-1], Ended)
 
 
 def test_no_session_measures_energy_unasked(
@@ -1083,8 +1124,31 @@ def test_a_format_is_emulated_whose_products_take_much_longer(
 ):
     seconds = {torch.float32: iter([2.0, 1.0, 9.0, 9.0, 9.0]), torch.bfloat16: iter([1.4] * 5)}
     seconds[torch.float16] = iter([60.0, float16_s, 70.0, 80.0, 90.0])
-    monkeypatch.setattr(worker, "_matmul_s", lambda dtype: next(seconds[dtype]))
-    assert worker.emulated() == {"emulated.float16": told}
+    monkeypatch.setattr(worker, "_matmul_s", lambda device, dtype: next(seconds[dtype]))
+    assert worker.emulated("cpu") == {"emulated.float16": told}
+
+
+def test_a_gpu_that_emulates_a_format_says_so_under_its_own_name(monkeypatch: pytest.MonkeyPatch):
+    seconds = {torch.float32: 1.0, torch.bfloat16: 3.0, torch.float16: math.inf}
+    monkeypatch.setattr(worker, "_matmul_s", lambda device, dtype: seconds[dtype])
+    assert worker.emulated("cuda") == {"emulated.cuda.bfloat16": "3"}
+
+
+def test_a_gpus_products_are_timed_by_its_own_clock(monkeypatch: pytest.MonkeyPatch):
+    clocks = [object(), object()]
+    monkeypatch.setattr(worker, "MIDDLING", 8)
+    monkeypatch.setattr(timing, "sample", lambda _call, _calls, clock: clocks.index(clock))
+    with installed(monkeypatch).computing(meta_is_here=False):
+        monkeypatch.setattr(Cuda, "clocks", lambda _: clocks)
+        assert worker._matmul_s("cuda", torch.bfloat16) == 0
+
+
+def test_a_format_that_a_device_has_no_products_in_is_no_emulated_one(monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object) -> float:
+        raise RuntimeError("CUBLAS_STATUS_NOT_SUPPORTED")
+
+    monkeypatch.setattr(timing, "sample", refused)
+    assert worker._matmul_s("cpu", torch.bfloat16) == math.inf
 
 
 def test_a_layer_that_asks_for_fused_attention_itself_is_looked_at_under_the_explicit_kernel(tmp_path: Path):

@@ -39,9 +39,9 @@ def only(**changes: Any) -> Row:
 def test_values_are_in_the_unit_of_their_column():
     row = only(memory=MEMORY_OF_A_CALL)
     shown = [found and found.value for column in COLUMNS for found in [column.in_unit(row)]]
-    assert shown == pytest.approx([1.0, 500.0, 1000.0, 400.0, 160.0, 1.0, None])
+    assert shown == pytest.approx([1.0, 500.0, 1000.0, 400.0, 160.0, 1.0, None, None, None])
     base = [found and found.value for column in COLUMNS for found in [column.estimate(row)]]
-    assert base == pytest.approx([1_000_000, 500_000_000, 1000 * 2**20, 0.4, 160.0, 1.0, None])
+    assert base == pytest.approx([1_000_000, 500_000_000, 1000 * 2**20, 0.4, 160.0, 1.0, None, None, None])
 
 
 def test_the_ends_of_a_time_are_in_milliseconds_too():
@@ -59,7 +59,7 @@ def test_the_papers_values_stand_in_the_same_units_with_the_papers_digits():
         "",
         "1,029",
         "2.04",
-        "",
+        *("", "", ""),
     ]
 
 
@@ -76,7 +76,7 @@ def test_outside_the_papers_setting_there_is_no_published_value():
 
 def test_what_was_not_measured_has_no_value():
     row = rows([record("msa", outcome="crashed", params=None, macs=None)])[0]
-    assert [column.estimate(row) for column in COLUMNS] == [None] * 7
+    assert [column.estimate(row) for column in COLUMNS] == [None] * 9
     assert [column.text(row) for column in (PARAMS, MEMORY, SPEED, LIMIT)] == ["—"] * 4
 
 
@@ -108,7 +108,7 @@ def test_the_share_of_the_limit_comes_from_ceilings():
 def test_headings_carry_units_where_there_are_any():
     assert [column.heading for column in COLUMNS] == [
         "Params (M)", "FLOPs (M)", "Memory (MiB)", "Time (ms)", "Throughput (img/s)", "Speed-up (×)",
-        "Of limit",
+        "Of limit", "Energy (mJ/img)", "Power (W)",
     ]  # fmt: skip
 
 

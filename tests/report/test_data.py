@@ -22,6 +22,7 @@ from attnbench.report.formats.json_object import json_object
 from attnbench.report.formats.long_csv import long_csv
 from attnbench.report.formats.wide_csv import wide_csv
 from attnbench.report.frame import frame
+from attnbench.report.html.table import columns_of
 from attnbench.report.notes import notes
 from attnbench.report.objects import run_json
 from attnbench.report.profile import setting_line
@@ -157,10 +158,25 @@ def test_a_profile_says_what_was_called_as_rows_of_runs_do():
     assert list(setting_line(PROFILE)) == list(case_line(rows(block(TABLE))[0]))
 
 
-def test_energy_is_the_median_over_sessions():
-    spent = [Energy(0, 64.0, 2.0, 10, 70.0), Energy(1, 128.0, 2.0, 10, None), Energy(2, 192.0, 2.0, 10, 90.0)]
+def test_energy_is_the_mean_over_sessions_with_the_interval_of_students_t():
+    """Three sessions a tenth of 2 apart in logarithms: t of two degrees of freedom is 4.303."""
+    spent = [Energy(i, 64.0 * 2 ** (i / 10), 2.0, 10, [70.0, None, 70.0][i]) for i in (-1, 0, 1)]
     line = row_line(rows([record("msa", [0.4] * 6, energies=tuple(spent))])[0])
-    assert (line["energy_j_per_image"], line["energy_w"], line["energy_idle_w"]) == (0.2, 64.0, 80.0)
+    reach = 2 ** (4.303 * 0.1 / 3**0.5)
+    batch = 64
+    for name, mean in (("energy_w", 32.0), ("energy_j_per_image", 6.4 / batch)):
+        found = [line[name], line[f"{name}_low"], line[f"{name}_high"]]
+        assert found == pytest.approx([mean, mean / reach, mean * reach], rel=1e-4)
+    assert line["energy_idle_w"] == pytest.approx(70.0)
+
+
+def test_the_energy_of_two_sessions_has_no_interval():
+    spent = tuple(Energy(session, 64.0, 2.0, 10, 70.0) for session in (0, 1))
+    line = row_line(rows([record("msa", [0.4] * 6, energies=spent)])[0])
+    assert (line["energy_w"], line["energy_w_low"], line["energy_w_high"]) == (32.0, None, None)
+
+
+def test_what_has_no_counter_has_no_energy():
     none = row_line(rows([record("msa", [0.4] * 6)])[0])
     assert [none[name] for name in ("energy_j_per_image", "energy_w", "energy_idle_w")] == [None] * 3
 
@@ -170,8 +186,24 @@ def test_readers_see_energy_where_it_was_measured():
     table = rows([record("msa", [0.4] * 6, energies=(spent,)), record("van", [0.4] * 6)])
     with_energy, without = result_table(table), result_table(table[1:])
     (energy,) = (column for column in with_energy.columns if column.heading == "Energy (mJ/img)")
-    assert energy.cells == ["100.0", "—"]
+    assert energy.cells == ["100", "—"]
     assert "Energy (mJ/img)" not in [column.heading for column in without.columns]
+
+
+def test_what_a_device_draws_at_rest_is_said_beside_energy():
+    spent = Energy(0, 64.0, 2.0, 10, 70.31)
+    with_energy = rows([record("msa", [0.4] * 6, energies=(spent,))])
+    said = "The CPU draws 70.3 W before it has anything to do, which its energy includes."
+    assert said in notes(with_energy)
+    assert not any("before it has anything" in note for note in notes(rows([record("msa", [0.4] * 6)])))
+
+
+def test_the_page_has_energy_where_it_was_measured():
+    spent = Energy(0, 64.0, 2.0, 10, 70.0)
+    table = rows([record("msa", [0.4] * 6, energies=(spent,)), record("van", [0.4] * 6)])
+    for columns, there in ((columns_of(table), True), (columns_of(table[1:]), False)):
+        heads = [head.title for column in columns for head in column.heads()]
+        assert any("Energy" in head for head in heads) is there
 
 
 def test_energy_that_was_asked_for_and_not_read_is_said():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnbench.report.digits import estimated, fixed, shown
+from attnbench.report.digits import estimated, fixed, millions, shown
 from attnbench.statistics import Estimate
 
 
@@ -38,6 +38,12 @@ def test_without_a_width_there_are_three_significant_digits(estimate, text):
 def test_decimals_that_are_asked_for_are_given():
     assert shown(Estimate(521.428992), decimals=1).value == "521.4"
     assert fixed(1234.5678, 2) == "1,234.57"
+
+
+def test_a_small_count_has_two_significant_digits():
+    counts = (2_362_368, 521_428_992, 41_800, 4_180, 1, 0, -3_100)
+    assert list(map(millions, counts)) == ["2.4", "521.4", "0.042", "0.0042", "0.0000010", "0.0", "-0.0031"]
+    assert millions(None) == "—"
 
 
 def test_what_was_not_measured_is_a_dash():

@@ -101,3 +101,8 @@ def test_a_case_fits_unless_it_is_predicted_not_to():
     found = {**planned().found, HILO.row: (Predicted(0, Prediction(9, 8)), TOO_LARGE)}
     assert planned().fitting == {one.row for one in CASES}
     assert HILO.row not in replace(planned(), found=found).fitting
+
+
+def test_energy_takes_its_time_of_each_layer_and_of_the_device_at_rest():
+    plain, longer = (forecasts([planned()], replace(PROTOCOL, energy_s=each))[0].seconds for each in (0, 0.5))
+    assert longer == pytest.approx(plain + PROTOCOL.sessions * 0.5 * (len(planned().macs) + 1))

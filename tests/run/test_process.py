@@ -216,6 +216,33 @@ def test_a_worker_that_fails_says_its_status_and_last_words(workers: Workers):
     assert workers.seen == [FIRST, CALL]
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            [
+                "Traceback (most recent call last):",
+                "  File x, line 7",
+                "CUDA error: no kernel",
+                "Compile with x",
+            ],
+            "CUDA error: no kernel",
+        ),
+        (
+            ["terminate called after throwing", "  what():  CUDA error: no kernel", "frame #0: abort"],
+            "CUDA error: no kernel",
+        ),
+        (["Traceback (most recent call last):", "  File x", "KeyError: 1", "", "OSError: 2"], "KeyError: 1"),
+        (["one", "two"], "two"),
+    ],
+)
+def test_its_last_words_are_what_was_raised_and_not_what_stands_below(
+    workers: Workers, said: list[str], words: str
+):
+    end = workers.end_of(write(FIRST, CALL), *(f"echo '{line}' >&2" for line in said), "exit 1")
+    assert str(end) == f"the worker process ended with status 1: {words}"
+
+
 def test_a_step_is_over_when_the_next_fact_arrives(workers: Workers):
     assert workers.end_of(write(CALL, FIRST), "exit 9").at_work is None
 

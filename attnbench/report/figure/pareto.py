@@ -46,10 +46,11 @@ def draw_pareto(axes: Axes, rows: Sequence[Measured], styles: MarkStyles, name: 
     """Throughput over a cost with its intervals, and a line that steps along the front."""
     points = {row.record.case.label: (price.value, _speed(row)) for row in rows if (price := cost(row))}
     for row in rows:
-        if row.record.case.label in points:
+        if price := cost(row):
             spread, how = errors([row.timing.throughput]), point(styles[row.record.case.label])
-            title = row.record.case.title
-            axes.errorbar(*points[row.record.case.label], yerr=spread, label=title, clip_on=False, **how)
+            across = errors([price]) if price.low is not None else None
+            title, at = row.record.case.title, points[row.record.case.label]
+            axes.errorbar(*at, xerr=across, yerr=spread, label=title, clip_on=False, **how)
     corners = [points[row.record.case.label] for row in front(rows, cost)]
     if len(corners) > 1:
         xs, ys = zip(*corners, strict=True)

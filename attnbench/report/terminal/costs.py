@@ -8,6 +8,7 @@ from attnbench.records.cost import Entry, Point, branch_titles, choices_of, poin
 from attnbench.report.caption import CONVENTION
 from attnbench.report.column import LOWER_BOUND, Line
 from attnbench.report.csv_text import cell
+from attnbench.report.digits import millions
 from attnbench.report.export import registry_lines
 from attnbench.report.terminal.grid import Grid, GridColumn
 from attnbench.words import NOTHING, readable
@@ -108,7 +109,7 @@ def flops_table(points: Sequence[Point]) -> Grid:
     sizes = dict.fromkeys(point.geometry.size for point in points)
     geometry = points[0].geometry
     by_size = zip(sizes, zip(*costs, strict=True), strict=True)
-    columns = [GridColumn(size, list(map(_millions, macs))) for size, macs in by_size]
+    columns = [GridColumn(size, list(map(millions, macs))) for size, macs in by_size]
     return Grid(
         [GridColumn(MECHANISM, titles, wraps=True), *columns],
         ", ".join(filter(None, ("FLOPs (M)", geometry.layer_words))),
@@ -124,7 +125,3 @@ def _lines(points: Sequence[Point]) -> list[tuple[str, Sequence[int | None]]]:
         (f"{INDENT}{title}", [point.branch(title) for point in points]) for title in branch_titles(points)
     ]
     return [(points[0].choice.title, [point.macs for point in points]), *branches]
-
-
-def _millions(macs: int | None) -> str:
-    return NOTHING if macs is None else f"{macs / 1e6:,.1f}"

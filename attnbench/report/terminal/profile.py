@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from attnbench.records.profile import Line, Profile
+from attnbench.report.digits import millions
 from attnbench.report.profile import title
 from attnbench.report.terminal.grid import Grid, GridColumn
 
@@ -41,8 +42,8 @@ def _numbers(profile: Profile, lines: Sequence[Line]) -> list[GridColumn]:
         "calls": lambda line: f"{line.calls:,}" if line.calls else "",
         "time (ms)": lambda line: f"{line.self_s * 1e3:,.3f}",
         "% of call": lambda line: f"{100 * profile.share(line):.1f}",
-        "MACs (M)": lambda line: f"{line.macs / 1e6:,.1f}" if line.macs else "",
-        "moved (MB)": lambda line: f"{line.bytes / 1e6:,.1f}" if line.bytes else "",
+        "MACs (M)": lambda line: millions(line.macs) if line.macs else "",
+        "moved (MB)": lambda line: millions(line.bytes) if line.bytes else "",
         "GMAC/s": lambda line: f"{line.macs_per_s / 1e9:,.1f}" if line.macs else "",
         "GB/s": lambda line: f"{line.bytes_per_s / 1e9:,.1f}" if line.bytes else "",
     }

@@ -18,7 +18,7 @@ from attnbench.report.columns import (
     THROUGHPUT_ALONE,
     TIME,
 )
-from attnbench.report.digits import estimated
+from attnbench.report.digits import estimated, millions
 from attnbench.report.fields import VERDICT
 from attnbench.report.paper_table import Field, PaperTable, one_table
 from attnbench.report.spread import Spread
@@ -105,9 +105,9 @@ def registry_table(entries: Sequence[Entry]) -> Grid:
         GridColumn("Settings", list(map(settings_of, entries)), wraps=True, drop_order=3),
         GridColumn("Family", [mechanism.family for mechanism in mechanisms], drop_order=2),
         GridColumn("Published in", list(map(venue_of, entries)), wraps=True, drop_order=1),
-        GridColumn(PARAMS.heading, [_millions(entry.params, 2) for entry in entries]),
+        GridColumn(PARAMS.heading, [millions(entry.params, 2) for entry in entries]),
         paper_column([printed(paper, "params_m", 2) for paper in published], drop_order=2),
-        GridColumn(FLOPS.heading, [f"{bound(entry)}{_millions(entry.macs, 1)}" for entry in entries]),
+        GridColumn(FLOPS.heading, [f"{bound(entry)}{millions(entry.macs, 1)}" for entry in entries]),
         paper_column([printed(paper, "flops_m", 1) for paper in published], drop_order=2),
     ]
     return Grid(columns, caption=CONVENTION)
@@ -153,10 +153,6 @@ def _change_caption(changes: Sequence[Change], spread: Spread) -> str:
     return "\n".join(
         [meaning, how_measured(timings, floors, spread), verdicts(timings), *what_marks_mean(both)]
     )
-
-
-def _millions(count: int | None, decimals: int) -> str:
-    return NOTHING if count is None else f"{count / 1e6:.{decimals}f}"
 
 
 def _ours(column: Quantity, rows: Sequence[Row | None], heading: str = "", drop_order: int = 0) -> GridColumn:

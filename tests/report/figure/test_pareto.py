@@ -13,7 +13,7 @@ from attnbench.analysis.rows import Measured, measured, rows
 from attnbench.records.record import Energy, Record
 from attnbench.report.colours import mark_styles_of
 from attnbench.report.figure.pareto import COSTS, draw_pareto, front, pareto_page
-from attnbench.report.figure.quantities import macs_m, params_m, total_mib
+from attnbench.report.figure.quantities import energy_mj, macs_m, params_m, total_mib
 from attnbench.report.figure.run import setting_pages
 from tests.fakes import MEMORY, changed, record
 from tests.report.figure.pages import figures
@@ -102,6 +102,17 @@ def test_a_page_has_a_panel_for_each_cost_that_was_found(table: list[Measured]):
     spent = Energy(0, joules=64.0, seconds=2.0, calls=10, idle_w=None)
     with_energy = [replace(row, record=replace(row.record, energies=(spent,))) for row in with_memory]
     assert [axes.get_xlabel() for axes in pareto_page({"": with_energy}, INKS).axes] == list(COSTS)
+
+
+def test_a_cost_that_has_an_interval_shows_it(table: list[Measured]):
+    spent = tuple(Energy(session, 64.0 + session, 2.0, 10, None) for session in range(3))
+    (row, *_) = (replace(row, record=replace(row.record, energies=spent)) for row in table)
+    (axes,) = (each for each in pareto_page({"": [row]}, INKS).axes if each.get_xlabel() == "Energy (mJ/img)")
+    (drawn,) = (each for each in axes.containers if isinstance(each, ErrorbarContainer))
+    across = drawn.lines[2][0].get_segments()[0]
+    cost = energy_mj(row)
+    assert cost
+    assert across[:, 0].tolist() == pytest.approx([cost.low, cost.high])
 
 
 def test_each_device_has_a_front_of_its_own(table: list[Measured]):

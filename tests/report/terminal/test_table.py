@@ -547,6 +547,9 @@ def test_speeds_in_a_format_that_the_processor_emulates_are_said_to_be_so():
     assert line.startswith("float16 is emulated on this CPU: a product takes 58 times as long as in float32")
     for other in (changed(half, dtype="bfloat16"), changed(half, device="cuda")):
         assert not any("emulated" in line for line in notes(rows([other])))
+    on_gpu = changed(half, device="cuda", flags={"emulated.cuda.float16": "3"})
+    (line,) = (line for line in notes(rows([on_gpu])) if "emulated" in line)
+    assert "is emulated on this GPU: a product takes 3 times as long as in float32. Its" in line
 
 
 def test_a_device_whose_memory_cannot_be_measured_is_named():
