@@ -94,6 +94,28 @@ class InPairs(Honest):
         return super().forward(x)
 
 
+class PassingInPairs(Passing):
+    """Passes an even number of images on, and no other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert len(x) % 2 == 0
+        return super().forward(x)
+
+
+class Alternating(Honest):
+    """Turns its output round in every other call."""
+
+    sign: Tensor
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self.register_buffer("sign", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.sign.neg_()
+        return super().forward(x) * self.sign
+
+
 class Begun(Closed):
     """The same for every input before it learns."""
 
@@ -116,4 +138,6 @@ rounded = _mechanism("rounded", Rounded)
 closed = _mechanism("closed", Closed)
 passing = _mechanism("passing", Passing)
 in_pairs = _mechanism("in-pairs", InPairs)
+passing_in_pairs = _mechanism("passing-in-pairs", PassingInPairs)
+alternating = _mechanism("alternating", Alternating)
 begun = _mechanism("begun", Begun)

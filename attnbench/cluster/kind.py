@@ -43,7 +43,7 @@ def of_one_kind(site: Site) -> Site:
 def _constraint(nodes: Sequence[Node]) -> str:
     """Features by which Slurm gives nodes of one kind alone, of which there are as many as can be."""
     for kind, _ in Counter(nodes).most_common():
-        if kind.features and {node for node in nodes if kind.features <= node.features} == {kind}:
+        if {node for node in nodes if kind.features <= node.features} == {kind}:
             return "&".join(sorted(kind.features))
     kinds = "; ".join(f"{count} of {kind.words}" for kind, count in Counter(nodes).most_common())
     raise AttnbenchError(

@@ -84,17 +84,16 @@ def expect(registry: Registry, case: Case, seed: int, data: Data, index: int) ->
     if not any(scales):
         return Expected(index, (), (), False, "its results hardly depend on its input")
     passed_on = shares_memory(last[0], looks.batch)
+    input_itself = Expected(index, (), (), False, "its output is its input, or a view of it")
     if alone and distance(alone, together, scales) <= rough:
-        if passed_on:
-            return Expected(index, (), (), False, "its output is its input, or a view of it")
-        return _expected(index, alone, scales, alone=True)
+        return input_itself if passed_on else _expected(index, alone, scales, alone=True)
     again = looks.together()
     if distance(sketch(again), together, scales) > rough:
         _require_finished(last, together)
         return Expected(index, (), (), False, "its results differ from call to call")
     turned = distance(sketch(looks.turned()), together, scales)
-    if turned <= rough and not passed_on:
-        return _expected(index, together, scales, alone=False)
+    if turned <= rough:
+        return input_itself if passed_on else _expected(index, together, scales, alone=False)
     if turned <= ELSEWHERE:
         return Expected(index, (), (), False, "its results depend on the batch by more than rounding")
     raise WrongOutput(

@@ -91,7 +91,7 @@ def warm_up(call: Callable[[], object], clock: Clock, protocol: Protocol, first_
 
 def calls_per_sample(per_call_s: float, protocol: Protocol) -> int:
     """As many calls as make a sample long enough for its clock."""
-    return max(1, math.ceil(protocol.min_sample_s / per_call_s))
+    return math.ceil(protocol.min_sample_s / per_call_s)
 
 
 def rounds(

@@ -172,7 +172,6 @@ def _measure_block(
     try:
         _work_off(shard, setup, lambda state: state.unfinished, watch)
     except KeyboardInterrupt:
-        lines.mend(shard)
         record_file.append(there.folder, records_of(BlockState(journal.read(shard)), complete=False))
         return False
     _settle(shard, there, complete=True)

@@ -2,14 +2,19 @@
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from attnbench.cases.case import Block
 from attnbench.cluster import job
 from attnbench.run import runner
+from attnbench.run.plan import Setup
 from tests.cluster.fake import EFFORT, SIZES, FakeSlurm, Killed, part, rows
 from tests.conftest import Run
-from tests.shards import Workers
+from tests.fakes import changed, record
+from tests.shards import CASES, PROTOCOL, Workers
 
 BACKBONE = Path(__file__).parents[1] / "tiny_backbone.py"
 
@@ -49,6 +54,19 @@ def test_as_many_images_as_fit_is_what_the_job_finds(slurm: FakeSlurm, command: 
     members = [row for row in rows() if row.case.role == "member"]
     assert Counter(row.case.workload.batch for row in members) == {1: 6, 8: 6}
     assert {bool(row.batch_note) for row in members if row.case.workload.batch == 8} == {True}
+
+
+@pytest.mark.parametrize(("node", "kept"), [("a", True), ("b", False)])
+def test_a_batch_that_was_found_holds_on_the_node_that_found_it(
+    monkeypatch: pytest.MonkeyPatch, node: str, kept: bool
+):
+    before = changed(record(batch_note="16 do not fit"), batch=8, node="a")
+    anew = Block(CASES, is_open=True).filled(2, "found anew")
+    monkeypatch.setattr(job, "fill", lambda blocks, setup: [anew])
+    earlier: Any = SimpleNamespace(planned=[before])
+    found = job.filled(Block(CASES, is_open=True), Setup((), PROTOCOL, node=node), earlier)
+    batches = {case.workload.batch for case in found.members}
+    assert (batches, found.batch_note) == (({8}, "16 do not fit") if kept else ({2}, "found anew"))
 
 
 def test_a_job_goes_on_with_the_batch_that_the_one_before_found(

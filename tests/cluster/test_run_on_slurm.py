@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from attnbench.cluster import job
-from attnbench.cluster.standing import in_words
+from attnbench.cluster.standing import Phase, in_words, standings
 from attnbench.cluster.submission import submissions
 from attnbench.errors import AttnbenchError
-from attnbench.machine.node import Allocation
-from attnbench.records.folder import held
+from attnbench.machine.node import Allocation, fingerprint
+from attnbench.records.folder import held, salt
 from attnbench.records.parts import End, Part, parts
 from attnbench.records.record_file import read
 from attnbench.run import runner
@@ -90,6 +90,23 @@ def test_a_command_that_waits_ends_with_the_table(
     assert "3 blocks: 3 waiting (Resources)" in done.out
     assert "6 rows in run/records.jsonl" in done.out
     assert not Path("run/plan.json").exists()
+
+
+def test_what_a_job_left_is_looked_for_again_before_it_is_said_to_have_ended_early(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    """A file system that others write to may know of it only then."""
+
+    def look_again(part: Part) -> Part:
+        fresh.add(part.key)
+        return part
+
+    command("--detach")
+    slurm.forget()
+    fresh: set[str] = set()
+    monkeypatch.setattr(Part, "looked_at_again", look_again)
+    monkeypatch.setattr(Part, "is_finished", property(lambda part: part.key in fresh))
+    assert [each.phase for each in standings(Path("run"), parts(Path("run")))] == [Phase.done] * 3
 
 
 def test_how_a_job_ended_is_noted_before_slurm_forgets_it(
@@ -182,8 +199,8 @@ def test_what_ends_three_jobs_by_its_own_fault_is_a_row_with_slurms_reason(
         command("--detach")
         planned_and_killed(number)
         for _, index in slurm.waiting:
-            slurm.put(number, index, state, "None", "0:9")
-    attnbench("collect", "run")
+            slurm.put(number, index, state if number == 2 else "FAILED", "None", "0:9")
+    assert "3 blocks: 3 done. " in attnbench("collect", "run").out
     members = [row for row in rows() if row.case.role == "member"]
     assert [row.outcome for row in members] == [outcome] * 6
     says = f"3 jobs of Slurm's ended before it was measured: {state}"
@@ -232,6 +249,39 @@ def test_a_word_that_means_nothing_is_told_once_and_can_be_mended(slurm: FakeSlu
     assert "3 refused" in done.out
     again = attnbench(*words, "--detach")
     assert "Submitted 3 blocks of 3" in again.out
+
+
+def test_a_job_measures_what_was_asked_for_on_its_own_node(slurm: FakeSlurm, command: Run):
+    asked = ("--memory-limit", "2GiB", "--baseline", "hilo", "--mode", "training", "--threads", "2")
+    command("--detach", *asked)
+    found = {each: job.understood(each, WHOLE, shared=False) for each in parts(Path("run"))}
+    assert {(part.request.threads, block.threads) for part, (block, _) in found.items()} == {(1, 1), (2, 2)}
+    block, setup = next(iter(found.values()))
+    assert [case.label for case in block.cases if case.role == "twin"] == ["hilo"]
+    assert {case.workload.mode for case in block.members} == {"training"}
+    assert (setup.memory_limit_bytes, setup.allocation) == (2 * 2**30, WHOLE)
+    assert setup.node == fingerprint(salt(Path("run")))
+
+
+def test_a_job_without_the_device_that_was_asked_for_is_refused(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("attnbench.machine.cuda.Cuda.absent", lambda _: "There is no CUDA device here.")
+    command("--detach", "--device", "cuda")
+    assert Counter(slurm.work_off()) == {0: 3, job.REFUSED: 3}
+    refused = [each for each in parts(Path("run")) if each.refusal]
+    assert {(each.request.device, each.refusal) for each in refused} == {
+        ("cuda", "There is no CUDA device here.")
+    }
+
+
+def test_a_job_that_runs_again_after_its_end_measures_nothing(
+    slurm: FakeSlurm, command: Run, monkeypatch: pytest.MonkeyPatch
+):
+    command("--detach")
+    assert next(slurm.work_off()) == 0
+    monkeypatch.setattr(runner, "facts_of_worker", None)
+    assert job.main(slurm.submission(0), 0) == 0
 
 
 def test_a_job_that_shares_its_node_is_refused_unless_the_site_says_so(
@@ -359,7 +409,9 @@ def test_a_size_that_is_named_twice_is_one_block(slurm: FakeSlurm, command: Run)
 
 
 def test_what_slurm_refuses_is_said_in_its_words_and_leaves_nothing_behind(slurm: FakeSlurm, command: Run):
-    (slurm.folder / "refusal").write_text("sbatch: error: invalid partition specified: gpu")
+    (slurm.folder / "refusal").write_text(
+        "sbatch: warning: no account is named\nsbatch: error: invalid partition specified: gpu"
+    )
     done = command("--detach")
     assert done.status == 2
     said = " ".join(done.err.split())
@@ -388,8 +440,10 @@ def test_what_is_finished_is_collected_where_there_is_no_slurm(
 ):
     command("--detach")
     next(slurm.work_off())
+    for number in (1, 2):
+        part(number).run.mkdir()
     (slurm.folder / "down").touch()
-    assert "1 done. 5 new" in attnbench("collect", "run").out
+    assert "3 blocks: 2 running, 1 done. 5 new" in attnbench("collect", "run").out
     assert len(rows()) == 5
 
 
@@ -420,6 +474,7 @@ def test_runs_say_how_many_blocks_are_done(slurm: FakeSlurm, command: Run, attnb
     attnbench("collect", "run")
     (line,) = json.loads(attnbench("runs", ".", "--format", "json").out)["runs"]
     assert (line["complete"], line["blocks"], line["blocks_done"]) == (False, 3, 1)
+    assert Path("run/plan.json").exists()
     assert "1/3 blocks" in " ".join(attnbench("runs", ".").out.split())
 
 
@@ -448,16 +503,20 @@ def test_a_login_node_without_torch_submits_and_collects(slurm: FakeSlurm, comma
     ("on", "says"),
     [
         ("pbs", "it must be slurm"),
+        ("slurms", "it must be slurm"),
         ("slurm:partition", "'partition' has no value"),
         ("slurm:array=0-3", "array is attnbench's own to set"),
-        ("slurm:poll=0", "at least 1"),
+        ("slurm:job_name=mine", "job_name is attnbench's own to set"),
+        ("slurm:dependency=singleton", "dependency is attnbench's own to set"),
+        ("slurm:mem!=4G", "'mem!' is no long option of sbatch"),
+        ("slurm:poll=0.5", "at least 1"),
         ("slurm:shared=maybe", "it must be yes or no"),
         ("none.toml", "cannot be read"),
     ],
 )
 def test_what_a_cluster_cannot_be_told_is_a_mistake(attnbench: Run, slurm: FakeSlurm, on: str, says: str):
     done = attnbench("run", "msa", "--on", on)
-    assert (done.status, says in done.err) == (2, True)
+    assert (done.status, says in " ".join(done.err.split())) == (2, True)
 
 
 @pytest.mark.parametrize("word", ["--detach", "--cancel"])

@@ -3,6 +3,7 @@
 import pytest
 
 from attnbench.cluster.site import Site, read_site
+from attnbench.errors import AttnbenchError
 
 
 @pytest.mark.parametrize(
@@ -11,6 +12,7 @@ from attnbench.cluster.site import Site, read_site
         ("slurm", {}),
         ("slurm:cpus_per_task=4", {"cpus-per-task": "4"}),
         ("slurm:nodelist=n1,n2,time=20", {"nodelist": "n1,n2", "time": "20"}),
+        ("slurm: qos = low, time = 20", {"qos": "low", "time": "20"}),
         ("slurm:licenses=a:1,b:c=2,time=20", {"licenses": "a:1,b:c=2", "time": "20"}),
     ],
 )
@@ -29,3 +31,21 @@ def test_a_file_says_what_a_line_says(tmp_path):
     site = read_site(f"{path}")
     assert (site.options, site.shared, site.setup) == ({"time": "20"}, True, ("module load a",))
     assert (site.poll_s, site.counts) == (5.0, "short")
+
+
+def test_a_time_that_is_no_number_is_refused(tmp_path):
+    path = tmp_path / "site.toml"
+    path.write_text("poll = nan")
+    with pytest.raises(AttnbenchError, match="at least 1"):
+        read_site(f"{path}")
+
+
+def test_a_line_says_what_is_no_option_of_sbatchs():
+    site = read_site("slurm:python=/opt/python,setup=module load a,counts=short,poll=1,shared=yes")
+    assert site == Site({}, "/opt/python", "short", ("module load a",), poll_s=1.0, shared=True)
+
+
+def test_one_line_of_setup_needs_no_list(tmp_path):
+    path = tmp_path / "site.toml"
+    path.write_text('setup = "module load a"\nshared = false\n')
+    assert (read_site(f"{path}").setup, read_site(f"{path}").shared) == (("module load a",), False)

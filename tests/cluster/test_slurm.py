@@ -1,12 +1,12 @@
 """What Slurm's commands answer, and what it means."""
 
 from collections.abc import Callable
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, TimeoutExpired
 
 import pytest
 
 from attnbench.cluster import slurm
-from attnbench.cluster.slurm import JobState, Node
+from attnbench.cluster.slurm import JobState, NoAnswer, Node
 
 Answers = Callable[[str], None]
 
@@ -20,6 +20,24 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
         monkeypatch.setattr(slurm, "_run", lambda *_, **__: done)
 
     return say
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (TimeoutExpired("squeue", 60), "squeue said nothing in 60 s"),
+        (FileNotFoundError(), "there is no squeue here"),
+    ],
+)
+def test_a_command_that_does_not_answer_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+):
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(slurm, "_run", fails)
+    with pytest.raises(NoAnswer, match=says):
+        slurm.members(["a"])
 
 
 @pytest.mark.parametrize("printed", ["100\n", "100;cluster\n"])
@@ -42,6 +60,16 @@ def test_nodes_are_those_of_the_usual_partition_unless_another_is_named(answers:
     assert slurm.nodes("") == [usual]
     assert slurm.nodes("gpu") == [usual, Node("2:8:1", "gpu:4", frozenset())]  # as many as sinfo prints then
     assert usual.words == "2:32:2 cores, with ib, icelake"
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "COMPLETING", "CONFIGURING"])
+def test_a_job_that_has_its_node_is_running(word: str):
+    assert (JobState(word).is_running, JobState(word).is_final) == (True, False)
+
+
+@pytest.mark.parametrize("word", ["BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "REVOKED", "DEADLINE"])
+def test_a_job_that_slurm_has_ended_is_not_waited_for(word: str):
+    assert (JobState(word).is_running, JobState(word).is_final) == (False, True)
 
 
 @pytest.mark.parametrize(

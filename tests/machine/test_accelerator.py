@@ -36,25 +36,36 @@ BLOCK = 512  # of memory, of which less was asked for
 class FakeGpu:
     """Stands in for `torch.mps` and `torch.xpu`; `log` has what was asked of it, in order.
 
-    Of what it gives out it keeps the most, as Intel's allocator does.
+    Of what it gives out it keeps the most, as Intel's allocator does, and what is given back it holds.
     """
 
     fp64: bool = True
+    is_begun: bool = True
     told: tuple[str, ...] = ("requested_bytes", "allocated_bytes")
     allocated: int = 100
+    by_driver: int = 400
+    reserved: int = 100
     highest: int = 0
+    most_reserved: int = 0
     log: list[str] = field(default_factory=list)
 
     def synchronize(self) -> None:
         self.log.append("wait")
 
-    def empty_cache(self) -> None: ...
+    def is_initialized(self) -> bool:
+        return self.is_begun
+
+    def device_count(self) -> int:
+        return 2
+
+    def empty_cache(self) -> None:
+        self.reserved = self.allocated
 
     def reset_peak_memory_stats(self) -> None:
-        self.highest = self.allocated
+        self.highest, self.most_reserved = self.allocated, self.reserved
 
     def max_memory_reserved(self) -> int:
-        return 4096
+        return self.most_reserved
 
     def memory_stats(self) -> dict[str, int]:
         """Blocks are larger than what is asked for; what an allocator does not count is 0."""
@@ -76,7 +87,7 @@ class FakeGpu:
         return 1000
 
     def driver_allocated_memory(self) -> int:
-        return 400
+        return self.by_driver
 
     def clock_rate(self) -> float:
         return 1550.0
@@ -96,19 +107,23 @@ class FakeGpu:
     def takes(self, number: int) -> None:
         """Give out so much, and take it back."""
         self.highest = max(self.highest, self.allocated + number)
+        self.reserved = max(self.reserved, self.highest)
+        self.most_reserved = max(self.most_reserved, self.reserved)
 
 
 @dataclass
 class FakeEvent:
-    """Stands in for `torch.Event`: says of which device it is."""
+    """Stands in for `torch.Event`: says of which device it is, once it is recorded."""
 
     device: str
     enable_timing: bool = False
+    is_recorded: bool = False
 
-    def record(self) -> None: ...
+    def record(self) -> None:
+        self.is_recorded = True
 
     def synchronize(self) -> None:
-        raise LookupError(self.device)
+        raise LookupError(self.device if self.is_recorded else "nothing to wait for")
 
 
 @pytest.fixture
@@ -227,8 +242,19 @@ def test_a_device_that_torch_sees_is_there_and_no_other_accelerator(
 def test_the_peak_is_what_a_call_takes_beyond_what_was_there(gpu: FakeGpu):
     gpu.takes(10**6)
     assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == 300
-    assert device_of("xpu").reserved_bytes() == 4096
-    assert device_of("xpu").free_bytes() == 700
+    assert device_of("xpu").reserved_bytes() == 400
+    assert (device_of("xpu").free_bytes(), device_of("xpu").total_bytes()) == (700, 1000)
+
+
+def test_a_peak_is_told_when_what_was_queued_is_done(gpu: FakeGpu):
+    device_of("xpu").peak_bytes(lambda: gpu.log.append("call"))
+    assert gpu.log == ["wait", "call", "wait"]
+
+
+def test_a_gpu_is_in_use_once_a_process_has_begun_with_it(gpu: FakeGpu):
+    assert [list(device_of(name).in_use()) for name in OTHERS] == [[0, 1], [0, 1]]
+    gpu.is_begun = False
+    assert [list(device_of(name).in_use()) for name in OTHERS] == [[0, 1], []]
 
 
 def test_what_the_allocator_keeps_for_later_is_free(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch):
@@ -273,12 +299,13 @@ def test_a_peak_is_of_what_was_asked_for_or_of_blocks_where_nobody_tells_that(
     assert device_of("xpu").peak_bytes(lambda: gpu.takes(300)) == peak
 
 
-@pytest.mark.parametrize(("there", "free"), [(10**6, 600), (250, 250)])
+@pytest.mark.parametrize(("there", "taken", "free"), [(10**6, 400, 600), (250, 400, 250), (10**6, 1200, 0)])
 def test_an_apple_gpu_shares_what_the_host_has(
-    gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch, there: int, free: int
+    gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch, there: int, taken: int, free: int
 ):
+    gpu.by_driver = taken
     monkeypatch.setattr(system, "available_memory_bytes", lambda: there)
-    assert device_of("mps").free_bytes() == free
+    assert (device_of("mps").free_bytes(), device_of("mps").total_bytes()) == (free, 1000)
     assert device_of("mps").reserved_bytes() is None
 
 
@@ -313,9 +340,12 @@ def test_what_it_can_do_is_not_refused(gpu: FakeGpu, name: str, dtype: str):
 
 
 def test_an_old_macos_has_no_bfloat16(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda major, minor: major <= 13)
+    bfloat16 = Variant(dtype="bfloat16")
+    monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda *asked: asked <= (14, 0))
+    require_runnable(bfloat16, "mps")
+    monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda *asked: asked <= (13, 6))
     with pytest.raises(CannotRun, match="bfloat16 from macOS 14 on"):
-        require_runnable(Variant(dtype="bfloat16"), "mps")
+        require_runnable(bfloat16, "mps")
 
 
 def test_float64_is_computed_on_the_host_for_a_device_that_has_none(gpu: FakeGpu):
@@ -388,7 +418,7 @@ def test_a_driver_that_does_not_tell_everything_tells_what_it_does(gpu: FakeGpu)
 
 
 def test_the_profiler_watches_intels_gpus_and_cannot_watch_apples():
-    assert ProfilerActivity.XPU in device_of("xpu").activities()
+    assert device_of("xpu").activities() == [ProfilerActivity.CPU, ProfilerActivity.XPU]
     assert device_of("xpu").profiled_us(SimpleNamespace(device_time_total=3, cpu_time_total=5)) == 3.0
     with pytest.raises(AttnbenchError, match="profiler does not see what MPS does"):
         device_of("mps").activities()

@@ -59,7 +59,53 @@ def test_a_call_that_waits_for_the_device_itself_is_said_to_be_paced_by_the_host
         cuda.synchronize()
 
     clock = CudaClock(cuda, lambda: cuda.now)
-    assert [clock.time(call, 20).host_paced for _ in range(2)] == [True, True]
+    readings = [clock.time(call, 20) for _ in range(2)]
+    assert [reading.host_paced for reading in readings] == [True, True]
+    assert readings[0].seconds / 20 == pytest.approx(FAST_S + cuda.launch_s, rel=0.01)
+
+
+def test_the_device_sleeps_for_no_longer_than_a_quarter_of_a_second():
+    cuda = SimulatedCuda()
+    work = cuda.layer(1, FAST_S)
+
+    def call() -> None:
+        cuda.now += 0.3
+        work()
+
+    clock = CudaClock(cuda, lambda: cuda.now)
+    assert [clock.time(call, 1).host_paced for _ in range(2)] == [True, True]
+
+
+class Cold(SimulatedCuda):
+    """A device whose first sleep loads code, and takes longer."""
+
+    def _sleep(self, cycles: int) -> None:
+        self.launch(cycles / self.cycles_per_s + 0.05 * (self.free_at == 0))
+
+
+def test_the_first_sample_of_a_device_needs_no_second_try_although_its_first_sleep_loads_code():
+    cuda, calls = Cold(), []
+    work = cuda.layer(3, FAST_S)
+
+    def call() -> None:
+        calls.append(cuda.now)
+        work()
+
+    assert CudaClock(cuda, lambda: cuda.now).time(call, 20).seconds / 20 == pytest.approx(FAST_S)
+    assert len(calls) == 20
+
+
+def test_how_many_launches_a_device_queues_is_soon_found_out():
+    cuda, calls = SimulatedCuda(depth=200), []
+    work = cuda.layer(40, FAST_S)
+
+    def call() -> None:
+        calls.append(cuda.now)
+        work()
+
+    clock = CudaClock(cuda, lambda: cuda.now)
+    clock.time(call, 64)
+    assert len(calls) < 10 * 64
 
 
 def test_one_call_that_waits_does_not_speak_for_another():

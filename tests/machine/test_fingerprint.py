@@ -32,6 +32,7 @@ from tests.fakes import MACHINE
 
 CPU0 = "sys/devices/system/cpu/cpu0"
 GIB = 2**30
+CUDAS_OWN = ("cuda", "cudnn", "triton", "gpu_power_limit_w", "gpu_ecc", "gpu_clock_max_mhz")
 
 
 def test_the_machine_is_described_without_its_or_its_users_name():
@@ -81,6 +82,21 @@ def test_machines_differ_in_what_decides_a_time_and_in_nothing_else():
     )
     changed = [("turbo", "off", "on"), ("environment", {}, {"OMP_PROC_BIND": "true"})]
     assert differences(MACHINE, other, "cpu") == changed
+
+
+@pytest.mark.parametrize(
+    ("device", "others"),
+    [
+        ("cuda", {"system"}),
+        ("xpu", {"system", *CUDAS_OWN}),
+        ("mps", {*CUDAS_OWN}),
+        ("cpu", {"system", "gpu", "gpu_processors", "driver", *CUDAS_OWN}),
+    ],
+)
+def test_all_that_is_known_of_a_machine_decides_a_time_but_for_a_few_facts(device: str, others: set[str]):
+    known = {field.name for field in dataclasses.fields(MACHINE)}
+    indifferent = {"memory_bytes", "memory_limit_bytes", "gpu_memory_bytes", "attnbench", "commit"}
+    assert known - MACHINE.decisive(device).keys() == indifferent | {"opt_einsum"} | others
 
 
 def test_what_decides_a_time_can_be_written_as_json():

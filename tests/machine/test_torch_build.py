@@ -7,6 +7,7 @@ from attnbench.machine import torch_build
 from attnbench.machine.accelerator import Accelerator
 from attnbench.machine.cuda import Cuda
 from attnbench.machine.devices import DEVICES
+from attnbench.machine.mps import Mps
 from attnbench.machine.xpu import Xpu
 
 
@@ -34,6 +35,12 @@ def test_a_cuda_device_wants_a_build_and_a_driver(
     monkeypatch.setattr(torch_build, "versions", lambda: {"cuda": cuda, "hip": hip})
     monkeypatch.setattr(torch_build, "has_cuda_driver", lambda: driver)
     assert Cuda().is_ruled_out() is is_ruled_out
+
+
+@pytest.mark.parametrize(("platform", "is_ruled_out"), [("darwin", False), ("linux", True)])
+def test_an_apple_gpu_wants_macos(monkeypatch: pytest.MonkeyPatch, platform: str, is_ruled_out: bool):
+    monkeypatch.setattr("sys.platform", platform)
+    assert Mps().is_ruled_out() is is_ruled_out
 
 
 def test_a_build_that_says_nothing_rules_nothing_out(monkeypatch: pytest.MonkeyPatch):

@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from attnbench.measuring.accuracy import (
     require_agreement,
 )
 from attnbench.measuring.execution import CannotRun
-from attnbench.measuring.layers import Results, WrongOutput, make_step
+from attnbench.measuring.layers import Results, WrongOutput, make_data, make_step
 from tests.fakes import changed
 from tests.shards import case
 
@@ -75,6 +76,11 @@ def test_a_layer_is_as_far_from_float64_as_its_numbers_are_rounded(
     variant = Variant("fused", dtype)
     assert least <= error(registry, asked("msa", variant, mode)) <= most
     assert most < BOUNDS[variant.computed]
+
+
+@pytest.mark.parametrize("batch", [1, IMAGES - 1])
+def test_a_batch_of_fewer_images_than_are_compared_is_compared_whole(registry: Registry, batch: int):
+    assert error(registry, changed(asked("msa", Variant("fused"), Mode.training), batch=batch)) < 1e-6
 
 
 def broken(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, *, masked: bool) -> Tensor:
@@ -151,9 +157,10 @@ def test_nothing_is_as_near_to_nothing_as_can_be():
 
 
 def test_an_error_that_is_no_number_is_wrong(monkeypatch: pytest.MonkeyPatch, registry: Registry):
-    monkeypatch.setattr("attnbench.measuring.accuracy.relative_error", lambda *_: float("nan"))
+    errors = cycle([0.0, float("nan"), 0.0])
+    monkeypatch.setattr(accuracy, "relative_error", lambda *_: next(errors))
     with pytest.raises(WrongOutput, match="nan of their size"):
-        error(registry, asked("msa", Variant("fused")))
+        error(registry, asked("msa", Variant("fused"), Mode.training))
 
 
 class Single(nn.Module):
@@ -226,10 +233,123 @@ class Normalised(nn.Module):
         return x / x.std(dim=0)
 
 
+class Distorted(nn.Module):
+    """Is further from its input by this share in every format but float64."""
+
+    share = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.dtype is torch.float64 else x * (1 + self.share)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("float16", 0.1), ("bfloat16", 0.15)])
+def test_each_format_may_be_as_far_away_as_the_harness_says(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, bound: float
+):
+    monkeypatch.setattr(Distorted, "share", 0.9 * bound)
+    error(with_layer(Distorted), asked("msa", Variant("fused", dtype)))
+    monkeypatch.setattr(Distorted, "share", 1.1 * bound)
+    with pytest.raises(WrongOutput, match=f"is allowed {bound:g}"):
+        error(with_layer(Distorted), asked("msa", Variant("fused", dtype)))
+
+
+def test_a_weight_that_learns_nothing_is_wrong():
+    class Scale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * (self.weight.detach() if x.dtype is torch.bfloat16 else self.weight)
+
+    assert error(with_layer(Scale), asked("msa", Variant("fused"), Mode.training)) < 1e-6
+    with pytest.raises(WrongOutput, match="bfloat16 is allowed"):
+        error(with_layer(Scale), asked("msa", Variant("fused", "bfloat16"), Mode.training))
+
+
+def test_a_layer_that_has_no_numbers_in_float64_is_wrong_and_not_compared_with_float32():
+    class NanInFloat64(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x / x.new_zeros(()) if x.dtype is torch.float64 else x
+
+    with pytest.raises(WrongOutput, match="NaN or infinite"):
+        agreement(with_layer(NanInFloat64), asked("msa", Variant("fused")))
+
+
+class Centred(nn.Module):
+    """Sees all images of a batch, and is wrong in bfloat16."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - x.mean(dim=0)) * (2 if x.dtype is torch.bfloat16 else 1)
+
+
+def test_images_that_see_each_other_excuse_nothing_where_the_whole_batch_has_a_reference():
+    assert error(with_layer(Centred), asked("msa", Variant("fused"))) < 1e-5
+    with pytest.raises(WrongOutput, match="bfloat16 is allowed"):
+        error(with_layer(Centred), asked("msa", Variant("fused", "bfloat16")))
+
+
+def test_a_layer_whose_reference_takes_no_other_batch_is_not_compared():
+    class OfFour(Centred):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.dtype is torch.float64 and len(x) != IMAGES:
+                raise ValueError
+            return super().forward(x)
+
+    assert agreement(with_layer(OfFour), asked("msa", Variant("fused"))).error is None
+
+
+def test_one_image_sees_no_other():
+    class Wrong(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.dtype is torch.float64 and len(x) > 1:
+                raise MemoryError
+            return x if x.dtype is torch.float64 else 2 * x
+
+    registry, one = with_layer(Wrong), asked("msa", Variant("fused"))
+    with torch.inference_mode(), pytest.raises(WrongOutput, match="float32 is allowed"):
+        require_agreement(registry, one, 0, ask_in_float64(registry, one, 0, images=1))
+
+
+def test_tokens_are_not_those_that_are_timed_and_images_that_are_not_compared_teach_nothing(
+    registry: Registry,
+):
+    one = asked("msa", Variant("fused"), Mode.training)
+    question = ask_in_float64(registry, one, 0)
+    assert not torch.equal(question.batch, make_data(one, 0).inputs[0])
+    assert [image.any().item() for image in question.gradient] == [True] * IMAGES + [False] * 2
+
+
+def test_a_graph_is_compared_on_tokens_that_it_was_not_captured_on(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    def frozen(step: Callable[[Tensor], object], inputs: Sequence[Tensor]) -> Callable[[], object]:
+        kept = step(inputs[0])
+        return lambda: kept
+
+    one = asked("msa", Variant("fused", cuda_graph=True))
+    monkeypatch.setattr(accuracy, "graphed", lambda step, inputs: lambda: step(inputs[0]))
+    assert error(registry, one) < 1e-6
+    monkeypatch.setattr(accuracy, "graphed", frozen)
+    with pytest.raises(WrongOutput, match="float32 is allowed"):
+        error(registry, one)
+
+
 def test_a_layer_that_is_random_must_be_right_in_eval_mode():
     assert agreement(with_layer(Dropping), asked("msa", Variant("fused"), Mode.training)).remark == IN_EVAL
     with pytest.raises(WrongOutput, match="bfloat16 is allowed"):
         agreement(with_layer(Dropping), asked("msa", Variant("fused", "bfloat16"), Mode.training))
+
+
+def test_a_layer_that_is_random_and_has_no_reference_in_eval_mode_is_not_compared():
+    class Learns(Dropping):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.dtype is torch.float64 and not self.training:
+                raise NotImplementedError
+            return super().forward(x)
+
+    found = agreement(with_layer(Learns), asked("msa", Variant("fused"), Mode.training))
+    assert (found.error, found.remark) == (None, NOT_AT_ALL)
 
 
 def test_images_that_see_each_other_are_not_compared_where_the_batch_is_too_large_for_float64():

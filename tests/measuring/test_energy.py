@@ -1,6 +1,7 @@
 """Energy is what a counter gave between two of its movements, and the calls between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -31,10 +32,11 @@ def test_power_is_right_although_the_counter_moves_in_steps_longer_than_a_call()
     assert found.calls / found.seconds == pytest.approx(750, rel=0.01)
 
 
-def test_both_ends_are_moments_at_which_the_counter_has_just_moved():
+@pytest.mark.parametrize(("least_s", "found"), [(0.25, Spent(25.0, 0.25, 4)), (0.3, Spent(37.5, 0.375, 6))])
+def test_both_ends_are_moments_at_which_the_counter_has_just_moved(least_s: float, found: Spent):
     clock = FakeClock()
-    found = spent(calls(clock, 0.0625, 1), counter(clock, watts=100, step_s=0.125), 0.25, clock)
-    assert found == Spent(25.0, 0.25, 4)
+    moving = counter(clock, watts=100, step_s=0.125)
+    assert spent(calls(clock, 0.0625, 1), moving, least_s, clock) == found
 
 
 def test_calls_before_the_first_movement_do_not_count():
@@ -68,10 +70,15 @@ def test_something_is_always_queued_while_the_counter_is_read():
         log.append("mark")
         return lambda: log.append("wait")
 
-    some_calls = kept_busy(Member(lambda: log.append("call"), 1), mark)
-    assert [some_calls() for _ in range(3)] == [0, 4, 4]
-    assert log[:2] == ["mark", "wait"]
-    assert log[2:] == [*["call"] * 4, "mark", *["call"] * 4, "mark", "wait", *["call"] * 4, "mark", "wait"]
+    @contextmanager
+    def around() -> Iterator[None]:
+        log.append("inside")
+        yield
+
+    some_calls = kept_busy(Member(lambda: log.append("call"), 2, around), mark)
+    assert [some_calls() for _ in range(3)] == [0, 8, 8]
+    queued = ["inside", *["call"] * 8, "mark"]
+    assert log == ["mark", "wait", *queued, *queued, "wait", *queued, "wait"]
 
 
 def test_what_another_layer_left_queued_is_not_this_ones():

@@ -14,13 +14,16 @@ from attnbench.cases.registry import discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.measuring.execution import (
+    BACKENDS,
     CannotRun,
     autocast,
+    backends_of,
     cast,
     compiled,
     dtype_of,
     graphed,
     output_dtypes,
+    ready_compiler,
     require_runnable,
     running,
 )
@@ -40,6 +43,20 @@ def test_tf32_is_float32_with_the_flags_set_for_as_long_as_it_runs():
         with running(TF32):
             assert flags() == (True, True)
         assert flags() == (False, False)
+
+
+def test_products_of_float32_stay_whole_beside_a_smaller_format():
+    with running(Variant(dtype="bfloat16")):
+        assert flags() == (False, False)
+
+
+def test_what_was_allowed_before_is_allowed_after_a_call_that_failed():
+    with torch.backends.cudnn.flags(allow_tf32=True), suppress(ZeroDivisionError), running(TF32):
+        raise ZeroDivisionError
+    with torch.backends.cudnn.flags(allow_tf32=True):
+        with running(PLAIN):
+            assert flags() == (False, False)
+        assert flags() == (False, True)
 
 
 @pytest.mark.parametrize("variant", [PLAIN, TF32])
@@ -65,6 +82,19 @@ def test_a_variant_runs_with_its_kernel_and_no_other():
         assert not torch.backends.cuda.math_sdp_enabled()
     assert attention._kernel is attention.explicit
     assert torch.backends.cuda.math_sdp_enabled()
+
+
+def test_torch_still_has_the_operators_that_forms_of_fused_attention_are_known_by():
+    unknown = [name for name in BACKENDS if not hasattr(torch.ops.aten, name.removeprefix("aten::"))]
+    assert unknown == []
+    assert all(form in name for name, form in BACKENDS.items())
+
+
+@pytest.mark.parametrize("form", ["flash", "math"])
+def test_the_form_of_fused_attention_that_ran_is_told_once(form: str):
+    q = torch.randn(1, 2, 8, 4)
+    with torch.inference_mode(), running(Variant(form)):
+        assert backends_of(lambda: [attention.attend(q, q, q) for _ in range(2)]) == (form,)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +157,20 @@ def test_what_is_not_compiled_is_the_layer_itself():
     assert compiled(layer, PLAIN) is layer
 
 
+def test_a_layer_is_compiled_in_the_mode_of_its_variant(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "compile", lambda layer, **how: how)
+    how: Any = compiled(nn.Identity(), Variant(compile="max-autotune"))
+    assert how == {"mode": "max-autotune", "dynamic": False}
+
+
+def test_a_compiler_that_fails_is_left_for_layers_to_tell(monkeypatch: pytest.MonkeyPatch):
+    def fails(*_: object) -> None:
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", fails)
+    ready_compiler("cpu")
+
+
 @pytest.mark.slow
 def test_a_compiled_layer_computes_the_same_and_is_compiled_for_each_of_many():
     """Torch's own limit of eight would leave later layers of the same code as they are."""
@@ -143,16 +187,12 @@ class Graph:
 
     def __init__(self) -> None:
         self.work: list[Callable[[], object]] = []
+        self.replays = 0
 
     def replay(self) -> None:
+        self.replays += 1
         for work in self.work:
             work()
-
-
-class Stream:
-    """A stream that has nothing to wait for."""
-
-    def wait_stream(self, other: object) -> None: ...
 
 
 class FakeGraphs:
@@ -160,24 +200,36 @@ class FakeGraphs:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pools: list[object] = []
+        self.captured: list[Graph] = []
+        self.log: list[str] = []
         self.recording: Graph | None = None
         graphs = self
+
+        class Stream:
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            def wait_stream(self, other: "Stream") -> None:
+                graphs.log.append(f"the {self.name} stream waits for the {other.name} one")
 
         @contextmanager
         def graph(captured: Graph, pool: object) -> Iterator[None]:
             graphs.pools.append(pool)
+            graphs.captured.append(captured)
             graphs.recording = captured
             yield
             graphs.recording = None
 
         @contextmanager
-        def stream(_: object) -> Iterator[None]:
+        def stream(side: Stream) -> Iterator[None]:
+            graphs.log.append(f"on the {side.name} stream")
             yield
+            graphs.log.append("back")
 
         for name, stand_in in {
             "CUDAGraph": Graph,
-            "Stream": Stream,
-            "current_stream": Stream,
+            "Stream": lambda: Stream("side"),
+            "current_stream": lambda: Stream("current"),
             "graph": graph,
             "stream": stream,
             "graph_pool_handle": lambda: "the pool",
@@ -186,6 +238,7 @@ class FakeGraphs:
 
     def double(self, x: Tensor) -> Tensor:
         """Twice `x`, also at every replay if this is captured."""
+        self.log.append("captured" if self.recording else "called")
         out = torch.empty_like(x)
         if self.recording:
             self.recording.work.append(lambda: torch.mul(x, 2, out=out))
@@ -197,6 +250,23 @@ def test_a_graph_is_replayed_on_each_input_in_turn_and_shares_its_memory(monkeyp
     replay = graphed(fake.double, [torch.tensor([1.0]), torch.tensor([5.0])])
     assert [replay().item() for _ in range(3)] == [10, 2, 10]
     assert fake.pools == ["the pool"] * 2
+
+
+def test_a_capture_comes_after_calls_on_a_stream_of_their_own_as_torch_asks(monkeypatch: pytest.MonkeyPatch):
+    fake = FakeGraphs(monkeypatch)
+    graphed(fake.double, [torch.tensor([1.0]), torch.tensor([5.0])])()
+    assert fake.log == [
+        "the side stream waits for the current one",
+        *("on the side stream", "called", "called", "called", "back"),
+        "the current stream waits for the side one",
+        *("captured", "captured"),
+    ]
+
+
+def test_the_first_call_of_a_graph_replays_those_of_all_inputs_once(monkeypatch: pytest.MonkeyPatch):
+    fake = FakeGraphs(monkeypatch)
+    graphed(fake.double, [torch.tensor([1.0]), torch.tensor([5.0])])()
+    assert [graph.replays for graph in fake.captured] == [1, 1 + 1]
 
 
 def test_a_replay_sees_what_its_input_holds_now(monkeypatch: pytest.MonkeyPatch):

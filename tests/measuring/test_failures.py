@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
 from attnbench.attention import attend
-from attnbench.measuring.failures import place_of, told
+from attnbench.measuring import failures
+from attnbench.measuring.failures import NOBODYS, place_of, told
 
 
 class Twice(nn.Module):
@@ -48,9 +51,44 @@ def test_what_is_installed_is_named_where_there_is_nothing_else():
     assert "test_failures" not in place_of(error)
 
 
+def code_of(file: Path | str) -> Callable[[], object]:
+    """A function that raises in the second line of this file, whether that is there or not."""
+    names: dict[str, Callable[[], object]] = {}
+    exec(compile("def fails():\n    raise ValueError", file, "exec"), names)
+    return names["fails"]
+
+
+def test_what_is_installed_inside_of_pythons_own_folder_is_not_pythons(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(failures, "NOBODYS", (*NOBODYS[:-1], tmp_path))
+    places = []
+    for folder in (tmp_path, tmp_path / "site-packages"):
+        folder.mkdir(exist_ok=True)
+        (file := folder / "theirs.py").touch()
+        error = raised(code_of(file))
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        places.append(place_of(error))
+    assert places == ["", " (theirs.py, line 2)"]
+
+
+def test_code_of_no_file_has_no_place():
+    call = lambda: code_of("<string>")()  # noqa: E731
+    assert place_of(raised(call)) == f" (test_failures.py, line {call.__code__.co_firstlineno})"
+
+
+def test_python_is_known_by_another_path_to_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (python := tmp_path / "python").mkdir()
+    (python / "json.py").touch()
+    (tmp_path / "link").symlink_to(python)
+    monkeypatch.setattr(failures, "NOBODYS", (*NOBODYS[:-1], python))
+    assert place_of(raised(code_of(tmp_path / "link" / "json.py"))).startswith(" (test_failures.py, line ")
+
+
 def test_what_no_author_has_written_has_no_place():
     assert place_of(RuntimeError("never raised")) == ""
 
 
 def test_only_the_first_line_of_an_error_is_told():
     assert told(ValueError("one\ntwo")) == "ValueError: one"
+    assert told(ValueError("\n  one\ntwo")) == "ValueError: one"

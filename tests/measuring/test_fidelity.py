@@ -3,10 +3,12 @@
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from attnbench import Geometry, Mechanism
 from attnbench.cases.case import Case, Mode, Role
@@ -25,7 +27,7 @@ from attnbench.measuring.sketch import distance, sketch
 from attnbench.measuring.worker import work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
-from attnbench.records.journal import Job
+from attnbench.records.journal import Expected, Job
 from attnbench.records.record import Record
 from attnbench.run.block_records import records_of
 from tests import idle
@@ -86,6 +88,14 @@ def measured(
     work_off(shard)
     (record,) = records_of(BlockState(journal.read(shard)), complete=True)
     return record
+
+
+def expected_of(registry: Registry, layer: type[nn.Module]) -> Expected:
+    """What is expected of a layer that takes the place of the honest one."""
+    case = case_of(registry, "honest")
+    mechanisms: Any = {"honest": replace(registry["honest"], build=lambda geometry: layer())}
+    with torch.inference_mode():
+        return expect(mechanisms, case, 5, make_data(case, 5), 0)
 
 
 def require_done(registry: Registry, case: Case, calls: int = 3) -> str:
@@ -261,6 +271,7 @@ def test_what_moves_for_an_honest_reason_is_not_blamed(
         ("random-features", TRAINING, "its results differ from call to call"),
         ("closed", INFERENCE, "its results hardly depend on its input"),
         ("passing", INFERENCE, "its output is its input, or a view of it"),
+        ("passing-in-pairs", INFERENCE, "its output is its input, or a view of it"),
     ],
 )
 def test_what_cannot_be_compared_is_said_to_be_so(
@@ -309,6 +320,48 @@ def test_a_layer_that_takes_no_single_image_is_compared_as_a_batch(registry: Reg
         require_done(registry, case_of(registry, "normalised", TRAINING, geometry=Geometry(8, 2, 1, 1))) == ""
     )
     assert require_done(registry, case_of(registry, "in-pairs")) == ""
+
+
+def test_what_a_layer_that_takes_no_single_image_leaves_out_is_found(registry: Registry):
+    case = case_of(registry, "in-pairs")
+    data = make_data(case, 5)
+    renew(data, 5)
+    with torch.inference_mode():
+        expected = expect(registry, case, 5, data, 0)
+        call = make_call(build(registry, case, 5), case, data)
+        less = replace(call, run=lambda: (call.run()[0] / 2, None))
+        with pytest.raises(WrongOutput, match="4 of 4 images are up to"):
+            require_fidelity(what_is_returned(registry, less, case, 5, 0), expected, case.variant)
+
+
+def test_a_result_that_is_random_and_changes_after_the_call_is_wrong(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    outputs: list[Tensor] = []
+
+    class Late(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            outputs.append(x * torch.rand(()))
+            return outputs[-1]
+
+    late = SimpleNamespace(sleep=lambda _: [output.add_(1) for output in outputs])
+    monkeypatch.setattr(fidelity, "time", late)
+    with pytest.raises(WrongOutput, match="change after the call has returned"):
+        expected_of(registry, Late)
+
+
+def test_a_view_of_another_image_is_wrong(registry: Registry):
+    class OneForAll(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:1].expand_as(x)
+
+    with pytest.raises(WrongOutput, match="get results that are not their own"):
+        expected_of(registry, OneForAll)
+
+
+@pytest.mark.parametrize("calls", [2, 3])
+def test_a_layer_is_compared_with_a_new_one_that_stands_where_it_stood(registry: Registry, calls: int):
+    assert require_done(registry, case_of(registry, "alternating"), calls) == ""
 
 
 def test_a_device_that_is_lost_with_a_single_image_is_told_of(
@@ -368,6 +421,23 @@ def test_a_session_after_the_examination_compares_what_it_timed_itself(registry:
     assert state.returned == {}
 
 
+def test_one_image_is_measured_against_another_and_not_against_itself(registry: Registry):
+    scales = []
+    for batch in (1, 64):
+        case = case_of(registry, "honest", batch=batch, geometry=Geometry(8, 2, 7, 7))
+        renew(data := make_data(case, 5), 5)
+        with torch.inference_mode():
+            scales.append(expect(registry, case, 5, data, 0).scales[0])
+    assert scales[1] / 3 < scales[0] < scales[1] * 3
+
+
+def test_what_is_expected_is_computed_without_a_compiler(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("it is compiled"))
+    case = case_of(registry, "honest", compile="default")
+    with torch.inference_mode():
+        assert expect(registry, case, 5, make_data(case, 5), 0).reason == ""
+
+
 def test_twins_and_ceilings_are_not_compared(registry: Registry, tmp_path: Path):
     (block,) = sweep([registry.choose("kept-by-shape")], [MAP], ["cpu"], batches=[4])
     shard = tmp_path / "shard"
@@ -375,6 +445,7 @@ def test_twins_and_ceilings_are_not_compared(registry: Registry, tmp_path: Path)
     work_off(shard)
     state = BlockState(journal.read(shard))
     assert [state.job.cases[index].role for index in state.failed] == [Role.member]
+    assert [state.job.cases[index].role for index in state.returned] == [Role.member]
     assert len(state.witnesses) == 1
     assert not state.unfinished
 

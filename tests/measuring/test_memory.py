@@ -181,6 +181,59 @@ def test_a_layer_whose_memory_changes_from_call_to_call_is_not_repeatable():
     assert memory.scope == "cpu"
 
 
+@pytest.mark.parametrize("peaks", [[500, 300], [300, 500]])
+def test_the_most_of_two_calls_counts_with_what_the_device_held(
+    monkeypatch: pytest.MonkeyPatch, peaks: list[int]
+):
+    left = iter(peaks)
+    monkeypatch.setattr(Cpu, "peak_bytes", lambda *_: next(left))
+    monkeypatch.setattr(Cpu, "reserved_bytes", lambda _: 4096)
+    asked = case(geometry=Geometry(48, 6, 7, 7))
+    memory = known(memory_of(nn.Linear(48, 48), asked, make_data(asked, 0)))
+    assert (memory.peak_bytes, memory.repeatable, memory.reserved_bytes) == (500, False, 4096)
+
+
+def test_the_peak_of_a_process_that_cannot_be_reset_is_not_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("attnbench.measuring.memory.reset_peak_process_bytes", lambda: False)
+    assert measured(Mode.inference, "explicit", Geometry(48, 6, 7, 7)).process_bytes is None
+
+
+class Offset(nn.Module):
+    """Adds a table that it does not learn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Buffer(torch.zeros(49, 48))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.table
+
+
+def test_what_a_layer_does_not_learn_is_there_before_the_call_too():
+    asked = case(geometry=Geometry(48, 6, 7, 7), batch=B)
+    memory = known(memory_of(Offset(), asked, make_data(asked, 0)))
+    assert (memory.entry_bytes, memory.peak_bytes) == (4 * 49 * 48 * (B + 1), 4 * 49 * 48 * B)
+
+
+def test_a_graph_has_the_memory_of_the_calls_that_it_captures():
+    asked = case(geometry=Geometry(48, 6, 7, 7), batch=B, variant=Variant(cuda_graph=True))
+    assert known(memory_of(Offset(), asked, make_data(asked, 0))).peak_bytes == 4 * 49 * 48 * B
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [(lambda x: x / x.new_zeros(()), "NaN or infinite"), (lambda x: x.add_(1), "changes its input")],
+)
+def test_a_result_is_looked_at_before_its_memory_counts(call: Callable[[Tensor], Tensor], says: str):
+    class Wrong(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return call(x)
+
+    asked = case(geometry=Geometry(48, 6, 7, 7))
+    with torch.inference_mode(), pytest.raises(WrongOutput, match=says):
+        memory_of(Wrong(), asked, make_data(asked, 0))
+
+
 @pytest.mark.parametrize(("beyond", "measured"), [(0, 1), (1, 2)])
 def test_one_call_is_measured_where_it_takes_what_was_predicted_and_two_elsewhere(
     monkeypatch: pytest.MonkeyPatch, beyond: int, measured: int

@@ -85,6 +85,12 @@ def test_complex_weights_stay_complex_and_need_twice_as_much():
 
 def test_half_precision_needs_half():
     assert 2 * peak_of_msa(B, dtype=torch.bfloat16) == peak_of_msa(B)
+    half, single = (
+        predicted_peak_bytes(lambda: nn.Linear(C, C), SHAPE, dtype, Mode.training)
+        for dtype in (torch.bfloat16, torch.float32)
+    )
+    assert half is not None
+    assert 2 * half == single
 
 
 def test_the_kernel_is_that_of_the_context():

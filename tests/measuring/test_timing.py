@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from attnbench.cases.protocol import Protocol
+from attnbench.machine.clock import Reading
 from attnbench.measuring.layers import WrongOutput
 from attnbench.measuring.timing import (
     Member,
@@ -179,6 +180,9 @@ def test_a_first_call_that_took_all_the_time_for_warm_up_was_all_of_it():
     second = warm_up(clock.work(0.4), clock, PROTOCOL.within(0.3), first_s=0.2)
     assert (second.calls, second.per_call_s) == (2, 0.4)
     assert second.seconds == pytest.approx(0.6)
+    assert warm_up(clock.work(0.4), clock, PROTOCOL, first_s=0.5).stable
+    nothing = replace(PROTOCOL, least_warmup_s=0.0, most_warmup_s=0.0)
+    assert warm_up(clock.work(0.4), clock, nothing, first_s=0.5).calls == 2
 
 
 def test_a_round_holds_those_who_attend_it():
@@ -248,7 +252,7 @@ def test_no_round_begins_that_would_pass_the_deadline():
 
 def test_a_typical_round_says_whether_another_one_fits_and_not_the_longest():
     clock = FakeClock()
-    durations = iter([10.0, *[1.0] * 20])
+    durations = iter([1.0, 1.0, 10.0, *[1.0] * 20])
 
     def call() -> None:
         clock.now += next(durations)
@@ -286,15 +290,25 @@ def test_a_witness_of_its_own_times_the_same_calls_again():
     assert (turn.seconds, turn.wall_s) == (2, 3)
 
 
+@pytest.mark.parametrize("host_paced", [True, False])
+def test_a_sample_that_the_device_waited_in_says_so(host_paced: bool):
+    class Paced(FakeClock):
+        def time(self, call: Callable[[], object], calls: int) -> Reading:
+            return replace(super().time(call, calls), host_paced=host_paced)
+
+    clock = Paced()
+    assert [turn.host_paced for turn in turns([Member(clock.work(1), 1)], clock, deadline=1)] == [host_paced]
+
+
 def test_the_collector_rests_inside_a_round_and_works_after_it():
     clock, states = FakeClock(), []
 
     def call() -> None:
         clock.now += 1
-        states.append(gc.isenabled())
+        states.append((gc.isenabled(), gc.get_freeze_count() > 0))
 
     list(turns([Member(call, 1)], clock, deadline=5))
-    assert states == [False] * 5
+    assert states == [(False, True)] * 5
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0
 

@@ -1,9 +1,12 @@
 """What one worker does with a layer."""
 
 import errno
+import io
+import json
 import math
 import os
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +29,7 @@ from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import PLAIN, Variant
 from attnbench.errors import InvalidSetting
 from attnbench.machine import system
-from attnbench.machine.clock import WallClock
+from attnbench.machine.clock import Clock, Reading, WallClock
 from attnbench.machine.cpu import Cpu
 from attnbench.machine.cuda import Cuda
 from attnbench.machine.devices import DEVICES
@@ -34,12 +37,12 @@ from attnbench.measuring import counting, layers, preflight, timing, worker
 from attnbench.measuring import session as session_module
 from attnbench.measuring.attendance import CEILING_EVERY
 from attnbench.measuring.cost import Count
-from attnbench.measuring.energy import kept_busy
+from attnbench.measuring.energy import Spent, kept_busy
 from attnbench.measuring.journal_writer import DiskFailed, JournalWriter, ProcessSpent, failure_as_fact
 from attnbench.measuring.layers import Data, WrongOutput, build, check_results, make_call, make_data
 from attnbench.measuring.prediction import predicted_peak_bytes
 from attnbench.measuring.surroundings import Surroundings
-from attnbench.measuring.timing import Member, Turn
+from attnbench.measuring.timing import Member, Pace, Turn
 from attnbench.measuring.worker import set_up_torch, work
 from attnbench.records import journal
 from attnbench.records.block_state import BlockState
@@ -57,13 +60,14 @@ from attnbench.records.journal import (
     Powered,
     Predicted,
     Priced,
+    PutRight,
     Referenced,
     Started,
     Timed,
     Uncounted,
     Warmed,
 )
-from attnbench.records.record import Check
+from attnbench.records.record import Check, Energy, Sample, Warmup
 from tests import own_fused
 from tests.fake_cuda import installed
 from tests.fakes import FakeClock, changed
@@ -158,11 +162,30 @@ def test_a_device_that_is_not_the_host_has_a_matmul_rate_of_its_own(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(DEVICES, "meta", Elsewhere())
+    monkeypatch.setattr(worker, "emulated", lambda _: {"emulated.float16": "9"})
     here, *_ = cases(registry, "msa")
     environment, *_ = worked(tmp_path / "shard", job("count", [here, replace(here, device="meta")]))
     assert isinstance(environment, Environment)
+    assert environment.flags["emulated.float16"] == "9"
     assert environment.rates.keys() == {"meta"}
     assert environment.rate("meta") > 10 * environment.rate("cpu")
+
+
+@pytest.mark.parametrize(("on_host", "side"), [(True, 768), (False, 48)])
+def test_a_matmul_rate_is_that_of_the_best_of_three_by_the_wall_clock(
+    monkeypatch: pytest.MonkeyPatch, on_host: bool, side: int
+):
+    class Wall:
+        seconds = iter([1.5, 0.75, 2.25])
+
+        def time(self, call: Callable[[], object], calls: int) -> Reading:
+            assert calls == 3
+            return Reading(next(self.seconds))
+
+    monkeypatch.setattr(Cpu, "clocks", lambda _: (None, Wall()))
+    monkeypatch.setattr(Cpu, "on_host", on_host)
+    monkeypatch.setattr(Cpu, "matmul_side", lambda *_: 96)
+    assert worker.matmul_rate("cpu", 1) == side**3 / 0.25
 
 
 def test_heads_that_do_not_divide_the_channels_are_a_refusal_of_the_mechanism(
@@ -384,6 +407,22 @@ def test_a_layer_that_fails_before_it_is_examined_is_in_no_process_that_times(
     assert {fact.case for fact in said if isinstance(fact, Timed)} == {0}
 
 
+def test_a_layer_that_fails_once_it_is_examined_costs_the_others_no_process(
+    registry: Registry, tmp_path: Path
+):
+    msa, *_ = cases(registry, "msa")
+    asked = job("measure", [msa, replace(msa, settings={"no": "such setting"})])
+    said = worked(tmp_path / "shard", asked, *READY)
+    assert [fact.case for fact in said if isinstance(fact, Failed)] == [1]
+    assert {fact.case for fact in said if isinstance(fact, Timed)} == {0}
+
+
+def test_a_session_in_which_nothing_is_left_has_seen_nothing(registry: Registry, tmp_path: Path):
+    broken = replace(cases(registry, "msa")[0], settings={"no": "such setting"})
+    said = worked(tmp_path / "shard", job("measure", [broken]), *READY[:2])
+    assert [type(fact) for fact in said] == [Began, Started, Failed]
+
+
 def test_a_worker_that_times_does_one_session(registry: Registry, tmp_path: Path):
     start = job("measure", cases(registry, "msa", "hilo"))
     said = worked(tmp_path / "shard", start, *READY, *session(0, range(5)))
@@ -417,6 +456,93 @@ def test_a_session_whose_time_is_over_ends_after_one_round(registry: Registry, t
     )
     assert {fact.sample.round for fact in said if isinstance(fact, Timed)} == {0}
     assert isinstance(said[-1], Ended)
+
+
+def test_a_session_has_its_share_of_the_time_and_keeps_all_that_is_seen_of_a_sample(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    deadlines: list[float] = []
+
+    def rounds(*_: object, deadline: float, **__: object) -> Iterator[Turn]:
+        deadlines.append(deadline)
+        yield Turn(0, 3, 2, is_last=True, seconds=0.5, wall_s=0.75, host_paced=True, paused=True)
+
+    monkeypatch.setattr(session_module, "rounds", rounds)
+    asked, before = job("measure", cases(registry, "msa", "hilo"), max_seconds=1000), time.perf_counter()
+    said = worked(tmp_path / "shard", asked, *READY, Failed(0, "crashed", "it does"))
+    (timed,) = (fact for fact in said if isinstance(fact, Timed))
+    assert timed == Timed(1, Sample(0, 3, 2, 0.5, 0.75, True, paused=True))
+    assert 1000 / 2 <= deadlines[0] - before < 1000 / 2 + 300
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+def test_layers_are_warmed_up_by_the_wall_clock_for_their_share_of_a_tenth_of_the_time(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_host: bool
+):
+    clock, wall = WallClock(lambda: None), WallClock(lambda: None)
+    shares: set[float] = set()
+    firsts: list[float] = []
+
+    def warm_up(_: object, by: Clock, protocol: Protocol, first_s: float) -> Pace:
+        assert by is wall
+        shares.add(protocol.most_warmup_s)
+        firsts.append(first_s)
+        return Pace(calls=7, seconds=1.5, per_call_s=0.0004, stable=True)
+
+    monkeypatch.setattr(session_module, "warm_up", warm_up)
+    monkeypatch.setattr(Cpu, "clocks", lambda _: (clock, wall))
+    monkeypatch.setattr(Cpu, "on_host", on_host)
+    members = cases(registry, "msa", "hilo")[:3]
+    asked = job("measure", members, max_seconds=1000, most_warmup_s=1e9)
+    said = worked(tmp_path / "shard", asked, *READY, Failed(0, "crashed", "it does"))
+    assert shares == {0.1 * 1000 / 2 / 2}
+    assert [first_s > 0 for first_s in firsts] == [on_host] * 2
+    warmed = [fact for fact in said if isinstance(fact, Warmed)]
+    assert warmed == [Warmed(index, Warmup(0, 7, 1.5, True, calls_per_sample=3)) for index in (1, 2)]
+
+
+def test_what_was_put_right_once_makes_the_rest_of_a_session_suspicious(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first two answers are those of the warm-up: of one layer, and of all that are left."""
+    looks: list[bool] = []
+    changes = iter([[], [], ["a flag"], []])
+    put_right = iter([[], ["another flag"], [], []])
+
+    class Looking:
+        def require_as_before(self, *, thorough: bool = False) -> list[str]:
+            looks.append(thorough)
+            return next(changes)
+
+        def put_right(self) -> list[str]:
+            return next(put_right)
+
+    def rounds(*_: object, **__: object) -> Iterator[Turn]:
+        for number in range(3):
+            yield Turn(0, number, 0, True, 1.0, 1.0, False, False)
+
+    monkeypatch.setattr(session_module, "Surroundings", Looking)
+    monkeypatch.setattr(session_module, "rounds", rounds)
+    asked = job("measure", cases(registry, "msa", "hilo")[:2])
+    said = worked(tmp_path / "shard", asked, *READY, Failed(0, "crashed", "it does"))
+    assert looks == [False, False, True, True]
+    assert [fact for fact in said if isinstance(fact, PutRight)] == [PutRight(1, ("a flag",))]
+
+
+def test_a_session_is_over_when_all_samples_together_are_precise(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[set[int]] = []
+
+    def imprecise(state: BlockState) -> list[int]:
+        seen.append({sample.session for sample in state.samples[0]})
+        return []
+
+    monkeypatch.setattr(session_module, "imprecise", imprecise)
+    asked = job("measure", cases(registry, "msa")[:2])
+    said = worked(tmp_path / "shard", asked, *READY, *session(0, range(2)))
+    assert seen == [{0, 1}]
+    assert max(fact.sample.round for fact in said if isinstance(fact, Timed)) == 4
 
 
 def test_the_order_of_a_session_follows_from_seed_and_session(registry: Registry, tmp_path: Path):
@@ -755,6 +881,17 @@ def test_a_session_measures_energy_where_its_device_has_a_counter(
     assert isinstance(said[-1], Ended)
 
 
+def test_a_case_has_the_energy_of_its_calls_beside_that_of_a_device_at_rest(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taken = iter([Spent(6.0, 4.0, 99), Spent(30.0, 2.0, 5)])
+    monkeypatch.setattr(Cpu, "energy_meter", lambda device: lambda: 0.0)
+    monkeypatch.setattr(session_module, "spent", lambda *_: next(taken))
+    said = worked(tmp_path / "shard", job("measure", cases(registry, "msa")[:1], energy_s=1.0), *READY[:2])
+    powered = [fact for fact in said if isinstance(fact, Powered)]
+    assert powered == [Powered(0, Energy(0, 30.0, 2.0, 5, 6.0 / 4.0))]
+
+
 def test_a_layer_that_fails_while_its_energy_is_measured_fails_alone(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -1001,11 +1138,32 @@ def test_every_mechanism_runs_on_a_gpu_and_equals_the_cpu(registry: Registry, ke
         torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-3, atol=1e-4)
 
 
-def test_a_format_is_emulated_whose_products_take_much_longer(monkeypatch: pytest.MonkeyPatch):
+def test_a_worker_that_was_started_ahead_is_told_its_shard_and_variables(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    order = {"shard": "run/shard-1.jsonl", "environment": {"TORCHINDUCTOR_CACHE_DIR": "compiled"}}
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "another")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{json.dumps(order)}\n"))
+    assert worker.told() == Path("run/shard-1.jsonl")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "compiled"
+
+
+def test_a_worker_whose_parent_is_gone_before_it_was_told_is_gone_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        worker.told()
+    assert ended.value.code == 1
+
+
+@pytest.mark.parametrize(("float16_s", "told"), [(58.4, "58"), (1.6, "1.6")])
+def test_a_format_is_emulated_whose_products_take_much_longer(
+    monkeypatch: pytest.MonkeyPatch, float16_s: float, told: str
+):
     seconds = {torch.float32: iter([2.0, 1.0, 9.0, 9.0, 9.0]), torch.bfloat16: iter([1.4] * 5)}
-    seconds[torch.float16] = iter([60.0, 58.4, 70.0, 80.0, 90.0])
+    seconds[torch.float16] = iter([60.0, float16_s, 70.0, 80.0, 90.0])
     monkeypatch.setattr(worker, "_matmul_s", lambda device, dtype: next(seconds[dtype]))
-    assert worker.emulated("cpu") == {"emulated.float16": "58"}
+    assert worker.emulated("cpu") == {"emulated.float16": told}
 
 
 def test_a_gpu_that_emulates_a_format_says_so_under_its_own_name(monkeypatch: pytest.MonkeyPatch):

@@ -7,6 +7,7 @@ import pytest
 
 from attnbench.cases.case import Block, Mode, Workload
 from attnbench.machine import system
+from attnbench.machine.cuda import Cuda
 from attnbench.mechanism import Geometry
 from attnbench.records.journal import Fact, Failed, Fitted
 from attnbench.run import runner
@@ -46,6 +47,14 @@ def test_a_layer_with_room_or_another_fault_is_not_told(workers: Workers, fact: 
 def test_small_layers_are_not_worth_a_worker(workers: Workers):
     assert asked(workers, TOO_LARGE, batch=2) == {}
     assert workers.started == 0
+
+
+def test_a_layer_is_large_by_the_memory_of_its_own_device(workers: Workers, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Cuda, "free_bytes", lambda _: 7 * MSA.workload.guessed_bytes)
+    assert shortages([MSA], SETUP) == {}
+    assert workers.started == 0
+    shortages([changed(MSA, device="cuda")], SETUP)
+    assert workers.started == 1
 
 
 def test_a_guess_is_what_attention_between_all_tokens_holds():

@@ -125,6 +125,17 @@ def test_a_spare_worker_that_is_gone_is_not_waited_for(workers: Workers):
     assert ahead.shards_given == [str(workers.shard)]
 
 
+def test_a_spare_worker_that_does_not_listen_any_more_is_not_waited_for(workers: Workers):
+    deaf = Path(f"{workers.shard}.deaf")
+    ahead = Ahead(workers, waits=f"exec <&-; touch {deaf}; exec sleep 20")
+    with ahead.spare:
+        ahead.begin()
+        while not deaf.exists():
+            time.sleep(0.02)
+        assert ahead.facts(ahead.mine) == [FIRST, DONE]
+    assert ahead.shards_given == [str(workers.shard)]
+
+
 def test_a_spare_worker_that_nobody_needed_does_not_outlive_its_run(workers: Workers):
     ahead = Ahead(workers)
     with ahead.spare:
@@ -274,7 +285,8 @@ def test_compilation_takes_as_many_processes_as_it_is_given():
     assert [each["TORCHINDUCTOR_COMPILE_THREADS"] for each in given] == ["1", "7"]
 
 
-def test_threads_are_set_before_the_worker_starts(workers: Workers):
+def test_threads_are_set_before_the_worker_starts(workers: Workers, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     workers.run("echo $OMP_NUM_THREADS $MKL_NUM_THREADS > $4.threads", threads=3)
     assert Path(f"{workers.shard}.threads").read_text() == "3 3\n"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from attnbench.cases.case import Block, Case, Role
-from attnbench.cases.protocol import Protocol
+from attnbench.cases.protocol import ALLOCATORS, KEPT, Protocol
 from attnbench.cases.registry import discover
 from attnbench.cases.sweep import sweep
 from attnbench.cases.variant import PLAIN
@@ -29,20 +29,23 @@ from attnbench.records.journal import (
     PROCESS_SPENT,
     UNWRITABLE,
     Allocated,
+    Checked,
     Counted,
     Fact,
     Failed,
     Job,
+    Powered,
     Predicted,
+    PutRight,
     Referenced,
     Started,
     Timed,
     Uncounted,
 )
-from attnbench.records.record import Prediction, Record
+from attnbench.records.record import Check, Energy, Prediction, Record
 from attnbench.records.record_file import read
 from attnbench.run import runner
-from attnbench.run.block_records import records_of
+from attnbench.run.block_records import give_up, records_of, rows_to_be
 from attnbench.run.plan import Planned, Setup
 from attnbench.run.process import WorkerEnded
 from attnbench.run.runner import measure, pending, survey
@@ -127,6 +130,21 @@ def test_a_row_holds_what_was_counted_and_what_decided_it(folder: Path, workers:
     ) == (8, 2, 2, 2, {"threads": "1"})
     assert [warmup.session for warmup in row.warmups] == [0, 1]
     assert [seen.session for seen in row.witnesses] == [0, 1]
+
+
+def test_a_row_holds_whatever_else_is_known_of_its_case():
+    energy, referenced = Energy(0, 30.0, 2.0, 5, 1.5), Referenced(0, 1, 2, 2, "it needs more")
+    facts: list[Fact] = [
+        *(referenced, Checked(0, Check(1e-7, None), "as it is")),
+        *(Powered(0, energy), PutRight(0, ("a flag",))),
+        *(Uncounted(0, "no formula", 7), Uncounted(1, "no formula", 7), Failed(1, "wrong", "no numbers")),
+    ]
+    msa, hilo, *_ = records_of(BlockState([job(), ENVIRONMENT, *facts]), complete=True)
+    assert (msa.energies, msa.put_right, msa.reference) == (
+        (energy,), ("a flag",), f"{referenced.remark}; as it is",
+    )  # fmt: skip
+    assert (msa.reason, msa.macs_closed_form) == ("not counted: no formula", 7)
+    assert (hilo.outcome, hilo.reason) == ("wrong", "no numbers")
 
 
 def test_a_plan_that_is_measured_leaves_nothing_to_do(folder: Path, workers: Workers):
@@ -476,6 +494,78 @@ def test_a_case_that_is_killed_twice_was_the_reason(folder: Path, workers: Worke
     assert outcomes(folder) == {"msa": "measured", "hilo": "crashed"}
 
 
+def test_the_fourth_kill_from_outside_is_blamed_on_the_case_at_work(folder: Path, workers: Workers):
+    killed = -signal.SIGKILL
+    workers.next = [[at, ended(at, killed)] for at in (Started(index, "a sample") for index in (0, 2, 3, 1))]
+    run(folder)
+    assert outcomes(folder) == {"msa": "measured", "hilo": "crashed"}
+
+
+def test_a_kill_between_two_steps_is_held_against_no_case(folder: Path, workers: Workers):
+    first, killed = Started(0, "a sample"), -signal.SIGKILL
+    workers.next = [[warmed(0), ended(None, killed)], [first, ended(first, killed)]]
+    run(folder)
+    assert outcomes(folder) == {"msa": "measured", "hilo": "measured"}
+
+
+def test_what_a_killed_run_left_of_a_shard_is_no_part_of_the_next_one(folder: Path, workers: Workers):
+    run(folder)
+    block = read(folder).records[0].block
+    start_over(folder)
+    (folder / record_file.RECORDS).touch()
+    shard_of(folder, block).with_suffix(".new").write_text('{"fact": "Job", "torn')
+    run(folder)
+    assert outcomes(folder) == {"msa": "measured", "hilo": "measured"}
+
+
+def test_a_worker_has_the_time_for_a_step_that_the_protocol_says(
+    folder: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+):
+    seen: set[float] = set()
+
+    def spy(shard: Path, environment: Any, timeout_s: float, spare: object = None) -> Iterator[Fact]:
+        seen.add(timeout_s)
+        return workers(shard, environment, timeout_s)
+
+    monkeypatch.setattr(runner, "facts_of_worker", spy)
+    run(folder)
+    assert seen == {PROTOCOL.timeout_s}
+
+
+def test_who_gives_a_block_up_leaves_what_failed_by_itself_as_it_is(tmp_path: Path):
+    journal.save(shard := tmp_path / "shard", [job(), ENVIRONMENT, Failed(1, "wrong", "no numbers")])
+    msa, hilo, *_ = give_up(shard, "timed_out", "no time")
+    assert (msa.outcome, msa.reason, msa.complete) == ("timed_out", "no time", True)
+    assert (hilo.outcome, hilo.reason, hilo.complete) == ("wrong", "no numbers", True)
+
+
+@pytest.mark.parametrize("allocator", ALLOCATORS)
+def test_rows_that_are_to_be_know_the_environment_that_workers_will_have(
+    monkeypatch: pytest.MonkeyPatch, allocator: str
+):
+    for name in KEEP_FREED_MEMORY:
+        monkeypatch.delenv(name, raising=False)
+    before = inspect_machine().environment
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    setup = Setup((), replace(PROTOCOL, allocator=allocator))
+    found = rows_to_be(planned().block, setup)[0].conditions.machine.environment
+    kept = KEEP_FREED_MEMORY if allocator == KEPT else {}
+    assert found == {**before, "OMP_PROC_BIND": "true", **kept}
+
+
+def test_what_is_measured_of_the_machine_is_whole(workers: Workers):
+    rows = runner.measure_ceilings(GEOMETRY, "cpu", "float32", 1, SETUP)
+    assert [(row.case.title, row.complete, row.outcome) for row in rows] == [
+        ("Large matmul", True, "measured"), ("Large copy", True, "measured"),
+    ]  # fmt: skip
+
+
+def test_what_is_priced_of_a_block_are_its_members(workers: Workers):
+    told, *found = runner.price(planned().block, SETUP)
+    assert isinstance(told, Job)
+    assert (told.cases, found) == ((MSA, HILO), [priced(0), priced(1)])
+
+
 def test_a_worker_that_cannot_begin_ends_the_run_and_says_why(folder: Path, workers: Workers):
     workers.next = [[ended(None, 1)]]
     with pytest.raises(AttnbenchError, match=r"A worker could not begin: the worker process ended\."):
@@ -749,6 +839,7 @@ def test_blocks_of_other_threads_are_counted_and_timed_by_workers_that_have_thes
     blocks = [Block(CASES, threads=count) for count in (2, 1)]
     plan = survey(blocks, SETUP)
     assert [one.threads for one in workers.jobs if one.task == "count"] == [2, 1]
+    assert [found.block.threads for found in plan] == [2, 1]
     assert measure(pending(plan, SETUP, folder), SETUP, folder, lambda *_: None)
     found = read(folder).records
     assert [row.conditions.threads for row in found if row.case.label == "hilo"] == [2, 1]
