@@ -20,7 +20,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench import Geometry, UnsupportedGeometry
+from attnbench import Geometry, UnsupportedGeometry, attention
 from attnbench.attention import KERNELS, Kernel, explicit, use_kernel
 from attnbench.cases.case import Case, Mode
 from attnbench.cases.protocol import Protocol
@@ -499,6 +499,26 @@ def test_layers_are_warmed_up_by_the_wall_clock_for_their_share_of_a_tenth_of_th
     assert [first_s > 0 for first_s in firsts] == [on_host] * 2
     warmed = [fact for fact in said if isinstance(fact, Warmed)]
     assert warmed == [Warmed(index, Warmup(0, 7, 1.5, True, calls_per_sample=3)) for index in (1, 2)]
+
+
+def test_layers_are_warmed_up_and_timed_with_the_kernel_of_their_case(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[Kernel] = []
+
+    def warm_up(*_: object) -> Pace:
+        seen.append(attention._kernel)
+        return Pace(calls=7, seconds=1.5, per_call_s=0.0004, stable=True)
+
+    def rounds(members: Sequence[Member], *_: object, **__: object) -> Iterator[Turn]:
+        with members[0].around():
+            seen.append(attention._kernel)
+        return iter(())
+
+    monkeypatch.setattr(session_module, "warm_up", warm_up)
+    monkeypatch.setattr(session_module, "rounds", rounds)
+    worked(tmp_path / "shard", job("measure", cases(registry, "msa", kernel="fused")[:1]), *READY[:2])
+    assert seen == [KERNELS["fused"]] * 2
 
 
 def test_what_was_put_right_once_makes_the_rest_of_a_session_suspicious(
