@@ -59,7 +59,7 @@ profiles() {
 }
 export -f profiles; export WORK
 
-TESTS=$(cd "$ROOT" && grep -rl --include='test_*.py' 'mark\.cuda' tests | sort | tr '\n' ' ')
+TESTS=$(cd "$ROOT" && grep -rl --include='test_*.py' '^@pytest.mark.cuda' tests | sort | tr '\n' ' ')
 PYTEST="env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $PY -m pytest -p no:cacheprovider -q -rfE --tb=line --continue-on-collection-errors $TESTS"
 RUN="$A run --device $DEVICE $SIZE"
 
