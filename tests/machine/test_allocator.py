@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from attnbench.machine.allocator import KEEP_FREED_MEMORY
+from attnbench.machine.allocator import KEEP_FREED_MEMORY, without_allocator_variables
 
 SIZE = 64 * 2**20
 PROGRAM = f"""
@@ -41,3 +41,9 @@ def test_freed_memory_stays_where_pages_are_kept_and_goes_back_where_not():
     assert given_back("keep_freed_memory()") < SIZE / 10
     assert given_back("", **KEEP_FREED_MEMORY) < SIZE / 10
     assert given_back("") > SIZE / 2
+
+
+def test_a_value_of_ones_own_is_no_word_of_ours():
+    mine = {"MALLOC_MMAP_MAX_": "5", "PATH": "/bin"}
+    theirs = {"MALLOC_TRIM_THRESHOLD_": KEEP_FREED_MEMORY["MALLOC_TRIM_THRESHOLD_"]}
+    assert without_allocator_variables(mine | theirs) == mine
