@@ -1,6 +1,5 @@
 """NVIDIA's GPUs as torch and their driver tell of them, made of words and numbers."""
 
-import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +9,6 @@ import torch
 
 from attnbench.cases.variant import Variant
 from attnbench.errors import AttnbenchError
-from attnbench.machine import system
 from attnbench.machine.devices import device_of, require
 from attnbench.measuring.execution import CannotRun, require_runnable
 
@@ -38,15 +36,6 @@ def seen(
     }
     for name, answer in answers.items():
         monkeypatch.setattr(torch.cuda, name, answer)
-
-
-def test_the_driver_is_asked_of_the_gpu_that_torch_computes_on(monkeypatch: pytest.MonkeyPatch):
-    seen(monkeypatch)
-    lines = {"--id=GPU-uuid-1": "570.1, 250.00, Enabled, 1410"}
-    monkeypatch.setattr(system, "_first_line", lambda *command: lines.get(command[1]))
-    gpu = device_of("cuda").gpu()
-    assert gpu
-    assert (gpu.name, gpu.driver, gpu.power_limit_w, gpu.clock_max_mhz) == ("Loom", "570.1", 250.0, 1410.0)
 
 
 @pytest.mark.parametrize("capability", [PASCAL, TURING])
@@ -111,30 +100,3 @@ def test_a_gpu_that_torch_has_code_for_is_used(
 ):
     seen(monkeypatch, capability, built)
     require("cuda")
-
-
-class NoPartsError(Exception):
-    """Stands in for NVML's error of a GPU that has no parts."""
-
-
-@pytest.mark.parametrize(("mode", "told"), [((1, 1), False), ((0, 1), True), (NoPartsError(), True)])
-def test_energy_of_a_gpu_that_is_shared_out_in_parts_is_nobodys(
-    monkeypatch: pytest.MonkeyPatch, mode: Any, told: bool
-):
-    def mig_mode(_handle: str) -> Any:
-        if isinstance(mode, Exception):
-            raise mode
-        return mode
-
-    seen(monkeypatch)
-    nvml = SimpleNamespace(
-        NVMLError=NoPartsError,
-        nvmlInit=lambda: None,
-        nvmlDeviceGetHandleByUUID={"GPU-uuid-1": "handle"}.__getitem__,
-        nvmlDeviceGetMigMode=mig_mode,
-        nvmlDeviceGetTotalEnergyConsumption={"handle": 5000}.__getitem__,
-    )
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    meter = device_of("cuda").energy_meter()
-    assert (meter is not None) == told
-    assert meter is None or meter() == 5.0

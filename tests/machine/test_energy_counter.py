@@ -62,3 +62,12 @@ def test_an_answer_that_does_not_come_is_unknown_and_no_error(millijoules: list[
     joules = meter()
     assert joules
     assert [joules(), joules(), joules()] == [5.0, None, 7.5]
+
+
+@pytest.mark.parametrize(("mode", "told"), [((1, 1), False), ((0, 1), True)])
+def test_energy_of_a_gpu_that_is_shared_out_in_parts_is_nobodys(
+    monkeypatch: pytest.MonkeyPatch, millijoules: list[int | None], mode: tuple[int, int], told: bool
+):
+    monkeypatch.setattr(sys.modules["pynvml"], "nvmlDeviceGetMigMode", lambda _: mode)
+    millijoules += [1]
+    assert (meter() is not None) == told
